@@ -1,0 +1,62 @@
+"""Errors a user can mend: what, where, and how. They are printed without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HeadbenchError(Exception):
+    """Something the user must do.
+
+    Args:
+        what: What is wrong, one sentence.
+        where: File, key, value: as exact as is known.
+        mend: The next step.
+    """
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        self.what, self.where, self.mend = what, where, mend
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        """All three parts, a line each."""
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  at: {self.where}")
+        if self.mend:
+            lines.append(f"  to mend: {self.mend}")
+        return "\n".join(lines)
+
+
+class ConfigError(HeadbenchError):
+    """A task file, a toggle or an option is wrong."""
+
+
+class DataError(HeadbenchError):
+    """A data file is missing, truncated, or not what its kind demands."""
+
+
+class RefusedError(HeadbenchError):
+    """The request is understood, and cannot be done truthfully; nothing was run."""
+
+
+class StoreError(HeadbenchError):
+    """Results cannot be read or written."""
+
+
+class GuardError(HeadbenchError):
+    """A number is impossible, or no longer what it was pinned to be."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names the closest known word, or lists what is known.
+
+    Returns:
+        ``did you mean 'x'?`` or ``known: a, b, c``; the empty string when nothing is known.
+    """
+    words = sorted(set(known))
+    close = difflib.get_close_matches(name, words, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(words)}" if words else ""

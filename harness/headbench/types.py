@@ -1,0 +1,442 @@
+"""The nouns of headbench: one leaf file that everything may import.
+
+It imports nothing of the package, and torch only for the type checker, so that
+``headbench --help`` and ``headbench compare`` can use these words without paying for torch.
+
+How they connect (see ``docs/architecture.md``)::
+
+    tasks/*.yaml -> Task -> Document -> Request -> Job (request x arm) -> Model.answer -> Answer
+                 -> Record -> Result (JSON)
+    inside an adapter, one row:
+                 Case -> probes -> Plan -> edits | rewritten request | branches + combine -> Answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Kind = Literal["generate", "score", "nexttoken", "represent"]
+"""What is asked of a model. ``choices`` of a task are several ``score`` continuations."""
+Role = Literal["subject", "encoder", "judge"]
+Site = Literal["q", "k", "v", "scores", "pattern", "z", "residual", "router"]
+Phase = Literal["prefill", "decode", "both"]
+"""By POSITION: decode means position >= prompt length, teacher-forced or not."""
+Rows = Literal["all", "last", "after_image"]
+"""Query rows. ``last`` is row t0 (prompt length - 1) in prefill, and every row in decode."""
+Positions = tuple[int, ...]
+"""Positions in the unpadded prompt; the engine adds padding and window offsets."""
+Heads = tuple[int, ...]
+HeadTable = Mapping[int, Heads]
+"""Layer -> query heads, both 0-based."""
+
+
+# ------------------------------------------------------------------ tasks
+
+
+@dataclass(frozen=True)
+class Document:
+    """One item of a task's data.
+
+    Attributes:
+        id: Stable across runs, machines and orders; unique within the task.
+        cluster: What is resampled together (the image, the wall, the needle seed, the passage).
+        fields: What templates may read.
+        target: Ground truth in the task's own form (text, set, partition, mapping).
+        images: Field name -> content hash of each image the document needs.
+    """
+
+    id: str
+    cluster: str
+    fields: Mapping[str, object]
+    target: object = None
+    images: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to one model; it knows nothing of interventions.
+
+    Attributes:
+        document: Id of the document.
+        step: Name of the task's step.
+        index: Position of the request within (document, step).
+        kind: What is asked.
+        messages: Chat turns, ``{"role": ..., "content": ...}``; a single ``user`` turn for plain
+            prompts. Images appear in the content as the marker ``<image>``, in order.
+        images: Content hashes, in the order of the markers.
+        spans: Span name -> character ranges ``(message index, start, end)`` marked in the template.
+        ask: Generation settings (``max_new_tokens``, ``until``), or ``continuations`` (score), or
+            ``tokens`` (nexttoken), or ``captures`` (represent).
+        seed: hash(run seed, document, step, index); no generator is shared between rows.
+    """
+
+    document: str
+    step: str
+    index: int
+    kind: Kind
+    messages: tuple[Mapping[str, str], ...]
+    images: tuple[str, ...] = ()
+    spans: Mapping[str, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
+    ask: Mapping[str, object] = field(default_factory=dict)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One document's outcome under one arm.
+
+    Attributes:
+        document: Document id.
+        cluster: What is resampled together.
+        outputs: Raw outputs, one a request, in step order.
+        parsed: What the parser read (``None``: unparsed).
+        parser: Name and version of the parser, e.g. ``pope_ref@1``.
+        parts: Score parts: numbers, strings or lists of strings. Metrics are recomputed from these.
+        target: Ground truth, kept so that a record file can be rescored by itself.
+        tokens: Token ids of each output, where the model gives them.
+    """
+
+    document: str
+    cluster: str
+    outputs: tuple[str, ...]
+    parsed: object
+    parser: str
+    parts: Mapping[str, object]
+    target: object = None
+    tokens: tuple[tuple[int, ...], ...] = ()
+
+
+# ------------------------------------------------------------------ what an adapter sees
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What a probe, a detector or a ``represent`` request brings home.
+
+    ``keys`` names a span, so that a pattern is never captured whole.
+    """
+
+    site: Site
+    layers: tuple[int, ...]
+    rows: Rows = "last"
+    keys: str | None = None
+    pool: Literal["none", "mean"] = "none"
+    tower: Literal["text", "vision"] = "text"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An unedited pass before the main one."""
+
+    name: str
+    request: Request
+    captures: tuple[Capture, ...]
+    gradient: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row as the adapter resolved it: token ids, token spans, shapes.
+
+    ``spans`` always holds ``first`` (first unpadded position), ``last`` (row t0) and, where there
+    are images, ``image``; the template's own spans (``question``, ``needle``) come beside them.
+    """
+
+    request: Request
+    tokens: tuple[int, ...]
+    spans: Mapping[str, Positions]
+    info: ModelInfo
+
+
+# ------------------------------------------------------------------ edits: data, not hooks
+
+
+@dataclass(frozen=True)
+class View:
+    """What an operation's callback may read: one row of the batch, one layer.
+
+    Attributes:
+        layer: 0-based layer index.
+        start: Position of the first query row of this call.
+        prompt: Prompt length of the row (unpadded).
+        spans: Span name -> positions.
+        layer_input: ``[position, width]`` at prefill, on demand, else ``None``.
+        memory: Lives as long as this row's answer: chosen heads, sinks.
+        probes: What the row's probes captured.
+    """
+
+    layer: int
+    start: int
+    prompt: int
+    spans: Mapping[str, Positions]
+    layer_input: Tensor | None
+    memory: dict[str, Tensor]
+    probes: Mapping[str, Mapping[Capture, Tensor]]
+
+
+Select = Callable[[View, "Tensor"], "Tensor"]
+"""z of row t0 ``[head, dim]`` -> bool ``[head]``; asked once a layer, then remembered."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Multiply by ``factor`` (0 zeroes)."""
+
+    factor: float
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Add ``vector``: ``[layer, head, dim]`` at ``z``, ``[layer, width]`` at ``residual``."""
+
+    vector: Tensor
+
+
+@dataclass(frozen=True)
+class Mix:
+    """z <- (1 - weight) z + weight target; ``self`` is v_t, ``first`` v_0, ``mean`` the mean v."""
+
+    target: Tensor | Literal["self", "first", "mean"]
+    weight: Tensor | float
+
+
+@dataclass(frozen=True)
+class ZeroDims:
+    """Zero these query dimensions; ``None`` is all of them, which makes the pattern uniform."""
+
+    dims: Positions | None
+
+
+@dataclass(frozen=True)
+class Bias:
+    """Add ``value`` to the scores of these key columns; the softmax renormalises."""
+
+    keys: str | Positions
+    value: float
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A data-dependent edit of few pattern columns.
+
+    ``new`` maps the pattern's columns ``[head, row, key]`` to the same shape.
+    """
+
+    keys: str | Positions | Callable[[View], Tensor]
+    new: Callable[[View, Tensor], Tensor]
+    renormalise: bool
+    reads: tuple[Literal["layer_input", "column_mass"], ...] = ()
+
+
+@dataclass(frozen=True)
+class Visible:
+    """Which keys a head may see: the first ``first`` and the latest ``recent``."""
+
+    first: int
+    recent: int | None
+    mutual: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Switch experts of a mixture layer off or on."""
+
+    off: tuple[int, ...]
+    on: tuple[int, ...]
+    mode: Literal["zero_renorm", "exclude_before_topk", "zero_output"]
+
+
+Op = Scale | Offset | Mix | ZeroDims | Bias | Columns | Visible | Experts
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of the forward pass: stacks over rows, hashes, folds, prints."""
+
+    site: Site
+    op: Op
+    where: HeadTable | Select
+    phase: Phase = "both"
+    rows: Rows = "all"
+
+
+Combine = Callable[[Mapping[str, "Tensor"], bool], "Tensor"]
+"""``{branch: logits [vocab]}, forced`` -> ``logits [vocab]``. ``forced`` is True under ``score``."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything one row needs."""
+
+    edits: tuple[Edit, ...] = ()
+    request: Request | None = None
+    branches: Mapping[str, Request | Callable[[Tensor], Tensor]] | None = None
+    combine: Combine | None = None
+
+
+# ------------------------------------------------------------------ interventions and arms
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The control draws a method declares for itself.
+
+    Attributes:
+        unit: What was drawn, in words ("other heads of the same layers").
+        draws: Distinct control interventions.
+        possible: How many distinct draws exist.
+        excluded: Whether the method's own heads were kept out of the draws.
+    """
+
+    unit: str
+    draws: tuple[Intervention, ...]
+    possible: int
+    excluded: bool
+
+
+@runtime_checkable
+class Intervention(Protocol):
+    """A named method with resolved parameters."""
+
+    @property
+    def canonical(self) -> str:
+        """The one printed form, e.g. ``scale_heads(alpha=1.5,heads=[[1,2]])``; ids use it."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """``image``, ``head_map``, ``artefact``, ``gradients``...: refused before anything runs."""
+        ...
+
+    def probes(self, case: Case) -> tuple[Probe, ...]:
+        """Unedited passes that must run before :meth:`plan`."""
+        ...
+
+    def plan(self, case: Case | None, seen: Mapping[str, Mapping[Capture, Tensor]]) -> Plan:
+        """The plan of one row. ``case=None`` asks for a static (foldable) plan."""
+        ...
+
+    def controls(self, count: int, seed: int) -> Controls | None:
+        """``count`` control draws matched in the method's own unit; ``None``: there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One resolved intervention of a run.
+
+    Attributes:
+        name: ``baseline``, or the canonical toggle; controls carry ``#control-<draw>``.
+        interventions: ``()`` is the baseline.
+        role: What the arm is for.
+        of: For a control: the name of the toggle arm it belongs to.
+        draw: For a control: its number.
+    """
+
+    name: str
+    interventions: tuple[Intervention, ...] = ()
+    role: Literal["baseline", "toggle", "control"] = "baseline"
+    of: str | None = None
+    draw: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request under an arm."""
+
+    request: Request
+    arm: Arm
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model returned for one job.
+
+    Attributes:
+        text: Generated text (``generate``), else ``None``.
+        tokens: Generated or forced token ids, without padding and without what ``until`` cut.
+        logprobs: Per token; for ``score``, of the continuation's tokens, all continuations joined.
+        scores: For ``score``: summed log-probability of each continuation; for ``nexttoken``:
+            log-probability of each asked token.
+        arrays: Captures of ``represent``.
+        passes: Forward passes spent, probes and branches included.
+        batch: Name of the planned batch this row ran in.
+        visited: Attention modules reached by the edits; 0 under an edited arm is an error.
+        changed: Rows x heads altered; 0 is ``inert``, a legal outcome.
+        chosen: Layer -> heads that a per-sample method picked.
+        first: Log-probabilities of the first generated position over the vocabulary's top entries
+            (token id -> log-probability); feeds the first-token KL.
+        truncated: Generation stopped at the token limit.
+    """
+
+    text: str | None
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
+    arrays: Mapping[Capture, Tensor] = field(default_factory=dict)
+    passes: int = 1
+    batch: str = ""
+    visited: int = 0
+    changed: int = 0
+    chosen: Mapping[int, Heads] = field(default_factory=dict)
+    first: Mapping[int, float] = field(default_factory=dict)
+    truncated: bool = False
+
+
+# ------------------------------------------------------------------ models
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Shapes and facts an intervention may depend on; no weights, no torch.
+
+    Attributes:
+        name: Display name, e.g. ``ref-vlm-v1`` or the hub id.
+        family: The configuration's ``model_type`` (``llava``, ``llama``, ...): strengths have
+            defaults per family.
+        layers: Decoder layers.
+        heads: Query heads a layer.
+        kv_heads: Key/value heads a layer.
+        head_dim: Width of a head.
+        images: Whether the model takes images.
+        maps: Name -> path of the head maps that ship beside the checkpoint.
+    """
+
+    name: str
+    family: str
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    images: bool = False
+    maps: Mapping[str, str] = field(default_factory=dict)
+
+
+class Model(Protocol):
+    """An adapter that answers requests. ``models.base.BaseModel`` keeps a user's one short."""
+
+    identity: Mapping[str, str]
+    """Everything about the model that changes a number: weights fingerprint, dtype, device kind,
+    attention path, library versions, chat-template flag."""
+    info: ModelInfo | None
+    kinds: frozenset[Kind]
+    sites: frozenset[Site]
+    branches: bool
+    images: bool
+
+    def key(self, job: Job) -> Mapping[str, object]:
+        """The response key of a job, as JSON values (prompt token ids hashed)."""
+        ...
+
+    def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
+        """Batches over the whole run, as indices into ``jobs``; deterministic."""
+        ...
+
+    def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
+        """Answer one planned batch, any order, each answer as it comes."""
+        ...
