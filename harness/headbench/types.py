@@ -433,6 +433,10 @@ class Model(Protocol):
         """The response key of a job, as JSON values (prompt token ids hashed)."""
         ...
 
+    def bind(self, images: Callable[[str], bytes]) -> None:
+        """Give the adapter a way to read images by content hash."""
+        ...
+
     def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
         """Batches over the whole run, as indices into ``jobs``; deterministic."""
         ...
