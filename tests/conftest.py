@@ -1,14 +1,17 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and the account of which real-data checks ran."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+MINIMUM = "HEADBENCH_REAL_MINIMUM"
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +24,38 @@ def real_data() -> Path:
     if not (folder / "INDEX.md").is_file():
         pytest.skip(f"HEADBENCH_DATA names {folder}, which holds no INDEX.md")
     return folder
+
+
+class RealDataAccount:
+    """Counts the checks marked ``real`` and fails a session that ran fewer than demanded."""
+
+    def __init__(self) -> None:
+        self.ran = 0
+        self.skipped: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if "real" not in report.keywords:
+            return
+        if report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "unknown"
+            self.skipped[str(reason).removeprefix("Skipped: ")] += 1
+        elif report.when == "call" and report.passed:
+            self.ran += 1
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.ran < self.minimum and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("real-data checks")
+        terminalreporter.write_line(f"ran and passed: {self.ran} (at least {self.minimum} demanded)")
+        for reason, count in sorted(self.skipped.items()):
+            terminalreporter.write_line(f"skipped: {count}, because: {reason}")
+
+    @property
+    def minimum(self) -> int:
+        return int(os.environ.get(MINIMUM, "0"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(RealDataAccount(), "headbench-real-data")

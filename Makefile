@@ -1,0 +1,55 @@
+# Two commands are all a newcomer needs: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Pins keep every machine on the same versions, and torch on a build that fits a laptop.
+CONSTRAINTS := -c constraints.txt
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: run test check lint types contracts smoke wheel docs readme schemas clean
+
+run: $(VENV)/.installed
+	$(BIN)/headbench run --tasks niah,pope --intervention vhr
+
+test: $(VENV)/.tests
+	$(BIN)/python -m pytest $(PYTEST)
+
+check: lint types contracts
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+smoke: $(VENV)/.installed
+	$(BIN)/python -m headbench.reference.train lm --smoke
+	$(BIN)/python -m headbench.reference.train vlm --smoke
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build --outdir dist .
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "headbench needs Python 3.11 or newer; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+# One install step a level: what a level needs is installed once, and again when pyproject changes.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet $(CONSTRAINTS) -e .
+	touch $@
+
+$(VENV)/.tests: $(VENV)/.installed
+	$(PIP) install --quiet $(CONSTRAINTS) -e '.[test]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.tests
+	$(PIP) install --quiet $(CONSTRAINTS) -e '.[test,dev,docs]'
+	touch $@
