@@ -1,0 +1,159 @@
+"""Names of parsers, scorers and metrics, each loaded when it is first asked for.
+
+The tables map a name to ``module:attribute``, so that listing names costs no import. Different
+families use the same short word for different figures (``recall`` of POPE, of CHAIR and of needles),
+therefore a family's metric is registered as ``family.name``; its :attr:`Metric.name` stays short.
+A user's package adds its own through the entry-point groups ``headbench.metrics``,
+``headbench.parsers`` and ``headbench.scorers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+from headbench.errors import ConfigError, nearest
+from headbench.scoring.metric import Metric
+from headbench.scoring.parser import Parser
+from headbench.scoring.scorer import Scorer
+
+PARSERS: dict[str, str] = {
+    "verbatim": "headbench.scoring.parser:VERBATIM",
+    "pope_ref": "headbench.scoring.pope_parsers:POPE_REF",
+    "pope_strict": "headbench.scoring.pope_parsers:POPE_STRICT",
+    "pope_robust": "headbench.scoring.pope_parsers:POPE_ROBUST",
+}
+SCORERS: dict[str, str] = {
+    "niah": "headbench.scoring.niah:NIAH",
+    "keyphrase3": "headbench.scoring.niah:KEYPHRASE3",
+    "needle_rouge": "headbench.scoring.rouge:NEEDLE_ROUGE",
+    "string_match_all": "headbench.scoring.ruler:STRING_MATCH_ALL",
+    "string_match_part": "headbench.scoring.ruler:STRING_MATCH_PART",
+    "pope": "headbench.scoring.pope:POPE",
+    "chair": "headbench.scoring.chair:CHAIR",
+    "walls": "headbench.scoring.walls:WALLS",
+    "stickiness": "headbench.scoring.stickiness:STICKINESS",
+}
+METRICS: dict[str, str] = {
+    "niah.recall": "headbench.scoring.niah:RECALL",
+    "niah.fraction": "headbench.scoring.niah:FRACTION",
+    "niah.substring": "headbench.scoring.rouge:SUBSTRING",
+    "pope.accuracy": "headbench.scoring.pope:ACCURACY",
+    "pope.precision": "headbench.scoring.pope:PRECISION",
+    "pope.recall": "headbench.scoring.pope:RECALL",
+    "pope.f1": "headbench.scoring.pope:F1",
+    "pope.yes_ratio": "headbench.scoring.pope:YES_RATIO",
+    "pope.unparsed_rate": "headbench.scoring.pope:UNPARSED_RATE",
+    "pope.tp": "headbench.scoring.pope:TP",
+    "pope.fp": "headbench.scoring.pope:FP",
+    "pope.tn": "headbench.scoring.pope:TN",
+    "pope.fn": "headbench.scoring.pope:FN",
+}
+
+_Thing = TypeVar("_Thing", Metric, Parser, Scorer)
+
+
+def metric(name: str, family: str | None = None) -> Metric:
+    """Find a metric.
+
+    Args:
+        name: Registry name (``pope.f1``), or the short name where ``family`` is given or only one
+            family has it.
+        family: The family's prefix; its own metric of that name goes before all others.
+
+    Raises:
+        ConfigError: No metric has this name, or several families have it.
+    """
+    known = metric_names()
+    for full in ([f"{family}.{name}"] if family else []) + [name]:
+        if full in known:
+            return _find("metric", full, METRICS, Metric)
+    matches = [full for full in known if full.partition(".")[2] == name]
+    if len(matches) == 1:
+        return _find("metric", matches[0], METRICS, Metric)
+    if matches:
+        raise ConfigError(
+            f"several metrics are called {name!r}",
+            where=f"metric {name!r}",
+            mend=f"write one of {', '.join(matches)}",
+        )
+    return _find("metric", name, METRICS, Metric)
+
+
+def metrics_of(scorer: Scorer) -> tuple[Metric, ...]:
+    """All metrics that read a scorer's parts, headline first."""
+    return tuple(metric(name) for name in scorer.metrics)
+
+
+def parser(name: str) -> Parser:
+    """Find a parser by name, or by ``name@version`` as records carry it.
+
+    Raises:
+        ConfigError: No parser has this name, or the version asked for is not the one that is here.
+    """
+    short, _, version = name.partition("@")
+    found = _find("parser", short, PARSERS, Parser)
+    if version and version != str(found.version):
+        raise ConfigError(
+            f"parser {short!r} is here in version {found.version}, not {version}",
+            where=f"parser {name!r}",
+            mend="rescore the outputs with the parser that is here, or install the older headbench",
+        )
+    return found
+
+
+def scorer(name: str) -> Scorer:
+    """Find a scorer.
+
+    Raises:
+        ConfigError: No scorer has this name.
+    """
+    return _find("scorer", name, SCORERS, Scorer)
+
+
+def metric_names() -> tuple[str, ...]:
+    """All metric names, sorted, entry points included; nothing is imported."""
+    return tuple(sorted({*METRICS, *_plugins("metric")}))
+
+
+def parser_names() -> tuple[str, ...]:
+    """All parser names, sorted, entry points included; nothing is imported."""
+    return tuple(sorted({*PARSERS, *_plugins("parser")}))
+
+
+def scorer_names() -> tuple[str, ...]:
+    """All scorer names, sorted, entry points included; nothing is imported."""
+    return tuple(sorted({*SCORERS, *_plugins("scorer")}))
+
+
+@cache
+def _plugins(kind: str) -> Mapping[str, EntryPoint]:
+    """What other packages registered; read once, because scanning installed packages is slow."""
+    return {point.name: point for point in entry_points(group=f"headbench.{kind}s")}
+
+
+def _find(kind: str, name: str, table: Mapping[str, str], wanted: type[_Thing]) -> _Thing:
+    """Load a name from the table, else from an entry point, and check what came."""
+    if name in table:
+        module, _, attribute = table[name].partition(":")
+        thing: object = getattr(import_module(module), attribute)
+        where = table[name]
+    elif name in _plugins(kind):
+        point = _plugins(kind)[name]
+        thing, where = point.load(), point.value
+    else:
+        raise ConfigError(
+            f"there is no {kind} called {name!r}",
+            where=f"{kind} {name!r}",
+            mend=nearest(name, {*table, *_plugins(kind)}),
+        )
+    if not isinstance(thing, wanted):
+        raise ConfigError(
+            f"{kind} {name!r} is registered, but is a {type(thing).__name__}",
+            where=where,
+            mend=f"let the entry name an instance of headbench.scoring.{wanted.__name__}",
+        )
+    return thing
