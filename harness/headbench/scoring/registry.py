@@ -1,7 +1,7 @@
 """Names of parsers, scorers and metrics, each loaded when it is first asked for.
 
 The tables map a name to ``module:attribute``, so that listing names costs no import. Different
-families use the same short word for different figures (``recall`` of POPE, of CHAIR and of needles),
+families use the same short word for different figures (``recall`` of POPE, CHAIR and needles),
 therefore a family's metric is registered as ``family.name``; its :attr:`Metric.name` stays short.
 A user's package adds its own through the entry-point groups ``headbench.metrics``,
 ``headbench.parsers`` and ``headbench.scorers``.
