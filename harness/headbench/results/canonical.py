@@ -1,0 +1,59 @@
+"""One JSON form for one value: what digests are taken of, and what files hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence, Set
+
+import numpy as np
+
+from headbench.errors import StoreError
+
+Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+
+
+def plain(value: object) -> Plain:
+    """Reduce a value to what JSON can say.
+
+    Tuples become lists, sets sorted lists, mapping keys strings, numpy scalars numbers, and
+    dataclasses mappings of their fields.
+
+    Raises:
+        StoreError: for a NaN, an infinity, or a type with no JSON form. A figure that is not a
+            number must be refused where it is made, not written as ``null``.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        if not math.isfinite(number):
+            raise StoreError(f"{number} cannot be stored: it is not a finite number")
+        return number
+    if isinstance(value, np.integer):
+        return int(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Set):
+        return sorted((plain(item) for item in value), key=lambda item: json.dumps(item))
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [plain(item) for item in value]
+    raise StoreError(f"a value of type {type(value).__name__} has no JSON form", where=repr(value))
+
+
+def dumps(value: object) -> str:
+    """The canonical text: sorted keys, no spaces, shortest floats that read back equal."""
+    return json.dumps(
+        plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest(value: object) -> str:
+    """SHA-256 of the canonical text, 64 hexadecimal digits."""
+    return hashlib.sha256(dumps(value).encode()).hexdigest()

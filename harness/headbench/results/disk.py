@@ -1,0 +1,76 @@
+"""Writing files so that a full disk or a kill leaves the old file or the new one, never half."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headbench.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MEND = {
+    errno.ENOSPC: "free some space, then run the same command again: stored answers are kept",
+    errno.EDQUOT: "your quota is used up; free some space and run the same command again",
+    errno.EACCES: "choose a folder that you may write with --out",
+    errno.EPERM: "choose a folder that you may write with --out",
+    errno.EROFS: "the file system is read-only; choose another folder with --out",
+    errno.ENOTDIR: "a part of the path is a file; choose another folder with --out",
+}
+
+
+@contextlib.contextmanager
+def told(what: str, path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` of the block into a ``StoreError`` that names the path and the cure."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        mend = _MEND.get(error.errno or 0, "")
+        raise StoreError(f"{what}: {reason}", where=str(path), mend=mend) from error
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents.
+
+    Raises:
+        StoreError: when the folder cannot be made.
+    """
+    with told("cannot make the folder", path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file through a synced temporary neighbour and one rename.
+
+    Raises:
+        StoreError: when the file cannot be written; the old file, if any, is then untouched.
+    """
+    make_folder(path.parent)
+    with told("cannot write", path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """Read a file.
+
+    Raises:
+        StoreError: when it cannot be read; ``what`` opens the message.
+    """
+    with told(what, path):
+        return path.read_bytes()

@@ -1,0 +1,202 @@
+"""Where results lie, and how they are written and read.
+
+<out>/measured/<model>/<task>/<arm>-<id8>.json          the result
+<out>/measured/<model>/<task>/<arm>-<id8>.records.jsonl.gz   its item records
+<out>/measured/<model>/timing.json                      wall-clock figures, never in a result
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from headbench.errors import StoreError
+from headbench.results.canonical import Plain, dumps, plain
+from headbench.results.disk import read_bytes, write_atomic
+from headbench.results.migrations import migrate
+from headbench.results.schema import RecordsFile, Result
+from headbench.types import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_SLUG = 60
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a records file.
+
+    Attributes:
+        record: The document's outcome.
+        facts: What is known of its answers beside it: ``visited``, ``changed``, ``truncated``,
+            ``kl`` (nats, first generated position, against the run's baseline), ``logprob``.
+    """
+
+    record: Record
+    facts: Mapping[str, Plain] = field(default_factory=dict)
+
+
+def slug(text: str) -> str:
+    """A file name's form of a canonical toggle: letters, digits, ``.``, ``_`` and single dashes."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")[:_SLUG].rstrip("-.") or "unnamed"
+
+
+def result_path(out: Path, result: Result) -> Path:
+    """Where a result belongs under an output folder."""
+    arm = f"{slug(result.arm.name)}-{result.id[:8]}.json"
+    return out / result.kind / slug(result.model.name) / slug(result.task.name) / arm
+
+
+def to_bytes(result: Result) -> bytes:
+    """The bytes of a result file: sorted keys, one-space indent, a last newline."""
+    document = plain(result.model_dump(mode="json"))
+    text = json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()
+
+
+def write_result(out: Path, result: Result, entries: Iterable[Entry] = ()) -> Path:
+    """Write a result and its records; the records come first, so a result never lacks them.
+
+    Args:
+        out: Output folder.
+        result: The cell; its ``records`` field is filled in here.
+        entries: The item records; none for a published cell.
+
+    Returns:
+        The path of the result file.
+
+    Raises:
+        StoreError: when a file cannot be written.
+    """
+    path = result_path(out, result)
+    lines = list(entries)
+    if lines:
+        packed = pack_records(lines)
+        name = f"{path.stem}.records.jsonl.gz"
+        digest = hashlib.sha256(packed).hexdigest()
+        write_atomic(path.parent / name, packed)
+        beside = RecordsFile(name=name, sha256=digest, count=len(lines))
+        result = result.model_copy(update={"records": beside})
+    write_atomic(path, to_bytes(result))
+    return path
+
+
+def read_result(path: Path) -> Result:
+    """Read a result file of this or an older schema version.
+
+    Raises:
+        StoreError: when the file is missing, not JSON, not UTF-8, of a newer version, or holds
+            fields that the schema does not know; the first few faults are named.
+    """
+    raw = read_bytes(path, "cannot read the result")
+    try:
+        document = json.loads(raw)
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise StoreError(f"not a JSON file: {error}", where=str(path)) from error
+    if not isinstance(document, dict):
+        raise StoreError("not a result file: the JSON is not an object", where=str(path))
+    try:
+        return Result.model_validate(migrate(document, str(path)))
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors()[:4]
+        ]
+        raise StoreError(f"not a valid result: {'; '.join(faults)}", where=str(path)) from error
+
+
+def read_entries(path: Path, result: Result) -> tuple[Entry, ...]:
+    """The item records beside a result file, checked against the digest it states.
+
+    Args:
+        path: Path of the RESULT file.
+        result: What :func:`read_result` gave for it.
+
+    Raises:
+        StoreError: when the records are missing, damaged, or not the ones the result was made of.
+    """
+    if result.records is None:
+        raise StoreError(
+            "this result has no item records, so nothing can be paired with it",
+            where=str(path),
+            mend="a published cell can be looked at, not compared item by item",
+        )
+    beside = path.parent / result.records.name
+    if Path(result.records.name).name != result.records.name:
+        raise StoreError(
+            "the records' name is a path; it must lie beside the result", where=str(path)
+        )
+    packed = read_bytes(beside, "cannot read the records")
+    if hashlib.sha256(packed).hexdigest() != result.records.sha256:
+        raise StoreError(
+            "the records are not those the result was made of: their digest differs",
+            where=str(beside),
+            mend="restore the file, or run the cell again",
+        )
+    return unpack_records(packed, str(beside))
+
+
+def pack_records(entries: Sequence[Entry]) -> bytes:
+    """Gzipped JSON lines; the same entries give the same bytes (no time, no name inside)."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=9) as stream:
+        for entry in entries:
+            stream.write(f"{dumps(_line(entry))}\n".encode())
+    return buffer.getvalue()
+
+
+def unpack_records(packed: bytes, where: str = "") -> tuple[Entry, ...]:
+    """The entries that :func:`pack_records` wrote."""
+    try:
+        text = gzip.decompress(packed).decode()
+        return tuple(_entry(json.loads(line)) for line in text.splitlines())
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"the records are damaged: {error}", where=where) from error
+
+
+def _line(entry: Entry) -> dict[str, object]:
+    line: dict[str, object] = {
+        name: value
+        for name, value in vars(entry.record).items()
+        if value is not None and (value != () or name == "outputs")
+    }
+    if entry.facts:
+        line["facts"] = entry.facts
+    return line
+
+
+def _entry(line: dict[str, object]) -> Entry:
+    facts = line.pop("facts", {})
+    tokens = line.pop("tokens", [])
+    record = Record(
+        document=str(line["document"]),
+        cluster=str(line["cluster"]),
+        outputs=tuple(str(text) for text in _list(line["outputs"])),
+        parsed=line.get("parsed"),
+        parser=str(line["parser"]),
+        parts=_mapping(line["parts"]),
+        target=line.get("target"),
+        tokens=tuple(tuple(_list(row)) for row in _list(tokens)),
+    )
+    return Entry(record, _mapping(facts))
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, found {type(value).__name__}")
+    return value
+
+
+def _mapping(value: object) -> dict[str, Plain]:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object, found {type(value).__name__}")
+    return value

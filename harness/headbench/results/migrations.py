@@ -1,0 +1,51 @@
+"""Old result files must still load: one function a version step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headbench.errors import StoreError
+from headbench.results.schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Document = dict[str, object]
+
+STEPS: dict[int, Callable[[Document], Document]] = {}
+"""Version n -> the function that turns a document of version n into one of version n + 1."""
+
+
+def migrate(document: Document, where: str = "") -> Document:
+    """Bring a document to the current version, one step at a time.
+
+    Args:
+        document: The parsed JSON of a result file; not changed.
+        where: File name for errors.
+
+    Raises:
+        StoreError: when the version is absent, newer than this package, or has no step; both
+            versions are named.
+    """
+    version = document.get("schema_version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise StoreError(
+            "not a result file: it has no integer 'schema_version'",
+            where=where,
+            mend="give a JSON file that 'headbench run' or 'headbench rescore' wrote",
+        )
+    current = dict(document)
+    while version != SCHEMA_VERSION:
+        step = STEPS.get(version)
+        if step is None:
+            raise StoreError(
+                f"the file has schema version {version}; this headbench reads {SCHEMA_VERSION}",
+                where=where,
+                mend="update headbench"
+                if version > SCHEMA_VERSION
+                else "read it with the headbench that wrote it",
+            )
+        current = step(current)
+        version += 1
+        current["schema_version"] = version
+    return current

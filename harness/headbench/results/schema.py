@@ -1,0 +1,224 @@
+"""What a result file says: one (model, task, arm) cell, its figures and where they came from.
+
+The models are frozen, know no file and forbid unknown keys, so that a misspelt field cannot pass
+unseen. ``docs/schema/result-v1.json`` is exported from here (``results.export``), and a test keeps
+it current. A change of meaning needs a new ``SCHEMA_VERSION`` and a step in ``results.migrations``.
+Nothing here depends on the clock: a run that was killed and continued ends in the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Kind = Literal["measured", "rescored", "published"]
+Status = Literal["ok", "inert", "partial"]
+
+
+class Frozen(BaseModel):
+    """Shared configuration: immutable, no unknown keys, docstrings become descriptions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Estimate(Frozen):
+    """One figure with its interval."""
+
+    value: int | float | None
+    """The figure: fractions in 0..1, counts as integers; null where it is undefined."""
+    low: float | None = None
+    """Lower end of the interval; null where none was computed."""
+    high: float | None = None
+    """Upper end of the interval."""
+    level: float | None = None
+    """Confidence level of the interval, e.g. 0.95."""
+    method: str | None = None
+    """How the interval was made: ``wilson`` or ``cluster-bootstrap``."""
+    n: int = 0
+    """Records behind the figure."""
+    unit: str = "fraction"
+    """How to print it: fraction, count, words or points."""
+    higher_is_better: bool | None = None
+    """Direction; null where neither is good."""
+
+
+class Coverage(Frozen):
+    """How much of the task was answered."""
+
+    answered: int
+    """Documents with a record."""
+    expected: int
+    """Documents the task has under the run's limit."""
+
+
+class TaskFacts(Frozen):
+    """What was asked, and how it was read."""
+
+    name: str
+    """Name of the task."""
+    version: str
+    """``metadata.version`` of the task file."""
+    main_metric: str
+    """The metric that Holm's family and the headline use."""
+    scorer: str
+    """Scorer with its version, e.g. ``pope@1``."""
+    parser: str
+    """Parser with its version, e.g. ``pope_robust@1``."""
+    profile: str | None = None
+    """Lexical profile of the scorer, where it has one."""
+    prompt_hash: str = ""
+    """Digest of the templates, steps and generation settings."""
+    data_hash: str = ""
+    """Digest of the documents that the task can draw from."""
+    data_revision: str | None = None
+    """Pinned revision of a data set from the hub."""
+
+
+class ModelFacts(Frozen):
+    """Who answered."""
+
+    name: str
+    """Display name, e.g. ``ref-vlm-v1``; the folder of the result carries it."""
+    adapter: str = ""
+    """Registry name of the adapter; empty for recorded outputs of unknown origin."""
+    family: str = ""
+    """``model_type`` of the configuration."""
+    identity: dict[str, str] = {}
+    """All that changes an answer: weights fingerprint, dtype, device, attention path, chat
+    template flag, library versions."""
+
+
+class ControlFacts(Frozen):
+    """What the arm's own controls were."""
+
+    unit: str
+    """What was drawn, in words."""
+    drawn: int
+    """Distinct control interventions that ran."""
+    possible: int
+    """Distinct draws that exist."""
+    excluded: bool
+    """Whether the method's own heads were kept out of the draws."""
+
+
+class ArmFacts(Frozen):
+    """Under which intervention."""
+
+    name: str = "baseline"
+    """``baseline``, or the canonical toggle; controls carry ``#control-<draw>``."""
+    role: Literal["baseline", "toggle", "control"] = "baseline"
+    """What the arm is for."""
+    canonical: tuple[str, ...] = ()
+    """Canonical form of each composed intervention, resolved parameters included."""
+    artefacts: dict[str, str] = {}
+    """SHA-256 of every head map and tensor file that the arm read, by parameter."""
+    of: str | None = None
+    """For a control: name of the toggle arm it belongs to."""
+    draw: int | None = None
+    """For a control: its number."""
+    controls: ControlFacts | None = None
+    """For a toggle: its controls; null where the method declares none, or none were asked for."""
+    baseline: str | None = None
+    """Id of the baseline result of the same run; null for the baseline itself."""
+
+
+class Diagnostics(Frozen):
+    """Did the arm do anything, and did it break the model?"""
+
+    visited: int = 0
+    """Attention modules that the edits reached, over all requests."""
+    changed: int = 0
+    """Rows x heads altered, over all requests; 0 under a toggle makes the cell ``inert``."""
+    changed_share: float | None = None
+    """Share of documents whose outputs differ from the baseline's."""
+    first_token_kl: float | None = None
+    """Mean KL divergence (nats) of the first generated position, baseline against arm."""
+    neutral_loss: float | None = None
+    """Mean next-token loss (nats) of the arm on the run's neutral text."""
+    truncated_share: float | None = None
+    """Share of generations that stopped at the token limit."""
+    passes: int = 0
+    """Forward passes spent, probes and branches included."""
+
+
+class RunFacts(Frozen):
+    """How the run was set up; enough to replay it."""
+
+    spec: dict[str, object] = {}
+    """The ``RunSpec``, with the model that was taken; ``run --from`` reads it."""
+    digest: str = ""
+    """Digest of the spec."""
+    seed: int = 0
+    """The run's seed; every request's seed is derived from it."""
+    batch_plan: str = ""
+    """Digest of the planned batches that these answers ran in."""
+    batches: int = 0
+    """How many planned batches that is."""
+    threads: int | None = None
+    """Threads of the numerical library."""
+    versions: dict[str, str] = {}
+    """Versions of Python, headbench and the libraries that touch a number."""
+    commit: str | None = None
+    """Git commit of a headbench checkout, ``-dirty`` where files differ; null for a wheel."""
+
+
+class RecordsFile(Frozen):
+    """The item records beside this file."""
+
+    name: str
+    """File name, in the same folder."""
+    sha256: str
+    """Digest of the file's bytes."""
+    count: int
+    """Records in it."""
+
+
+class Result(Frozen):
+    """One (model, task, arm) cell."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    """Version of this format."""
+    kind: Kind
+    """Measured by a run, rescored from recorded outputs, or published in a paper."""
+    id: str
+    """Digest of the response keys and of the task, prompt, parser, profile and data versions."""
+    status: Status
+    """``ok``; ``inert``: the edits altered nothing; ``partial``: not every document answered."""
+    reason: str = ""
+    """Why the status is not ``ok``."""
+    task: TaskFacts
+    """What was asked."""
+    model: ModelFacts
+    """Who answered."""
+    arm: ArmFacts = ArmFacts()
+    """Under which intervention."""
+    coverage: Coverage
+    """Answered of expected."""
+    headline: str | None = None
+    """Metric that may be quoted alone; null for a partial cell."""
+    metrics: dict[str, Estimate] = {}
+    """Figures by metric name."""
+    breakdowns: dict[str, dict[str, dict[str, Estimate]]] = {}
+    """Figures by breakdown, group and metric, e.g. ``depth`` -> ``0.5`` -> ``accuracy``."""
+    diagnostics: Diagnostics | None = None
+    """Present for measured cells."""
+    run: RunFacts = RunFacts()
+    """How it was run."""
+    source: dict[str, str] = {}
+    """For rescored and published cells: where the outputs or figures came from."""
+    records: RecordsFile | None = None
+    """The item records; null only where nobody has them (published cells)."""
+
+    @model_validator(mode="after")
+    def _partial_has_no_headline(self) -> Self:
+        short = self.coverage.answered < self.coverage.expected
+        if short and self.status == "ok":
+            raise ValueError("a cell with missing answers has the status 'partial' or 'inert'")
+        if self.status != "ok" and not self.reason:
+            raise ValueError(f"a cell with the status {self.status!r} says why in 'reason'")
+        if self.status == "partial" and self.headline is not None:
+            raise ValueError("a partial cell has no headline")
+        return self
