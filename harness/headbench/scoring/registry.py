@@ -51,6 +51,16 @@ METRICS: dict[str, str] = {
     "pope.fp": "headbench.scoring.pope:FP",
     "pope.tn": "headbench.scoring.pope:TN",
     "pope.fn": "headbench.scoring.pope:FN",
+    "chair.chair_s": "headbench.scoring.chair:CHAIR_S",
+    "chair.chair_i": "headbench.scoring.chair:CHAIR_I",
+    "chair.recall": "headbench.scoring.chair:RECALL",
+    "chair.len": "headbench.scoring.chair:LENGTH",
+    "chair.f1": "headbench.scoring.chair:F1",
+    "chair.object_f1": "headbench.scoring.chair:OBJECT_F1",
+    "chair.hit_ratio": "headbench.scoring.chair:HIT_RATIO",
+    "chair.hallucinated_captions": "headbench.scoring.chair:HALLUCINATED_CAPTIONS",
+    "chair.hallucinated_mentions": "headbench.scoring.chair:HALLUCINATED_MENTIONS",
+    "chair.mentions": "headbench.scoring.chair:MENTIONS",
 }
 
 _Thing = TypeVar("_Thing", Metric, Parser, Scorer)
