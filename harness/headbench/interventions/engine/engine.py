@@ -1,0 +1,172 @@
+"""The engine: one model, its attention routed through headbench, edits attached by batch."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from headbench.errors import RefusedError
+from headbench.interventions.engine import support
+from headbench.interventions.engine.attention import NAME, Seat, seat, unseat
+from headbench.interventions.engine.rows import Firing, Row
+from headbench.interventions.engine.session import EditSession
+from headbench.types import Capture
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_LIVE: weakref.WeakKeyDictionary[nn.Module, weakref.ref[Engine]] = weakref.WeakKeyDictionary()
+
+
+class Engine:
+    """Edits the attention of one transformers model, and leaves it as it was when closed.
+
+    Building an engine routes the text model's attention through headbench (a vision tower keeps
+    its own), checks on a short input that an empty plan changes nothing, and learns which modules
+    attend. Between edits the model computes exactly what it did before.
+
+    Args:
+        model: A transformers model in evaluation mode.
+
+    Raises:
+        RefusedError: The class does not use the attention interface, or an empty plan differs from
+            the model's own attention, or another engine holds the model.
+
+    Attributes:
+        model: The model.
+        shape: Layers, heads and widths, read from the modules.
+        own: The attention implementation the model came with, e.g. ``sdpa``.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        held = _LIVE.get(model)
+        if held is not None and held() is not None:
+            raise RefusedError(
+                "another engine already edits this model",
+                mend="close it first, or join the toggles with '+'",
+            )
+        support.refuse_unsupported(model)
+        self.model = model
+        saved = support.snapshot(model)
+        self.own = str(model.config.get_text_config()._attn_implementation)
+        support.install(model)
+        try:
+            found = support.identity_check(model, saved)
+            self.shape = support.shape_of(model, found)
+        except BaseException:
+            support.restore(saved)
+            raise
+        self.modules = tuple(found)
+        self._seats: tuple[Seat, ...] = tuple(
+            seat(module, layer) for layer, module in enumerate(self.modules)
+        )
+        self._session: EditSession | None = None
+        self._close = weakref.finalize(self, _release, saved, self.modules)
+        _LIVE[model] = weakref.ref(self)
+
+    def close(self) -> None:
+        """Give the model back its own attention. Harmless when repeated."""
+        self._close()
+        _LIVE.pop(self.model, None)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @contextmanager
+    def attach(self, rows: Sequence[Row]) -> Iterator[Firing]:
+        """Run every forward pass inside the block under the rows' edits.
+
+        Args:
+            rows: One for each prompt of the batch, in batch order. Rows with an empty plan stay
+                as they are, beside edited ones.
+
+        Yields:
+            Firing: What the edits reached and altered, readable during and after the block.
+
+        Raises:
+            RefusedError: An edit that this model cannot carry, or an attach inside another.
+        """
+        with self._running(EditSession(rows, self.shape)) as session:
+            yield session.firing
+
+    @contextmanager
+    def capture(
+        self, captures: Sequence[Capture], rows: Sequence[Row]
+    ) -> Iterator[dict[int, dict[Capture, Tensor]]]:
+        """Like :meth:`attach`, and bring activations home.
+
+        Yields:
+            Row -> capture -> tensor, filled when the block ends. Shapes by site: ``z`` and ``q``
+            ``[layer, row, head, dim]``; ``k`` and ``v`` ``[layer, row, kv head, dim]``;
+            ``pattern`` and ``scores`` ``[layer, head, row, key]``; ``residual``
+            ``[layer, row, width]``.
+        """
+        raise RefusedError("captures are not offered yet")
+        yield {}
+
+    @contextmanager
+    def _running(self, session: EditSession) -> Iterator[EditSession]:
+        if not self._close.alive:
+            raise RefusedError("this engine is closed", mend="build a new Engine(model)")
+        if self._session is not None:
+            raise RefusedError(
+                "edits are already attached to this model",
+                mend="join the edits in one plan; toggles join with '+'",
+            )
+        if self.model.training:
+            raise RefusedError("the model is in training mode", mend="call model.eval() first")
+        if self.model.config.get_text_config()._attn_implementation != NAME:
+            raise RefusedError(
+                "somebody changed the model's attention implementation after the engine was built",
+                mend="build a new Engine(model)",
+            )
+        self._session = session
+        hook = self.model.register_forward_pre_hook(
+            _Announce(session, self.model), with_kwargs=True
+        )
+        for place in self._seats:
+            place.session = session
+        try:
+            yield session
+        finally:
+            for place in self._seats:
+                place.session = None
+            hook.remove()
+            self._session = None
+
+
+class _Announce:
+    """Tells a session where each forward pass begins: the cache knows how far it reaches."""
+
+    def __init__(self, session: EditSession, model: nn.Module) -> None:
+        self.session, self.signature = session, inspect.signature(model.forward)
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given: Mapping[str, Any] = kwargs
+        if args:
+            given = {**self.signature.bind_partial(*args).arguments, **kwargs}
+        cache = given.get("past_key_values")
+        start = int(cache.get_seq_length()) if cache is not None else 0
+        self.session.begin(_input(given).shape[0], start)
+
+
+def _input(given: Mapping[str, Any]) -> Tensor:
+    for name in ("input_ids", "inputs_embeds", "pixel_values"):
+        value = given.get(name)
+        if isinstance(value, Tensor):
+            return value
+    raise RefusedError("the model was called without input_ids, inputs_embeds or pixel_values")
+
+
+def _release(saved: support.Saved, modules: Sequence[nn.Module]) -> None:
+    support.restore(saved)
+    for module in modules:
+        unseat(module)

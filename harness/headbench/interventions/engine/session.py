@@ -1,0 +1,102 @@
+"""One attached batch: runs every attention call of the model through its layer's program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from headbench.errors import RefusedError
+from headbench.interventions.engine.attention import Inputs, unedited
+from headbench.interventions.engine.places import Bounds, Call, classes
+from headbench.interventions.engine.rows import Firing, Row
+from headbench.interventions.engine.stages import Pick, Program, Shape, Stage, compile_rows
+from headbench.types import View
+
+
+class EditSession:
+    """The rows of a batch with their compiled edits.
+
+    Args:
+        rows: What each row wants.
+        shape: Sizes of the model.
+    """
+
+    def __init__(self, rows: Sequence[Row], shape: Shape) -> None:
+        self.rows, self.shape, self.firing = tuple(rows), shape, Firing(len(rows))
+        self.copies = 1
+        self._compile()
+        self.call = Call(self.bounds, 0, 0)
+
+    def _compile(self) -> None:
+        self.programs = compile_rows(self.rows, self.copies, self.shape)
+        self.bounds = [Bounds.of(row) for row in self.rows for _ in range(self.copies)]
+        self._first_values: dict[int, Tensor] = {}
+
+    def begin(self, batch: int, start: int) -> None:
+        """A forward pass of ``batch`` rows from padded position ``start`` begins.
+
+        Raises:
+            RefusedError: The batch is no multiple of the rows that were attached.
+        """
+        copies, rest = divmod(batch, len(self.rows))
+        if rest or copies == 0:
+            raise RefusedError(
+                f"a batch of {batch} met a plan for {len(self.rows)} rows",
+                mend="attach one Row for each prompt of the batch",
+            )
+        if copies != self.copies:
+            self.copies = copies
+            self._compile()
+        self.call = Call(self.bounds, start, 0)
+
+    def attend(self, layer: int, inputs: Inputs) -> Tensor:
+        """Edited head outputs ``[batch, query, head, dim]`` of one attention call."""
+        program = self.programs.get(layer)
+        if program is None:
+            return unedited(inputs)
+        if self.call.rows == 0:
+            self.call = Call(self.bounds, self.call.start, inputs.query.shape[2])
+        out = unedited(inputs)
+        for stage in program.z:
+            if stage.picks:
+                self._pick(layer, stage, out)
+            out = stage.table.apply(out, self.call, fresh=True)
+        self._count(layer, program)
+        return out
+
+    def _pick(self, layer: int, stage: Stage, z: Tensor) -> None:
+        """Let the selections whose row t0 is in this call choose their heads."""
+        for pick in list(stage.picks):
+            row, bound = self.rows[pick.row], self.bounds[pick.batch_row]
+            key = f"select/{pick.number}/{layer}"
+            if key not in row.memory:
+                at = bound.last - self.call.start
+                if not 0 <= at < self.call.rows or self.call.start > bound.pad:
+                    raise RefusedError(
+                        "heads are selected at the last prompt row, and the prompt did not come "
+                        "in one forward pass",
+                        mend="prefill the whole prompt at once",
+                    )
+                row.memory[key] = self._select(layer, pick, z[pick.batch_row, at])
+            heads = tuple(torch.nonzero(row.memory[key]).flatten().tolist())
+            self.firing.choose(pick.row, layer, heads)
+            edit = pick.edit
+            if heads:
+                touched = classes(edit.phase, edit.rows)
+                stage.table.edit([pick.batch_row], touched, heads, edit.op, layer)
+            stage.picks.remove(pick)
+
+    def _select(self, layer: int, pick: Pick, z: Tensor) -> Tensor:
+        row = self.rows[pick.row]
+        view = View(layer, self.call.start, row.prompt, row.spans, None, row.memory, row.probes)
+        return pick.select(view, z).to("cpu", torch.bool)
+
+    def _count(self, layer: int, program: Program) -> None:
+        for fact in program.facts:
+            self.firing.reach(fact.row, "attention", layer)
+            low, high = self.bounds[fact.batch_row].span(
+                fact.touched, self.call.start, self.call.stop
+            )
+            self.firing.alter(fact.row, (high - low) * len(fact.heads))

@@ -1,0 +1,233 @@
+"""Compiling the edits of a batch of rows into per-layer programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from headbench.errors import RefusedError
+from headbench.interventions.engine.affine import AFFINE, Table
+from headbench.interventions.engine.places import classes
+from headbench.interventions.engine.rows import Row
+from headbench.types import Bias, Columns, Edit, Mix, Offset, Scale, Select, Visible, ZeroDims
+
+ALLOWED: dict[str, tuple[type, ...]] = {
+    "q": (Scale, ZeroDims, Offset),
+    "k": (Scale, ZeroDims),
+    "v": (Scale,),
+    "scores": (Bias, Columns, Visible),
+    "pattern": (Columns,),
+    "z": (Scale, Offset, Mix),
+    "residual": (Offset,),
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes that the tables need."""
+
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    value_dim: int
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A per-sample selection waiting for row t0: batch row, the row it belongs to, its edit."""
+
+    batch_row: int
+    row: int
+    number: int
+    edit: Edit
+    select: Select
+
+
+@dataclass
+class Stage:
+    """One step of a site: an affine table, and the selections that will still write into it."""
+
+    table: Table
+    picks: list[Pick] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PatternEdit:
+    """An edit of scores or pattern, for one batch row and layer."""
+
+    batch_row: int
+    row: int
+    number: int
+    edit: Edit
+    heads: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a static edit will do, for counting without looking at data."""
+
+    batch_row: int
+    row: int
+    touched: frozenset[int]
+    heads: frozenset[int]
+
+
+@dataclass
+class Program:
+    """All edits of one layer."""
+
+    q: Table | None = None
+    k: Table | None = None
+    v: Table | None = None
+    z: list[Stage] = field(default_factory=list)
+    pattern: list[PatternEdit] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+
+
+def layers_of(edit: Edit, shape: Shape) -> Mapping[int, tuple[int, ...]]:
+    """Layer -> heads of an edit; a selection may answer in every layer."""
+    if callable(edit.where):
+        return {layer: () for layer in range(shape.layers)}
+    return edit.where
+
+
+def check(edit: Edit, shape: Shape) -> None:
+    """Refuse what no site of this model can do.
+
+    Raises:
+        RefusedError: Unknown site for the operation, or a layer or head out of range.
+    """
+    allowed = ALLOWED.get(edit.site, ())
+    if not isinstance(edit.op, allowed):
+        raise RefusedError(
+            f"{type(edit.op).__name__} cannot be done at site {edit.site!r}",
+            mend=f"at {edit.site!r} the engine does "
+            f"{', '.join(t.__name__ for t in allowed) or 'nothing'}",
+        )
+    if callable(edit.where):
+        if edit.site != "z":
+            raise RefusedError(f"heads are selected per sample at 'z' only, not at {edit.site!r}")
+        return
+    for layer, heads in edit.where.items():
+        if not 0 <= layer < shape.layers:
+            raise RefusedError(
+                f"layer {layer} does not exist", mend=f"layers run from 0 to {shape.layers - 1}"
+            )
+        if wrong := [h for h in heads if not 0 <= h < shape.heads]:
+            raise RefusedError(
+                f"head {wrong[0]} of layer {layer} does not exist",
+                mend=f"query heads run from 0 to {shape.heads - 1}",
+            )
+
+
+def kv_heads(edit: Edit, layer: int, heads: Sequence[int], shape: Shape) -> tuple[int, ...]:
+    """The key/value heads that ``heads`` own completely.
+
+    Raises:
+        RefusedError: Some query head shares its key/value head with a head that is not listed.
+    """
+    ratio = shape.heads // shape.kv_heads
+    owned = sorted({head // ratio for head in heads})
+    whole = {kv * ratio + i for kv in owned for i in range(ratio)}
+    if missing := sorted(whole - set(heads)):
+        raise RefusedError(
+            f"layer {layer}: query heads {missing} share the {edit.site} of the listed heads",
+            mend=f"list every head of the group of {ratio}, or edit 'z' or 'q', "
+            "which each query head owns",
+        )
+    return tuple(owned)
+
+
+class _Builder:
+    """Collects the programs of one batch."""
+
+    def __init__(self, batch: int, shape: Shape) -> None:
+        self.batch, self.shape = batch, shape
+        self.programs: dict[int, Program] = {}
+        # (batch row, layer) -> (stage its next z edit goes to, whether that stage has one already)
+        self.at: dict[tuple[int, int], tuple[int, bool]] = {}
+
+    def add(
+        self, edit: Edit, layer: int, heads: tuple[int, ...], spot: tuple[int, int, int]
+    ) -> None:
+        """Put one edit of one batch row into the program of ``layer``."""
+        batch_row, row, number = spot
+        program = self.programs.setdefault(layer, Program())
+        touched = classes(edit.phase, edit.rows)
+        if edit.site in ("scores", "pattern"):
+            program.pattern.append(PatternEdit(batch_row, row, number, edit, heads))
+            return
+        if edit.site == "z":
+            stage = self._stage(program, (batch_row, layer), callable(edit.where))
+            if callable(edit.where):
+                stage.picks.append(Pick(batch_row, row, number, edit, edit.where))
+                return
+            stage.table.edit([batch_row], touched, heads, edit.op, layer)
+        elif edit.site == "q":
+            program.q = program.q or Table(self.batch, self.shape.heads, self.shape.head_dim)
+            program.q.edit([batch_row], touched, heads, edit.op, layer)
+        else:
+            dim = self.shape.head_dim if edit.site == "k" else self.shape.value_dim
+            table = getattr(program, edit.site) or Table(self.batch, self.shape.kv_heads, dim)
+            setattr(program, edit.site, table)
+            owned = kv_heads(edit, layer, heads, self.shape)
+            table.edit([batch_row], touched, owned, edit.op, layer)
+        program.facts.append(Fact(batch_row, row, touched, frozenset(heads)))
+
+    def _stage(self, program: Program, key: tuple[int, int], select: bool) -> Stage:
+        index, used = self.at.get(key, (0, False))
+        if select and used:
+            index += 1
+        while len(program.z) <= index:
+            program.z.append(Stage(Table(self.batch, self.shape.heads, self.shape.value_dim)))
+        self.at[key] = (index + 1, False) if select else (index, True)
+        return program.z[index]
+
+
+def compile_rows(rows: Sequence[Row], copies: int, shape: Shape) -> dict[int, Program]:
+    """Stack the edits of all rows by layer and site.
+
+    Edits of the residual stream are not attention's business; see ``residual.py``.
+
+    Args:
+        rows: The rows of the batch.
+        copies: Adjacent batch rows for each of them.
+        shape: Sizes of the model.
+
+    Raises:
+        RefusedError: An edit that the model cannot carry.
+    """
+    builder = _Builder(len(rows) * copies, shape)
+    for row, content in enumerate(rows):
+        for number, edit in enumerate(content.plan.edits):
+            check(edit, shape)
+            if edit.site == "residual":
+                continue
+            for layer, heads in layers_of(edit, shape).items():
+                if not heads and not callable(edit.where):
+                    continue
+                for copy in range(copies):
+                    builder.add(edit, layer, heads, (row * copies + copy, row, number))
+    return builder.programs
+
+
+def needs_values(program: Program) -> bool:
+    """Whether an edit of the layer mixes values in."""
+    return any(stage.table.weights for stage in program.z) or any(
+        isinstance(pick.edit.op, Mix) for stage in program.z for pick in stage.picks
+    )
+
+
+__all__ = [
+    "AFFINE",
+    "Fact",
+    "PatternEdit",
+    "Pick",
+    "Program",
+    "Shape",
+    "Stage",
+    "check",
+    "compile_rows",
+    "needs_values",
+]

@@ -1,0 +1,165 @@
+"""Which models the engine can edit truthfully, found by trying and never by a list alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from headbench.errors import RefusedError
+from headbench.interventions.engine.attention import NAME, Sizes, register, watch
+from headbench.interventions.engine.stages import Shape
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+IDENTITY_TOLERANCE = 1e-4
+"""Largest allowed logit difference from a model's own eager attention, relative to the logits."""
+_MEND = "use a class that calls transformers' attention interface (see docs/interventions.md)"
+
+Saved = tuple[tuple[Any, Any], ...]
+
+
+def snapshot(model: PreTrainedModel) -> Saved:
+    """Every configuration of the model with the attention implementation it names."""
+    configs = {id(m.config): m.config for m in model.modules() if hasattr(m, "config")}
+    return tuple((c, getattr(c, "_attn_implementation_internal", None)) for c in configs.values())
+
+
+def restore(saved: Saved) -> None:
+    """Put back what :func:`snapshot` read."""
+    for config, name in saved:
+        config._attn_implementation_internal = name
+
+
+def install(model: PreTrainedModel) -> None:
+    """Route the text model's attention through headbench; a vision tower keeps its own."""
+    register()
+    wanted: str | dict[str, str] = NAME
+    if "text_config" in getattr(model.config, "sub_configs", {}):
+        wanted = {"": NAME, "text_config": NAME}
+    model.set_attn_implementation(wanted)
+
+
+def refuse_unsupported(model: PreTrainedModel) -> None:
+    """Refuse, by name, classes that are known not to ask the attention interface.
+
+    Raises:
+        RefusedError: The class does not dispatch its attention, or attends across two sequences.
+    """
+    name = type(model).__name__
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise RefusedError(
+            f"{name} is an encoder-decoder model, whose cross attention has no single head table",
+            mend="use a decoder-only or encoder-only model",
+        )
+    if getattr(model, "hf_quantizer", None) is not None:
+        raise RefusedError(
+            f"{name} is quantised; edits of quantised models were never checked",
+            mend="load the checkpoint in float32, float16 or bfloat16",
+        )
+    if not model._can_set_attn_implementation():
+        raise RefusedError(f"{name} does not use transformers' attention interface", mend=_MEND)
+
+
+def short_input(model: PreTrainedModel) -> dict[str, Tensor]:
+    """A few tokens, or one grey image for a vision tower, on the model's device."""
+    device = next(model.parameters()).device
+    if model.main_input_name == "pixel_values":
+        config = getattr(model.config, "vision_config", model.config)
+        size = config.image_size
+        height, width = size if isinstance(size, list | tuple) else (size, size)
+        dtype = next(model.parameters()).dtype
+        image = torch.linspace(-1, 1, height * width, device=device).view(1, 1, height, width)
+        return {"pixel_values": image.repeat(1, config.num_channels, 1, 1).to(dtype)}
+    vocabulary = model.get_input_embeddings().num_embeddings
+    banned = _special_tokens(model.config)
+    tokens = [t for t in range(min(vocabulary, 64)) if t not in banned][-8:]
+    return {"input_ids": torch.tensor([tokens], device=device)}
+
+
+def _special_tokens(config: Any) -> set[int]:
+    """Placeholders of images and the like, which a text-only pass may not hold."""
+    texts = (config, getattr(config, "text_config", None))
+    found: set[int] = set()
+    for part in texts:
+        for key, value in vars(part).items() if part is not None else ():
+            if re.search(r"token_(id|index)$", key) and isinstance(value, int):
+                found.add(value)
+    return found
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """No gradients and no dropout meanwhile."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def identity_check(model: PreTrainedModel, saved: Saved) -> dict[nn.Module, Sizes]:
+    """Compare an empty plan with the model's own implementation on a short input.
+
+    Against sdpa every bit must agree; against another implementation the outputs must agree within
+    :data:`IDENTITY_TOLERANCE` (times 100 in half precision).
+
+    Returns:
+        The attention modules in the order of their layers, with their sizes.
+
+    Raises:
+        RefusedError: The interface is never called, or the outputs differ.
+    """
+    name = type(model).__name__
+    batch = short_input(model)
+    with evaluating(model):
+        with watch() as modules:
+            ours = _first(model(**batch))
+        if not modules:
+            raise RefusedError(
+                f"{name} accepts an attention implementation and never calls it", mend=_MEND
+            )
+        own = str(dict((id(c), n) for c, n in saved).get(id(model.config.get_text_config())))
+        restore(saved)
+        try:
+            theirs = _first(model(**batch))
+        finally:
+            install(model)
+    if own == "sdpa" and torch.equal(ours, theirs):
+        return modules
+    scale = float(theirs.float().abs().max().clamp(min=1.0))
+    difference = float((ours.float() - theirs.float()).abs().max())
+    allowed = IDENTITY_TOLERANCE * scale * (1 if ours.dtype == torch.float32 else 100)
+    if own == "sdpa" or not difference <= allowed:
+        raise RefusedError(
+            f"{name} with an empty plan differs from its own {own} attention by {difference:.3g}",
+            where=f"allowed: {'equal bits' if own == 'sdpa' else f'{allowed:.3g}'}",
+            mend=_MEND,
+        )
+    return modules
+
+
+def _first(output: Any) -> Tensor:
+    """Logits where there are any, else the last hidden state."""
+    logits = getattr(output, "logits", None)
+    found: Tensor = logits if logits is not None else output[0]
+    return found
+
+
+def shape_of(model: PreTrainedModel, modules: dict[nn.Module, Sizes]) -> Shape:
+    """Layers, heads and widths of the model.
+
+    Raises:
+        RefusedError: Layers differ in their head shapes, so that no one table fits.
+    """
+    sizes = set(modules.values())
+    if len(sizes) != 1:
+        raise RefusedError(f"{type(model).__name__} has layers of different head shapes")
+    return Shape(len(modules), *sizes.pop())
