@@ -1,0 +1,53 @@
+"""One table of odd yes/no outputs, read by every parser of the POPE family.
+
+``None`` is unparsed. Columns: output, pope_ref, pope_strict, pope_robust.
+"""
+
+from __future__ import annotations
+
+ODD_OUTPUTS: tuple[tuple[str, str, str | None, str | None], ...] = (
+    ("yes", "yes", "yes", "yes"),
+    ("no", "no", "no", "no"),
+    ("Yes", "yes", "yes", "yes"),
+    ("No", "no", "no", "no"),
+    ("Yes.", "yes", None, "yes"),
+    ("No.", "no", None, "no"),
+    ("NO", "yes", "no", "no"),
+    ("YES", "yes", "yes", "yes"),
+    (" no ", "no", "no", "no"),
+    ("No\n", "yes", "no", "no"),
+    ("\nNo", "yes", "no", "no"),
+    ("No!", "yes", None, "no"),
+    ("**No**", "yes", None, "no"),
+    ("`yes`", "yes", None, "yes"),
+    ("<answer> no", "no", None, "no"),
+    ("Nope", "yes", None, "no"),
+    ("None", "yes", None, None),
+    ("", "yes", None, None),
+    ("   ", "yes", None, None),
+    (".", "yes", None, None),
+    ("...no", "yes", None, "no"),
+    ("No, there is none.", "no", None, "no"),
+    ("No, yes", "no", None, "no"),
+    ("Yes, there is no doubt", "no", None, "yes"),
+    ("Yes. There is no dog, though.", "yes", None, "yes"),
+    ("There isn't a dog.", "yes", None, "no"),
+    ("There isn\u2019t a dog.", "yes", None, "no"),
+    ("There is not a dog.", "no", None, "no"),
+    ("There is no dog in the image.", "no", None, "no"),
+    ("There is a cat. No dog.", "yes", None, None),
+    ("There is a dog in the image.", "yes", None, None),
+    ("The answer is yes.", "yes", None, "yes"),
+    ("The answer is no.", "no", None, "no"),
+    ("Answer: No", "no", None, "no"),
+    ("Yes/No", "yes", None, None),
+    ("yes or no", "no", None, None),
+    ("Yes or no? Yes.", "yes", None, None),
+    ("I'm not sure.", "no", None, None),
+    ("I cannot tell from the image.", "yes", None, None),
+    ("Nothing of the kind", "yes", None, None),
+    ("know", "yes", None, None),
+    ("yesterday", "yes", None, None),
+    ("\u306f\u3044", "yes", None, None),
+    ("No\u00a0dog", "yes", None, "no"),
+)
