@@ -29,6 +29,7 @@ VERSION = 1
 FILE = "responses.jsonl"
 _PREFIX = b'{"key":"'
 _DIGITS = 64
+_LONGEST_HEADER = 4096  # a foreign file may be one endless line
 
 
 class ResponseStore:
@@ -148,7 +149,7 @@ class ResponseStore:
     def _index(self) -> int:
         """Read the places of all answers, drop a torn tail, and return the file's end."""
         with told("cannot read the store", self.path), self.path.open("rb") as stream:
-            header = stream.readline()
+            header = stream.readline(_LONGEST_HEADER)
             if not header.endswith(b"\n"):
                 return self._begin(header)
             _check_header(header, self.path)

@@ -1,0 +1,284 @@
+"""Reading the files that other people's code wrote.
+
+Containers differ more than contents do: JSON lines, one array, pretty-printed objects one after the
+other, an object around a list, an object per image, CSV; UTF-8 with or without a mark, UTF-16,
+Latin-1 lines among UTF-8 ones. :func:`read_rows` sniffs all of these and says what it found;
+:class:`Fields` finds a value under the names that are common for it, or under the name given.
+Nothing in a file is followed as a path.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headbench.errors import ConfigError, DataError, nearest
+
+Row = Mapping[str, object]
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "id": ("question_id", "id", "wall_id", "case_id", "doc_id", "index", "rev_id"),
+    "image": ("image_id", "image", "img_id", "image_path", "image_file", "file_name", "filename"),
+    "caption": ("caption", "text", "answer", "response", "output", "prediction", "pred"),
+    "answer": ("answer", "text", "response", "output", "prediction", "pred", "model_answer"),
+    "question": ("question", "prompt", "query", "text"),
+    "label": ("label", "ground_truth", "gt_answer", "gold", "label_gold", "toxic"),
+    "text": ("text", "comment", "test_case", "message", "sentence", "tweet"),
+    "groups": ("groups", "answer", "prediction", "response", "output", "text", "grouping"),
+    "response": ("model_response", "response", "output", "prediction", "answer", "text"),
+    "length": ("context_length", "token_limit", "length", "max_length"),
+    "depth": ("depth_percent", "depth", "document_depth_percent"),
+    "confidence": ("confidence", "conf"),
+}
+"""Role -> the field names it goes by, the likeliest first."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The rows of one file, and what it took to read them.
+
+    Attributes:
+        rows: One mapping an item, in file order.
+        name: File name without its folder.
+        sha256: Of the file's bytes.
+        container: ``lines``, ``array``, ``objects``, ``wrapped``, ``mapping`` or ``table``.
+        encoding: ``utf-8``, ``utf-16`` or ``mixed``.
+    """
+
+    rows: tuple[Row, ...]
+    name: str
+    sha256: str
+    container: str
+    encoding: str
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Finds a row's values by role.
+
+    Attributes:
+        given: Role -> field name, where a user said so; then no other name is tried.
+    """
+
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, options: Sequence[str]) -> Fields:
+        """Read ``role=field`` options.
+
+        Raises:
+            ConfigError: An option has no ``=``, or names no role.
+        """
+        given: dict[str, str] = {}
+        for option in options:
+            role, equals, name = option.partition("=")
+            if not equals or not name:
+                raise ConfigError(
+                    "a field is given as role=name",
+                    where=f"--field {option}",
+                    mend="for example --field caption=text",
+                )
+            if role not in ALIASES:
+                raise ConfigError(
+                    f"no role is called {role!r}",
+                    where=f"--field {option}",
+                    mend=nearest(role, ALIASES),
+                )
+            given[role] = name
+        return cls(given)
+
+    def find(self, row: Row, role: str, without: Sequence[str] = ()) -> object | None:
+        """The value of a role, or ``None`` where the row has none.
+
+        Args:
+            row: One row.
+            role: A key of :data:`ALIASES`.
+            without: Field names that mean something else in this file.
+        """
+        if role in self.given:
+            return row.get(self.given[role])
+        for name in ALIASES[role]:
+            if name not in without and row.get(name) is not None:
+                return row[name]
+        return None
+
+    def text(self, row: Row, role: str, without: Sequence[str] = ()) -> str | None:
+        """The value of a role as text; list values are joined by a blank."""
+        value = self.find(row, role, without)
+        return None if value is None else as_text(value)
+
+
+def as_text(value: object) -> str:
+    """Text of a field; some logs store a prompt as the list of its pieces."""
+    if isinstance(value, list | tuple):
+        return " ".join(as_text(piece) for piece in value)
+    return value if isinstance(value, str) else str(value)
+
+
+_YES = {"yes", "true", "1", "1.0", "y"}
+_NO = {"no", "false", "0", "0.0", "n"}
+
+
+def as_flag(value: object, positive: str = "yes") -> bool:
+    """A two-valued label in any of its spellings: ``"0.0"``, ``1``, ``True``, ``"yes"``, a class.
+
+    Args:
+        value: The label as stored.
+        positive: The class that counts as true; ``not`` before it, or ``non-``, is false.
+
+    Raises:
+        DataError: The value is none of these.
+    """
+    word = as_text(value).strip().lower()
+    name = positive.lower()
+    if word in _YES or word == name:
+        return True
+    if word in _NO or word in {f"not {name}", f"non-{name}", f"no{name}", f"not-{name}"}:
+        return False
+    # The label itself may be part of offensive data, so only its length is shown.
+    raise DataError(
+        "a label is neither yes nor no",
+        where=f"a label of {len(word)} characters",
+        mend=f"use yes/no, 1/0, true/false or {positive}/not {positive}",
+    )
+
+
+def read_rows(path: Path) -> Recorded:
+    """Read any of the containers, gzipped or not.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: The file is missing, holds no rows, or breaks off inside a value.
+    """
+    try:
+        stored = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read the file: {error.strerror}", where=str(path)) from error
+    try:
+        content = gzip.decompress(stored) if stored[:2] == b"\x1f\x8b" else stored
+    except (EOFError, OSError) as error:
+        raise DataError("the gzip file is damaged or cut off", where=str(path)) from error
+    text, encoding = decode(content)
+    start = text.lstrip()[:1]
+    if not start:
+        raise DataError("the file is empty", where=str(path))
+    if start in "[{":
+        rows, container = _json_rows(text, path)
+    else:
+        rows, container = _table_rows(text, path), "table"
+    if not rows:
+        raise DataError("the file holds no rows", where=str(path))
+    digest = hashlib.sha256(stored).hexdigest()
+    return Recorded(tuple(rows), path.name, digest, container, encoding)
+
+
+def decode(content: bytes) -> tuple[str, str]:
+    """Bytes as text: UTF-8 or UTF-16; else line by line, Windows-1252 where UTF-8 fails.
+
+    Returns:
+        The text, and ``utf-8``, ``utf-16`` or ``mixed``.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16"), "utf-16"
+    try:
+        return content.decode("utf-8-sig"), "utf-8"
+    except UnicodeDecodeError:
+        return "\n".join(_decode_line(line) for line in content.split(b"\n")), "mixed"
+
+
+def _decode_line(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="replace")
+
+
+_BLANK = re.compile(r"[\s,]*")
+
+
+def _values(text: str, path: Path) -> Iterator[object]:
+    """Every JSON value of a text that holds one or several, with commas or without."""
+    decoder, position = json.JSONDecoder(), 0
+    while True:
+        gap = _BLANK.match(text, position)
+        position = gap.end() if gap else position
+        if position >= len(text):
+            return
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            line = text.count("\n", 0, error.pos) + 1
+            raise DataError(
+                f"this is not JSON: {error.msg}",
+                where=f"{path}, line {line}",
+                mend="a log that was cut off can be used after its last, broken line is removed",
+            ) from error
+        yield value
+
+
+def _json_rows(text: str, path: Path) -> tuple[list[Row], str]:
+    values = list(_values(text, path))
+    if len(values) > 1:
+        one_a_line = len(values) == sum(1 for line in text.splitlines() if line.strip())
+        return _mappings(values, path), "lines" if one_a_line else "objects"
+    only = values[0]
+    if isinstance(only, list):
+        return _mappings(only, path), "array"
+    if isinstance(only, dict):
+        lists = [value for value in only.values() if _is_rows(value)]
+        if len(lists) == 1:
+            return _mappings(lists[0], path), "wrapped"
+        if len(only) > 1 and all(isinstance(value, dict) for value in only.values()):
+            return [{"id": key, **value} for key, value in only.items()], "mapping"
+        if (
+            len(only) > 1
+            and all(isinstance(value, str) for value in only.values())
+            and (not set(only) & {name for names in ALIASES.values() for name in names})
+        ):
+            return [
+                {"id": key, "image_id": key, "text": value} for key, value in only.items()
+            ], "mapping"
+        return [only], "objects"
+    raise DataError("the file holds a bare value instead of rows", where=str(path))
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _mappings(values: Sequence[object], path: Path) -> list[Row]:
+    rows: list[Row] = []
+    for number, value in enumerate(values, start=1):
+        if not isinstance(value, dict):
+            raise DataError(
+                f"row {number} is a {type(value).__name__}, not an object", where=str(path)
+            )
+        rows.append(value)
+    return rows
+
+
+def _table_rows(text: str, path: Path) -> list[Row]:
+    header = text.splitlines()[0]
+    delimiter = "\t" if header.count("\t") > header.count(",") else ","
+    csv.field_size_limit(2**24)  # comments of a data set may be long; the default is 128 KiB
+    try:
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error as error:
+        raise DataError(f"this is no table: {error}", where=str(path)) from error
+    if any(None in row for row in rows):
+        raise DataError(
+            "a row has more columns than the header",
+            where=str(path),
+            mend="give a JSON file, or a CSV file with a header",
+        )
+    return [dict(row) for row in rows]

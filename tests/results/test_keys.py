@@ -1,0 +1,133 @@
+"""Identities: what must change a key changes it, and nothing else does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headbench.errors import StoreError
+from headbench.results.canonical import digest, dumps, plain
+from headbench.results.keys import response_key, result_id, seed_for
+from headbench.types import Arm, Capture, Job, Request
+
+
+@dataclass(frozen=True)
+class Toggle:
+    canonical: str
+    artefacts: dict[str, str] = field(default_factory=dict)
+
+
+REQUEST = Request(
+    "doc",
+    "answer",
+    0,
+    "generate",
+    ({"role": "user", "content": "where?"},),
+    ask={"max_new_tokens": 4},
+    spans={"question": ((0, 0, 6),)},
+    seed=5,
+)
+IDENTITY = {"weights": "w", "dtype": "float32"}
+PROMPT = {"tokens": "t"}
+
+
+def key(arm: Arm | None = None, **changes: object) -> str:
+    request = replace(REQUEST, **changes)  # type: ignore[arg-type]
+    return response_key(IDENTITY, PROMPT, Job(request, arm or Arm("baseline")))
+
+
+def edited(text: str, **artefacts: str) -> Arm:
+    return Arm(text, (Toggle(text, artefacts),), "toggle")  # type: ignore[arg-type]
+
+
+def test_an_arm_never_shares_a_response_with_the_baseline_or_another_arm() -> None:
+    arms = [
+        Arm("baseline"),
+        edited("mask_heads(heads=[[0,1]])"),
+        edited("mask_heads(heads=[[0,2]])"),
+        edited("mask_heads(map=x)", map="1"),
+        edited("mask_heads(map=x)", map="2"),
+    ]
+    assert len({key(arm) for arm in arms}) == len(arms)
+
+
+def test_the_name_and_role_of_an_arm_do_not_split_responses() -> None:
+    toggle = edited("mask_heads(heads=[[0,1]])")
+    control = replace(toggle, name="other#control-0", role="control", of="other", draw=0)
+    assert key(toggle) == key(control)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": 6}, {"ask": {"max_new_tokens": 5}}, {"images": ("sha",)}, {"kind": "score"}],
+)
+def test_what_changes_an_answer_changes_the_key(changes: dict[str, object]) -> None:
+    assert key(**changes) != key()
+
+
+@pytest.mark.parametrize("changes", [{"document": "other"}, {"index": 3}, {"step": "second"}])
+def test_what_does_not_change_an_answer_leaves_the_key(changes: dict[str, object]) -> None:
+    assert key(**changes) == key()
+
+
+def test_spans_split_edited_rows_only() -> None:
+    moved = {"spans": {"question": ((0, 1, 6),)}}
+    assert key(**moved) == key()
+    assert key(edited("a()"), **moved) != key(edited("a()"))
+
+
+def test_model_identity_and_prompt_are_in_the_key() -> None:
+    job = Job(REQUEST, Arm("baseline"))
+    first = response_key(IDENTITY, PROMPT, job)
+    assert response_key({**IDENTITY, "dtype": "bfloat16"}, PROMPT, job) != first
+    assert response_key(IDENTITY, {"tokens": "u"}, job) != first
+
+
+def test_result_id_ignores_order_and_feels_versions() -> None:
+    assert result_id(["a", "b"], {"v": 1}) == result_id(["b", "a"], {"v": 1})
+    assert result_id(["a", "b"], {"v": 1}) != result_id(["a", "b"], {"v": 2})
+    assert result_id(["a", "b"], {"v": 1}) != result_id(["a"], {"v": 1})
+
+
+def test_seeds_differ_by_purpose_and_are_the_same_in_every_process() -> None:
+    seeds = {seed_for(0, "d", s, i) for s in ("x", "y") for i in range(50)}
+    assert len(seeds) == 100
+    assert seed_for(0, "a", "b") != seed_for(0, "ab")
+    code = "from headbench.results.keys import seed_for; print(seed_for(3, 'doc', 'step', 1))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(out.stdout) == seed_for(3, "doc", "step", 1)
+    assert 0 <= seed_for(3, "doc", "step", 1) < 2**63
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=20,
+    )
+)
+def test_canonical_text_reads_back_equal(value: object) -> None:
+    import json
+
+    assert json.loads(dumps(value)) == plain(value)
+    assert digest(value) == digest(json.loads(dumps(value)))
+
+
+def test_sets_are_sorted_and_dataclasses_open() -> None:
+    assert plain({"b", "a"}) == ["a", "b"]
+    assert plain(Capture("z", (1,)))["layers"] == [1]  # type: ignore[index, call-overload]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), b"bytes", object()])
+def test_what_json_cannot_say_is_refused(value: object) -> None:
+    with pytest.raises(StoreError):
+        plain([value])

@@ -1,0 +1,199 @@
+"""The store keeps what it was given, whatever happens to the process or the disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from headbench.errors import StoreError
+from headbench.results.store import FILE, ResponseStore
+from headbench.types import Answer
+
+KEY, OTHER = "a" * 64, "b" * 64
+ANSWER = Answer(
+    text="yes – sûr",
+    tokens=(3, 1, 4),
+    logprobs=(-0.1, -1e-17, -3.3333333333333335),
+    scores=(-4.5, -math.inf),
+    passes=2,
+    batch="00-abc",
+    visited=3,
+    changed=6,
+    chosen={0: (1, 2)},
+    first={3: -0.1, 7: -2.25},
+    truncated=True,
+)
+
+
+def test_an_answer_comes_back_equal_in_a_new_process_view(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.put(KEY, ANSWER)
+        assert store.get(KEY) == ANSWER
+    with ResponseStore(tmp_path) as again:
+        assert again.get(KEY) == ANSWER
+        assert again.get(OTHER) is None
+        assert KEY in again and len(again) == 1
+
+
+def test_the_last_answer_of_a_key_wins(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.put(KEY, ANSWER)
+        store.put(KEY, replace(ANSWER, text="later"))
+    with ResponseStore(tmp_path) as again:
+        assert again.get(KEY) == replace(ANSWER, text="later")
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40, 10_000])
+def test_a_torn_last_line_is_dropped_and_the_file_goes_on(tmp_path: Path, cut: int) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.put(KEY, ANSWER)
+        start = (tmp_path / FILE).stat().st_size
+        store.put(OTHER, ANSWER)
+    path = tmp_path / FILE
+    os.truncate(path, max(start + 1, path.stat().st_size - cut))
+    with ResponseStore(tmp_path) as again:
+        assert OTHER not in again
+        assert again.get(KEY) == ANSWER
+        again.put(OTHER, ANSWER)
+    with ResponseStore(tmp_path) as third:
+        assert third.get(OTHER) == ANSWER
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_a_file_killed_within_its_header_starts_afresh(tmp_path: Path) -> None:
+    ResponseStore(tmp_path).close()
+    os.truncate(tmp_path / FILE, 12)
+    with ResponseStore(tmp_path) as store:
+        store.put(KEY, ANSWER)
+    with ResponseStore(tmp_path) as again:
+        assert again.get(KEY) == ANSWER
+
+
+def test_damage_in_the_middle_is_named_not_dropped(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.put(KEY, ANSWER)
+        store.put(OTHER, ANSWER)
+    lines = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
+    lines[1] = b"\x00\x00\n"
+    (tmp_path / FILE).write_bytes(b"".join(lines))
+    with pytest.raises(StoreError, match="line 2"):
+        ResponseStore(tmp_path)
+
+
+def test_another_version_is_refused_with_both_named(tmp_path: Path) -> None:
+    header = {"format": "headbench-store", "version": 7, "headbench": "9.0"}
+    (tmp_path / FILE).write_text(json.dumps(header) + "\n")
+    with pytest.raises(StoreError, match="version 7; this headbench reads 1"):
+        ResponseStore(tmp_path)
+
+
+def test_a_foreign_file_is_not_overwritten(tmp_path: Path) -> None:
+    for content in (b"precious", b"precious\nwords\n"):
+        (tmp_path / FILE).write_bytes(content)
+        with pytest.raises(StoreError, match="not a headbench store"):
+            ResponseStore(tmp_path)
+        assert (tmp_path / FILE).read_bytes() == content
+
+
+def test_two_writers_are_refused(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path), pytest.raises(StoreError, match="another run"):
+        ResponseStore(tmp_path)
+    ResponseStore(tmp_path).close()
+
+
+def test_nan_is_refused_and_the_store_stays_whole(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.put(KEY, ANSWER)
+        with pytest.raises(StoreError, match="nan"):
+            store.put(OTHER, replace(ANSWER, logprobs=(math.nan,)))
+        assert OTHER not in store
+    with ResponseStore(tmp_path) as again:
+        assert again.get(KEY) == ANSWER
+
+
+class _FullDisk:
+    """A raw file whose device takes half of a line and then is full."""
+
+    def __init__(self, inner: object) -> None:
+        self.inner, self.calls = inner, 0
+
+    def write(self, data: memoryview) -> int:
+        self.calls += 1
+        if self.calls == 1:
+            return int(self.inner.write(data[: len(data) // 2]))  # type: ignore[attr-defined]
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+
+def test_a_full_disk_loses_nothing_that_was_stored(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.put(KEY, ANSWER)
+        inner = store._file
+        store._file = _FullDisk(inner)  # type: ignore[assignment]
+        with pytest.raises(StoreError, match="No space left") as caught:
+            store.put(OTHER, ANSWER)
+        assert "free some space" in str(caught.value)
+        store._file = inner
+        assert OTHER not in store
+        store.put("c" * 64, ANSWER)  # space was made: the same process goes on
+    with ResponseStore(tmp_path) as again:
+        assert again.get(KEY) == ANSWER
+        assert again.get("c" * 64) == ANSWER
+        assert OTHER not in again
+
+
+def test_a_path_through_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(StoreError, match="cannot make the folder"):
+        ResponseStore(tmp_path / "taken" / ".store")
+
+
+def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="cannot"):
+        ResponseStore(tmp_path / ".store")
+
+
+def test_answers_put_before_a_sigkill_are_there_without_a_sync(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from headbench.results.store import ResponseStore; from headbench.types import Answer\n"
+        "store = ResponseStore(Path(sys.argv[1]))\n"
+        "[store.put(format(i, '064x'), Answer(text=str(i))) for i in range(20)]\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert done.returncode == -9
+    with ResponseStore(tmp_path) as store:
+        assert [store.get(format(i, "064x")).text for i in range(20)] == [  # type: ignore[union-attr]
+            str(i) for i in range(20)
+        ]
+
+
+def test_arrays_are_kept_for_represent_only(tmp_path: Path) -> None:
+    import torch
+
+    from headbench.types import Capture
+
+    capture = Capture("residual", (0, 1), pool="mean")
+    values = torch.arange(6, dtype=torch.float32).reshape(2, 3) / 7
+    answer = Answer(text=None, arrays={capture: values})
+    with ResponseStore(tmp_path) as store:
+        store.put(KEY, answer)
+        store.put(OTHER, answer, arrays=True)
+        plain, whole = store.get(KEY), store.get(OTHER)
+    assert plain is not None and whole is not None
+    assert plain.arrays == {}
+    assert torch.equal(whole.arrays[capture], values)
