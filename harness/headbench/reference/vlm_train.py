@@ -1,0 +1,351 @@
+"""Training of ``ref-vlm``: name patches, build a language prior, then learn to look."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from headbench.errors import StoreError
+from headbench.reference import lm_probe, vlm_probe
+from headbench.reference.checkpoint import load_state, save_state
+from headbench.reference.lm_data import DataSettings, batch
+from headbench.reference.lm_model import close_heads, regrow_heads
+from headbench.reference.lm_train import weighted_loss
+from headbench.reference.optim import Optimizers
+from headbench.reference.vlm_data import (
+    EMPTY,
+    TEXT_ONLY,
+    WITH_PICTURES,
+    SceneMix,
+    patch_batch,
+    scene_batch,
+)
+from headbench.reference.vlm_model import (
+    DampedStep,
+    PatchNamer,
+    build_vlm,
+    looking_heads,
+    rates,
+)
+from headbench.reference.vocabulary import build_tokenizer, vocabulary
+from headbench.worlds.scenes import Prior, SceneWorld
+
+if TYPE_CHECKING:
+    from transformers import LlavaForConditionalGeneration
+
+
+@dataclass(frozen=True)
+class VlmSchedule:
+    """Steps and rates.
+
+    Attributes:
+        tower_steps: Naming patches, vision tower alone.
+        prior_steps: Text only, looking heads closed.
+        look_steps: With pictures.
+        tower_lr: Muon rate of the tower's matrices.
+        prior_lr: AdamW rate of the text-only steps.
+        look_lr: AdamW rate of the looking heads and the projector.
+        language_share: Share of each update that the rest of the language model takes.
+        tower_share: The same for the tower.
+        needles: Needle rows of one step, ``(length, rows)``, taken in turn.
+        needle_language: Weight of plain text in needle rows.
+    """
+
+    tower_steps: int = 300
+    prior_steps: int = 250
+    look_steps: int = 1500
+    tower_lr: float = 0.02
+    prior_lr: float = 1.5e-3
+    look_lr: float = 2e-3
+    language_share: float = 0.25
+    tower_share: float = 0.2
+    needles: tuple[tuple[int, int], ...] = (
+        (128, 3),
+        (512, 1),
+        (256, 2),
+        (512, 1),
+        (384, 1),
+        (512, 1),
+        (256, 2),
+        (1024, 1),
+    )
+    needle_language: float = 0.3
+
+
+@dataclass(frozen=True)
+class VlmConfig:
+    """One training run.
+
+    Attributes:
+        seed: Draws weights and data.
+        out: Folder for states and the log.
+        language: Folder of the language model's run: its ``sparse`` state is where this one starts.
+        prior: Which scene world.
+        schedule: Steps and rates.
+        save_every: Steps between resume states.
+        probe_every: Steps between probes on the calibration split; 0 never probes.
+        threads: Torch threads; one was faster than two on a shared machine.
+    """
+
+    seed: int
+    out: Path
+    language: Path
+    prior: Prior = "picture"
+    schedule: VlmSchedule = field(default_factory=VlmSchedule)
+    save_every: int = 250
+    probe_every: int = 250
+    threads: int = 1
+
+
+SMOKE = VlmSchedule(tower_steps=12, prior_steps=6, look_steps=10, needles=((128, 2),))
+
+
+class _Run:
+    """State of one training; :func:`train` drives it."""
+
+    def __init__(self, config: VlmConfig) -> None:
+        torch.set_num_threads(config.threads)
+        self.config = config
+        state, self.facts = _language_state(config.language)
+        self.model: LlavaForConditionalGeneration = build_vlm(state, config.seed)
+        self.heads = looking_heads(_taken(self.facts))
+        self.world = SceneWorld("train", config.prior)
+        self.step = 0
+        self.began = time.monotonic()
+        config.out.mkdir(parents=True, exist_ok=True)
+
+    def log(self, **entry: Any) -> None:
+        line = {"step": self.step, "seconds": round(time.monotonic() - self.began, 1), **entry}
+        with (self.config.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def save(self, name: str, optimizer: dict[str, Tensor] | None = None) -> None:
+        facts = {**self.facts, "step": self.step, "looking_heads": self.heads}
+        save_state(self.config.out, name, self.model, facts, optimizer)
+
+    def resume(self) -> dict[str, Tensor]:
+        """Continue where a killed run stopped; a finished stage is never run again."""
+        if not (self.config.out / "resume.safetensors").is_file():
+            return {}
+        facts, optimizer = load_state(self.config.out, "resume", self.model)
+        self.step = int(facts["step"])
+        self.log(event="resumed")
+        return optimizer
+
+    def probe(self) -> None:
+        """Calibration figures, for the log only."""
+        self.model.eval()
+        shown = vlm_probe.gallery(SceneWorld("calibration", self.config.prior), 100, least=3)
+        asked = vlm_probe.pope(self.model, shown)
+        said = vlm_probe.chair(self.model, shown)
+        needles = lm_probe.documents("calibration", 512, (0.1, 0.5, 0.9), 12)
+        recalled = lm_probe.recall(self.model, build_tokenizer(), needles)
+        self.model.train()
+        accuracy = {setting: value["accuracy"] for setting, value in asked.items()}
+        self.log(event="probe", pope=accuracy, chair=said, niah_512=round(recalled, 3))
+
+
+def _language_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    path = folder / "sparse.safetensors"
+    if not path.is_file():
+        raise StoreError(
+            "the language model to start from is missing",
+            where=str(path),
+            mend="train it first: python -m headbench.reference.train lm",
+        )
+    facts: dict[str, Any] = json.loads((folder / "sparse.json").read_text())
+    return load_file(str(path)), facts
+
+
+def _taken(facts: dict[str, Any]) -> dict[int, list[int]]:
+    """Heads that must go on doing what they do: planted ones and those kept for retrieval."""
+    kept = {int(layer): list(heads) for layer, heads in facts["kept_heads"].items()}
+    return {**kept, 0: list(facts["planted_heads"])}
+
+
+# ------------------------------------------------------------------ the three stages
+
+
+class _Tower(nn.Module):
+    """The vision tower and the throw-away layer on top of it."""
+
+    def __init__(self, model: LlavaForConditionalGeneration) -> None:
+        super().__init__()
+        self.tower = model.model.vision_tower
+        self.namer = PatchNamer(EMPTY + 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        hidden = self.tower(pictures, output_hidden_states=True).hidden_states[-1]
+        named: Tensor = self.namer(hidden[:, 1:])
+        return named
+
+
+def _rate(step: int, steps: int, floor: float = 0.1) -> float:
+    """Share of the base rate: 20 steps of warming up, then a straight line down to ``floor``."""
+    return min(1.0, (step + 1) / 20) * (1 - (1 - floor) * step / max(1, steps))
+
+
+def _name_patches(run: _Run, bar: tqdm[Any]) -> None:
+    """Stage 1. Short enough to be run again whole after a kill."""
+    schedule = run.config.schedule
+    net = _Tower(run.model)
+    optimizers = Optimizers(net, "muon", schedule.tower_lr)
+    for step in range(schedule.tower_steps):
+        pictures, labels = map(torch.from_numpy, patch_batch(run.world, 32, run.config.seed, step))
+        logits = net(pictures).flatten(0, 1)
+        loss = functional.cross_entropy(logits, labels.flatten())
+        loss.backward()
+        optimizers.step(_rate(step, schedule.tower_steps))
+        run.step += 1
+        bar.update()
+        if step % 10 == 9:
+            there = labels.flatten() != EMPTY
+            right = (logits.argmax(-1) == labels.flatten())[there].float().mean()
+            run.log(
+                stage="tower", loss=round(float(loss.detach()), 4), named=round(float(right), 3)
+            )
+    run.save("tower")
+
+
+def scene_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Answers and captions, each its own mean, so that few yes/no answers weigh as much.
+
+    Args:
+        logits: ``[row, position, vocabulary]``.
+        targets: ``[row, position]``, -100 where nothing is to be predicted.
+    """
+    ids = vocabulary()
+    wanted = targets.flatten()
+    there = wanted != -100
+    losses = functional.cross_entropy(logits.flatten(0, 1)[there], wanted[there], reduction="none")
+    answers = (wanted[there] == ids["yes"]) | (wanted[there] == ids["no"])
+    total, parts = logits.new_zeros(()), {}
+    for name, chosen in (("answer", answers), ("caption", ~answers)):
+        if chosen.any():
+            part = losses[chosen].mean()
+            total = total + part
+            parts[name] = float(part.detach())
+    return total, parts
+
+
+def _take(run: _Run, mix: SceneMix, stage_step: int, offset: int) -> dict[str, float]:
+    """Gradients of one step of stages 2 and 3: scenes and needles."""
+    seed, schedule = run.config.seed, run.config.schedule
+    scenes = scene_batch(run.world, mix, seed, offset + stage_step)
+    pictures = torch.from_numpy(scenes.pictures) if len(scenes.pictures) else None
+    tokens = torch.from_numpy(scenes.tokens)
+    logits = run.model(input_ids=tokens, pixel_values=pictures, use_cache=False).logits
+    loss, parts = scene_loss(logits, torch.from_numpy(scenes.targets))
+    loss.backward()
+    length, rows = schedule.needles[stage_step % len(schedule.needles)]
+    needles = batch(DataSettings(length, rows), 1000 + seed, offset + stage_step)
+    read = torch.from_numpy(needles.tokens)
+    logits = run.model(input_ids=read, use_cache=False).logits
+    loss, recalled = weighted_loss(
+        logits, read, torch.from_numpy(needles.roles), schedule.needle_language
+    )
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+    return {**parts, "needle": recalled.get("answer", 0.0)}
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Stage 2 or 3: its name, the steps before it and in it, its base rate and its rows."""
+
+    name: str
+    first: int
+    steps: int
+    lr: float
+    mix: SceneMix
+
+
+def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm[Any]) -> None:
+    """Stage 2 (looking heads closed) or 3 (regrown), from wherever the run stands."""
+    schedule, looking = run.config.schedule, stage.name == "look"
+    shares = rates(
+        run.model,
+        run.heads,
+        language=schedule.language_share if looking else 1.0,
+        tower=schedule.tower_share if looking else 0.0,
+    )
+    if looking and run.step == stage.first:
+        regrow_heads(
+            _as_language(run.model), run.heads, torch.Generator().manual_seed(run.config.seed)
+        )
+    optimizers = Optimizers(run.model, "adamw", stage.lr)
+    if run.step > stage.first and restored:
+        optimizers.load(restored)
+    damped = DampedStep(run.model, shares)
+    while run.step < stage.first + stage.steps:
+        within = run.step - stage.first
+        parts = _take(run, stage.mix, within, stage.first)
+        damped.remember()
+        optimizers.step(_rate(within, stage.steps))
+        damped.damp()
+        if not looking:
+            close_heads(_as_language(run.model), run.heads)
+        run.step += 1
+        bar.update()
+        bar.set_postfix({name: f"{value:.2f}" for name, value in parts.items()}, refresh=False)
+        if run.step % 10 == 0:
+            run.log(stage=stage.name, **{name: round(value, 4) for name, value in parts.items()})
+        if looking and run.config.probe_every and (within + 1) % run.config.probe_every == 0:
+            run.probe()
+        if run.step % run.config.save_every == 0:
+            run.save("resume", optimizers.tensors())
+    run.save(stage.name)
+    run.save("resume")
+
+
+class _Language:
+    """A vision-language model seen as the language model that head surgery expects."""
+
+    def __init__(self, model: LlavaForConditionalGeneration) -> None:
+        self.model = model.model.language_model
+
+
+def _as_language(model: LlavaForConditionalGeneration) -> Any:
+    return _Language(model)
+
+
+def train(config: VlmConfig) -> LlavaForConditionalGeneration:
+    """Run the schedule, or the rest of it.
+
+    Writes ``log.jsonl``, a ``resume`` state, and the states ``tower``, ``prior`` and ``look``.
+
+    Returns:
+        The finished model, in fp32, eval mode.
+    """
+    run = _Run(config)
+    restored = run.resume()
+    plan = config.schedule
+    after_tower, after_prior = plan.tower_steps, plan.tower_steps + plan.prior_steps
+    total = after_prior + plan.look_steps
+    run.log(event="start", looking_heads=run.heads, taken=_taken(run.facts))
+    with tqdm(
+        total=total, initial=run.step, desc=f"ref-vlm seed {config.seed}", mininterval=2
+    ) as bar:
+        if run.step < after_tower:
+            _name_patches(run, bar)
+        for stage in (
+            _Stage("prior", after_tower, plan.prior_steps, plan.prior_lr, TEXT_ONLY),
+            _Stage("look", after_prior, plan.look_steps, plan.look_lr, WITH_PICTURES),
+        ):
+            if run.step < stage.first + stage.steps:
+                _text_stage(run, stage, restored, bar)
+    return run.model.eval()
+
+
+def smoke(config: VlmConfig) -> VlmConfig:
+    """The same run, in seconds: it shows that every stage works, not that it learns."""
+    return replace(config, schedule=SMOKE, probe_every=0)
