@@ -29,7 +29,7 @@ PARSERS: dict[str, str] = {
 SCORERS: dict[str, str] = {
     "niah": "headbench.scoring.niah:NIAH",
     "keyphrase3": "headbench.scoring.niah:KEYPHRASE3",
-    "needle_rouge": "headbench.scoring.rouge:NEEDLE_ROUGE",
+    "needle_rouge": "headbench.scoring.needle_rouge:NEEDLE_ROUGE",
     "string_match_all": "headbench.scoring.ruler:STRING_MATCH_ALL",
     "string_match_part": "headbench.scoring.ruler:STRING_MATCH_PART",
     "pope": "headbench.scoring.pope:POPE",
@@ -38,9 +38,10 @@ SCORERS: dict[str, str] = {
     "stickiness": "headbench.scoring.stickiness:STICKINESS",
 }
 METRICS: dict[str, str] = {
-    "niah.recall": "headbench.scoring.niah:RECALL",
-    "niah.fraction": "headbench.scoring.niah:FRACTION",
-    "niah.substring": "headbench.scoring.rouge:SUBSTRING",
+    "niah.recall": "headbench.scoring.needle:RECALL",
+    "niah.fraction": "headbench.scoring.needle:FRACTION",
+    "niah.substring": "headbench.scoring.needle_rouge:SUBSTRING",
+    "niah.judge": "headbench.scoring.niah_cells:JUDGE",
     "pope.accuracy": "headbench.scoring.pope:ACCURACY",
     "pope.precision": "headbench.scoring.pope:PRECISION",
     "pope.recall": "headbench.scoring.pope:RECALL",

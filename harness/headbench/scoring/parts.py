@@ -1,0 +1,22 @@
+"""Reading a record's parts back, with a message where a stored record is not what it should be."""
+
+from __future__ import annotations
+
+from headbench.errors import DataError
+from headbench.types import Record
+
+
+def number(record: Record, name: str) -> float:
+    """A numeric part.
+
+    Raises:
+        DataError: The record has no such part, or it is not a number.
+    """
+    value = record.parts.get(name)
+    if isinstance(value, int | float):
+        return float(value)
+    raise DataError(
+        f"a record's part {name!r} must be a number, not {value!r}",
+        where=f"document {record.document}",
+        mend="rescore the outputs: the record was made by another scorer or version",
+    )
