@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from headbench.scoring.chair_lexicon import coco_lexicon
 from headbench.scoring.chair_truth import coco_truth, given_truth
 

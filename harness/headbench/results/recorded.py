@@ -95,24 +95,25 @@ class Fields:
             given[role] = name
         return cls(given)
 
-    def find(self, row: Row, role: str, without: Sequence[str] = ()) -> object | None:
-        """The value of a role, or ``None`` where the row has none.
+    def name(self, row: Row, role: str, but: str | None = None) -> str | None:
+        """The field name under which a row holds a role, or ``None``.
 
         Args:
             row: One row.
             role: A key of :data:`ALIASES`.
-            without: Field names that mean something else in this file.
+            but: A field that already serves another role of this row.
         """
-        if role in self.given:
-            return row.get(self.given[role])
-        for name in ALIASES[role]:
-            if name not in without and row.get(name) is not None:
-                return row[name]
-        return None
+        names = (self.given[role],) if role in self.given else ALIASES[role]
+        return next((name for name in names if name != but and row.get(name) is not None), None)
 
-    def text(self, row: Row, role: str, without: Sequence[str] = ()) -> str | None:
+    def find(self, row: Row, role: str, but: str | None = None) -> object | None:
+        """The value of a role, or ``None`` where the row has none."""
+        name = self.name(row, role, but)
+        return None if name is None else row[name]
+
+    def text(self, row: Row, role: str, but: str | None = None) -> str | None:
         """The value of a role as text; list values are joined by a blank."""
-        value = self.find(row, role, without)
+        value = self.find(row, role, but)
         return None if value is None else as_text(value)
 
 
