@@ -34,11 +34,12 @@ from transformers.models.qwen2_vl.processing_qwen2_vl import Qwen2VLProcessor
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>")
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-WORDS = (
+_PLAIN = (
     "yes no is there a an in the image photo of cat dog fork knife plate table lamp red blue green "
     "what where who secret word key answer question describe please river stone bread and or with "
     "without near under above one two three four five six seven eight nine ten USER ASSISTANT"
-).split()
+)
+WORDS = tuple(_PLAIN.split())
 PUNCTUATION = (":", "?", ".", ",", "!")
 INITIALIZER_RANGE = 0.3
 

@@ -1,0 +1,1 @@
+"""Any transformers model, with interventions through one attention function."""

@@ -1,0 +1,351 @@
+"""The ``hf`` adapter: a transformers model that answers jobs, edited row by row."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from headbench.errors import ConfigError, HeadbenchError, RefusedError
+from headbench.models.base import BaseModel, digest_of
+from headbench.models.hf import batching
+from headbench.models.hf.forward import Runner
+from headbench.models.hf.generate import Greedy, Growing, Limits
+from headbench.models.hf.load import (
+    Loaded,
+    Settings,
+    describe,
+    fingerprint_tensors,
+    identity_of,
+    load,
+)
+from headbench.models.hf.prompts import Prompt, Prompter, choose_template
+from headbench.models.hf.rows import Desk, Work, check_visited
+from headbench.models.hf.score import Forced, score
+from headbench.models.hf.vision import Vision
+from headbench.types import Answer, Capture, Job, Request, Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SITES: frozenset[Site] = frozenset({"q", "k", "v", "scores", "pattern", "z", "residual"})
+
+
+class HFModel(BaseModel):
+    """A loaded transformers model.
+
+    Args:
+        loaded: Model, tokenizer, processor, shapes and fingerprint.
+        settings: How it was asked for.
+    """
+
+    kinds = frozenset({"generate", "score", "nexttoken", "represent"})
+
+    def __init__(self, loaded: Loaded, settings: Settings) -> None:
+        super().__init__(loaded.info.name)
+        template = choose_template(settings.chat_template, loaded.processor, loaded.tokenizer)
+        self.identity = identity_of(loaded, settings, template is not None)
+        self.info = loaded.info
+        self.images = loaded.processor is not None
+        self.rows = None if settings.batch_size == "auto" else int(settings.batch_size)
+        self.model = loaded.model
+        tokenizer = loaded.tokenizer
+        pad = tokenizer.pad_token_id
+        self.runner = Runner(loaded.model, tokenizer.eos_token_id or 0 if pad is None else pad)
+        vision = Vision(loaded.processor, self.image) if loaded.processor is not None else None
+        self.prompter = Prompter(tokenizer, vision, template)
+        engine = None
+        if settings.attn == "headbench":
+            from headbench.interventions.engine import Engine
+
+            engine = Engine(loaded.model)
+            self.sites = SITES
+        self.desk = Desk(
+            self.runner,
+            engine,
+            loaded.info,
+            self.prompter.resolve,
+            vision.tensors if vision is not None else _no_pixels,
+        )
+        self.greedy = Greedy(self.runner, self.prompter.decode, end_ids(loaded))
+
+    # ------------------------------------------------------------- the contract
+
+    def key(self, job: Job) -> Mapping[str, object]:
+        """Digest of the prompt's ids, and of the continuations' where there are some."""
+        prompt = self.prompter.resolve(job.request)
+        key: dict[str, object] = {"tokens": digest_of(prompt.tokens)}
+        if job.request.kind in ("score", "nexttoken"):
+            key["asked"] = digest_of(self._asked(job.request, prompt))
+        return key
+
+    def refuse(self, job: Job) -> None:
+        """Also: settings that cannot be answered, and interventions that need gradients."""
+        super().refuse(job)
+        request = job.request
+        if request.kind == "generate":
+            Limits.read(request.ask, f"document {request.document!r}, step {request.step!r}")
+        if request.kind == "represent":
+            captures_of(request)
+        for part in job.arm.interventions:
+            if "gradients" in part.needs:
+                raise RefusedError(
+                    "the 'hf' adapter takes no gradients", where=f"intervention {job.arm.name}"
+                )
+
+    def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
+        """Batches over the whole run; see :mod:`headbench.models.hf.batching`."""
+        for job in jobs:
+            self.refuse(job)
+        needs = [self._need(job) for job in jobs]
+        return batching.plan(needs, self.rows, self.runner.device.type)
+
+    def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
+        """Answer one planned batch; where memory runs out, by halves, which the batch name says."""
+        for job in jobs:
+            self.refuse(job)
+        yield from self._halving(jobs, tuple(range(len(jobs))), batch_name(jobs))
+
+    def unknown_share(self, request: Request) -> float:
+        """Share of the prompt's text tokens that are the unknown token, in [0, 1]."""
+        return self.prompter.unknown_share(self.prompter.resolve(request))
+
+    # ------------------------------------------------------------- one batch
+
+    def _halving(
+        self, jobs: Sequence[Job], indices: tuple[int, ...], name: str
+    ) -> Iterator[tuple[int, Answer]]:
+        try:
+            answers = self._batch([jobs[index] for index in indices])
+        except torch.OutOfMemoryError as error:
+            if len(indices) == 1:
+                raise HeadbenchError(
+                    "the device's memory does not hold one row",
+                    where=f"document {jobs[indices[0]].request.document!r}",
+                    mend="use a smaller dtype, shorter prompts, or another device",
+                ) from error
+            middle = len(indices) // 2
+            yield from self._halving(jobs, indices[:middle], f"{name}.0")
+            yield from self._halving(jobs, indices[middle:], f"{name}.1")
+            return
+        for index, answer in zip(indices, answers, strict=True):
+            yield index, dataclasses.replace(answer, batch=name)
+
+    def _batch(self, jobs: Sequence[Job]) -> list[Answer]:
+        works = self.desk.open(jobs)
+        answers: dict[int, Answer] = {}
+        for kind in dict.fromkeys(job.request.kind for job in jobs):
+            places = [place for place, job in enumerate(jobs) if job.request.kind == kind]
+            answer = getattr(self, f"_answer_{kind}")
+            for place, found in zip(places, answer([works[p] for p in places]), strict=True):
+                answers[place] = found
+        return [answers[place] for place in range(len(jobs))]
+
+    def _answer_generate(self, works: Sequence[Work]) -> list[Answer]:
+        rows = [Growing(Limits.read(w.job.request.ask, w.where), w.where) for w in works]
+        lines = [self.desk.line(work.prompt) for work in works]
+        self.greedy.run(lines, rows, self.desk.attach(works, lines))
+        return [
+            _finish(
+                work,
+                Answer(
+                    text=row.text,
+                    tokens=tuple(row.tokens),
+                    logprobs=tuple(row.logprobs),
+                    first=row.first,
+                    truncated=row.truncated,
+                    passes=work.passes + row.steps,
+                ),
+            )
+            for work, row in zip(works, rows, strict=True)
+        ]
+
+    def _answer_score(self, works: Sequence[Work]) -> list[Answer]:
+        asked = [self._asked(work.job.request, work.prompt) for work in works]
+        rows, owners = self._forced(works, asked)
+        score(
+            self.runner, rows, self.desk.attach([works[i] for i in owners], [r.line for r in rows])
+        )
+        found: list[dict[tuple[int, ...], tuple[float, ...]]] = [{} for _ in works]
+        firsts: list[dict[int, float]] = [{} for _ in works]
+        for row, owner in zip(rows, owners, strict=True):
+            fed = row.line.tokens[row.prompt :]
+            for ending, logprobs in zip(row.endings, row.logprobs, strict=True):
+                found[owner][(*fed, ending)] = logprobs
+            firsts[owner] = row.first
+            works[owner].passes += 1
+        answers = []
+        for work, ids, logprobs, first in zip(works, asked, found, firsts, strict=True):
+            joined = tuple(value for tokens in ids for value in logprobs[tokens])
+            scored = work.job.request.kind == "score"
+            answers.append(
+                _finish(
+                    work,
+                    Answer(
+                        text=None,
+                        tokens=tuple(token for tokens in ids for token in tokens),
+                        logprobs=joined if scored else (),
+                        scores=tuple(sum(logprobs[tokens]) for tokens in ids),
+                        first=first,
+                        passes=work.passes,
+                    ),
+                )
+            )
+        return answers
+
+    def _answer_nexttoken(self, works: Sequence[Work]) -> list[Answer]:
+        return self._answer_score(works)
+
+    def _answer_represent(self, works: Sequence[Work]) -> list[Answer]:
+        answers: dict[int, Answer] = {}
+        wanted = [captures_of(work.job.request) for work in works]
+        for captures in dict.fromkeys(wanted):
+            places = [place for place, found in enumerate(wanted) if found == captures]
+            arrays = self.desk.capture([works[place] for place in places], captures)
+            for place, found in zip(places, arrays, strict=True):
+                answers[place] = _finish(
+                    works[place],
+                    Answer(text=None, arrays=found, passes=works[place].passes + 1),
+                )
+        return [answers[place] for place in range(len(works))]
+
+    # ------------------------------------------------------------- inside
+
+    def _need(self, job: Job) -> batching.Need:
+        request = job.request
+        prompt = self.prompter.resolve(request)
+        new = Limits.read(request.ask, request.document).new_tokens * (request.kind == "generate")
+        probes: list[str] = []
+        if job.arm.interventions:
+            case = self.desk.case(request)
+            probes = [p.name for part in job.arm.interventions for p in part.probes(case)]
+        group = (request.kind, "image" if request.images else "text", f"{new:06d}", *probes)
+        order = (request.document, request.step, f"{request.index:06d}", job.arm.name)
+        return batching.Need(group, len(prompt.tokens) + new, order)
+
+    def _asked(self, request: Request, prompt: Prompt) -> tuple[tuple[int, ...], ...]:
+        """Ids of each continuation (``score``) or of each next token (``nexttoken``)."""
+        where = f"document {request.document!r}, step {request.step!r}"
+        given = request.ask.get("continuation_tokens")
+        if request.kind == "score" and given is not None:
+            return tuple(tuple(ids) for ids in cast("Sequence[Sequence[int]]", given))
+        name = "continuations" if request.kind == "score" else "tokens"
+        texts = cast("Sequence[str | int]", request.ask.get(name) or ())
+        if not texts:
+            raise ConfigError(f"a {request.kind} request needs {name!r}", where=where)
+        ids = [
+            (text,) if isinstance(text, int) else self.prompter.continuation(prompt, text)
+            for text in texts
+        ]
+        longer = [text for text, tokens in zip(texts, ids, strict=True) if len(tokens) > 1]
+        if request.kind == "nexttoken" and longer:
+            raise ConfigError(
+                f"{longer[0]!r} is more than one token of this tokenizer",
+                where=where,
+                mend="ask for whole texts with output_type: score",
+            )
+        return tuple(ids)
+
+    def _forced(
+        self, works: Sequence[Work], asked: Sequence[Sequence[tuple[int, ...]]]
+    ) -> tuple[list[Forced], list[int]]:
+        """Rows to run, and which work each belongs to; equal fed ids of one work share a row."""
+        rows: list[Forced] = []
+        owners: list[int] = []
+        for owner, (work, continuations) in enumerate(zip(works, asked, strict=True)):
+            endings: dict[tuple[int, ...], dict[int, None]] = {}
+            for tokens in continuations:
+                endings.setdefault(tokens[:-1], {})[tokens[-1]] = None
+            for fed, last in endings.items():
+                line = self.desk.line(work.prompt, fed)
+                rows.append(Forced(line, len(work.prompt.tokens), tuple(last), work.where))
+                owners.append(owner)
+        return rows, owners
+
+
+def create(args: Mapping[str, str]) -> HFModel:
+    """Build the adapter from ``--model-args``; see :class:`Settings`."""
+    settings = Settings.read(args)
+    return HFModel(load(settings), settings)
+
+
+def wrap(
+    model: Any,
+    tokenizer: Any,
+    processor: Any | None = None,
+    *,
+    name: str = "in-memory",
+    **args: str,
+) -> HFModel:
+    """Build the adapter around a model that is already in memory.
+
+    Args:
+        model: A transformers model.
+        tokenizer: Its tokenizer.
+        processor: Its processor, for images.
+        name: Display name.
+        args: As ``--model-args``: ``chat_template``, ``attn``, ``batch_size``.
+    """
+    settings = Settings.read({"pretrained": name, **args})
+    model.eval()
+    info = dataclasses.replace(describe(model.config, name), images=processor is not None)
+    weights = fingerprint_tensors(model)
+    return HFModel(Loaded(model, tokenizer, processor, info, weights), settings)
+
+
+def end_ids(loaded: Loaded) -> frozenset[int]:
+    """Ids that end an answer: of the generation configuration, and the tokenizer's."""
+    named = getattr(getattr(loaded.model, "generation_config", None), "eos_token_id", None)
+    ids = named if isinstance(named, list | tuple) else [named]
+    return frozenset(i for i in (*ids, loaded.tokenizer.eos_token_id) if i is not None)
+
+
+def captures_of(request: Request) -> tuple[Capture, ...]:
+    """The captures of a ``represent`` request: ``Capture`` objects, or mappings of their fields.
+
+    Raises:
+        ConfigError: none are asked for, or one is malformed.
+    """
+    asked = cast("Sequence[Capture | Mapping[str, Any]]", request.ask.get("captures") or ())
+    where = f"document {request.document!r}, step {request.step!r}"
+    if not asked:
+        raise ConfigError("a represent request needs 'captures'", where=where)
+    found = []
+    for one in asked:
+        if isinstance(one, Capture):
+            found.append(one)
+            continue
+        try:
+            found.append(Capture(**{**one, "layers": tuple(one["layers"])}))
+        except (TypeError, KeyError) as error:
+            raise ConfigError(f"a capture is malformed: {error}", where=where) from error
+    return tuple(found)
+
+
+def batch_name(jobs: Sequence[Job]) -> str:
+    """A batch's name: its size and a digest of its members."""
+    members = [
+        [job.request.document, job.request.step, job.request.index, job.arm.name] for job in jobs
+    ]
+    return f"{len(jobs)}-{digest_of(members)[:12]}"
+
+
+def _finish(work: Work, answer: Answer) -> Answer:
+    """Add what the edits did.
+
+    Raises:
+        HeadbenchError: the row has edits that reached nothing.
+    """
+    check_visited(work)
+    return dataclasses.replace(
+        answer, visited=work.visited, changed=work.changed, chosen=dict(work.chosen)
+    )
+
+
+def _no_pixels(sha256: str) -> Mapping[str, Tensor]:
+    raise RefusedError("the model takes no images", where=f"image {sha256[:12]}")
+
+
+__all__ = ["HFModel", "create", "wrap"]

@@ -1,0 +1,356 @@
+"""Loading a transformers model: auto classes, dtype, device, and what its numbers depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+import transformers
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+import headbench
+from headbench.errors import ConfigError, RefusedError
+from headbench.models.registry import check_args
+from headbench.types import ModelInfo
+
+ChatFlag = Literal["auto", "on", "off"]
+DTYPES = {
+    "float32": torch.float32,
+    "fp32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+    "float16": torch.float16,
+    "fp16": torch.float16,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Arguments of the ``hf`` adapter.
+
+    Attributes:
+        pretrained: Folder or hub id.
+        dtype: ``auto``: float32 on a CPU, the checkpoint's own elsewhere; or a name of ``DTYPES``.
+        device: ``auto``: the first GPU if there is one; or anything torch knows.
+        revision: Branch, tag or commit of a hub id.
+        chat_template: ``auto`` uses the model's chat template if it has one.
+        attn: ``headbench`` takes interventions; ``sdpa`` is the library's own path.
+        trust_remote_code: Run Python code of the checkpoint; recorded.
+        batch_size: Rows a batch, or ``auto`` (by tokens).
+        name: Display name; by default the hub id or the folder's name.
+    """
+
+    pretrained: str
+    dtype: str = "auto"
+    device: str = "auto"
+    revision: str = ""
+    chat_template: ChatFlag = "auto"
+    attn: Literal["headbench", "sdpa"] = "headbench"
+    trust_remote_code: bool = False
+    batch_size: str = "auto"
+    name: str = ""
+
+    @classmethod
+    def read(cls, args: Mapping[str, str]) -> Settings:
+        """Read ``--model-args``.
+
+        Raises:
+            ConfigError: an unknown key, a value out of its list, or no ``pretrained``.
+        """
+        check_args("hf", args, tuple(field.name for field in fields(cls)))
+        if not args.get("pretrained"):
+            raise ConfigError(
+                "the 'hf' adapter needs a checkpoint",
+                where="--model-args",
+                mend="add pretrained=FOLDER or pretrained=ORG/NAME",
+            )
+        _one_of(args, "dtype", ("auto", *DTYPES))
+        _one_of(args, "chat_template", ("auto", "on", "off"))
+        _one_of(args, "attn", ("headbench", "sdpa"))
+        _one_of(args, "trust_remote_code", ("true", "false"))
+        size = args.get("batch_size", "auto")
+        if size != "auto" and not (size.isdigit() and int(size) > 0):
+            raise ConfigError(
+                f"batch size {size!r} is neither 'auto' nor a positive number",
+                where="batch_size",
+                mend="write batch_size=auto or batch_size=16",
+            )
+        values = cast("dict[str, Any]", dict(args))
+        return cls(**values | {"trust_remote_code": args.get("trust_remote_code") == "true"})
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory, and what its numbers depend on.
+
+    Attributes:
+        model: In evaluation mode, on its device.
+        tokenizer: Its tokenizer.
+        processor: Its processor, where it takes images; else ``None``.
+        info: Shapes.
+        weights: SHA-256 fingerprint of the weights.
+    """
+
+    model: Any
+    tokenizer: Any
+    processor: Any | None
+    info: ModelInfo
+    weights: str
+
+
+def load(settings: Settings) -> Loaded:
+    """Load a checkpoint; safetensors only.
+
+    Raises:
+        ConfigError: the checkpoint cannot be found or read.
+        RefusedError: quantised weights, or weights that the checkpoint does not hold.
+    """
+    common: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
+    if settings.revision:
+        common["revision"] = settings.revision
+    try:
+        config = AutoConfig.from_pretrained(settings.pretrained, **common)
+        takes_images = is_vision_language(config)
+        refuse_unsupported(config, settings.pretrained)
+        device = pick_device(settings.device)
+        kind = AutoModelForImageTextToText if takes_images else AutoModelForCausalLM
+        model, report = kind.from_pretrained(
+            settings.pretrained,
+            dtype=pick_dtype(settings.dtype, device),
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            output_loading_info=True,
+            **common,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(settings.pretrained, **common)
+        processor = load_processor(settings, config, common) if takes_images else None
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"the checkpoint cannot be loaded: {_first_line(error)}",
+            where=f"pretrained={settings.pretrained}",
+            mend="give a folder in Hugging Face format with safetensors weights, or a hub id "
+            "(offline, it must be in the local cache)",
+        ) from error
+    if report["missing_keys"]:
+        raise RefusedError(
+            f"the checkpoint lacks {len(report['missing_keys'])} weights, which would stay random",
+            where=f"pretrained={settings.pretrained}: {sorted(report['missing_keys'])[:3]}",
+            mend="use a complete checkpoint, made for this architecture",
+        )
+    model = model.to(device).eval().requires_grad_(False)
+    return Loaded(
+        model=model,
+        tokenizer=processor.tokenizer if processor is not None else tokenizer,
+        processor=processor,
+        info=describe(config, settings.name or display_name(settings.pretrained)),
+        weights=weights_of(settings, model),
+    )
+
+
+def load_processor(settings: Settings, config: Any, common: Mapping[str, Any]) -> Any:
+    """The checkpoint's processor; where only its video half cannot be loaded, the rest of it.
+
+    Video halves need torchvision, which nothing else here does.
+    """
+    try:
+        return AutoProcessor.from_pretrained(settings.pretrained, **common)
+    except ImportError:
+        from transformers.models.auto.processing_auto import processor_class_from_name
+
+        try:
+            name = transformers.models.auto.processing_auto.PROCESSOR_MAPPING_NAMES[
+                config.model_type
+            ]
+            whole = processor_class_from_name(name)
+            halves = classmethod(lambda cls: ["image_processor", "tokenizer"])
+            part = type(whole.__name__, (whole,), {"get_attributes": halves})
+            return part.from_pretrained(settings.pretrained, **common)
+        except (ImportError, KeyError, AttributeError, TypeError) as error:
+            raise RefusedError(
+                f"the image processor needs a package that is missing: {_first_line(error)}",
+                where=f"pretrained={settings.pretrained}",
+                mend="pip install torchvision",
+            ) from error
+
+
+def is_vision_language(config: Any) -> bool:
+    """Whether the configuration is one of an image-and-text model."""
+    known = config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    return known and getattr(config, "vision_config", None) is not None
+
+
+def refuse_unsupported(config: Any, where: str) -> None:
+    """Refuse what would run, but not truthfully.
+
+    Raises:
+        RefusedError: an encoder-decoder model, or quantised weights.
+    """
+    if getattr(config, "is_encoder_decoder", False):
+        raise RefusedError(
+            f"{config.model_type} is an encoder-decoder model; only decoders are supported",
+            where=where,
+            mend="choose a decoder-only model",
+        )
+    if getattr(config, "quantization_config", None) is not None:
+        raise RefusedError(
+            "quantised weights are not supported: their edits were never checked",
+            where=where,
+            mend="use the unquantised checkpoint, with dtype=bfloat16 if memory is short",
+        )
+
+
+def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> ModelInfo:
+    """Shapes of the decoder, read off the configuration."""
+    text = config.get_text_config(decoder=True)
+    heads = text.num_attention_heads
+    return ModelInfo(
+        name=name,
+        family=config.model_type,
+        layers=text.num_hidden_layers,
+        heads=heads,
+        kv_heads=getattr(text, "num_key_value_heads", None) or heads,
+        head_dim=getattr(text, "head_dim", None) or text.hidden_size // heads,
+        images=is_vision_language(config),
+        maps=maps or {},
+    )
+
+
+def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str]:
+    """Everything about the loaded model that changes a number, as strings."""
+    model = loaded.model
+    pixels = getattr(loaded.processor, "image_processor", None)
+    return {
+        "adapter": "hf",
+        "name": loaded.info.name,
+        "architecture": type(model).__name__,
+        "weights": loaded.weights,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": model.device.type,
+        "attention": settings.attn,
+        "chat_template": _short(chat_text(loaded)) if chat else "off",
+        "image_processor": _short(pixels.to_json_string()) if pixels is not None else "none",
+        "trust_remote_code": str(settings.trust_remote_code).lower(),
+        "headbench": headbench.__version__,
+        "torch": str(torch.__version__),
+        "transformers": str(transformers.__version__),
+    }
+
+
+def chat_text(loaded: Loaded) -> str:
+    """The chat template's text; empty where there is none."""
+    for owner in (loaded.processor, loaded.tokenizer):
+        template = getattr(owner, "chat_template", None)
+        if template:
+            return json.dumps(template, sort_keys=True)
+    return ""
+
+
+def pick_device(name: str) -> torch.device:
+    """A torch device.
+
+    Raises:
+        ConfigError: torch does not know it, or has none of it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"no device is called {name!r}", where=f"device={name}", mend="cpu, cuda or cuda:0"
+        ) from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "this torch sees no GPU",
+            where=f"device={name}",
+            mend="use device=cpu, or install a CUDA build of torch",
+        )
+    return device
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype | str:
+    """``auto`` is float32 on a CPU (fp16 checkpoints are widened), else the checkpoint's own."""
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else "auto"
+    return DTYPES[name]
+
+
+def display_name(pretrained: str) -> str:
+    """A folder's own name, or the hub id."""
+    path = Path(pretrained)
+    return path.resolve().name if path.is_dir() else pretrained
+
+
+def weights_of(settings: Settings, model: Any) -> str:
+    """Fingerprint of the weight files; of the tensors where no file is found."""
+    folder = Path(settings.pretrained)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+
+        folder = Path(
+            snapshot_download(
+                settings.pretrained,
+                revision=settings.revision or None,
+                allow_patterns=["*.safetensors", "*.json"],
+                local_files_only=True,
+            )
+        )
+    files = sorted(folder.glob("*.safetensors"))
+    return fingerprint_files(files) if files else fingerprint_tensors(model)
+
+
+def fingerprint_files(files: list[Path]) -> str:
+    """SHA-256 over name and content digest of each file, in order of names."""
+    whole = hashlib.sha256()
+    for path in files:
+        status = path.stat()
+        whole.update(path.name.encode())
+        whole.update(_file_digest(str(path), status.st_mtime_ns, status.st_size).encode())
+    return whole.hexdigest()
+
+
+def fingerprint_tensors(model: Any) -> str:
+    """SHA-256 over the state dict's names, types and bytes, in order of names."""
+    whole = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        whole.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        whole.update(flat.view(torch.uint8).numpy().tobytes())
+    return whole.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _file_digest(path: str, changed: int, size: int) -> str:
+    """Digest of one file; time and size are there to make a changed file a new question."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _one_of(args: Mapping[str, str], key: str, allowed: tuple[str, ...]) -> None:
+    if key in args and args[key] not in allowed:
+        raise ConfigError(
+            f"{key} cannot be {args[key]!r}",
+            where=f"--model-args {key}={args[key]}",
+            mend=f"allowed: {', '.join(allowed)}",
+        )
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
