@@ -1,0 +1,119 @@
+"""What is wrong with a task file, in the words of the file: line, key, value, nearest name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from headbench.errors import ConfigError, nearest
+from headbench.tasks.merge import Merged
+from headbench.tasks.yamlfile import KeyPath
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
+class TaskFileError(ConfigError):
+    """Everything that is wrong with one task file.
+
+    Attributes:
+        problems: One error a wrong key, in the order of the file.
+    """
+
+    def __init__(self, path: Path, problems: Sequence[ConfigError]) -> None:
+        self.problems = tuple(problems)
+        if len(problems) == 1:
+            only = problems[0]
+            super().__init__(only.what, where=only.where, mend=only.mend)
+            return
+        listed = "".join(
+            f"\n    {n}. {p.what}{f' [{p.where}]' if p.where else ''}"
+            f"{f': {p.mend}' if p.mend else ''}"
+            for n, p in enumerate(problems, 1)
+        )
+        super().__init__(f"the task file has {len(problems)} errors:{listed}", where=str(path))
+
+
+def checked(
+    model: type[Checked], data: Mapping[str, Any], merged: Merged, at: KeyPath = ()
+) -> Checked:
+    """Validate a part of a task file.
+
+    Args:
+        model: What it must be.
+        data: The part.
+        merged: The file, for lines.
+        at: Where in the file the part stands.
+
+    Raises:
+        TaskFileError: With one problem for every wrong key.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problems = [_problem(detail, merged, model, at) for detail in error.errors()]
+        # A union reports one error a branch for the same key; the first says enough.
+        once = {problem.where: problem for problem in reversed(problems)}
+        ordered = [problem for problem in problems if once.get(problem.where) is problem]
+        raise TaskFileError(merged.path, ordered) from error
+
+
+def _problem(
+    detail: ErrorDetails, merged: Merged, model: type[BaseModel], at: KeyPath
+) -> ConfigError:
+    """One pydantic error in the words of the file."""
+    path = tuple(part for part in detail["loc"] if not _is_branch(part))
+    where, value = merged.where((*at, *path)), detail.get("input")
+    key = str(path[-1]) if path else ""
+    if detail["type"] == "extra_forbidden":
+        known = _keys(model, path[:-1])
+        return ConfigError(f"unknown key {key!r}", where=where, mend=nearest(key, known))
+    if detail["type"] == "missing":
+        return ConfigError(f"the key {key!r} is missing", where=where, mend=f"add `{key}: ...`")
+    if isinstance(value, bool) and "string" in detail["msg"]:
+        mend = "YAML reads yes, no, on and off as true and false: put the word in quotes"
+        return ConfigError(f"{key!r} must be text, not {value}", where=where, mend=mend)
+    if detail["type"] == "literal_error" and isinstance(value, str):
+        expected = str(detail["ctx"]["expected"]).replace(" or ", ", ").split(", ")
+        hint = nearest(value, [word.strip("'") for word in expected])
+        return ConfigError(f"{key!r} cannot be {value!r}", where=where, mend=hint)
+    message = detail["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(value, dict) else f" (it is {_short(value)})"
+    return ConfigError(f"{key + ': ' if key else ''}{message}{shown}", where=where)
+
+
+def _is_branch(part: int | str) -> bool:
+    """Whether pydantic put the name of a union's branch into a location."""
+    return isinstance(part, str) and ("[" in part or part in {"str", "int", "tuple"})
+
+
+def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Key names that are allowed at a path, following the models' own annotations."""
+    for part in path:
+        if isinstance(part, str) and part in model.model_fields:
+            inner = _model_in(model.model_fields[part].annotation)
+            if inner is None:
+                return []
+            model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The pydantic model within an annotation such as ``tuple[Model, ...]``."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation if issubclass(annotation, BaseModel) else None
+    for inner in get_args(annotation):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,251 @@
+"""What a task file may say. Unknown keys are refused; key names follow lm-eval where it has one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from headbench.types import Kind, Role, Site
+
+
+def _listed(value: object) -> object:
+    """A single string is a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""A name or a list of names."""
+
+OutputType = Literal[
+    "generate_until",
+    "generate",
+    "multiple_choice",
+    "loglikelihood",
+    "score",
+    "nexttoken",
+    "represent",
+]
+KINDS: Mapping[str, Kind] = {
+    "generate_until": "generate",
+    "generate": "generate",
+    "multiple_choice": "score",
+    "loglikelihood": "score",
+    "score": "score",
+    "nexttoken": "nexttoken",
+    "represent": "represent",
+}
+"""Output type of a task file -> kind of request."""
+
+
+class Strict(BaseModel):
+    """Base of all parts: frozen, unknown keys forbidden."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Generation(Strict):
+    """How to generate."""
+
+    max_gen_toks: int = Field(64, ge=1, description="Most tokens to generate.")
+    until: Names = Field((), description="Strings that end the answer; they are cut off.")
+    do_sample: bool = Field(False, description="Sample instead of taking the likeliest token.")
+    temperature: float = Field(1.0, ge=0, description="Used only with do_sample.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Used only with do_sample.")
+    top_k: int = Field(0, ge=0, description="Used only with do_sample; 0 is off.")
+
+    def ask(self) -> dict[str, object]:
+        """The settings as a request carries them; sampling settings only when they matter."""
+        said: dict[str, object] = {"max_new_tokens": self.max_gen_toks, "until": self.until}
+        if self.do_sample:
+            said |= {
+                "do_sample": True,
+                "temperature": self.temperature,
+                "top_p": self.top_p,
+                "top_k": self.top_k,
+            }
+        return said
+
+
+class CaptureConfig(Strict):
+    """What a `represent` step brings home."""
+
+    site: Site = Field("residual", description="Named place in the forward pass.")
+    layers: tuple[int, ...] = Field(
+        (-1,), description="0-based layers; negative ones count from the top."
+    )
+    rows: Literal["all", "last"] = Field("all", description="Query rows.")
+    pool: Literal["none", "mean"] = Field("mean", description="Mean over the rows, or none.")
+
+
+class Prompt(Strict):
+    """What is asked; at the top level it is the default of every step."""
+
+    output_type: OutputType = Field(
+        "generate_until",
+        description="`generate_until` (or `generate`), `multiple_choice` (the likeliest of "
+        "`doc_to_choice`), `loglikelihood` (of `doc_to_target`), `score` (either of the two), "
+        "`nexttoken` (over `doc_to_choice` as single tokens), `represent` (`captures`).",
+    )
+    system: str | None = Field(None, description="Template of a system turn.")
+    description: str = Field("", description="Template put before the first user turn's text.")
+    doc_to_text: str = Field("", description="Template of the user turn, or a bare field name.")
+    doc_to_choice: str | tuple[str, ...] | None = Field(
+        None, description="Templates of the choices, or the name of a field that lists them."
+    )
+    doc_to_image: Names = Field(
+        (), description="Fields that hold images, in the order of the `<image>` marks of the text."
+    )
+    target_delimiter: str = Field(" ", description="Put before each choice or target in `score`.")
+    generation_kwargs: Generation = Field(Generation(), description="How to generate.")
+    for_each: str | None = Field(
+        None, description="Field that lists items: one request each; templates read `item`."
+    )
+    captures: tuple[CaptureConfig, ...] = Field((), description="What `represent` captures.")
+
+
+class StepConfig(Prompt):
+    """One step of a task; what it leaves out comes from the task's top level."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Later steps read it as `earlier`.")
+    role: Role = Field("subject", description="Who answers: `subject`, `encoder` or `judge`.")
+    history: Names = Field(
+        (), description="Earlier steps whose turns (prompt and answer) come before this one's."
+    )
+
+
+class FewshotConfig(Strict):
+    """Where solved examples come from."""
+
+    samples: tuple[dict[str, Any], ...] = Field(
+        (), description="Examples given in the file itself; else they come from `fewshot_split`."
+    )
+    sampler: Literal["first_n", "random"] = Field("random", description="How to pick them.")
+    seed: int = Field(42, description="Seed of `random`; the same examples for every document.")
+    balance: str | None = Field(
+        None, description="Field whose values take turns among the examples, e.g. the label."
+    )
+    doc_to_text: str | None = Field(None, description="Template of an example's question.")
+    doc_to_target: str | None = Field(None, description="Template of an example's answer.")
+    delimiter: str = Field("\n\n", description="Put after each example.")
+    placement: Literal["before", "template"] = Field(
+        "before",
+        description="`before` the prompt, or where the template says `{{ fewshot }}` "
+        "(a list of the examples' fields).",
+    )
+
+
+class MetricConfig(Strict):
+    """One metric of the task."""
+
+    metric: str = Field(description="Name in the metric registry: `headbench ls metrics`.")
+    main: bool = Field(False, description="The task's headline; exactly one metric has it.")
+
+
+class Metadata(Strict):
+    """What a reader must know about the task."""
+
+    version: int | str = Field(description="Changes whenever the prompt, data or scoring does.")
+    description: str = Field("", description="One sentence.")
+    paper: str = Field("", description="Authors, year, arXiv id.")
+    source: str = Field("", description="Where data or protocol come from, with the commit.")
+    licence: str = Field("", description="Licence of the data.")
+    wording: Literal["published", "own"] = Field(
+        "own", description="Whether the prompt's words are the published ones or ours."
+    )
+    notes: str = Field("", description="Pitfalls.")
+
+
+class TaskConfig(Prompt):
+    """A task file after all includes."""
+
+    task: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$", description="Unique name, as `--tasks` takes it."
+    )
+    include: Names = Field((), description="Files merged below this one, relative to it.")
+    tag: Names = Field((), description="Names under which `--tasks` finds several tasks.")
+    dataset_path: str = Field(
+        description="`world`, `json`, `jsonl`, `csv`, `text_folder`, `pope_files`, `coco`, "
+        "`walls`, or a hub id (`dataset_kwargs.revision` pins it)."
+    )
+    dataset_name: str | None = Field(None, description="Configuration of a hub data set.")
+    dataset_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="What the data source takes; paths relative to the file."
+    )
+    test_split: str = Field("test", description="Split that is asked.")
+    fewshot_split: str | None = Field(None, description="Split of the examples; never the test's.")
+    num_fewshot: int = Field(0, ge=0, description="Solved examples before each prompt.")
+    fewshot_config: FewshotConfig = Field(FewshotConfig(), description="Their source and form.")
+    doc_to_id: str = Field("id", description="Field or template of a document's stable id.")
+    doc_to_cluster: str = Field(
+        "cluster", description="Field or template of what is resampled together."
+    )
+    doc_to_target: str = Field(
+        "target", description="Field (kept as it is) or template (text) of the ground truth."
+    )
+    doc_fields: dict[str, str] = Field(
+        default_factory=dict, description="Further fields of each document, as templates."
+    )
+    steps: tuple[StepConfig, ...] = Field(
+        (), description="Steps in order; without any, one step `answer` with the top level."
+    )
+    scorer: str = Field(description="Name in the scorer registry.")
+    scorer_options: dict[str, Any] = Field(default_factory=dict, description="What it takes.")
+    parser: str | None = Field(None, description="Parser; the scorer's own default if left out.")
+    metric_list: tuple[MetricConfig, ...] = Field(min_length=1, description="What is reported.")
+    breakdown: Names = Field((), description="Fields by which the metrics are also split.")
+    needs_images: bool = Field(False, description="Only models that see images can answer.")
+    metadata: Metadata = Field(description="Version and sources.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TaskConfig:
+        main = sum(metric.main for metric in self.metric_list)
+        if main != 1:
+            raise ValueError(f"exactly one metric of metric_list has `main: true`, not {main}")
+        names = [step.name for step in self.steps]
+        if len(set(names)) != len(names):
+            raise ValueError("two steps have the same name")
+        for number, step in enumerate(self.steps):
+            unknown = [name for name in step.history if name not in names[:number]]
+            if unknown:
+                raise ValueError(
+                    f"step {step.name!r}: history names {unknown[0]!r}, no step before"
+                )
+        if self.fewshot_split is not None and self.fewshot_split == self.test_split:
+            raise ValueError("fewshot_split must differ from test_split")
+        return self
+
+    @property
+    def all_steps(self) -> tuple[StepConfig, ...]:
+        """The steps with every default filled in from the top level."""
+        shared = {name: getattr(self, name) for name in Prompt.model_fields}
+        if not self.steps:
+            return (StepConfig(name="answer", **shared),)
+        return tuple(
+            step.model_copy(
+                update={n: v for n, v in shared.items() if n not in step.model_fields_set}
+            )
+            for step in self.steps
+        )
+
+
+class GroupConfig(Strict):
+    """A file that names several tasks at once."""
+
+    group: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Name, as `--tasks` takes it.")
+    task: Names = Field(min_length=1, description="Tasks, tags or groups in it.")
+    include: Names = Field((), description="Files merged below this one.")
+    tag: Names = Field((), description="Names under which it is found.")
+    metadata: Metadata = Field(Metadata(version=1), description="Version and sources.")
+
+
+def json_schema() -> str:
+    """The JSON Schema of task files, for editors (``tasks/schema.json``)."""
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(TaskConfig | GroupConfig).json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "headbench task file"
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"

@@ -1,0 +1,259 @@
+"""A task: documents, prompts and scoring behind one frozen object."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from headbench.errors import ConfigError, nearest
+from headbench.tasks.data import read_rows
+from headbench.tasks.data.base import DataSpec
+from headbench.tasks.documents import Shaper, hash_documents
+from headbench.tasks.fewshot import Fewshot
+from headbench.tasks.images import Images
+from headbench.tasks.merge import Merged
+from headbench.tasks.schema import Prompt, TaskConfig
+from headbench.tasks.steps import (
+    Earlier,
+    Step,
+    Turn,
+    build_request,
+    compile_step,
+    request_seed,
+)
+from headbench.types import Document, Record, Request
+
+
+@dataclass
+class _Held:
+    """What a task has read so far; filling it changes no outcome."""
+
+    images: Images = field(default_factory=Images)
+    documents: dict[tuple[int, int | None], tuple[Document, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, loaded.
+
+    Attributes:
+        config: The file after all includes.
+        merged: Where each value came from (:attr:`provenance` shows it).
+        steps: What is asked, in order.
+    """
+
+    config: TaskConfig
+    merged: Merged
+    steps: tuple[Step, ...]
+    _shaper: Shaper
+    _fewshot: Fewshot
+    _held: _Held = field(default_factory=_Held, compare=False, repr=False)
+
+    @classmethod
+    def build(cls, config: TaskConfig, merged: Merged) -> Task:
+        """Compile a checked file.
+
+        Raises:
+            ConfigError: A template does not compile.
+        """
+        numbered = bool(config.steps)
+        steps = tuple(
+            compile_step(step, merged, number if numbered else None)
+            for number, step in enumerate(config.all_steps)
+        )
+        return cls(config, merged, steps, Shaper(config, merged), Fewshot(config, merged))
+
+    # ------------------------------------------------------------- names
+
+    @property
+    def name(self) -> str:
+        """Unique name."""
+        return self.config.task
+
+    @property
+    def version(self) -> str:
+        """``metadata.version``."""
+        return str(self.config.metadata.version)
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """Dotted key -> ``file:line`` that set it."""
+        from headbench.tasks.yamlfile import dotted
+
+        return {dotted(key): str(origin) for key, origin in self.merged.origins.items()}
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Registry names of the reported metrics, in the file's order."""
+        return tuple(metric.metric for metric in self.config.metric_list)
+
+    @property
+    def main_metric(self) -> str:
+        """Registry name of the headline."""
+        return next(metric.metric for metric in self.config.metric_list if metric.main)
+
+    @property
+    def scorer(self) -> str:
+        """Registry name of the scorer."""
+        return self.config.scorer
+
+    @property
+    def parser(self) -> str:
+        """Registry name of the parser: the file's, else the scorer's default."""
+        if self.config.parser is not None:
+            return self.config.parser
+        from headbench.scoring import registry
+
+        return registry.scorer(self.scorer).default_parser
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether only models that see images can answer."""
+        return self.config.needs_images
+
+    # ------------------------------------------------------------- data
+
+    def documents(self, seed: int = 0, limit: int | None = None) -> tuple[Document, ...]:
+        """The documents, in a stable order.
+
+        Args:
+            seed: The run's seed. It changes the data only of tasks that say ``seed: run``, so that
+                runs with different seeds can be compared.
+            limit: Take only the first ones.
+
+        Raises:
+            HeadbenchError: The data is absent or broken, or an option is wrong.
+        """
+        key = (seed, limit)
+        if key not in self._held.documents:
+            config = self.config
+            spec = DataSpec(
+                config.dataset_path,
+                config.dataset_name,
+                config.test_split,
+                config.dataset_kwargs,
+                self.merged,
+                seed,
+            )
+            rows = read_rows(spec, self._held.images)
+            shaped = self._shaper.documents(rows, self._fewshot.ids())
+            self._held.documents[key] = tuple(islice(shaped, limit))
+        return self._held.documents[key]
+
+    def image(self, sha256: str) -> bytes:
+        """Encoded bytes of an image of the documents, by content hash.
+
+        Raises:
+            DataError: No document has it, or the file changed.
+        """
+        if sha256 not in self._held.images:
+            self.documents()
+        return self._held.images.read(sha256)
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 over all documents (of part of them: :func:`.documents.hash_documents`)."""
+        return hash_documents(self.documents())
+
+    @property
+    def prompt_hash(self) -> str:
+        """SHA-256 over everything that decides what a model is asked, given the documents."""
+        config = self.config
+        said = {
+            "steps": [step.config.model_dump(mode="json") for step in self.steps],
+            "num_fewshot": config.num_fewshot,
+            "fewshot": config.fewshot_config.model_dump(mode="json"),
+            "fewshot_split": config.fewshot_split,
+            "doc_fields": config.doc_fields,
+            "prompt": sorted(Prompt.model_fields),
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    # ------------------------------------------------------------- asking and scoring
+
+    def step(self, name: str) -> Step:
+        """A step by name.
+
+        Raises:
+            ConfigError: No step has this name.
+        """
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise ConfigError(
+            f"task {self.name!r} has no step {name!r}",
+            mend=nearest(name, [step.name for step in self.steps]),
+        )
+
+    def requests(
+        self, document: Document, step: str, earlier: Earlier, run_seed: int
+    ) -> tuple[Request, ...]:
+        """The requests of one step about one document.
+
+        Args:
+            document: One of :meth:`documents`.
+            step: Name of the step.
+            earlier: Outputs of the steps before it; templates read ``earlier.NAME[0]``.
+            run_seed: Seed of the run; each request gets its own from it.
+
+        Raises:
+            HeadbenchError: A template asks for what the document or the earlier steps have not.
+        """
+        from dataclasses import replace
+
+        asked = self.step(step)
+        fields = self._fields(document, earlier)
+        requests: list[Request] = []
+        for index, item in enumerate(asked.items(document)):
+            own = fields if asked.config.for_each is None else fields | {"item": item}
+            turns = self._turns(asked, document, own, earlier)
+            request = build_request(asked, document, own, turns, index)
+            seed = request_seed(run_seed, document.id, step, index)
+            requests.append(replace(request, seed=seed))
+        return tuple(requests)
+
+    def record(
+        self,
+        document: Document,
+        outputs: tuple[str, ...],
+        tokens: tuple[tuple[int, ...], ...] = (),
+    ) -> Record:
+        """Score the outputs of one document, one a request, in step order.
+
+        Raises:
+            HeadbenchError: The scorer or parser refuses.
+        """
+        from headbench.scoring import registry
+
+        scorer = registry.scorer(self.scorer)
+        parser = registry.parser(self.parser)
+        return scorer.record(document, outputs, parser, self.config.scorer_options, tokens)
+
+    def _fields(self, document: Document, earlier: Earlier) -> dict[str, object]:
+        fields: dict[str, object] = {**document.fields, "target": document.target}
+        if self.config.num_fewshot:
+            fields["fewshot"] = self._fewshot.examples()
+        if earlier:
+            fields["earlier"] = earlier
+        return fields
+
+    def _turns(
+        self, step: Step, document: Document, fields: Mapping[str, object], earlier: Earlier
+    ) -> list[Turn | str]:
+        """Earlier turns with their answers, then the step's own."""
+        turns: list[Turn | str] = []
+        before = self._fewshot.before()
+        for name in step.config.history:
+            if not earlier.get(name):
+                raise ConfigError(
+                    f"step {step.name!r} continues {name!r}, which has no answer yet",
+                    where=f"task {self.name}, document {document.id}",
+                    mend="run the steps in order",
+                )
+            turns += [self.step(name).turn(document, fields, before=before), earlier[name][0]]
+            before = ""
+        turns.append(step.turn(document, fields, before=before))
+        return turns
