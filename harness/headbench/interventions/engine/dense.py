@@ -19,7 +19,7 @@ CHUNK_ELEMENTS = 1 << 22
 
 
 def visible(inputs: Inputs, low: int, high: int) -> Tensor | None:
-    """Which keys rows ``[low, high)`` of the call see: ``[batch or 1, 1, row, key]`` or ``None``."""
+    """Which keys rows ``[low, high)`` see: ``[batch or 1, 1, row, key]``; ``None`` is all."""
     if inputs.mask is not None:
         mask = inputs.mask[:, :, low:high, : inputs.key.shape[2]]
         return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from headbench.errors import RefusedError
 from headbench.interventions.engine import support
 from headbench.interventions.engine.attention import NAME, Seat, seat, unseat
+from headbench.interventions.engine.capture import Recorder
 from headbench.interventions.engine.rows import Firing, Row
 from headbench.interventions.engine.session import EditSession
 from headbench.types import Capture
@@ -62,6 +63,7 @@ class Engine:
             support.restore(saved)
             raise
         self.modules = tuple(found)
+        self.blocks = support.blocks(model, self.modules)
         self._seats: tuple[Seat, ...] = tuple(
             seat(module, layer) for layer, module in enumerate(self.modules)
         )
@@ -101,16 +103,43 @@ class Engine:
     def capture(
         self, captures: Sequence[Capture], rows: Sequence[Row]
     ) -> Iterator[dict[int, dict[Capture, Tensor]]]:
-        """Like :meth:`attach`, and bring activations home.
+        """Bring activations home, under the rows' edits.
+
+        Inside an :meth:`attach` of the same rows it joins that block; alone, it attaches the rows
+        itself. What is recorded is what the model used, after edits.
 
         Yields:
             Row -> capture -> tensor, filled when the block ends. Shapes by site: ``z`` and ``q``
             ``[layer, row, head, dim]``; ``k`` and ``v`` ``[layer, row, kv head, dim]``;
             ``pattern`` and ``scores`` ``[layer, head, row, key]``; ``residual``
-            ``[layer, row, width]``.
+            ``[layer, row, width]``, the output of the decoder layer.
         """
-        raise RefusedError("captures are not offered yet")
-        yield {}
+        recorder = Recorder(captures, rows, self.shape.layers)
+        found: dict[int, dict[Capture, Tensor]] = {}
+        with ExitStack() as stack:
+            session = self._session
+            if session is None:
+                session = stack.enter_context(self._running(EditSession(rows, self.shape)))
+            elif session.recorder is not None or len(session.rows) != len(rows):
+                raise RefusedError("captures are already being made, or of other rows")
+            stack.enter_context(self._recording(session, recorder))
+            yield found
+        found.update(recorder.result())
+
+    @contextmanager
+    def _recording(self, session: EditSession, recorder: Recorder) -> Iterator[None]:
+        hooks = [
+            self.blocks[layer].register_forward_hook(_Overhear(session, recorder, layer))
+            for layer in range(self.shape.layers)
+            if recorder.wants(layer, "residual")
+        ]
+        session.recorder = recorder
+        try:
+            yield
+        finally:
+            session.recorder = None
+            for hook in hooks:
+                hook.remove()
 
     @contextmanager
     def _running(self, session: EditSession) -> Iterator[EditSession]:
@@ -156,6 +185,17 @@ class _Announce:
         cache = given.get("past_key_values")
         start = int(cache.get_seq_length()) if cache is not None else 0
         self.session.begin(_input(given).shape[0], start)
+
+
+class _Overhear:
+    """Hands the output of a decoder layer to a recorder."""
+
+    def __init__(self, session: EditSession, recorder: Recorder, layer: int) -> None:
+        self.session, self.recorder, self.layer = session, recorder, layer
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        hidden = output[0] if isinstance(output, tuple) else output
+        self.recorder.residual(self.layer, self.session.locate(hidden.shape[1]), hidden)
 
 
 def _input(given: Mapping[str, Any]) -> Tensor:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from headbench.errors import RefusedError
 from headbench.interventions.engine.attention import Inputs, unedited
+from headbench.interventions.engine.capture import Recorder
 from headbench.interventions.engine.places import Bounds, Call, classes
 from headbench.interventions.engine.rows import Firing, Row
-from headbench.interventions.engine.stages import Pick, Program, Shape, Stage, compile_rows
+from headbench.interventions.engine.stages import (
+    Pick,
+    Program,
+    Shape,
+    Stage,
+    compile_rows,
+    needs_values,
+)
+from headbench.interventions.engine.values import Values
 from headbench.types import View
+
+ATTENTION_SITES = ("q", "k", "v", "scores", "pattern", "z")
 
 
 class EditSession:
@@ -25,6 +37,7 @@ class EditSession:
 
     def __init__(self, rows: Sequence[Row], shape: Shape) -> None:
         self.rows, self.shape, self.firing = tuple(rows), shape, Firing(len(rows))
+        self.recorder: Recorder | None = None
         self.copies = 1
         self._compile()
         self.call = Call(self.bounds, 0, 0)
@@ -32,7 +45,7 @@ class EditSession:
     def _compile(self) -> None:
         self.programs = compile_rows(self.rows, self.copies, self.shape)
         self.bounds = [Bounds.of(row) for row in self.rows for _ in range(self.copies)]
-        self._first_values: dict[int, Tensor] = {}
+        self.first_values: dict[int, Tensor] = {}
 
     def begin(self, batch: int, start: int) -> None:
         """A forward pass of ``batch`` rows from padded position ``start`` begins.
@@ -51,20 +64,52 @@ class EditSession:
             self._compile()
         self.call = Call(self.bounds, start, 0)
 
+    def locate(self, rows: int) -> Call:
+        """Where the ``rows`` query rows of the running forward pass stand."""
+        if self.call.rows != rows:
+            self.call = Call(self.bounds, self.call.start, rows)
+        return self.call
+
     def attend(self, layer: int, inputs: Inputs) -> Tensor:
         """Edited head outputs ``[batch, query, head, dim]`` of one attention call."""
         program = self.programs.get(layer)
-        if program is None:
+        recorded = self.recorder is not None and self.recorder.wants(layer, *ATTENTION_SITES)
+        if program is None and not recorded:
             return unedited(inputs)
-        if self.call.rows == 0:
-            self.call = Call(self.bounds, self.call.start, inputs.query.shape[2])
+        self.locate(inputs.query.shape[2])
+        if self.call.start:
+            inputs = replace(inputs, start=self.call.start)
+        out = unedited(inputs) if program is None else self._edited(layer, program, inputs)
+        if self.recorder is not None and recorded:
+            self.recorder.attention(layer, self.call, inputs, out)
+        return out
+
+    def _edited(self, layer: int, program: Program, inputs: Inputs) -> Tensor:
+        if program.q is not None or program.k is not None or program.v is not None:
+            inputs = self._edit_inputs(program, inputs)
         out = unedited(inputs)
+        values = (
+            Values(inputs, self.call, self.first_values, layer) if needs_values(program) else None
+        )
         for stage in program.z:
             if stage.picks:
                 self._pick(layer, stage, out)
-            out = stage.table.apply(out, self.call, fresh=True)
+            out = stage.table.apply(out, self.call, values, fresh=True)
         self._count(layer, program)
         return out
+
+    def _edit_inputs(self, program: Program, inputs: Inputs) -> Inputs:
+        """Edit queries by their position, and keys and values by theirs."""
+        query, key, value = inputs.query, inputs.key, inputs.value
+        if program.q is not None:
+            query = program.q.apply(query.transpose(1, 2), self.call).transpose(1, 2)
+        if program.k is not None or program.v is not None:
+            keys = Call(self.bounds, inputs.key_offset, key.shape[2])
+            if program.k is not None:
+                key = program.k.apply(key.transpose(1, 2), keys).transpose(1, 2)
+            if program.v is not None:
+                value = program.v.apply(value.transpose(1, 2), keys).transpose(1, 2)
+        return replace(inputs, query=query, key=key, value=value)
 
     def _pick(self, layer: int, stage: Stage, z: Tensor) -> None:
         """Let the selections whose row t0 is in this call choose their heads."""

@@ -163,3 +163,18 @@ def shape_of(model: PreTrainedModel, modules: dict[nn.Module, Sizes]) -> Shape:
     if len(sizes) != 1:
         raise RefusedError(f"{type(model).__name__} has layers of different head shapes")
     return Shape(len(modules), *sizes.pop())
+
+
+def blocks(model: nn.Module, modules: tuple[nn.Module, ...]) -> tuple[nn.Module, ...]:
+    """The decoder layer round each attention module: its nearest ancestor in a module list."""
+    names = {module: name for name, module in model.named_modules()}
+    lists = {id(child) for m in model.modules() if isinstance(m, nn.ModuleList) for child in m}
+    found = []
+    for module in modules:
+        name = names[module]
+        while id(model.get_submodule(name)) not in lists:
+            if not name:
+                raise RefusedError(f"{type(model).__name__} keeps its layers in no module list")
+            name = name.rpartition(".")[0]
+        found.append(model.get_submodule(name))
+    return tuple(found)

@@ -1,0 +1,152 @@
+"""Bringing activations home: few rows, few layers, and never a whole pattern."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from headbench.errors import RefusedError
+from headbench.interventions.engine.dense import grouped_scores, normalise
+from headbench.interventions.engine.places import Call, classes
+from headbench.types import Capture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from headbench.interventions.engine.attention import Inputs
+    from headbench.interventions.engine.rows import Row
+
+SITES = ("q", "k", "v", "scores", "pattern", "z", "residual")
+
+
+class Recorder:
+    """Collects captures over the forward passes of one block.
+
+    Args:
+        captures: What to bring home, for every row.
+        rows: The rows of the batch.
+        layers: Layers of the model.
+    """
+
+    def __init__(self, captures: Sequence[Capture], rows: Sequence[Row], layers: int) -> None:
+        for capture in captures:
+            _check(capture, rows, layers)
+        self.captures, self.rows = tuple(captures), tuple(rows)
+        self._parts: dict[tuple[int, Capture, int], list[Tensor]] = defaultdict(list)
+        self._by_layer: dict[int, list[Capture]] = defaultdict(list)
+        for capture in captures:
+            for layer in capture.layers:
+                self._by_layer[layer].append(capture)
+
+    def wants(self, layer: int, *sites: str) -> bool:
+        """Whether a capture of ``layer`` is at one of ``sites``."""
+        return any(capture.site in sites for capture in self._by_layer.get(layer, ()))
+
+    def attention(self, layer: int, call: Call, inputs: Inputs, z: Tensor) -> None:
+        """Record from one attention call: its (edited) inputs and its head outputs."""
+        for capture in self._by_layer.get(layer, ()):
+            for index, (low, high) in self._places(capture, call):
+                part = _read(capture, inputs, z, index, low, high, self._columns(capture, index))
+                self._parts[index, capture, layer].append(part)
+
+    def residual(self, layer: int, call: Call, hidden: Tensor) -> None:
+        """Record the output of a decoder layer, ``[batch, query, width]``."""
+        for capture in self._by_layer.get(layer, ()):
+            if capture.site == "residual":
+                for index, (low, high) in self._places(capture, call):
+                    self._parts[index, capture, layer].append(hidden[index, low:high].clone())
+
+    def result(self) -> dict[int, dict[Capture, Tensor]]:
+        """Row -> capture -> tensor, layers stacked in front."""
+        found: dict[int, dict[Capture, Tensor]] = {i: {} for i in range(len(self.rows))}
+        for index in found:
+            for capture in self.captures:
+                stacks = [self._join(index, capture, layer) for layer in capture.layers]
+                if all(stack is not None for stack in stacks):
+                    joined = torch.stack([stack for stack in stacks if stack is not None])
+                    found[index][capture] = joined
+        return found
+
+    def _join(self, index: int, capture: Capture, layer: int) -> Tensor | None:
+        parts = self._parts.get((index, capture, layer))
+        if not parts:
+            return None
+        by_row = capture.site in ("pattern", "scores")
+        if by_row and capture.keys is None:
+            width = max(part.shape[-1] for part in parts)
+            parts = [torch.nn.functional.pad(p, (0, width - p.shape[-1])) for p in parts]
+        axis = 1 if by_row else 0
+        joined = torch.cat(parts, axis)
+        return joined.mean(axis, keepdim=True) if capture.pool == "mean" else joined
+
+    def _places(self, capture: Capture, call: Call) -> list[tuple[int, tuple[int, int]]]:
+        """Rows of the batch with the part of the call, relative to its start, that is wanted."""
+        if capture.site == "residual" or len(call.bounds) == len(self.rows):
+            touched = classes("both", capture.rows)
+            spans = [bound.span(touched, call.start, call.stop) for bound in call.bounds]
+            return [
+                (index, (low - call.start, high - call.start))
+                for index, (low, high) in enumerate(spans)
+                if high > low
+            ]
+        raise RefusedError("captures need one batch row a prompt: no beams, no several samples")
+
+    def _columns(self, capture: Capture, index: int) -> list[int] | None:
+        if capture.keys is None or capture.site not in ("pattern", "scores"):
+            return None
+        row = self.rows[index]
+        span = range(row.prompt) if capture.keys == "prompt" else row.spans[capture.keys]
+        return [position + row.pad for position in span]
+
+
+def _check(capture: Capture, rows: Sequence[Row], layers: int) -> None:
+    if capture.site not in SITES or capture.tower != "text":
+        raise RefusedError(f"nothing is captured at {capture.site!r} of the {capture.tower} tower")
+    if wrong := [layer for layer in capture.layers if not 0 <= layer < layers]:
+        raise RefusedError(
+            f"layer {wrong[0]} does not exist", mend=f"layers run from 0 to {layers - 1}"
+        )
+    if capture.site not in ("pattern", "scores"):
+        return
+    if capture.keys is None and capture.rows != "last":
+        raise RefusedError(
+            "a pattern is never captured whole", mend="name a span in keys=, or take rows='last'"
+        )
+    for index, row in enumerate(rows):
+        if capture.keys not in (None, "prompt") and capture.keys not in row.spans:
+            raise RefusedError(f"row {index} has no span {capture.keys!r}")
+
+
+def _read(
+    capture: Capture,
+    inputs: Inputs,
+    z: Tensor,
+    index: int,
+    low: int,
+    high: int,
+    columns: list[int] | None,
+) -> Tensor:
+    """One row's part of a capture: ``[row, head, dim]``, or ``[head, row, key]`` of a pattern."""
+    match capture.site:
+        case "z":
+            return z[index, low:high].clone()
+        case "q":
+            return inputs.query[index, :, low:high].transpose(0, 1).clone()
+        case "k" | "v":
+            source = inputs.key if capture.site == "k" else inputs.value
+            offset = inputs.own_key
+            return source[index, :, offset + low : offset + high].transpose(0, 1).clone()
+        case _:
+            scores = grouped_scores(inputs.only(index), low, high)
+            sink = inputs.extra.get("s_aux")
+            found = normalise(scores, sink) if capture.site == "pattern" else scores
+            if columns is None:
+                return found[0].clone()
+            held = torch.tensor(columns, device=found.device) - inputs.key_offset
+            part = found[0][..., held.clamp(min=0)]
+            # Columns that a sliding window has dropped from the cache carry no attention.
+            lost = 0.0 if capture.site == "pattern" else float("-inf")
+            return part.masked_fill(held < 0, lost)

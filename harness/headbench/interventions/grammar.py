@@ -1,0 +1,164 @@
+"""The toggle grammar: ``vhr(alpha=2)+scale_heads(heads=[[1,2]],alpha=0.5)``.
+
+A toggle is one or more names with keyword parameters, joined by ``+``. Values are finite numbers,
+bare words, quoted strings, ``true``, ``false`` and lists of values. The text is read as a Python
+expression, of which only these forms are let through; nothing is ever evaluated.
+
+Every toggle has one printed form: parameters sorted by name, no spaces, words unquoted where a
+bare word says the same. ``parse(canonical(toggle)) == toggle``.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from headbench.errors import ConfigError
+
+Value = bool | int | float | str | tuple["Value", ...]
+BASELINE = "baseline"
+LONGEST = 20_000
+"""Longest toggle text that is read, in characters."""
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_EXAMPLE = "write name, name(key=value), or several joined with '+'"
+
+
+@dataclass(frozen=True)
+class ToggleSpec:
+    """One method with the parameters that were written."""
+
+    name: str
+    params: Mapping[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(sorted(self.params.items()))))
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """Methods applied left to right; no part at all is the baseline."""
+
+    parts: tuple[ToggleSpec, ...] = ()
+
+
+def parse(text: str) -> Toggle:
+    """Read a toggle.
+
+    Args:
+        text: For example ``vhr(alpha=2)``; ``baseline`` is the toggle without parts.
+
+    Raises:
+        ConfigError: The text is not a toggle; the message names the column.
+    """
+    if len(text) > LONGEST:
+        raise ConfigError(f"the toggle is longer than {LONGEST} characters")
+    source = text.strip()
+    if source == BASELINE:
+        return Toggle()
+    try:
+        tree = ast.parse(source, mode="eval").body
+    except SyntaxError as error:
+        raise _error(source, error.offset or 1, f"not a toggle: {error.msg}") from None
+    except (RecursionError, MemoryError, ValueError) as error:
+        raise _error(source, 1, f"not a toggle: {error}") from None
+    nodes: list[ast.expr] = []
+    # A chain a+b+c nests to the left; walking it in a loop keeps long chains off the stack.
+    while isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add):
+        nodes.append(tree.right)
+        tree = tree.left
+    nodes.append(tree)
+    return Toggle(tuple(_part(source, node) for node in reversed(nodes)))
+
+
+def canonical(toggle: Toggle) -> str:
+    """The one printed form of ``toggle``."""
+    return "+".join(print_part(part) for part in toggle.parts) or BASELINE
+
+
+def print_part(part: ToggleSpec) -> str:
+    """The one printed form of a part."""
+    if not part.params:
+        return part.name
+    inner = ",".join(f"{key}={print_value(part.params[key])}" for key in sorted(part.params))
+    return f"{part.name}({inner})"
+
+
+def print_value(value: Value) -> str:
+    """The one printed form of a value; whole floats print as integers, which equal them."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            if not math.isfinite(value):
+                raise ConfigError(f"{value} is not a finite number")
+            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        case str():
+            return value if _is_bare(value) else repr(value)
+        case _:
+            return "[" + ",".join(print_value(item) for item in value) + "]"
+
+
+def _is_bare(word: str) -> bool:
+    reserved = keyword.iskeyword(word) or word in ("true", "false")
+    return _WORD.fullmatch(word) is not None and not reserved
+
+
+def _error(source: str, column: int, what: str) -> ConfigError:
+    return ConfigError(what, where=f"column {column} of {source[:200]!r}", mend=_EXAMPLE)
+
+
+def _part(source: str, node: ast.expr) -> ToggleSpec:
+    column = node.col_offset + 1
+    if isinstance(node, ast.Name):
+        return ToggleSpec(_word(source, node))
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        raise _error(source, column, "expected a method's name")
+    if node.args:
+        raise _error(source, node.args[0].col_offset + 1, "parameters are written key=value")
+    params: dict[str, Value] = {}
+    for item in node.keywords:
+        if item.arg is None:
+            raise _error(source, item.col_offset + 1, "'**' is not part of the grammar")
+        if item.arg in params:
+            raise _error(source, item.col_offset + 1, f"{item.arg!r} is given twice")
+        params[item.arg] = _value(source, item.value)
+    return ToggleSpec(_word(source, node.func), params)
+
+
+def _word(source: str, node: ast.Name) -> str:
+    if not _WORD.fullmatch(node.id):
+        raise _error(source, node.col_offset + 1, f"{node.id!r} is not a plain word; quote it")
+    return node.id
+
+
+def _value(source: str, node: ast.expr) -> Value:
+    match node:
+        case ast.Constant(value=bool() | str() as constant):
+            return constant
+        case ast.Constant(value=int() | float() as number) if math.isfinite(number):
+            return number
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)) if (
+            math.isfinite(number) and not isinstance(number, bool)
+        ):
+            return -number
+        case ast.Name(id="true" | "false" as truth):
+            return truth == "true"
+        case ast.Name():
+            return _word(source, node)
+        case ast.List(elts=items):
+            return tuple(_value(source, item) for item in items)
+    raise _error(
+        source,
+        node.col_offset + 1,
+        "a value is a finite number, a word, a quoted string, true, false or a list",
+    )

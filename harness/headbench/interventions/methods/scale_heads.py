@@ -1,0 +1,57 @@
+"""Scaling head outputs: ``z[:, :, h] <- alpha z[:, :, h]`` for chosen heads.
+
+``z`` is ``[batch, query, head, dim]`` before the output projection, so this equals multiplying the
+head's columns of ``o_proj`` and folds into the weights when ``phase=both``. Scaling a head's values
+at every position is the same edit; see ``scale_values`` for grouped heads.
+
+Source: "Characterizing Mechanisms for Factual Recall" (Yu et al., arXiv 2310.15910) scales one
+head's values by a swept ``alpha``; its range was not found, so ``alpha`` has no default here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headbench.interventions.base import HeadMethod, Seen
+from headbench.interventions.choice import HeadChoice
+from headbench.interventions.registry import Method
+from headbench.types import Case, Edit, ModelInfo, Phase, Scale
+
+
+class ScaleHeadsParams(HeadChoice):
+    """Which heads, by how much, and when."""
+
+    alpha: float
+    """Factor of the head's output; 1 changes nothing, 0 silences, negative values invert."""
+    phase: Phase = "both"
+    """Positions at which heads are scaled: prompt, generated, or both."""
+
+
+@dataclass(frozen=True)
+class ScaleHeads(HeadMethod):
+    """Scale a table of heads."""
+
+    params: ScaleHeadsParams
+
+    @property
+    def idle(self) -> bool:
+        """Factor 1."""
+        return self.params.alpha == 1.0
+
+    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+        """One scale at ``z``."""
+        return (Edit("z", Scale(self.params.alpha), self.table, self.params.phase),)
+
+
+def build(params: ScaleHeadsParams, info: ModelInfo) -> ScaleHeads:
+    """Resolve the heads for a model."""
+    return ScaleHeads.of("scale_heads", params, info)
+
+
+METHOD = Method(
+    name="scale_heads",
+    params_model=ScaleHeadsParams,
+    build=build,
+    summary="multiply the output of chosen heads by alpha",
+    source="arXiv 2310.15910",
+)

@@ -1,0 +1,268 @@
+"""VHR: reinforce the heads whose output changes when the image is taken away.
+
+"Cracking the Code of Hallucination in LVLMs with Vision-aware Head Divergence" (He et al., ACL
+2025, arXiv 2412.13949). At the last prompt row, with ``z`` ``[head, dim]`` before the output
+projection::
+
+    VHD[l, h] = || z_image[l, h] - z_text[l, h] ||_2                              Eq. 4, 5
+    TA[l, h]  = || z_text[l, h] ||_2 ** 2
+    VHD[l, h] = 0   if VHD > mean_h + std_h  and  TA > mean_h + std_h             Eq. 6
+    H_l       = { h : VHD[l, h] > median_h VHD[l, :] }                            Eq. 7
+    z[:, :, h] <- alpha z[:, :, h]     for h in H_l, every position, prompt and generated
+
+Layers are taken in order, so ``z_image`` of a layer already feels the reinforced layers below; the
+heads are chosen at the last prompt row and kept for the whole answer (Algorithm 1).
+
+What the paper leaves open, and the choice made here: the standard deviations are population ones;
+the text-only prompt drops the image placeholders and keeps everything else; the text-only pass is
+unedited (whether the authors reinforce it was not found). A request without an image selects no
+head: the edit is inert.
+
+The control picks as many heads in each layer as the method itself would, at random by the draw's
+seed.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import model_validator
+
+from headbench.errors import RefusedError
+from headbench.interventions.base import Method as BaseMethod
+from headbench.interventions.base import Seen
+from headbench.interventions.choice import Chosen, HeadChoice, Pair, choose
+from headbench.interventions.draws import other_heads
+from headbench.interventions.grammar import Value
+from headbench.interventions.registry import Method, Params
+from headbench.types import Capture, Case, Controls, Edit, ModelInfo, Plan, Probe, Scale, View
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PROBE = "text_only"
+IMAGE_MARKER = "<image>"
+SHALLOW = 8
+"""Models of at most this many layers reinforce all of them: the paper's fractions would leave one
+or two layers."""
+
+
+class VhrParams(Params):
+    """VHR's switches, with the paper's defaults (Sec. 4.4)."""
+
+    alpha: float = 2.0
+    """Factor of the chosen heads; 1 changes nothing. Tables 6 and App. C: 3 and more break text."""
+    layers: tuple[int, ...] | None = None
+    """Layers to reinforce. Default: the last 14 of 32 (LLaVA), the last 18 of 32 (InstructBLIP),
+    the same fractions at other depths, all layers of models with at most 8."""
+    second_layer: bool | None = None
+    """Also reinforce layer 1. Default: yes for all but InstructBLIP; no effect with ``layers``."""
+    outlier_removal: bool = True
+    """Zero the divergence of heads that wake up because the image is missing (Eq. 6)."""
+    reinforce_text_branch: Literal[False] = False
+    """Whether the text-only pass is reinforced too. Only the unedited pass is offered."""
+    per_sample: bool = True
+    """Choose heads for each sample. ``false`` takes them from ``map`` or ``heads``, once (Table 4,
+    "fixed"), which folds into the weights and is much weaker."""
+    heads: tuple[Pair, ...] | None = None
+    """With ``per_sample=false``: (layer, head) pairs."""
+    map: str | None = None
+    """With ``per_sample=false``: a divergence map, of which each layer's better half is taken."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> VhrParams:
+        given = (self.heads is not None) + (self.map is not None)
+        if self.per_sample and given:
+            raise ValueError("heads= and map= belong to per_sample=false")
+        if not self.per_sample and given != 1:
+            raise ValueError("per_sample=false needs heads= or map=")
+        return self
+
+
+def default_layers(info: ModelInfo, second_layer: bool | None) -> tuple[int, ...]:
+    """The layers that are reinforced when none are named.
+
+    Args:
+        info: The model; its family and depth decide.
+        second_layer: Whether layer 1 joins; ``None`` is the family's default.
+    """
+    if info.layers <= SHALLOW:
+        return tuple(range(info.layers))
+    blip = "blip" in info.family
+    last = round(info.layers * (18 if blip else 14) / 32)
+    join = not blip if second_layer is None else second_layer
+    tail = range(info.layers - last, info.layers)
+    return tuple(sorted({*([1] if join else []), *tail}))
+
+
+def divergence(z_image: Tensor, z_text: Tensor, *, outlier_removal: bool) -> Tensor:
+    """Vision-aware head divergence of one layer, ``[head]``.
+
+    Args:
+        z_image: Head outputs at the last prompt row with the image, ``[head, dim]``.
+        z_text: The same without the image.
+        outlier_removal: Apply Eq. 6.
+    """
+    z_image, z_text = z_image.float(), z_text.float().to(z_image.device)
+    vhd = (z_image - z_text).norm(dim=-1)
+    if outlier_removal:
+        text = z_text.square().sum(-1)
+        bar_vhd = vhd.mean() + vhd.std(correction=0)
+        bar_text = text.mean() + text.std(correction=0)
+        vhd = vhd.masked_fill((vhd > bar_vhd) & (text > bar_text), 0.0)
+    found: Tensor = vhd
+    return found
+
+
+def above_median(scores: Tensor) -> Tensor:
+    """Heads strictly above the median (the middle of the two middle values), bool ``[head]``."""
+    higher: Tensor = scores > scores.quantile(0.5)
+    return higher
+
+
+@dataclass(frozen=True)
+class Vhr(BaseMethod):
+    """VHR on one model.
+
+    Attributes:
+        layers: Layers that are reinforced.
+        chosen: The fixed heads of ``per_sample=false``.
+        draw: For a control: its number and seed.
+    """
+
+    params: VhrParams
+    layers: tuple[int, ...]
+    chosen: Chosen | None = None
+    draw: tuple[int, int] | None = None
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """An image, unless the heads are fixed."""
+        return frozenset({"image"}) if self.params.per_sample else frozenset()
+
+    @property
+    def idle(self) -> bool:
+        """Factor 1."""
+        return self.params.alpha == 1.0
+
+    def resolved(self) -> dict[str, Value]:
+        """Parameters with the layers and, where fixed, the heads that were resolved."""
+        values = super().resolved() | {"layers": self.layers}
+        values.pop("second_layer", None)
+        values.pop("map", None)
+        if self.chosen is not None:
+            values["heads"] = self.chosen.pairs
+            if self.chosen.source:
+                values["source"] = self.chosen.source
+        if self.draw is not None:
+            values["control"] = self.draw
+        return values
+
+    @property
+    def capture(self) -> Capture:
+        """What the text-only pass brings home."""
+        return Capture("z", self.layers, rows="last")
+
+    def probes(self, case: Case) -> tuple[Probe, ...]:
+        """One text-only pass; none for a request without images."""
+        if not self.params.per_sample or not case.request.images:
+            return ()
+        messages = tuple(
+            {**message, "content": message["content"].replace(IMAGE_MARKER, "")}
+            for message in case.request.messages
+        )
+        request = replace(case.request, messages=messages, images=(), spans={})
+        return (Probe(PROBE, request, (self.capture,)),)
+
+    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+        """Scale the heads that :meth:`select` picks, or the fixed ones."""
+        where = self.select if self.chosen is None else self.chosen.table
+        return (Edit("z", Scale(self.params.alpha), where),)
+
+    def plan(self, case: Case | None, seen: Seen) -> Plan:
+        """The edits; without a case only fixed heads have an answer.
+
+        Raises:
+            RefusedError: Asked for a static plan of heads that are chosen per sample.
+        """
+        if case is None and self.chosen is None:
+            raise RefusedError(
+                "vhr chooses heads for each sample, so it has no static plan",
+                mend="use per_sample=false with heads= or map=",
+            )
+        return super().plan(case, seen)
+
+    def select(self, view: View, z: Tensor) -> Tensor:
+        """The heads to reinforce in a layer, bool ``[head]``, from row t0 ``z [head, dim]``."""
+        import torch
+
+        none = torch.zeros(z.shape[0], dtype=torch.bool)
+        if view.layer not in self.layers or PROBE not in view.probes:
+            return none
+        z_text = view.probes[PROBE][self.capture][self.layers.index(view.layer), -1]
+        scores = divergence(z, z_text, outlier_removal=self.params.outlier_removal)
+        picked = above_median(scores).cpu()
+        if self.draw is None:
+            return picked
+        none[self.ranking(view.layer, self.draw)[: int(picked.sum())]] = True
+        return none
+
+    def controls(self, count: int, seed: int) -> Controls | None:
+        """As many heads in each layer, at random by draw; for fixed heads, other heads."""
+        if self.chosen is not None:
+            draws = other_heads(self.chosen.table, self.info.heads, count, seed)
+            fixed = tuple(replace(self, chosen=Chosen(table)) for table in draws.tables)
+            unit = "other heads of the same layers"
+            return Controls(unit, fixed, draws.possible, draws.excluded)
+        heads, half = self.info.heads, self.info.heads // 2
+        possible = math.comb(heads, half) ** len(self.layers)
+        drawn: dict[tuple[frozenset[int], ...], Vhr] = {}
+        number = 0
+        while len(drawn) < min(count, possible):
+            halves = (
+                frozenset(self.ranking(layer, (number, seed))[:half]) for layer in self.layers
+            )
+            drawn.setdefault(tuple(halves), replace(self, draw=(number, seed)))
+            number += 1
+        unit = "as many random heads in each layer, one ranking for all samples"
+        return Controls(unit, tuple(drawn.values()), possible, excluded=False)
+
+    def ranking(self, layer: int, draw: tuple[int, int]) -> list[int]:
+        """The random order of a layer's heads under a control draw (number, seed)."""
+        order = list(range(self.info.heads))
+        random.Random(f"vhr-control/{draw[1]}/{draw[0]}/{layer}").shuffle(order)
+        return order
+
+
+def build(params: VhrParams, info: ModelInfo) -> Vhr:
+    """Resolve layers and fixed heads for a model.
+
+    Raises:
+        RefusedError: A layer that the model does not have.
+    """
+    layers = params.layers or default_layers(info, params.second_layer)
+    if wrong := [layer for layer in layers if not 0 <= layer < info.layers]:
+        raise RefusedError(
+            f"{info.name} has no layer {wrong[0]}", mend=f"layers run from 0 to {info.layers - 1}"
+        )
+    chosen = None
+    if params.heads is not None:
+        chosen = choose(HeadChoice(heads=params.heads), info)
+    elif params.map is not None:
+        half = choose(HeadChoice(map=params.map, fraction=0.5), info)
+        kept = {layer: heads for layer, heads in half.table.items() if layer in layers}
+        chosen = Chosen(kept, half.source)
+    return Vhr("vhr", params, info, tuple(sorted(layers)), chosen)
+
+
+METHOD = Method(
+    name="vhr",
+    params_model=VhrParams,
+    build=build,
+    summary="reinforce, per sample, the heads whose output depends on the image",
+    source="arXiv 2412.13949, Eq. 4-7, Algorithm 1",
+    needs=frozenset({"image"}),
+)

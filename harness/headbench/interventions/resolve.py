@@ -1,0 +1,116 @@
+"""From a toggle's text to the arms of a run."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+from headbench.errors import ConfigError
+from headbench.interventions import registry
+from headbench.interventions.grammar import Toggle, ToggleSpec, Value, canonical, parse
+from headbench.types import Arm, Controls, Intervention, ModelInfo
+
+BASELINE = Arm("baseline")
+
+
+def resolve(text: str, info: ModelInfo, include: Sequence[Path] = ()) -> tuple[Arm, ...]:
+    """The arms of one toggle: one, or one for each value of its sweeps.
+
+    Args:
+        text: A toggle, e.g. ``vhr(alpha=[1,1.5,2])``.
+        info: The model that the run uses.
+        include: Python files, or folders of them, that define further methods.
+
+    Raises:
+        ConfigError: Not a toggle, an unknown method or parameter, a wrong value.
+        RefusedError: Heads that the model does not have.
+    """
+    for path in include:
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            if file.suffix == ".py":
+                registry.load_file(file)
+    return tuple(_arm(toggle, info) for toggle in sweep(parse(text)))
+
+
+def sweep(toggle: Toggle) -> tuple[Toggle, ...]:
+    """One toggle for each combination of the lists given to scalar parameters.
+
+    The last list varies fastest. A toggle without such lists comes back alone.
+
+    Raises:
+        ConfigError: An empty list, which would be no arm at all.
+    """
+    single = [[part] for part in toggle.parts]
+    for index, part in enumerate(toggle.parts):
+        for key, values in _swept(part).items():
+            if not values:
+                raise ConfigError(
+                    f"{part.name}: {key}=[] sweeps over nothing", mend=f"give {key} a value"
+                )
+            single[index] = [
+                ToggleSpec(spec.name, {**spec.params, key: value})
+                for spec in single[index]
+                for value in values
+            ]
+    return tuple(Toggle(parts) for parts in itertools.product(*single))
+
+
+def control_arms(arm: Arm, count: int, seed: int) -> tuple[tuple[Arm, ...], Controls | None]:
+    """The control arms of a toggle arm, drawn by its methods.
+
+    In a composed toggle every method that declares a control is replaced by its draw, and the
+    others stay as they are.
+
+    Returns:
+        The arms, and the declaration (``None`` where no method declares a control).
+    """
+    declared = [method.controls(count, seed) for method in arm.interventions]
+    real = [controls for controls in declared if controls is not None]
+    if not real:
+        return (), None
+    number = min(len(controls.draws) for controls in real)
+    arms = tuple(
+        Arm(
+            f"{arm.name}#control-{draw}",
+            tuple(
+                method if controls is None else controls.draws[draw]
+                for method, controls in zip(arm.interventions, declared, strict=True)
+            ),
+            "control",
+            of=arm.name,
+            draw=draw,
+        )
+        for draw in range(number)
+    )
+    joined = Controls(
+        unit=" and ".join(dict.fromkeys(controls.unit for controls in real)),
+        draws=tuple(draw for controls in real for draw in controls.draws[:number]),
+        possible=min(controls.possible for controls in real),
+        excluded=all(controls.excluded for controls in real),
+    )
+    return arms, joined
+
+
+def build(spec: ToggleSpec, info: ModelInfo) -> Intervention:
+    """One method with its parameters, for a model."""
+    method = registry.get(spec.name)
+    return method.build(method.params(spec), info)
+
+
+def _arm(toggle: Toggle, info: ModelInfo) -> Arm:
+    if not toggle.parts:
+        return BASELINE
+    return Arm(canonical(toggle), tuple(build(part, info) for part in toggle.parts), "toggle")
+
+
+def _swept(part: ToggleSpec) -> dict[str, tuple[Value, ...]]:
+    """Scalar parameters of ``part`` that were given a list."""
+    fields = registry.get(part.name).params_model.model_fields
+    return {
+        key: value
+        for key, value in part.params.items()
+        if isinstance(value, tuple)
+        and key in fields
+        and registry.shapes(fields[key].annotation) == {"scalar"}
+    }
