@@ -17,7 +17,7 @@ from headbench.errors import StoreError
 from headbench.results.store import FILE, ResponseStore
 from headbench.types import Answer
 
-KEY, OTHER = "a" * 64, "b" * 64
+KEY, OTHER, BATCH = "a" * 64, "b" * 64, "0" * 16
 ANSWER = Answer(
     text="yes – sûr",
     tokens=(3, 1, 4),
@@ -33,9 +33,15 @@ ANSWER = Answer(
 )
 
 
+def keep(store: ResponseStore, key: str, answer: Answer, *, arrays: bool = False) -> None:
+    """Put one answer as a batch of its own."""
+    store.put(BATCH, key, answer, arrays=arrays)
+    store.commit(BATCH)
+
+
 def test_an_answer_comes_back_equal_in_a_new_process_view(tmp_path: Path) -> None:
     with ResponseStore(tmp_path) as store:
-        store.put(KEY, ANSWER)
+        keep(store, KEY, ANSWER)
         assert store.get(KEY) == ANSWER
     with ResponseStore(tmp_path) as again:
         assert again.get(KEY) == ANSWER
@@ -43,26 +49,45 @@ def test_an_answer_comes_back_equal_in_a_new_process_view(tmp_path: Path) -> Non
         assert KEY in again and len(again) == 1
 
 
+def test_only_whole_batches_are_served(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        keep(store, KEY, ANSWER)
+        store.put("1" * 16, KEY, replace(ANSWER, text="cut short"))
+        store.put("1" * 16, OTHER, ANSWER)
+        assert OTHER not in store
+    with ResponseStore(tmp_path) as again:
+        assert OTHER not in again
+        assert again.get(KEY) == ANSWER
+        keep(again, "c" * 64, ANSWER)  # another batch's commit must not count the open one
+    with ResponseStore(tmp_path) as third:
+        assert OTHER not in third and "c" * 64 in third
+        third.put("1" * 16, KEY, ANSWER)
+        third.put("1" * 16, OTHER, ANSWER)
+        third.commit("1" * 16)
+    with ResponseStore(tmp_path) as last:
+        assert last.get(OTHER) == ANSWER
+
+
 def test_the_last_answer_of_a_key_wins(tmp_path: Path) -> None:
     with ResponseStore(tmp_path) as store:
-        store.put(KEY, ANSWER)
-        store.put(KEY, replace(ANSWER, text="later"))
+        keep(store, KEY, ANSWER)
+        keep(store, KEY, replace(ANSWER, text="later"))
     with ResponseStore(tmp_path) as again:
         assert again.get(KEY) == replace(ANSWER, text="later")
 
 
-@pytest.mark.parametrize("cut", [1, 5, 40, 10_000])
+@pytest.mark.parametrize("cut", [1, 5, 29, 30, 31, 80, 10_000])
 def test_a_torn_last_line_is_dropped_and_the_file_goes_on(tmp_path: Path, cut: int) -> None:
     with ResponseStore(tmp_path) as store:
-        store.put(KEY, ANSWER)
+        keep(store, KEY, ANSWER)
         start = (tmp_path / FILE).stat().st_size
-        store.put(OTHER, ANSWER)
+        keep(store, OTHER, ANSWER)
     path = tmp_path / FILE
     os.truncate(path, max(start + 1, path.stat().st_size - cut))
     with ResponseStore(tmp_path) as again:
         assert OTHER not in again
         assert again.get(KEY) == ANSWER
-        again.put(OTHER, ANSWER)
+        keep(again, OTHER, ANSWER)
     with ResponseStore(tmp_path) as third:
         assert third.get(OTHER) == ANSWER
     assert all(json.loads(line) for line in path.read_text().splitlines())
@@ -72,15 +97,15 @@ def test_a_file_killed_within_its_header_starts_afresh(tmp_path: Path) -> None:
     ResponseStore(tmp_path).close()
     os.truncate(tmp_path / FILE, 12)
     with ResponseStore(tmp_path) as store:
-        store.put(KEY, ANSWER)
+        keep(store, KEY, ANSWER)
     with ResponseStore(tmp_path) as again:
         assert again.get(KEY) == ANSWER
 
 
 def test_damage_in_the_middle_is_named_not_dropped(tmp_path: Path) -> None:
     with ResponseStore(tmp_path) as store:
-        store.put(KEY, ANSWER)
-        store.put(OTHER, ANSWER)
+        keep(store, KEY, ANSWER)
+        keep(store, OTHER, ANSWER)
     lines = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
     lines[1] = b"\x00\x00\n"
     (tmp_path / FILE).write_bytes(b"".join(lines))
@@ -111,9 +136,9 @@ def test_two_writers_are_refused(tmp_path: Path) -> None:
 
 def test_nan_is_refused_and_the_store_stays_whole(tmp_path: Path) -> None:
     with ResponseStore(tmp_path) as store:
-        store.put(KEY, ANSWER)
+        keep(store, KEY, ANSWER)
         with pytest.raises(StoreError, match="nan"):
-            store.put(OTHER, replace(ANSWER, logprobs=(math.nan,)))
+            keep(store, OTHER, replace(ANSWER, logprobs=(math.nan,)))
         assert OTHER not in store
     with ResponseStore(tmp_path) as again:
         assert again.get(KEY) == ANSWER
@@ -137,15 +162,15 @@ class _FullDisk:
 
 def test_a_full_disk_loses_nothing_that_was_stored(tmp_path: Path) -> None:
     with ResponseStore(tmp_path) as store:
-        store.put(KEY, ANSWER)
+        keep(store, KEY, ANSWER)
         inner = store._file
         store._file = _FullDisk(inner)  # type: ignore[assignment]
         with pytest.raises(StoreError, match="No space left") as caught:
-            store.put(OTHER, ANSWER)
+            keep(store, OTHER, ANSWER)
         assert "free some space" in str(caught.value)
         store._file = inner
         assert OTHER not in store
-        store.put("c" * 64, ANSWER)  # space was made: the same process goes on
+        keep(store, "c" * 64, ANSWER)  # space was made: the same process goes on
     with ResponseStore(tmp_path) as again:
         assert again.get(KEY) == ANSWER
         assert again.get("c" * 64) == ANSWER
@@ -166,12 +191,14 @@ def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
         ResponseStore(tmp_path / ".store")
 
 
-def test_answers_put_before_a_sigkill_are_there_without_a_sync(tmp_path: Path) -> None:
+def test_answers_put_before_a_sigkill_are_there_(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         "from headbench.results.store import ResponseStore; from headbench.types import Answer\n"
         "store = ResponseStore(Path(sys.argv[1]))\n"
-        "[store.put(format(i, '064x'), Answer(text=str(i))) for i in range(20)]\n"
+        "for i in range(20):\n"
+        "    store.put(format(i, '016x'), format(i, '064x'), Answer(text=str(i)))\n"
+        "    store.commit(format(i, '016x'))\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
@@ -191,8 +218,8 @@ def test_arrays_are_kept_for_represent_only(tmp_path: Path) -> None:
     values = torch.arange(6, dtype=torch.float32).reshape(2, 3) / 7
     answer = Answer(text=None, arrays={capture: values})
     with ResponseStore(tmp_path) as store:
-        store.put(KEY, answer)
-        store.put(OTHER, answer, arrays=True)
+        keep(store, KEY, answer)
+        keep(store, OTHER, answer, arrays=True)
         plain, whole = store.get(KEY), store.get(OTHER)
     assert plain is not None and whole is not None
     assert plain.arrays == {}

@@ -12,6 +12,8 @@ import numpy as np
 
 from headbench.errors import StoreError
 
+_ATOMS = frozenset({type(None), bool, int, str})  # what JSON says as it is; floats may be NaN
+
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
 
@@ -25,15 +27,17 @@ def plain(value: object) -> Plain:
         StoreError: for a NaN, an infinity, or a type with no JSON form. A figure that is not a
             number must be refused where it is made, not written as ``null``.
     """
-    if value is None or isinstance(value, bool | int | str):
-        return value
+    if type(value) in _ATOMS:
+        return value  # type: ignore[return-value]  # the set above says so
     if isinstance(value, float | np.floating):
         number = float(value)
         if not math.isfinite(number):
             raise StoreError(f"{number} cannot be stored: it is not a finite number")
         return number
-    if isinstance(value, np.integer):
+    if isinstance(value, int | np.integer):
         return int(value)
+    if isinstance(value, str):
+        return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
@@ -43,7 +47,8 @@ def plain(value: object) -> Plain:
     if isinstance(value, Set):
         return sorted((plain(item) for item in value), key=lambda item: json.dumps(item))
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return [plain(item) for item in value]
+        # Token ids come by the thousand; asking for their exact type is five times faster.
+        return [item if type(item) in _ATOMS else plain(item) for item in value]
     raise StoreError(f"a value of type {type(value).__name__} has no JSON form", where=repr(value))
 
 

@@ -138,6 +138,8 @@ class Diagnostics(Frozen):
     """Mean KL divergence (nats) of the first generated position, baseline against arm."""
     neutral_loss: float | None = None
     """Mean next-token loss (nats) of the arm on the run's neutral text."""
+    neutral_text: str | None = None
+    """Which neutral text: ``prose``, or ``captions`` under the task's images."""
     truncated_share: float | None = None
     """Share of generations that stopped at the token limit."""
     passes: int = 0

@@ -1,11 +1,13 @@
 """The answers of all runs under one output folder: an append-only file of JSON lines.
 
     {"format":"headbench-store","headbench":"0.1.0","version":1}
-    {"key":"<64 hexadecimal digits>","answer":{...}}
+    {"key":"<64 hexadecimal digits>","batch":"<16>","answer":{...}}
+    {"commit":"<16>"}
 
-An answer is handed to the operating system as soon as it comes (it survives a kill) and synced to
-the disk with its batch (it survives a power cut). A torn last line is dropped when the file is
-opened. The last line of a key wins, so that a batch that is run again replaces its answers whole.
+An answer is handed to the operating system as soon as it comes, and its batch is committed and
+synced to the disk when it is whole. Only committed answers are served: a row's last bits depend on
+the rows beside it, so the rest of a batch that was cut short could not be continued truthfully. A
+torn last line is dropped when the file is opened. The last committed answer of a key wins.
 """
 
 from __future__ import annotations
@@ -27,9 +29,15 @@ if TYPE_CHECKING:
 FORMAT = "headbench-store"
 VERSION = 1
 FILE = "responses.jsonl"
-_PREFIX = b'{"key":"'
-_DIGITS = 64
+_KEY = b'{"key":"'
+_BATCH = b'","batch":"'
+_COMMIT = b'{"commit":"'
+_KEY_DIGITS, BATCH_DIGITS = 64, 16
 _LONGEST_HEADER = 4096  # a foreign file may be one endless line
+
+
+Place = tuple[int, int]
+"""Start and length of a line, in bytes."""
 
 
 class ResponseStore:
@@ -48,7 +56,8 @@ class ResponseStore:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self._places: dict[str, tuple[int, int]] = {}
+        self._places: dict[str, Place] = {}
+        self._open: dict[str, dict[str, Place]] = {}
         make_folder(folder)
         with told("cannot open the store", self.path):
             # Unbuffered: nothing may wait in this process when it is killed or the disk is full.
@@ -77,10 +86,11 @@ class ResponseStore:
             line = self._file.read(length)
         return decode(json.loads(line)["answer"])
 
-    def put(self, key: str, answer: Answer, *, arrays: bool = False) -> None:
+    def put(self, batch: str, key: str, answer: Answer, *, arrays: bool = False) -> None:
         """Append one answer and hand it to the operating system.
 
         Args:
+            batch: Name of the batch, 16 hexadecimal digits; :meth:`commit` closes it.
             key: Response key.
             answer: What the model returned.
             arrays: Keep the captures (``represent``).
@@ -89,28 +99,27 @@ class ResponseStore:
             StoreError: when the disk is full, or the answer holds a NaN. Lines written before
                 stay readable.
         """
-        body = json.dumps(
-            encode(answer, arrays=arrays),
-            separators=(",", ":"),
-            ensure_ascii=False,
-            allow_nan=False,
+        body = dumps(encode(answer, arrays=arrays))
+        line = b"".join(
+            (_KEY, key.encode(), _BATCH, batch.encode(), f'","answer":{body}}}\n'.encode())
         )
-        line = f'{{"key":"{key}","answer":{body}}}\n'.encode()
-        self._append(line)
-        self._places[key] = (self._end - len(line), len(line))
+        start = self._append(line)
+        self._open.setdefault(batch, {})[key] = (start, len(line))
 
-    def sync(self) -> None:
-        """Force what was put to the disk; called once a batch."""
+    def commit(self, batch: str) -> None:
+        """Make a whole batch count, and force it to the disk.
+
+        Raises:
+            StoreError: when the disk is full; the batch then does not count.
+        """
+        self._append(_COMMIT + batch.encode() + b'"}\n')
         with told("cannot write the store", self.path):
             os.fsync(self._file.fileno())
+        self._places.update(self._open.pop(batch, {}))
 
     def close(self) -> None:
-        """Sync and release the file."""
-        if not self._file.closed:
-            try:
-                self.sync()
-            finally:
-                self._file.close()
+        """Release the file."""
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -120,16 +129,19 @@ class ResponseStore:
 
     # -------------------------------------------------------------- inside
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, line: bytes) -> int:
+        """Write a line, all of it or nothing, and return where it starts."""
+        start = self._end
         with told("cannot write the store", self.path):
             try:
                 rest = memoryview(line)
                 while rest:
                     rest = rest[self._file.write(rest) :]
             except OSError:
-                os.truncate(self.path, self._end)  # a full disk took half of the line
+                os.truncate(self.path, start)  # a full disk took half of the line
                 raise
         self._end += len(line)
+        return start
 
     def _lock(self) -> None:
         """Hold the file alone; the system releases it when the process ends, however it ends."""
@@ -159,10 +171,20 @@ class ResponseStore:
                     self._refuse_if_any_whole(stream, number)
                     os.truncate(self.path, position)
                     break
-                key = line[len(_PREFIX) : len(_PREFIX) + _DIGITS].decode()
-                self._places[key] = (position, len(line))
+                self._note(line, position)
                 position += len(line)
         return position
+
+    def _note(self, line: bytes, position: int) -> None:
+        """Remember an answer's place, or count the batch that a commit closes."""
+        if line.startswith(_COMMIT):
+            batch = line[len(_COMMIT) : len(_COMMIT) + BATCH_DIGITS].decode()
+            self._places.update(self._open.pop(batch, {}))
+            return
+        key = line[len(_KEY) : len(_KEY) + _KEY_DIGITS].decode()
+        after = len(_KEY) + _KEY_DIGITS + len(_BATCH)
+        batch = line[after : after + BATCH_DIGITS].decode()
+        self._open.setdefault(batch, {})[key] = (position, len(line))
 
     def _begin(self, torn: bytes) -> int:
         """Write the header of a new file, or of one that was killed within its header."""
@@ -186,7 +208,9 @@ class ResponseStore:
 
 
 def _is_whole(line: bytes) -> bool:
-    return line.startswith(_PREFIX) and line.endswith(b"}}\n")
+    if line.startswith(_COMMIT):
+        return len(line) == len(_COMMIT) + BATCH_DIGITS + 3 and line.endswith(b'"}\n')
+    return line.startswith(_KEY) and line.endswith(b"}}\n")
 
 
 def _check_header(line: bytes, path: Path) -> None:
