@@ -8,19 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from headbench.errors import ConfigError, HeadbenchError, RefusedError
+from headbench.errors import ConfigError, DataError, HeadbenchError, RefusedError
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
+from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.forward import Runner
 from headbench.models.hf.generate import Greedy, Growing, Limits
-from headbench.models.hf.load import (
-    Loaded,
-    Settings,
-    describe,
-    fingerprint_tensors,
-    identity_of,
-    load,
-)
+from headbench.models.hf.identity import identity_of
+from headbench.models.hf.load import Loaded, Settings, describe, load
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.rows import Desk, Work, check_visited
 from headbench.models.hf.score import Forced, score
@@ -177,8 +172,8 @@ class HFModel(BaseModel):
             firsts[owner] = row.first
             works[owner].passes += 1
         answers = []
-        for work, ids, logprobs, first in zip(works, asked, found, firsts, strict=True):
-            joined = tuple(value for tokens in ids for value in logprobs[tokens])
+        for work, ids, known, first in zip(works, asked, found, firsts, strict=True):
+            joined = tuple(value for tokens in ids for value in known[tokens])
             scored = work.job.request.kind == "score"
             answers.append(
                 _finish(
@@ -187,7 +182,7 @@ class HFModel(BaseModel):
                         text=None,
                         tokens=tuple(token for tokens in ids for token in tokens),
                         logprobs=joined if scored else (),
-                        scores=tuple(sum(logprobs[tokens]) for tokens in ids),
+                        scores=tuple(sum(known[tokens]) for tokens in ids),
                         first=first,
                         passes=work.passes,
                     ),
@@ -216,7 +211,9 @@ class HFModel(BaseModel):
     def _need(self, job: Job) -> batching.Need:
         request = job.request
         prompt = self.prompter.resolve(request)
-        new = Limits.read(request.ask, request.document).new_tokens * (request.kind == "generate")
+        new = 0
+        if request.kind == "generate":
+            new = Limits.read(request.ask, request.document).new_tokens
         probes: list[str] = []
         if job.arm.interventions:
             case = self.desk.case(request)
@@ -255,6 +252,7 @@ class HFModel(BaseModel):
         rows: list[Forced] = []
         owners: list[int] = []
         for owner, (work, continuations) in enumerate(zip(works, asked, strict=True)):
+            self._check_no_image_tokens(work, continuations)
             endings: dict[tuple[int, ...], dict[int, None]] = {}
             for tokens in continuations:
                 endings.setdefault(tokens[:-1], {})[tokens[-1]] = None
@@ -263,6 +261,20 @@ class HFModel(BaseModel):
                 rows.append(Forced(line, len(work.prompt.tokens), tuple(last), work.where))
                 owners.append(owner)
         return rows, owners
+
+    def _check_no_image_tokens(self, work: Work, continuations: Sequence[Sequence[int]]) -> None:
+        """Forced ids may not be image placeholders: the model would look for their pictures.
+
+        Raises:
+            DataError: one is.
+        """
+        placeholders = self.prompter.image_ids
+        if any(token in placeholders for tokens in continuations for token in tokens):
+            raise DataError(
+                "a continuation holds the placeholder of an image",
+                where=work.where,
+                mend="remove it from the text that is scored",
+            )
 
 
 def create(args: Mapping[str, str]) -> HFModel:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -21,8 +18,8 @@ from transformers import (
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-import headbench
 from headbench.errors import ConfigError, RefusedError
+from headbench.models.hf.fingerprint import weights_of
 from headbench.models.registry import check_args
 from headbench.types import ModelInfo
 
@@ -156,7 +153,7 @@ def load(settings: Settings) -> Loaded:
         tokenizer=processor.tokenizer if processor is not None else tokenizer,
         processor=processor,
         info=describe(config, settings.name or display_name(settings.pretrained)),
-        weights=weights_of(settings, model),
+        weights=weights_of(settings.pretrained, settings.revision, model),
     )
 
 
@@ -177,7 +174,7 @@ def load_processor(settings: Settings, config: Any, common: Mapping[str, Any]) -
             whole = processor_class_from_name(name)
             halves = classmethod(lambda cls: ["image_processor", "tokenizer"])
             part = type(whole.__name__, (whole,), {"get_attributes": halves})
-            return part.from_pretrained(settings.pretrained, **common)
+            return cast("Any", part).from_pretrained(settings.pretrained, **common)
         except (ImportError, KeyError, AttributeError, TypeError) as error:
             raise RefusedError(
                 f"the image processor needs a package that is missing: {_first_line(error)}",
@@ -228,36 +225,6 @@ def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> M
     )
 
 
-def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str]:
-    """Everything about the loaded model that changes a number, as strings."""
-    model = loaded.model
-    pixels = getattr(loaded.processor, "image_processor", None)
-    return {
-        "adapter": "hf",
-        "name": loaded.info.name,
-        "architecture": type(model).__name__,
-        "weights": loaded.weights,
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "device": model.device.type,
-        "attention": settings.attn,
-        "chat_template": _short(chat_text(loaded)) if chat else "off",
-        "image_processor": _short(pixels.to_json_string()) if pixels is not None else "none",
-        "trust_remote_code": str(settings.trust_remote_code).lower(),
-        "headbench": headbench.__version__,
-        "torch": str(torch.__version__),
-        "transformers": str(transformers.__version__),
-    }
-
-
-def chat_text(loaded: Loaded) -> str:
-    """The chat template's text; empty where there is none."""
-    for owner in (loaded.processor, loaded.tokenizer):
-        template = getattr(owner, "chat_template", None)
-        if template:
-            return json.dumps(template, sort_keys=True)
-    return ""
-
-
 def pick_device(name: str) -> torch.device:
     """A torch device.
 
@@ -294,51 +261,6 @@ def display_name(pretrained: str) -> str:
     return path.resolve().name if path.is_dir() else pretrained
 
 
-def weights_of(settings: Settings, model: Any) -> str:
-    """Fingerprint of the weight files; of the tensors where no file is found."""
-    folder = Path(settings.pretrained)
-    if not folder.is_dir():
-        from huggingface_hub import snapshot_download
-
-        folder = Path(
-            snapshot_download(
-                settings.pretrained,
-                revision=settings.revision or None,
-                allow_patterns=["*.safetensors", "*.json"],
-                local_files_only=True,
-            )
-        )
-    files = sorted(folder.glob("*.safetensors"))
-    return fingerprint_files(files) if files else fingerprint_tensors(model)
-
-
-def fingerprint_files(files: list[Path]) -> str:
-    """SHA-256 over name and content digest of each file, in order of names."""
-    whole = hashlib.sha256()
-    for path in files:
-        status = path.stat()
-        whole.update(path.name.encode())
-        whole.update(_file_digest(str(path), status.st_mtime_ns, status.st_size).encode())
-    return whole.hexdigest()
-
-
-def fingerprint_tensors(model: Any) -> str:
-    """SHA-256 over the state dict's names, types and bytes, in order of names."""
-    whole = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        whole.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        whole.update(flat.view(torch.uint8).numpy().tobytes())
-    return whole.hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _file_digest(path: str, changed: int, size: int) -> str:
-    """Digest of one file; time and size are there to make a changed file a new question."""
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def _one_of(args: Mapping[str, str], key: str, allowed: tuple[str, ...]) -> None:
     if key in args and args[key] not in allowed:
         raise ConfigError(
@@ -346,10 +268,6 @@ def _one_of(args: Mapping[str, str], key: str, allowed: tuple[str, ...]) -> None
             where=f"--model-args {key}={args[key]}",
             mend=f"allowed: {', '.join(allowed)}",
         )
-
-
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _first_line(error: BaseException) -> str:

@@ -64,6 +64,11 @@ class Prompter:
         self._kept: OrderedDict[object, Prompt] = OrderedDict()
         self._size = 0
 
+    @property
+    def image_ids(self) -> frozenset[int]:
+        """Ids of the tokens that stand for image patches; none for a text model."""
+        return self._vision.token_ids if self._vision is not None else frozenset()
+
     def resolve(self, request: Request) -> Prompt:
         """Token ids, spans and images of a request; kept, because arms share their prompts."""
         key = (
@@ -282,15 +287,16 @@ def mark_spans(request: Request) -> tuple[list[dict[str, str]], list[str]]:
         # at one place, a span that ends comes before one that begins
         inserts[turn] += [(start, 1, chr(mark)), (end, 0, chr(mark + 1))]
         names.append(name)
-    for turn, places in zip(messages, inserts, strict=True):
-        if MARKS.search(turn["content"]):
+    for message, places in zip(messages, inserts, strict=True):
+        if MARKS.search(message["content"]):
             raise DataError(
                 "the text holds characters of the supplementary private-use area",
                 where=f"document {request.document!r}",
                 mend="remove them: span markers live there",
             )
         for at, _, character in sorted(places, reverse=True):
-            turn["content"] = turn["content"][:at] + character + turn["content"][at:]
+            text = message["content"]
+            message["content"] = text[:at] + character + text[at:]
     return messages, names
 
 
