@@ -18,7 +18,12 @@ from headbench.errors import StoreError
 from headbench.reference import lm_probe, vlm_probe
 from headbench.reference.checkpoint import load_state, save_state
 from headbench.reference.lm_data import DataSettings, batch
-from headbench.reference.lm_model import close_heads, regrow_heads
+from headbench.reference.lm_model import (
+    PLANTED_DISTANCES,
+    build_model,
+    close_heads,
+    regrow_heads,
+)
 from headbench.reference.lm_train import weighted_loss
 from headbench.reference.optim import Optimizers
 from headbench.reference.vlm_data import (
@@ -88,7 +93,9 @@ class VlmConfig:
     Attributes:
         seed: Draws weights and data.
         out: Folder for states and the log.
-        language: Folder of the language model's run: its ``sparse`` state is where this one starts.
+        start: Folder of the language model's run: its ``final`` state is where this one starts.
+            ``None`` starts from an untrained language model, which only a smoke run accepts.
+        smoke: Every stage for a few steps: it shows that they work, not that they learn.
         prior: Which scene world.
         schedule: Steps and rates.
         save_every: Steps between resume states.
@@ -98,7 +105,8 @@ class VlmConfig:
 
     seed: int
     out: Path
-    language: Path
+    start: Path | None
+    smoke: bool = False
     prior: Prior = "picture"
     schedule: VlmSchedule = field(default_factory=VlmSchedule)
     save_every: int = 250
@@ -106,6 +114,8 @@ class VlmConfig:
     threads: int = 1
 
 
+START_STATE = "final"
+"""State of the language model's run that this training begins with."""
 SMOKE = VlmSchedule(tower_steps=12, prior_steps=6, look_steps=10, needles=((128, 2),))
 
 
@@ -114,8 +124,8 @@ class _Run:
 
     def __init__(self, config: VlmConfig) -> None:
         torch.set_num_threads(config.threads)
-        self.config = config
-        state, self.facts = _language_state(config.language)
+        self.config = replace(config, schedule=SMOKE, probe_every=0) if config.smoke else config
+        state, self.facts = _language_state(config)
         self.model: LlavaForConditionalGeneration = build_vlm(state, config.seed)
         self.heads = looking_heads(_taken(self.facts))
         self.world = SceneWorld("train", config.prior)
@@ -154,16 +164,20 @@ class _Run:
         self.log(event="probe", pope=accuracy, chair=said, niah_512=round(recalled, 3))
 
 
-def _language_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    path = folder / "sparse.safetensors"
-    if not path.is_file():
-        raise StoreError(
-            "the language model to start from is missing",
-            where=str(path),
-            mend="train it first: python -m headbench.reference.train lm",
-        )
-    facts: dict[str, Any] = json.loads((folder / "sparse.json").read_text())
-    return load_file(str(path)), facts
+def _language_state(config: VlmConfig) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights to start from, and which heads are planted or kept."""
+    path = config.start / f"{START_STATE}.safetensors" if config.start else None
+    if path is not None and path.is_file():
+        facts: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
+        return load_file(str(path)), facts
+    if config.smoke:
+        fresh = build_model(config.seed)
+        return fresh.state_dict(), {"kept_heads": {}, "planted_heads": sorted(PLANTED_DISTANCES)}
+    raise StoreError(
+        "the language model to start from is missing",
+        where=str(path),
+        mend="train it first: python -m headbench.reference.train lm",
+    )
 
 
 def _taken(facts: dict[str, Any]) -> dict[int, list[int]]:
@@ -328,7 +342,7 @@ def train(config: VlmConfig) -> LlavaForConditionalGeneration:
     """
     run = _Run(config)
     restored = run.resume()
-    plan = config.schedule
+    plan = run.config.schedule
     after_tower, after_prior = plan.tower_steps, plan.tower_steps + plan.prior_steps
     total = after_prior + plan.look_steps
     run.log(event="start", looking_heads=run.heads, taken=_taken(run.facts))
@@ -344,8 +358,3 @@ def train(config: VlmConfig) -> LlavaForConditionalGeneration:
             if run.step < stage.first + stage.steps:
                 _text_stage(run, stage, restored, bar)
     return run.model.eval()
-
-
-def smoke(config: VlmConfig) -> VlmConfig:
-    """The same run, in seconds: it shows that every stage works, not that it learns."""
-    return replace(config, schedule=SMOKE, probe_every=0)

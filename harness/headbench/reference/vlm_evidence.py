@@ -1,0 +1,151 @@
+"""Every figure of ``ref-vlm`` with its controls, as JSON values: one function, under 100 s."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from headbench.reference import lm_probe, vlm_probe
+from headbench.reference.lm_model import HEADS, LAYERS
+from headbench.reference.vlm_heads import Reinforcement, halves
+from headbench.worlds.scenes import Prior, SceneWorld
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
+
+STRENGTH = 1.5
+"""Reference setting of the fixed heads. Stronger lowers CHAIR further, but costs object recall."""
+PAPER_STRENGTH = 2.0
+"""The strength of VHR in He et al. 2024."""
+STRENGTHS = (1.0, 1.25, 1.5, 1.75, 2.0, 3.0)
+CALIBRATION_SCENES, TEST_SCENES, TEST_SEED = 100, 300, 0
+RANDOM_DRAWS = 5
+NEEDLE_TRIALS = {128: 60, 256: 60, 512: 50, 1024: 20}
+MASKED_LENGTH, MASKED_COUNT = 512, 2
+ALL_LAYERS = tuple(range(LAYERS))
+
+Arms = dict[str, Reinforcement | None]
+
+
+def arms(scores: Tensor, strength: float = STRENGTH) -> Arms:
+    """Baseline, both methods, and the controls of each.
+
+    ``fixed``: the heads of a map, the same for every picture. ``vhr``: chosen anew for every
+    picture at the first step. Random halves hold as many heads in each layer.
+
+    Args:
+        scores: The head map ``[layer, head]``, from calibration scenes.
+        strength: Of the fixed heads.
+    """
+    listed: Arms = {"base": None, "fixed": vlm_probe.fixed(strength, halves(scores, "top"))}
+    for draw in range(RANDOM_DRAWS):
+        listed[f"fixed-random-{draw}"] = vlm_probe.fixed(strength, halves(scores, "random", draw))
+    listed["fixed-low"] = vlm_probe.fixed(strength, halves(scores, "low"))
+    for alpha in (strength, PAPER_STRENGTH):
+        listed[f"vhr-{alpha:g}"] = vlm_probe.per_sample(alpha, ALL_LAYERS)
+    last = (LAYERS - 1,)
+    listed[f"vhr-{PAPER_STRENGTH:g}-last-layer"] = vlm_probe.per_sample(PAPER_STRENGTH, last)
+    for draw in range(3):
+        listed[f"vhr-{PAPER_STRENGTH:g}-random-{draw}"] = vlm_probe.per_sample(
+            PAPER_STRENGTH, ALL_LAYERS, "random", draw
+        )
+    listed[f"vhr-{PAPER_STRENGTH:g}-low"] = vlm_probe.per_sample(PAPER_STRENGTH, ALL_LAYERS, "low")
+    return listed
+
+
+def head_map(model: LlavaForConditionalGeneration, prior: Prior = "picture") -> Tensor:
+    """VHD over the model's own captions of calibration scenes, ``[layer, head]``."""
+    shown = vlm_probe.gallery(SceneWorld("calibration", prior), CALIBRATION_SCENES, least=3)
+    return vlm_probe.vhd_map(model, shown)
+
+
+def seeing(
+    model: LlavaForConditionalGeneration, scores: Tensor, prior: Prior = "picture"
+) -> dict[str, Any]:
+    """POPE and CHAIR on test scenes under every arm, and CHAIR by strength."""
+    shown = vlm_probe.gallery(SceneWorld("test", prior), TEST_SCENES, TEST_SEED, least=3)
+    listed = arms(scores)
+    top = halves(scores, "top")
+    return {
+        "pope": {name: vlm_probe.pope(model, shown, how) for name, how in listed.items()},
+        "chair": {name: vlm_probe.chair(model, shown, how) for name, how in listed.items()},
+        "chair_by_strength": {
+            f"{alpha:g}": vlm_probe.chair(model, shown, vlm_probe.fixed(alpha, top))
+            for alpha in STRENGTHS
+        },
+        "scenes": TEST_SCENES,
+        "split": "test",
+    }
+
+
+def recalling(
+    model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerFast
+) -> dict[str, Any]:
+    """Needle recall by length, and without retrieval heads against random heads."""
+    asked = lm_probe.documents("calibration", 256, (0.1, 0.5, 0.9), 30)
+    scores, trials = lm_probe.copy_scores(model, tokenizer, asked)
+    by_length = {}
+    for length, count in NEEDLE_TRIALS.items():
+        tested = lm_probe.documents("test", length, (0.0, 0.25, 0.5, 0.75, 1.0), count)
+        by_length[str(length)] = round(lm_probe.recall(model, tokenizer, tested), 4)
+    tested = lm_probe.documents("test", MASKED_LENGTH, (0.1, 0.5, 0.9), 40, first_seed=5000)
+    top = lm_probe.ranked(scores)[:MASKED_COUNT]
+    with lm_probe.masked_heads(model, top):
+        without = lm_probe.recall(model, tokenizer, tested)
+    others = {}
+    for draw in range(3):
+        drawn = matched_heads(top, Random(f"matched/{draw}"))
+        with lm_probe.masked_heads(model, drawn):
+            others[str(drawn)] = round(lm_probe.recall(model, tokenizer, tested), 4)
+    return {
+        "by_length": by_length,
+        "copy_scores": [[round(float(v), 4) for v in row] for row in scores],
+        "copy_trials": trials,
+        "top": [list(head) for head in top],
+        "masked": {
+            "length": MASKED_LENGTH,
+            "baseline": round(lm_probe.recall(model, tokenizer, tested), 4),
+            "top": round(without, 4),
+            "random": others,
+        },
+    }
+
+
+def matched_heads(top: list[lm_probe.Head], random: Random) -> list[lm_probe.Head]:
+    """Other heads of the same layers, as many in each; layer 0's planted heads never occur."""
+    drawn: list[lm_probe.Head] = []
+    for layer in sorted({layer for layer, _ in top}):
+        taken = {head for at, head in top if at == layer}
+        free = [head for head in range(HEADS) if head not in taken]
+        drawn += [(layer, head) for head in random.sample(free, len(taken))]
+    return drawn
+
+
+def evidence(
+    model: LlavaForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    seed: int,
+    scores: Tensor | None = None,
+) -> dict[str, Any]:
+    """All of it, for one training seed.
+
+    Args:
+        model: In fp32 and eval mode.
+        tokenizer: The model's.
+        seed: Training seed, for the record.
+        scores: A stored head map; by default it is measured anew on calibration scenes.
+    """
+    began = time.monotonic()
+    if scores is None:
+        scores = head_map(model)
+    return {
+        "model": "ref-vlm-v1",
+        "seed": seed,
+        "vhd": [[round(float(v), 4) for v in row] for row in scores],
+        "fixed_heads": {str(layer): list(heads) for layer, heads in halves(scores, "top").items()},
+        **seeing(model, scores),
+        "niah": recalling(model, tokenizer),
+        "seconds": round(time.monotonic() - began, 1),
+    }

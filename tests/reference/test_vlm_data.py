@@ -1,0 +1,108 @@
+"""Training rows of the scene world say what they should, and no more."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+
+from headbench.reference.vlm_data import (
+    EMPTY,
+    IMAGE_TOKENS,
+    WITH_PICTURES,
+    SceneMix,
+    caption_row,
+    encode,
+    patch_batch,
+    prompt,
+    question_row,
+    scene_batch,
+    shrink,
+)
+from headbench.reference.vlm_model import build_processor
+from headbench.reference.vocabulary import IMAGE, UNKNOWN, vocabulary
+from headbench.worlds.scene_text import CAPTION_REQUEST, caption, question
+from headbench.worlds.scene_words import OBJECTS
+from headbench.worlds.scenes import SceneWorld
+
+IDS = vocabulary()
+WORDS = {number: word for word, number in IDS.items()}
+
+
+@pytest.fixture(scope="module")
+def world():
+    return SceneWorld("train")
+
+
+def said(tokens):
+    return " ".join(WORDS[int(token)] for token in tokens)
+
+
+def test_the_processor_gives_the_same_prompt_and_pixels_as_training(world):
+    scene = world.scene(5)
+    given = build_processor()(
+        images=world.render(scene), text=f"<image> {CAPTION_REQUEST}", return_tensors="np"
+    )
+    assert given["input_ids"][0].tolist() == prompt(CAPTION_REQUEST)
+    assert np.allclose(given["pixel_values"][0], shrink(world.pixels(scene)), atol=1e-6)
+
+
+def test_the_chat_template_gives_the_same_prompt(world):
+    processor = build_processor()
+    parts = [{"type": "image"}, {"type": "text", "text": CAPTION_REQUEST}]
+    for content in (parts, f"<image> {CAPTION_REQUEST}"):
+        chat = [{"role": "user", "content": content}]
+        text = processor.apply_chat_template(chat, add_generation_prompt=True)
+        read = processor(images=world.render(world.scene(1)), text=text, add_special_tokens=False)
+        assert list(read["input_ids"][0]) == prompt(CAPTION_REQUEST)
+
+
+def test_no_word_of_scenes_is_unknown():
+    text = " ".join([caption(OBJECTS, "beach"), *(question(name) for name in OBJECTS)])
+    assert IDS[UNKNOWN] not in encode(text)
+
+
+def test_a_caption_is_to_be_predicted_and_its_request_is_not(world):
+    scene = world.scene(2)
+    tokens, targets = caption_row(scene, picture=True)
+    assert tokens[1 : 1 + IMAGE_TOKENS] == [IDS[IMAGE]] * IMAGE_TOKENS
+    wanted = [target for target in targets if target != -100]
+    assert said(wanted[:-1]) == said(encode(caption(scene.said, scene.place)))
+    assert all(tokens[i + 1] == t for i, t in enumerate(targets[:-1]) if t != -100)
+
+
+def test_answers_follow_the_annotator(world):
+    for seed in range(20):
+        scene = world.scene(seed)
+        tokens, targets = question_row(Random(seed), scene, picture=False)
+        asked = [WORDS[t] for t in tokens if WORDS[t] in OBJECTS]
+        answers = [WORDS[t] for t in targets if t in (IDS["yes"], IDS["no"])]
+        assert len(asked) == len(set(asked)) == len(answers) >= 1
+        assert answers == ["yes" if name in scene.said else "no" for name in asked]
+
+
+def test_a_batch_is_a_function_of_seed_and_step(world):
+    mix = SceneMix(captions=2, questions=2, captions_blind=1, questions_blind=1)
+    once, again = scene_batch(world, mix, 0, 3), scene_batch(world, mix, 0, 3)
+    other = scene_batch(world, mix, 1, 3)
+    assert np.array_equal(once.tokens, again.tokens)
+    assert np.array_equal(once.pictures, again.pictures)
+    assert once.tokens.shape != other.tokens.shape or (once.tokens != other.tokens).any()
+    with_picture = (once.tokens == IDS[IMAGE]).sum(1)
+    assert with_picture.tolist() == [IMAGE_TOKENS] * 4 + [0] * 2
+    assert len(once.pictures) == 4
+
+
+def test_the_mix_keeps_a_tenth_of_rows_blind():
+    mix = WITH_PICTURES
+    blind = mix.captions_blind + mix.questions_blind
+    assert blind / (mix.captions + mix.questions + blind) >= 0.1
+
+
+def test_patch_labels_name_what_was_drawn(world):
+    pictures, labels = patch_batch(world, 4, 0, 0)
+    assert pictures.shape == (4, 3, 64, 64)
+    assert labels.shape == (4, IMAGE_TOKENS)
+    assert ((labels != EMPTY).sum(1) >= 1).all()
+    assert labels.max() <= EMPTY
