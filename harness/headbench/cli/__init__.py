@@ -1,0 +1,107 @@
+"""The command line. Each verb lives in a module of its own, imported when the verb is used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from headbench import __version__
+from headbench.errors import HeadbenchError, nearest
+
+VERBS: Mapping[str, str] = {
+    "run": "Run tasks on a model, baseline and interventions on the same documents.",
+    "compare": "Compare two results over the documents that they share.",
+    "rescore": "Score recorded outputs; no model is needed.",
+    "ls": "List tasks, interventions, models or metrics.",
+    "show": "Show a task, an intervention or a result, with where each value came from.",
+    "validate": "Check task files by rendering their documents; list every error.",
+    "heads": "Find, import and show head maps.",
+    "fold": "Write an intervention into a checkpoint's weights.",
+    "guard": "Check that results still say what published and pinned numbers say.",
+    "doctor": "Show versions and devices, and run a short self test.",
+}
+"""Verb -> one line of help. The verb ``x`` is ``headbench.cli.x:x``, a function or a Typer app."""
+
+
+class LazyCommand(TyperCommand):
+    """Stands for a verb until it is invoked, so that ``--help`` imports no verb."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: Any = None,
+        **extra: Any,
+    ) -> Any:
+        """Hand over to the real command, which owns the context from here on."""
+        return load_verb(str(self.name)).make_context(info_name, args, parent, **extra)
+
+
+class Verbs(TyperGroup):
+    """The group of all verbs."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Verbs in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in for a verb."""
+        if cmd_name not in VERBS:
+            ctx.fail(f"there is no command {cmd_name!r}; {nearest(cmd_name, VERBS)}")
+        return LazyCommand(cmd_name, help=VERBS[cmd_name])
+
+
+def load_verb(name: str) -> Any:
+    """Import a verb and make it a command."""
+    found = getattr(import_module(f"headbench.cli.{name}"), name)
+    if not isinstance(found, typer.Typer):
+        verb = typer.Typer(add_completion=False)
+        verb.command(name)(found)
+        found = verb
+    command = typer.main.get_command(found)
+    command.name = name
+    return command
+
+
+app = typer.Typer(
+    cls=Verbs,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    # Plain help: the rich one costs a tenth of a second each time.
+    rich_markup_mode=None,
+    help="Which attention heads do what, and what happens when you turn them.",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options of headbench itself."""
+
+
+def main() -> None:
+    """Entry point: a mistake the user can mend is a message on stderr and exit status 2."""
+    try:
+        app()
+    except HeadbenchError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

@@ -59,8 +59,8 @@ class Shaper:
     def _document(self, row: Row, number: int) -> Document:
         where = f"{self._where}, row {number}"
         fields = dict(row.fields)
-        for name, template in self._more.items():
-            fields[name] = template.text(fields)
+        for extra, template in self._more.items():
+            fields[extra] = template.text(fields)
         refuse_markers(fields, where)
         name = self._read(self._id, "doc_to_id", fields, where)
         cluster: object = fields.get("cluster", name)

@@ -43,7 +43,8 @@ KINDS: Mapping[str, Kind] = {
 class Strict(BaseModel):
     """Base of all parts: frozen, unknown keys forbidden."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Built when first used: listing and checking one task need few of them.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Generation(Strict):
@@ -99,7 +100,9 @@ class Prompt(Strict):
         (), description="Fields that hold images, in the order of the `<image>` marks of the text."
     )
     target_delimiter: str = Field(" ", description="Put before each choice or target in `score`.")
-    generation_kwargs: Generation = Field(Generation(), description="How to generate.")
+    generation_kwargs: Generation = Field(
+        default_factory=Generation, description="How to generate."
+    )
     for_each: str | None = Field(
         None, description="Field that lists items: one request each; templates read `item`."
     )
@@ -177,7 +180,9 @@ class TaskConfig(Prompt):
     test_split: str = Field("test", description="Split that is asked.")
     fewshot_split: str | None = Field(None, description="Split of the examples; never the test's.")
     num_fewshot: int = Field(0, ge=0, description="Solved examples before each prompt.")
-    fewshot_config: FewshotConfig = Field(FewshotConfig(), description="Their source and form.")
+    fewshot_config: FewshotConfig = Field(
+        default_factory=FewshotConfig, description="Their source and form."
+    )
     doc_to_id: str = Field("id", description="Field or template of a document's stable id.")
     doc_to_cluster: str = Field(
         "cluster", description="Field or template of what is resampled together."
@@ -238,7 +243,9 @@ class GroupConfig(Strict):
     task: Names = Field(min_length=1, description="Tasks, tags or groups in it.")
     include: Names = Field((), description="Files merged below this one.")
     tag: Names = Field((), description="Names under which it is found.")
-    metadata: Metadata = Field(Metadata(version=1), description="Version and sources.")
+    metadata: Metadata = Field(
+        default_factory=lambda: Metadata(version=1), description="Version and sources."
+    )
 
 
 def json_schema() -> str:

@@ -1,0 +1,115 @@
+"""``headbench ls``: what there is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Rows = list[dict[str, str]]
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    TASKS = "tasks"
+    INTERVENTIONS = "interventions"
+    MODELS = "models"
+    METRICS = "metrics"
+
+
+def ls(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    pattern: Annotated[
+        str, typer.Argument(help="Only names that hold this text, or match * and ?.")
+    ] = "",
+    include: Annotated[
+        list[Path] | None, typer.Option(help="Also search this folder for tasks.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List tasks, interventions, models or metrics."""
+    rows = {
+        Kind.TASKS: lambda: _tasks(include or []),
+        Kind.INTERVENTIONS: _interventions,
+        Kind.MODELS: _models,
+        Kind.METRICS: _metrics,
+    }[kind]()
+    wild = any(sign in pattern for sign in "*?[")
+    wanted = pattern if wild else f"*{pattern}*"
+    rows = [row for row in rows if fnmatch(row["name"], wanted)]
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(rows, indent=2))
+    elif rows:
+        _print(rows)
+    else:
+        typer.echo(f"no {kind.value} match {pattern!r}", err=True)
+
+
+def _print(rows: Rows) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for column in rows[0]:
+        table.add_column(column, no_wrap=column == "name")
+    for row in rows:
+        table.add_row(*row.values())
+    Console().print(table)
+
+
+def _tasks(include: list[Path]) -> Rows:
+    from headbench.tasks.index import build_index
+
+    index = build_index(include)
+    for problem in index.problems:
+        typer.echo(f"unreadable: {problem}", err=True)
+    return [
+        {
+            "name": name,
+            "kind": entry.kind,
+            "version": entry.version,
+            "images": "yes" if entry.needs_images else "",
+            "tags": ", ".join(entry.tags),
+            "summary": entry.summary or ", ".join(entry.members),
+        }
+        for name, entry in sorted(index.entries.items())
+    ]
+
+
+def _interventions() -> Rows:
+    from headbench.interventions import registry
+
+    methods = [registry.get(name) for name in registry.names()]
+    return [
+        {
+            "name": method.name,
+            "summary": method.summary,
+            "needs": ", ".join(sorted(method.needs)),
+            "source": method.source,
+        }
+        for method in methods
+    ]
+
+
+def _models() -> Rows:
+    from headbench.models.registry import summaries
+
+    return [{"name": name, "summary": line} for name, line in summaries().items()]
+
+
+def _metrics() -> Rows:
+    from headbench.scoring import registry
+
+    better = {True: "higher", False: "lower", None: ""}
+    found = [(name, registry.metric(name)) for name in registry.metric_names()]
+    return [
+        {"name": name, "unit": metric.unit, "better": better[metric.higher_is_better]}
+        for name, metric in found
+    ]

@@ -1,0 +1,184 @@
+"""``headbench show``: one task, intervention or result, with where each value came from."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from headbench.tasks.task import Task
+
+
+class Kind(StrEnum):
+    """What can be shown."""
+
+    TASK = "task"
+    INTERVENTION = "intervention"
+    RESULT = "result"
+
+
+def show(
+    kind: Annotated[Kind, typer.Argument(help="What to show.")],
+    name: Annotated[str, typer.Argument(help="Its name, or the path of a file.")],
+    include: Annotated[
+        list[Path] | None, typer.Option(help="Also search this folder for tasks.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a task, an intervention or a result."""
+    if kind is Kind.TASK:
+        from headbench.tasks.loader import load
+
+        task = load(name, include or [])
+        typer.echo(json.dumps(_task_data(task), indent=2)) if as_json else _show_task(task)
+    elif kind is Kind.INTERVENTION:
+        data = _intervention_data(name)
+        typer.echo(json.dumps(data, indent=2)) if as_json else _show_intervention(data)
+    else:
+        from headbench.results.files import read_result
+
+        result = read_result(Path(name)).model_dump(mode="json")
+        typer.echo(json.dumps(result, indent=2)) if as_json else _show_result(result)
+
+
+# ------------------------------------------------------------------ tasks
+
+
+def _show_task(task: Task) -> None:
+    typer.echo(f"task {task.name}, version {task.version}")
+    typer.echo(f"prompt {task.prompt_hash[:16]}, main metric {task.main_metric}\n")
+    data = json.loads(task.config.model_dump_json())
+    origins = task.merged.origins
+    for key, value in _flat(data):
+        origin = origins.get(key)
+        if origin is None and _is_default(value):
+            continue
+        source = f"{_short_path(origin.path)}:{origin.line}" if origin else "default"
+        typer.echo(_line(_dotted(key), value, source))
+    _show_example(task)
+
+
+def _show_example(task: Task) -> None:
+    """The first document's prompt, which says more than any template."""
+    from headbench.tasks.data.base import AbsentDataError
+
+    try:
+        documents = task.documents(limit=1)
+    except AbsentDataError as absent:
+        typer.echo(f"\nno example: {absent}")
+        return
+    first = task.steps[0]
+    request = task.requests(documents[0], first.name, {}, 0)[0]
+    typer.echo(f"\nfirst document {documents[0].id}, step {first.name}, {request.kind}")
+    for message in request.messages:
+        typer.echo(f"--- {message['role']}\n{message['content']}")
+    typer.echo(f"--- target\n{documents[0].target}")
+
+
+def _task_data(task: Task) -> dict[str, Any]:
+    return {
+        "name": task.name,
+        "version": task.version,
+        "prompt_hash": task.prompt_hash,
+        "main_metric": task.main_metric,
+        "config": json.loads(task.config.model_dump_json()),
+        "provenance": dict(task.provenance),
+    }
+
+
+def _flat(value: Any, at: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], Any]]:
+    """Leaves of nested mappings and lists of mappings."""
+    if isinstance(value, dict) and value:
+        return [leaf for key, inner in value.items() for leaf in _flat(inner, (*at, key))]
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return [leaf for n, inner in enumerate(value) for leaf in _flat(inner, (*at, n))]
+    return [(at, value)]
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    from headbench.tasks.yamlfile import dotted
+
+    return dotted(path)
+
+
+def _is_default(value: Any) -> bool:
+    """Values that say nothing when nobody set them."""
+    return value in (None, "", [], {}, False)
+
+
+def _short_path(path: Path) -> str:
+    from headbench._paths import tasks_root
+
+    root = tasks_root()
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _line(key: str, value: Any, source: str) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    first, *rest = text.splitlines() or [""]
+    shown = f"  {key:<34} {first:<60} # {source}"
+    return "\n".join([shown, *(f"  {'':<34} {line}" for line in rest)])
+
+
+# ------------------------------------------------------------------ interventions
+
+
+def _intervention_data(name: str) -> dict[str, Any]:
+    from headbench.interventions import registry
+
+    method = registry.get(name)
+    schema = method.params_model.model_json_schema()
+    return {
+        "name": method.name,
+        "summary": method.summary,
+        "source": method.source,
+        "needs": sorted(method.needs),
+        "parameters": {
+            key: {
+                "type": _type(said),
+                "default": said.get("default"),
+                "description": said.get("description", ""),
+            }
+            for key, said in schema.get("properties", {}).items()
+        },
+    }
+
+
+def _type(said: dict[str, Any]) -> str:
+    """A parameter's type in a few words."""
+    if "enum" in said:
+        return " | ".join(map(str, said["enum"]))
+    if "anyOf" in said:
+        return " | ".join(_type(part) for part in said["anyOf"] if part.get("type") != "null")
+    if said.get("type") == "array":
+        inner = said.get("items", {})
+        return f"list of {_type(inner)}" if inner else "list"
+    return str(said.get("type", said.get("const", "value")))
+
+
+def _show_intervention(data: dict[str, Any]) -> None:
+    typer.echo(f"{data['name']}: {data['summary']}")
+    typer.echo(f"source: {data['source']}")
+    if data["needs"]:
+        typer.echo(f"needs: {', '.join(data['needs'])}")
+    typer.echo("parameters:")
+    for name, said in data["parameters"].items():
+        default = "" if said["default"] is None else f" = {json.dumps(said['default'])}"
+        typer.echo(f"  {name}{default}  ({said['type']})")
+        if said["description"]:
+            typer.echo(f"      {' '.join(said['description'].split())}")
+
+
+# ------------------------------------------------------------------ results
+
+
+def _show_result(result: dict[str, Any]) -> None:
+    typer.echo(f"result {result.get('id', '')} ({result.get('kind', '')}, {result.get('status')})")
+    for key, value in _flat(result):
+        if not _is_default(value):
+            text = value if isinstance(value, str) else json.dumps(value)
+            typer.echo(f"  {_dotted(key):<44} {text}")

@@ -1,0 +1,64 @@
+"""``headbench validate``: check task files by rendering their documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from headbench.tasks.check import Report
+
+
+def validate(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(help="Tasks, groups, YAML files or folders; all tasks if left out."),
+    ] = None,
+    include: Annotated[
+        list[Path] | None, typer.Option(help="Also search this folder for tasks.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Documents to render a task.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check task files by rendering their documents; every error is listed, exit status 1."""
+    from headbench.tasks.check import check
+
+    reports = check(targets or [], include or [], limit)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps([_plain(report) for report in reports], indent=2))
+    else:
+        for report in reports:
+            _print(report)
+    wrong = sum(len(report.problems) for report in reports)
+    if wrong:
+        typer.echo(f"{wrong} error{'s' * (wrong != 1)} in {len(reports)} file(s)", err=True)
+        raise typer.Exit(1)
+
+
+def _print(report: Report) -> None:
+    if report.problems:
+        typer.echo(f"wrong   {report.name or report.path}")
+        for problem in report.problems:
+            typer.echo("  " + str(problem).replace("\n", "\n  "))
+    elif report.absent:
+        typer.echo(f"no data {report.name}: {report.absent}")
+    elif report.documents:
+        counts = f"{report.documents} documents, {report.requests} requests rendered"
+        typer.echo(f"ok      {report.name}: {counts}")
+    else:
+        typer.echo(f"ok      {report.name} (group)")
+
+
+def _plain(report: Report) -> dict[str, object]:
+    return {
+        "name": report.name,
+        "file": str(report.path),
+        "documents": report.documents,
+        "requests": report.requests,
+        "absent": report.absent,
+        "problems": [{"what": p.what, "where": p.where, "mend": p.mend} for p in report.problems],
+    }
