@@ -1,0 +1,56 @@
+"""Did the intervention do anything? Outputs that changed, and the first token's distribution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from headbench.scoring.statistics.clusters import pair
+from headbench.types import Record
+
+FLOOR = 1e-6
+"""Least probability given to what is not listed: single-precision sums miss 1 by about as much."""
+
+
+def changed_share(base: Sequence[Record], other: Sequence[Record]) -> float:
+    """Share of documents whose raw outputs differ between two arms, 0..1.
+
+    Raises:
+        RefusedError: The arms do not hold the same documents.
+    """
+    pairs = pair(base, other)
+    return sum(one.outputs != two.outputs for one, two in pairs) / len(pairs)
+
+
+def first_token_kl(base: Mapping[int, float], other: Mapping[int, float]) -> float | None:
+    """A lower bound, in nats, of KL(base || other) of the first token, from the listed top tokens.
+
+    Tokens listed on both sides are cells of their own, everything else is one cell of its own:
+    merging cells never increases a divergence (log-sum inequality), so the true value is at least
+    this, and equals it where the whole vocabulary is listed. The unlisted cell of ``other`` is
+    taken to hold at least :data:`FLOOR`, which only lowers the bound.
+
+    Args:
+        base: Token id -> log-probability of the first arm's top tokens.
+        other: The same of the second arm.
+
+    Returns:
+        The bound, at least 0; ``None`` where a side lists nothing.
+    """
+    if not base or not other:
+        return None
+    shared = base.keys() & other.keys()
+    kl = sum(math.exp(base[token]) * (base[token] - other[token]) for token in sorted(shared))
+    rest_base = 1 - sum(math.exp(base[token]) for token in shared)
+    rest_other = max(FLOOR, 1 - sum(math.exp(other[token]) for token in shared))
+    if rest_base > FLOOR:
+        kl += rest_base * math.log(rest_base / rest_other)
+    return max(0.0, kl)
+
+
+def mean_first_token_kl(
+    pairs: Iterable[tuple[Mapping[int, float], Mapping[int, float]]],
+) -> float | None:
+    """The mean of :func:`first_token_kl` over pairs where it exists; ``None`` for none."""
+    values = [kl for kl in (first_token_kl(base, other) for base, other in pairs) if kl is not None]
+    return sum(values) / len(values) if values else None

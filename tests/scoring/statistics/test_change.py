@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headbench.scoring.statistics import changed_share, first_token_kl, mean_first_token_kl
+from helpers_records import answers
+
+LOGITS = st.lists(st.floats(-5, 5), min_size=12, max_size=12)
+
+
+def logprobs(logits: list[float]) -> np.ndarray:
+    values = np.array(logits)
+    return values - np.log(np.exp(values).sum())
+
+
+def top(values: np.ndarray, k: int) -> dict[int, float]:
+    return {int(token): float(values[token]) for token in np.argsort(-values)[:k]}
+
+
+@given(LOGITS, LOGITS, st.integers(1, 12))
+def test_top_tokens_give_a_lower_bound_and_all_tokens_the_divergence(one, two, k) -> None:
+    p, q = logprobs(one), logprobs(two)
+    true = float((np.exp(p) * (p - q)).sum())
+    bound = first_token_kl(top(p, k), top(q, k))
+    assert bound is not None
+    assert 0 <= bound <= true + 2e-5
+    assert first_token_kl(top(p, 12), top(q, 12)) == pytest.approx(true, abs=2e-5)
+
+
+def test_equal_distributions_do_not_diverge() -> None:
+    listed = {3: math.log(0.6), 5: math.log(0.3)}
+    assert first_token_kl(listed, listed) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_token_that_moved_into_the_tail_is_seen() -> None:
+    sure, other = {1: math.log(0.9)}, {2: math.log(0.9)}
+    # Nothing is shared, so both tails are everything: the honest bound is zero.
+    assert first_token_kl(sure, other) == 0.0
+    listed = {1: math.log(0.05), 2: math.log(0.9)}
+    expected = 0.9 * math.log(0.9 / 0.05) + 0.1 * math.log(0.1 / 0.95)
+    assert first_token_kl(sure, listed) == pytest.approx(expected)
+
+
+def test_an_impossible_token_is_finite() -> None:
+    kl = first_token_kl({1: math.log(0.5), 2: math.log(0.5)}, {1: 0.0})
+    assert kl is not None and math.isfinite(kl) and kl > 5
+
+
+def test_nothing_listed_is_no_divergence_at_all() -> None:
+    assert first_token_kl({}, {1: 0.0}) is None
+    assert mean_first_token_kl([({}, {})]) is None
+    assert mean_first_token_kl([({}, {}), ({1: 0.0}, {1: 0.0})]) == 0.0
+
+
+def test_changed_share_looks_at_raw_outputs() -> None:
+    base = answers(["yes"] * 4, ["yes", "yes", "no", "no"])
+    other = answers(["yes"] * 4, ["yes", "no", "no", "unparsed"])
+    assert changed_share(base, other) == 0.5
+    assert changed_share(base, base[::-1]) == 0.0
