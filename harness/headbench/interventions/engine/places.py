@@ -6,6 +6,7 @@ of classes, so that tables indexed by class serve prefill, teacher forcing and d
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,7 @@ class Bounds:
     body: int
     last: int
     decode: int
+    end: int = sys.maxsize
 
     @classmethod
     def of(cls, row: Row) -> Bounds:
@@ -48,7 +50,8 @@ class Bounds:
         last = row.pad + row.prompt - 1
         image = row.spans.get("image", ())
         body = min(row.pad + (max(image) + 1 if image else 0), last)
-        return cls(row.pad, body, last, last + 1)
+        end = sys.maxsize if row.length is None else row.pad + row.length
+        return cls(row.pad, body, last, last + 1, end)
 
     def span(self, touched: frozenset[int], start: int, stop: int) -> tuple[int, int]:
         """The contiguous part of ``[start, stop)`` whose classes are in ``touched``.
@@ -60,7 +63,7 @@ class Bounds:
         """
         edges = (self.pad, self.body, self.last, self.decode)
         low = max(min((edges[c] for c in touched), default=stop), start)
-        high = min(stop if DECODE in touched else self.decode, stop)
+        high = min(self.end if DECODE in touched else self.decode, stop)
         return low, max(low, high)
 
 

@@ -24,6 +24,8 @@ class Row:
         prompt: Prompt length without padding; position ``prompt - 1`` is row t0, later positions
             are decode rows, teacher-forced or not.
         pad: Padding tokens to the left of the prompt in the batch (0 under right padding).
+        length: Under right padding, positions of the row in all (prompt and forced tokens), so
+            that padding is not counted; ``None`` where nothing follows the row.
         spans: Span name -> positions in the unpadded prompt, e.g. ``image``, ``question``.
         probes: What the row's probes captured, by probe name.
         memory: Lives as long as this row's answer. Give the same dict again when one answer is
@@ -33,6 +35,7 @@ class Row:
     plan: Plan
     prompt: int
     pad: int = 0
+    length: int | None = None
     spans: Mapping[str, Positions] = field(default_factory=dict)
     probes: Mapping[str, Mapping[Capture, Tensor]] = field(default_factory=dict)
     memory: dict[str, Tensor] = field(default_factory=dict)

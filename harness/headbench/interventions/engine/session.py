@@ -14,6 +14,7 @@ from headbench.interventions.engine.capture import Recorder
 from headbench.interventions.engine.places import Bounds, Call, classes
 from headbench.interventions.engine.rows import Firing, Row
 from headbench.interventions.engine.stages import (
+    Fact,
     Pick,
     Program,
     Shape,
@@ -93,7 +94,7 @@ class EditSession:
         )
         for stage in program.z:
             if stage.picks:
-                self._pick(layer, stage, out)
+                self._pick(layer, program, stage, out)
             out = stage.table.apply(out, self.call, values, fresh=True)
         self._count(layer, program)
         return out
@@ -111,7 +112,7 @@ class EditSession:
                 value = program.v.apply(value.transpose(1, 2), keys).transpose(1, 2)
         return replace(inputs, query=query, key=key, value=value)
 
-    def _pick(self, layer: int, stage: Stage, z: Tensor) -> None:
+    def _pick(self, layer: int, program: Program, stage: Stage, z: Tensor) -> None:
         """Let the selections whose row t0 is in this call choose their heads."""
         for pick in list(stage.picks):
             row, bound = self.rows[pick.row], self.bounds[pick.batch_row]
@@ -128,8 +129,9 @@ class EditSession:
             heads = tuple(torch.nonzero(row.memory[key]).flatten().tolist())
             self.firing.choose(pick.row, layer, heads)
             edit = pick.edit
+            touched = classes(edit.phase, edit.rows)
+            program.facts.append(Fact(pick.batch_row, pick.row, touched, frozenset(heads)))
             if heads:
-                touched = classes(edit.phase, edit.rows)
                 stage.table.edit([pick.batch_row], touched, heads, edit.op, layer)
             stage.picks.remove(pick)
 

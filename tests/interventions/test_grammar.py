@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headbench.errors import ConfigError
+from headbench.interventions.grammar import Toggle, ToggleSpec, canonical, parse
+
+words = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
+names = words.filter(lambda w: parse_name(w))
+scalars = (
+    st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12)
+)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4).map(tuple), max_leaves=8)
+
+
+def parse_name(word: str) -> bool:
+    import keyword
+
+    return not keyword.iskeyword(word) and word not in ("baseline", "__debug__")
+
+
+specs = st.builds(ToggleSpec, names, st.dictionaries(names, values, max_size=4))
+toggles = st.lists(specs, min_size=1, max_size=5).map(lambda parts: Toggle(tuple(parts)))
+
+
+@given(toggles)
+def test_a_printed_toggle_reads_back_as_itself(toggle: Toggle) -> None:
+    text = canonical(toggle)
+    assert parse(text) == toggle
+    assert canonical(parse(text)) == text
+
+
+def test_parameters_print_sorted_and_without_spaces() -> None:
+    written = "scale_heads( heads = [[1, 2], [0,3]], alpha = 1.50 ) + vhr"
+    assert canonical(parse(written)) == "scale_heads(alpha=1.5,heads=[[1,2],[0,3]])+vhr"
+
+
+def test_whole_floats_and_integers_are_one_text() -> None:
+    assert canonical(parse("vhr(alpha=2.0)")) == canonical(parse("vhr(alpha=2)")) == "vhr(alpha=2)"
+
+
+def test_truth_words_and_quoted_words_differ() -> None:
+    assert parse("a(x=true)").parts[0].params["x"] is True
+    assert parse("a(x='true')").parts[0].params["x"] == "true"
+    assert canonical(parse("a(x='true')")) == "a(x='true')"
+
+
+def test_the_baseline_is_the_toggle_without_parts() -> None:
+    assert parse("baseline") == Toggle()
+    assert canonical(Toggle()) == "baseline"
+
+
+def test_a_chain_is_read_left_to_right_however_long() -> None:
+    parts = [f"m{i}" for i in range(1500)]
+    assert [part.name for part in parse("+".join(parts)).parts] == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("vhr(alpha=)", 11),
+        ("vhr(2)", 5),
+        ("vhr(alpha=1e999)", 11),
+        ("vhr(alpha=nan)+1", 16),
+        ("vhr(alpha=1+1)", 11),
+        ("vhr(alpha=f(1))", 11),
+        ("vhr(alpha=x.y)", 11),
+        ("vhr(alpha=None)", 11),
+        ("vhr(alpha=-true)", 11),
+        ("vhr(alpha=-True)", 11),
+        ("vhr(alpha=1,alpha=2)", 13),
+        ("vhr(**a)", 5),
+        ("vhr-mask", 1),
+        ("a.b(x=1)", 1),
+        ("__import__('os').system('x')", 1),
+        ("", 1),
+        ("vhr(x={1:2})", 7),
+        ("vhr(x=1j)", 7),
+        ("vhr(x=b'a')", 7),
+    ],
+)
+def test_everything_else_is_refused_with_its_column(text: str, column: int) -> None:
+    with pytest.raises(ConfigError, match=f"column {column} of") as caught:
+        parse(text)
+    assert str(caught.value).startswith(caught.value.what)
+
+
+@pytest.mark.parametrize("text", ["(" * 5000, "a(x=" + "[" * 3000, "a\0b", "-" * 9000 + "1"])
+def test_hostile_texts_end_in_an_error_of_ours(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse(text)
+
+
+def test_endless_texts_are_not_read() -> None:
+    with pytest.raises(ConfigError, match="longer"):
+        parse("a+" * 20_000 + "a")
