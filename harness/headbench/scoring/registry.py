@@ -25,6 +25,8 @@ PARSERS: dict[str, str] = {
     "pope_ref": "headbench.scoring.pope_parsers:POPE_REF",
     "pope_strict": "headbench.scoring.pope_parsers:POPE_STRICT",
     "pope_robust": "headbench.scoring.pope_parsers:POPE_ROBUST",
+    "walls_ref": "headbench.scoring.walls_parse:WALLS_REF",
+    "walls_robust": "headbench.scoring.walls_parse:WALLS_ROBUST",
 }
 SCORERS: dict[str, str] = {
     "niah": "headbench.scoring.niah:NIAH",
@@ -62,6 +64,19 @@ METRICS: dict[str, str] = {
     "chair.hallucinated_captions": "headbench.scoring.chair:HALLUCINATED_CAPTIONS",
     "chair.hallucinated_mentions": "headbench.scoring.chair:HALLUCINATED_MENTIONS",
     "chair.mentions": "headbench.scoring.chair:MENTIONS",
+    "walls.solved_walls": "headbench.scoring.walls:SOLVED_WALLS",
+    "walls.correct_groups": "headbench.scoring.walls:CORRECT_GROUPS",
+    "walls.group_rate": "headbench.scoring.walls:GROUP_RATE",
+    "walls.solved_rate": "headbench.scoring.walls:SOLVED_RATE",
+    "walls.wd": "headbench.scoring.walls:WD",
+    "walls.fms": "headbench.scoring.walls:FMS",
+    "walls.ari": "headbench.scoring.walls:ARI",
+    "walls.nmi": "headbench.scoring.walls:NMI",
+    "walls.ami": "headbench.scoring.walls:AMI",
+    "walls.unparsed_rate": "headbench.scoring.walls:UNPARSED_RATE",
+    "walls.connections": "headbench.scoring.walls:CONNECTIONS",
+    "walls.connection_rate": "headbench.scoring.walls:CONNECTION_RATE",
+    "walls.connection_rouge1": "headbench.scoring.walls:CONNECTION_ROUGE1",
 }
 
 _Thing = TypeVar("_Thing", Metric, Parser, Scorer)

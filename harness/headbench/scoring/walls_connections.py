@@ -1,0 +1,52 @@
+"""Naming what a group has in common: exact match and ROUGE-1 F1, by position.
+
+Alavi Naeini et al. 2023 (arXiv 2306.11167), task 2: the groups are given, so the names are compared
+in their order, lower-cased and stripped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+_LABEL = re.compile(r"^\W*(?:(?:group|connection)\s*\d*\s*[:.)]|\d{1,2}\s*[:.)]|[-*•])\s*", re.I)
+_WORD = re.compile(r"[a-z0-9]+")
+
+
+def read_connections(text: str, count: int) -> tuple[str, ...]:
+    """One name a line, labels ("Connection 1:", "1.", bullets) cut off, filled up with "".
+
+    Args:
+        text: One answer.
+        count: How many names were asked for.
+    """
+    lines = [_LABEL.sub("", line.strip()).strip() for line in text.splitlines()]
+    names = [line for line in lines if line][:count]
+    return tuple(names + [""] * (count - len(names)))
+
+
+def rouge1_f1(reference: str, candidate: str) -> float:
+    """F1 of the words that two texts share, counted with repetition; 0 where either is empty."""
+    gold, given = (Counter(_WORD.findall(text.lower())) for text in (reference, candidate))
+    shared = sum((gold & given).values())
+    return 2 * shared / (gold.total() + given.total()) if shared else 0.0
+
+
+def connection_parts(text: str, names: Sequence[str]) -> dict[str, object]:
+    """The score parts of the second step of one wall.
+
+    Args:
+        text: The answer.
+        names: The connections, in the order in which the groups were given.
+
+    Returns:
+        ``connections_exact`` (count), ``connections_rouge1`` (sum of F1), ``connections_asked``.
+    """
+    given = read_connections(text, len(names))
+    pairs = list(zip(names, given, strict=True))
+    return {
+        "connections_exact": sum(a.strip().lower() == b.strip().lower() for a, b in pairs),
+        "connections_rouge1": sum(rouge1_f1(a, b) for a, b in pairs),
+        "connections_asked": len(names),
+    }
