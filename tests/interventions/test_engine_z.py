@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from transformers import PreTrainedModel
 
 from headbench.errors import RefusedError
 from headbench.interventions.engine import Engine, Row
 from headbench.types import Capture, Edit, Mix, Offset, Plan, Scale, View, ZeroDims
 from helpers_formula import Formula, logits
 from helpers_tiny import tiny_llama
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 LENGTH, HEADS = 14, 4
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from headbench.errors import RefusedError
 from headbench.interventions.engine import support
@@ -96,7 +97,7 @@ class Engine:
         Raises:
             RefusedError: An edit that this model cannot carry, or an attach inside another.
         """
-        with self._running(EditSession(rows, self.shape)) as session:
+        with self.running(EditSession(rows, self.shape)) as session:
             yield session.firing
 
     @contextmanager
@@ -119,7 +120,7 @@ class Engine:
         with ExitStack() as stack:
             session = self._session
             if session is None:
-                session = stack.enter_context(self._running(EditSession(rows, self.shape)))
+                session = stack.enter_context(self.running(EditSession(rows, self.shape)))
             elif session.recorder is not None or len(session.rows) != len(rows):
                 raise RefusedError("captures are already being made, or of other rows")
             stack.enter_context(self._recording(session, recorder))
@@ -142,7 +143,13 @@ class Engine:
                 hook.remove()
 
     @contextmanager
-    def _running(self, session: EditSession) -> Iterator[EditSession]:
+    def running(self, session: EditSession, *, announce: bool = True) -> Iterator[EditSession]:
+        """Put ``session`` in charge of the model's attention; :meth:`attach` is the usual door.
+
+        Args:
+            session: The rows with their compiled edits.
+            announce: Tell the session where each forward pass begins; without it, the caller does.
+        """
         if not self._close.alive:
             raise RefusedError("this engine is closed", mend="build a new Engine(model)")
         if self._session is not None:
@@ -158,9 +165,7 @@ class Engine:
                 mend="build a new Engine(model)",
             )
         self._session = session
-        hook = self.model.register_forward_pre_hook(
-            _Announce(session, self.model), with_kwargs=True
-        )
+        hook = self._announcing(session) if announce else None
         for place in self._seats:
             place.session = session
         try:
@@ -168,23 +173,29 @@ class Engine:
         finally:
             for place in self._seats:
                 place.session = None
-            hook.remove()
+            if hook is not None:
+                hook.remove()
             self._session = None
 
+    def _announcing(self, session: EditSession) -> RemovableHandle:
+        def announce(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            session.begin(*reach(arguments(module, args, kwargs)))
 
-class _Announce:
-    """Tells a session where each forward pass begins: the cache knows how far it reaches."""
+        return self.model.register_forward_pre_hook(announce, with_kwargs=True)
 
-    def __init__(self, session: EditSession, model: nn.Module) -> None:
-        self.session, self.signature = session, inspect.signature(model.forward)
 
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        given: Mapping[str, Any] = kwargs
-        if args:
-            given = {**self.signature.bind_partial(*args).arguments, **kwargs}
-        cache = given.get("past_key_values")
-        start = int(cache.get_seq_length()) if cache is not None else 0
-        self.session.begin(_input(given).shape[0], start)
+def reach(given: Mapping[str, Any]) -> tuple[int, int]:
+    """Batch rows of a forward call, and the position it starts at: the cache knows how far it is.
+
+    Raises:
+        RefusedError: The call brings no tokens, embeddings or pixels.
+    """
+    cache = given.get("past_key_values")
+    start = int(cache.get_seq_length()) if cache is not None else 0
+    for name in ("input_ids", "inputs_embeds", "pixel_values"):
+        if isinstance(given.get(name), Tensor):
+            return given[name].shape[0], start
+    raise RefusedError("the model was called without input_ids, inputs_embeds or pixel_values")
 
 
 class _Overhear:
@@ -198,12 +209,13 @@ class _Overhear:
         self.recorder.residual(self.layer, self.session.locate(hidden.shape[1]), hidden)
 
 
-def _input(given: Mapping[str, Any]) -> Tensor:
-    for name in ("input_ids", "inputs_embeds", "pixel_values"):
-        value = given.get(name)
-        if isinstance(value, Tensor):
-            return value
-    raise RefusedError("the model was called without input_ids, inputs_embeds or pixel_values")
+def arguments(
+    module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The arguments of a forward call by name."""
+    if not args:
+        return kwargs
+    return {**inspect.signature(module.forward).bind_partial(*args).arguments, **kwargs}
 
 
 def _release(saved: support.Saved, modules: Sequence[nn.Module]) -> None:

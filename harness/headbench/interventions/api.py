@@ -1,0 +1,194 @@
+"""Edits on any transformers model, with nothing else of the harness.
+
+::
+
+    with headbench.intervene(model, "mask_heads(heads=[[2,5],[3,1]])"):
+        model.generate(**inputs)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from headbench.errors import ConfigError, RefusedError
+from headbench.interventions.engine import Engine, Firing, Row
+from headbench.interventions.engine.engine import arguments, reach
+from headbench.interventions.engine.session import EditSession
+from headbench.interventions.resolve import resolve
+from headbench.types import Capture, Case, Intervention, ModelInfo, Plan, Positions, Request
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+IMAGE = "<image>"
+
+
+@contextmanager
+def intervene(
+    model: PreTrainedModel, toggle: str, *, maps: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Run every forward pass of ``model`` inside the block under a toggle.
+
+    Works with ``model(...)`` and ``model.generate(...)``, batches and padding included. The prompt
+    is what the first pass of a generation brings; a plain ``model(...)`` call is all prompt. The
+    padding is read from ``attention_mask``. Everything is gone when the block ends, however it
+    ends.
+
+    Args:
+        model: A transformers model in evaluation mode.
+        toggle: For example ``scale_heads(heads=[[1,2]],alpha=0.5)``; no sweeps.
+        maps: Name -> path of head maps that the toggle may name.
+
+    Yields:
+        Running: What the edits of the latest generation reached and altered.
+
+    Raises:
+        ConfigError: Not a toggle, or a sweep.
+        RefusedError: A model or a request that the toggle does not fit.
+    """
+    with Engine(model) as engine:
+        arms = resolve(toggle, model_info(engine, maps or {}))
+        if len(arms) != 1:
+            raise ConfigError(
+                f"{toggle!r} sweeps over {len(arms)} arms", mend="open one block for each value"
+            )
+        with Running(engine, arms[0].interventions) as running:
+            yield running
+
+
+def model_info(engine: Engine, maps: Mapping[str, str]) -> ModelInfo:
+    """The shapes of an engine's model, as interventions read them."""
+    config, shape = engine.model.config, engine.shape
+    return ModelInfo(
+        name=str(config.name_or_path or type(engine.model).__name__),
+        family=config.model_type,
+        layers=shape.layers,
+        heads=shape.heads,
+        kv_heads=shape.kv_heads,
+        head_dim=shape.head_dim,
+        images=image_token(config) is not None,
+        maps=maps,
+    )
+
+
+def image_token(config: Any) -> int | None:
+    """The placeholder token of an image, where the model takes images in a text."""
+    for name in ("image_token_id", "image_token_index"):
+        if isinstance(found := getattr(config, name, None), int):
+            return found
+    return None
+
+
+class Running:
+    """Keeps the rows of the running generation attached to the model.
+
+    Attributes:
+        firing: Reports of the latest prompt's rows; ``None`` before the first pass.
+    """
+
+    def __init__(self, engine: Engine, interventions: Sequence[Intervention]) -> None:
+        self.engine, self.interventions = engine, tuple(interventions)
+        self.firing: Firing | None = None
+        self._stack = ExitStack()
+        self._session: EditSession | None = None
+        self._probing = False
+
+    def __enter__(self) -> Running:
+        hook = self.engine.model.register_forward_pre_hook(self._before, with_kwargs=True)
+        self._hook = hook
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._hook.remove()
+        self._stack.close()
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A forward pass begins: at a prompt's start, attach rows for it."""
+        if self._probing:
+            return
+        given = arguments(module, args, kwargs)
+        batch, start = reach(given)
+        if not start:
+            self._stack.close()
+            self._session = None
+            session = EditSession(self._rows(given), self.engine.shape)
+            self._stack.enter_context(self.engine.running(session, announce=False))
+            self._session, self.firing = session, session.firing
+        if self._session is None:
+            raise RefusedError(
+                "the first pass inside the block continues a cache, so the prompt is unknown",
+                mend="pass the whole prompt inside the block",
+            )
+        self._session.begin(batch, start)
+
+    def _rows(self, given: Mapping[str, Any]) -> list[Row]:
+        ids: Tensor | None = given.get("input_ids")
+        if ids is None:
+            raise RefusedError("the model was called without input_ids", mend="pass input_ids")
+        mask: Tensor | None = given.get("attention_mask")
+        if mask is None or mask.ndim != 2:
+            mask = torch.ones_like(ids)
+        rows = []
+        for tokens, seen in zip(ids, mask[:, : ids.shape[1]].bool(), strict=True):
+            pad, prompt = int(seen.int().argmax()), int(seen.sum())
+            rows.append(self._row(tokens[pad : pad + prompt], pad))
+        return rows
+
+    def _row(self, tokens: Tensor, pad: int) -> Row:
+        spans: dict[str, Positions] = {"first": (0,), "last": (len(tokens) - 1,)}
+        token = image_token(self.engine.model.config)
+        pictures = [] if token is None else torch.nonzero(tokens == token).flatten().tolist()
+        if pictures:
+            spans["image"] = tuple(pictures)
+        request = Request(
+            "", "answer", 0, "generate", ({"role": "user", "content": IMAGE if pictures else ""},),
+            images=("",) if pictures else (),
+        )  # fmt: skip
+        info = model_info(self.engine, {})
+        case = Case(request, tuple(tokens.tolist()), spans, info)
+        probes = {
+            probe.name: self._probe(probe.request, probe.captures, tokens)
+            for method in self.interventions
+            for probe in method.probes(case)
+        }
+        edits = tuple(
+            edit for method in self.interventions for edit in self._edits(method, case, probes)
+        )
+        return Row(Plan(edits=edits), len(tokens), pad, None, spans, probes)
+
+    def _edits(
+        self,
+        method: Intervention,
+        case: Case,
+        probes: Mapping[str, Mapping[Capture, Tensor]],
+    ) -> Sequence[Any]:
+        plan = method.plan(case, probes)
+        if plan.request is not None or plan.branches or plan.combine is not None:
+            raise RefusedError(
+                f"{method.canonical} rewrites the request or compares branches",
+                mend="use headbench.run, which prepares requests",
+            )
+        return plan.edits
+
+    def _probe(
+        self, request: Request, captures: Sequence[Capture], tokens: Tensor
+    ) -> dict[Capture, Tensor]:
+        """Run the prompt without its image tokens, which is the one probe that needs no text."""
+        token = image_token(self.engine.model.config)
+        if request.images or token is None:
+            raise RefusedError("this probe needs a prompt of its own", mend="use headbench.run")
+        ids = tokens[tokens != token][None]
+        self._probing = True
+        try:
+            row = Row(Plan(), ids.shape[1])
+            with torch.no_grad(), self.engine.capture(captures, [row]) as found:
+                self.engine.model(input_ids=ids, use_cache=False)
+        finally:
+            self._probing = False
+        return found[0]

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from headbench.errors import ConfigError, RefusedError
+from headbench.interventions.api import intervene
+from headbench.interventions.engine import Engine, Row
+from headbench.types import Capture, Edit, Plan, Scale
+from helpers_formula import Formula, logits
+from helpers_tiny import picture, tiny_llama, tiny_llava, tiny_llava_processor
+
+SETTINGS = {"max_new_tokens": 5, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+
+
+def test_generate_under_a_toggle_equals_the_engine_and_leaves_no_trace() -> None:
+    model = tiny_llama()
+    ids = torch.tensor([[0, 0, 1, 20, 30, 40, 21], [1, 9, 20, 33, 41, 50, 12]])
+    mask = (ids != 0).long()
+    plain = model.generate(ids, attention_mask=mask, **SETTINGS)
+    with intervene(model, "mask_heads(heads=[[0,1],[2,3]],phase=decode)") as running:
+        edited = model.generate(ids, attention_mask=mask, **SETTINGS)
+        assert running.firing is not None
+        assert running.firing.changed(0) == 4 * 2
+        again = model.generate(ids, attention_mask=mask, **SETTINGS)
+        assert running.firing.changed(0) == 4 * 2
+    assert torch.equal(edited, again)
+    plan = Plan(edits=(Edit("z", Scale(0.0), {0: (1,), 2: (3,)}, "decode"),))
+    with Engine(model) as engine, engine.attach([Row(plan, 5, 2), Row(plan, 7)]):
+        assert torch.equal(edited, model.generate(ids, attention_mask=mask, **SETTINGS))
+    assert torch.equal(plain, model.generate(ids, attention_mask=mask, **SETTINGS))
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_a_plain_call_is_all_prompt() -> None:
+    model = tiny_llama()
+    ids = torch.tensor([[1, 9, 20, 33, 41, 50, 12]])
+    with torch.no_grad():
+        plain = model(ids).logits
+        with intervene(model, "mask_heads(heads=[[0,1]],phase=decode)"):
+            assert torch.equal(model(ids).logits, plain)
+        with intervene(model, "mask_heads(heads=[[0,1]],phase=prefill)"):
+            assert not torch.equal(model(ids).logits, plain)
+
+
+def test_vhr_strips_the_image_for_its_own_probe() -> None:
+    model, processor = tiny_llava(), tiny_llava_processor()
+    batch = processor(
+        images=[picture(1)], text="<image> what is in the photo ?", return_tensors="pt"
+    )
+    ids = batch["input_ids"]
+    with torch.no_grad(), intervene(model, "vhr(alpha=3)") as running:
+        edited = model(**batch).logits
+    assert running.firing is not None
+    assert running.firing.visited(0) == 3
+    chosen = running.firing.chosen(0)
+    assert all(len(heads) in (1, 2) for heads in chosen.values())
+
+    without = ids[ids != 4][None]
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(layer: int, z: torch.Tensor, v: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+        kept[layer] = z[0, :, -1]
+        return z
+
+    logits(model, Formula(z=keep), input_ids=without)
+
+    def reinforce(layer: int, z: torch.Tensor, v: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+        z = z.clone()
+        distance = (z[0, :, -1] - kept[layer]).norm(dim=-1)
+        size = kept[layer].norm(dim=-1) ** 2
+        outlier = (distance > distance.mean() + distance.std(correction=0)) & (
+            size > size.mean() + size.std(correction=0)
+        )
+        distance[outlier] = 0
+        ordered = distance.sort().values
+        z[:, distance > (ordered[1] + ordered[2]) / 2] *= 3
+        return z
+
+    expected = logits(model, Formula(z=reinforce), **batch)
+    assert (edited - expected).abs().max() < 3e-4
+    assert (edited - model(**batch).logits).abs().max() > 1e-2
+
+
+def test_vhr_on_text_is_inert() -> None:
+    model = tiny_llava()
+    ids = torch.tensor([[1, 20, 33, 41, 50, 12]])
+    with torch.no_grad():
+        plain = model(ids).logits
+        with intervene(model, "vhr") as running:
+            assert torch.equal(model(ids).logits, plain)
+    assert running.firing is not None
+    assert (running.firing.visited(0), running.firing.changed(0)) == (3, 0)
+
+
+def test_sweeps_and_lost_prompts_are_refused() -> None:
+    model = tiny_llama()
+    with pytest.raises(ConfigError, match="3 arms"):
+        intervene(model, "scale_heads(heads=[[0,1]],alpha=[1,2,3])").__enter__()
+    ids = torch.tensor([[1, 9, 20, 33]])
+    cache = model(ids).past_key_values
+    with intervene(model, "mask_heads(heads=[[0,1]])"), pytest.raises(RefusedError, match="cache"):
+        model(ids[:, :1], past_key_values=cache)
+    assert not model._forward_pre_hooks
+
+
+def test_captures_are_hashable_keys() -> None:
+    assert len({Capture("z", (0,)), Capture("z", (0,)), Capture("z", (1,))}) == 2
