@@ -5,4 +5,29 @@ Public names are loaded on first use, so ``import headbench`` costs neither torc
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headbench.interventions.api import intervene
+    from headbench.running.api import compare, run
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "compare", "intervene", "run"]
+
+_HOMES = {
+    "run": "headbench.running.api",
+    "compare": "headbench.running.api",
+    "intervene": "headbench.interventions.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

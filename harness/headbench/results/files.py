@@ -145,6 +145,14 @@ def read_entries(path: Path, result: Result) -> tuple[Entry, ...]:
     return unpack_records(packed, str(beside))
 
 
+def as_read(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Entries as a file would give them back: tuples become lists, sets sorted lists.
+
+    A run computes its figures from these, so that ``compare`` finds the very same numbers.
+    """
+    return tuple(_entry(json.loads(dumps(_line(entry)))) for entry in entries)
+
+
 def pack_records(entries: Sequence[Entry]) -> bytes:
     """Gzipped JSON lines; the same entries give the same bytes (no time, no name inside)."""
     buffer = io.BytesIO()

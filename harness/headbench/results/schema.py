@@ -27,6 +27,9 @@ class Frozen(BaseModel):
 class Estimate(Frozen):
     """One figure with its interval."""
 
+    metric: str = ""
+    """Registry name of the metric, e.g. ``pope.f1``; figures are keyed by its short name."""
+
     value: int | float | None
     """The figure: fractions in 0..1, counts as integers; null where it is undefined."""
     low: float | None = None
@@ -62,7 +65,7 @@ class TaskFacts(Frozen):
     version: str
     """``metadata.version`` of the task file."""
     main_metric: str
-    """The metric that Holm's family and the headline use."""
+    """Short name of the metric that Holm's family and the headline use."""
     scorer: str
     """Scorer with its version, e.g. ``pope@1``."""
     parser: str

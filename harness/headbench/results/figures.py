@@ -1,0 +1,128 @@
+"""From records to the figures of a result: values with intervals, checked for the impossible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headbench.errors import ConfigError
+from headbench.results.schema import Estimate
+from headbench.scoring.breakdown import groups
+from headbench.scoring.metric import Metric
+from headbench.scoring.statistics import check_all, cluster_bootstrap, wilson
+from headbench.types import Record
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How intervals are made.
+
+    Attributes:
+        seed: Of the resampling.
+        draws: Resamples.
+        level: Coverage, 0..1.
+    """
+
+    seed: int = 0
+    draws: int = 10_000
+    level: float = 0.95
+
+
+def estimate(name: str, metric: Metric, records: Sequence[Record], sampling: Sampling) -> Estimate:
+    """One figure with its interval.
+
+    Wilson's score interval where every record is an outcome of a cluster of its own; the cluster
+    bootstrap elsewhere.
+
+    Args:
+        name: Registry name, kept so that the metric can be found again.
+        metric: What to compute.
+        records: Over which records; none gives a value of ``None``.
+        sampling: How intervals are made.
+    """
+    value = metric.of(records) if records else math.nan
+    if math.isnan(value):
+        return _plain_estimate(name, metric, None, len(records))
+    low, high, method = _interval(metric, records, sampling)
+    return _plain_estimate(name, metric, value, len(records)).model_copy(
+        update={"low": low, "high": high, "level": sampling.level, "method": method}
+        if method
+        else {}
+    )
+
+
+def figures(
+    metrics: Mapping[str, Metric], records: Sequence[Record], sampling: Sampling, where: str
+) -> dict[str, Estimate]:
+    """All metrics of a cell, by short name.
+
+    Args:
+        metrics: Registry name -> metric.
+        records: Of the cell.
+        sampling: How intervals are made.
+        where: What an error names.
+
+    Raises:
+        GuardError: a value is impossible (out of bounds, F1 against precision and recall).
+        ConfigError: two metrics have one short name.
+    """
+    found: dict[str, Estimate] = {}
+    for name, metric in metrics.items():
+        if metric.name in found:
+            raise ConfigError(
+                f"two metrics of one task are called {metric.name!r}",
+                where=where,
+                mend="leave one of them out of metric_list",
+            )
+        found[metric.name] = estimate(name, metric, records, sampling)
+    values = {name: math.nan if e.value is None else e.value for name, e in found.items()}
+    check_all(metrics.values(), values, len(records), where)
+    return found
+
+
+def split_figures(
+    metrics: Mapping[str, Metric],
+    records: Sequence[Record],
+    parts: Sequence[str],
+    sampling: Sampling,
+) -> dict[str, dict[str, dict[str, Estimate]]]:
+    """The figures within each value of each part: part -> value -> metric."""
+    return {
+        part: {
+            _label(key): {
+                metric.name: estimate(name, metric, members, sampling)
+                for name, metric in metrics.items()
+            }
+            for (key,), members in groups(records, part).items()
+        }
+        for part in (parts if records else ())
+    }
+
+
+def _interval(
+    metric: Metric, records: Sequence[Record], sampling: Sampling
+) -> tuple[float | None, float | None, str | None]:
+    clusters = {record.cluster for record in records}
+    if metric.outcome is not None and len(clusters) == len(records):
+        outcomes = [metric.outcome(record) for record in records]
+        if None not in outcomes:
+            low, high = wilson(sum(map(bool, outcomes)), len(outcomes), sampling.level)
+            return low, high, "wilson"
+    drawn = cluster_bootstrap(
+        metric, records, seed=sampling.seed, draws=sampling.draws, level=sampling.level
+    )
+    return drawn.low, drawn.high, None if drawn.low is None else "cluster-bootstrap"
+
+
+def _plain_estimate(name: str, metric: Metric, value: float | None, n: int) -> Estimate:
+    shown: int | float | None = value
+    if value is not None and metric.unit == "count" and value.is_integer():
+        shown = int(value)
+    return Estimate(
+        metric=name, value=shown, n=n, unit=metric.unit, higher_is_better=metric.higher_is_better
+    )
+
+
+def _label(key: str | float) -> str:
+    return f"{key:g}" if isinstance(key, float) else key

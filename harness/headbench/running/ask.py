@@ -1,0 +1,134 @@
+"""Putting a run's requests to the model, batch by batch, with every answer kept as it comes.
+
+Batches are planned over all arms and tasks of a step together. A batch whose answers are all in
+the store is served from it; any other is run again WHOLE, because a row's last bits depend on the
+rows beside it. So a run that was killed at any moment ends in the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from headbench.errors import GuardError
+from headbench.results.canonical import digest
+from headbench.results.keys import response_key
+from headbench.results.store import BATCH_DIGITS, ResponseStore
+from headbench.types import Answer, Job, Model
+
+
+class Ticker(Protocol):
+    """What is told how far the run is; tqdm's bar is one."""
+
+    def update(self, n: int) -> object:
+        """So many more answers are there."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer with its identity."""
+
+    key: str
+    answer: Answer
+
+
+@dataclass
+class Tally:
+    """What asking cost; it never enters a result's bytes."""
+
+    answered: int = 0
+    reused: int = 0
+    batches: int = 0
+
+
+@dataclass
+class Asker:
+    """Asks a model through a store.
+
+    Attributes:
+        model: The adapter.
+        store: Answers of this and of earlier runs.
+        progress: Whether a bar is shown.
+        tally: What it cost so far.
+    """
+
+    model: Model
+    store: ResponseStore
+    progress: bool = False
+    tally: Tally = field(default_factory=Tally)
+
+    def ask(self, jobs: Sequence[Job], what: str) -> list[Reply]:
+        """Answer all jobs.
+
+        Jobs with one identity are asked once: equal prompts under equal arms.
+
+        Args:
+            jobs: All requests of a step, under all arms.
+            what: Name of the step, for the bar.
+
+        Returns:
+            One reply a job, in order.
+
+        Raises:
+            HeadbenchError: the model refuses or fails; all answers before that are stored.
+        """
+        keys = [response_key(self.model.identity, self.model.key(job), job) for job in jobs]
+        first: dict[str, Job] = {}
+        for key, job in zip(keys, jobs, strict=True):
+            first.setdefault(key, job)
+        unique = list(first)
+        batches = self.model.plan([first[key] for key in unique])
+        _check_partition(batches, len(unique))
+        answers: dict[str, Answer] = {}
+        with _bar(len(unique), what, self.progress) as bar:
+            for batch in batches:
+                members = [unique[index] for index in batch]
+                answers.update(self._batch(members, [first[key] for key in members], bar))
+        return [Reply(key, answers[key]) for key in keys]
+
+    def _batch(self, keys: Sequence[str], jobs: Sequence[Job], bar: Ticker) -> dict[str, Answer]:
+        known = {key: self.store.get(key) for key in keys if key in self.store}
+        whole = {key: answer for key, answer in known.items() if answer is not None}
+        if len(whole) == len(keys):
+            self.tally.reused += len(keys)
+            bar.update(len(keys))
+            return whole
+        batch_name = digest(list(keys))[:BATCH_DIGITS]
+        fresh: dict[str, Answer] = {}
+        for index, answer in self.model.answer(jobs):
+            named = replace(answer, batch=f"{batch_name}{answer.batch and '/'}{answer.batch}")
+            represent = jobs[index].request.kind == "represent"
+            self.store.put(batch_name, keys[index], named, arrays=represent)
+            # Arrays that only served an edit are not stored; a continued run must see the same.
+            fresh[keys[index]] = named if represent else replace(named, arrays={})
+            bar.update(1)
+        if len(fresh) != len(keys):
+            raise GuardError(
+                f"the model answered {len(fresh)} of the {len(keys)} jobs of a batch",
+                where=f"batch {batch_name}",
+                mend="an adapter must yield every index of its batch once",
+            )
+        self.store.commit(batch_name)
+        self.tally.answered += len(keys)
+        self.tally.batches += 1
+        return fresh
+
+
+def _check_partition(batches: Sequence[Sequence[int]], count: int) -> None:
+    if sorted(index for batch in batches for index in batch) != list(range(count)):
+        raise GuardError(
+            "the model's batch plan does not hold every job exactly once",
+            mend="mend the adapter's plan()",
+        )
+
+
+@contextmanager
+def _bar(total: int, what: str, shown: bool) -> Iterator[Ticker]:
+    """A tqdm bar, or nothing where it would only fill a log."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=what, unit="answer", disable=not shown) as bar:
+        yield bar

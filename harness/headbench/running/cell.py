@@ -1,0 +1,27 @@
+"""A result with its item records: what comparisons and tables are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headbench.results.files import Entry
+from headbench.results.schema import Result
+from headbench.types import Record
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A result with its records.
+
+    Attributes:
+        result: What the result file says.
+        entries: What the records file says.
+    """
+
+    result: Result
+    entries: tuple[Entry, ...]
+
+    @property
+    def records(self) -> list[Record]:
+        """The documents' outcomes."""
+        return [entry.record for entry in self.entries]

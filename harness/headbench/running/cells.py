@@ -1,0 +1,218 @@
+"""From answered rows to a result: records, figures, and whether the arm did anything."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from headbench.results import provenance
+from headbench.results.canonical import Plain, digest
+from headbench.results.figures import Sampling, figures, split_figures
+from headbench.results.files import Entry, as_read
+from headbench.results.keys import artefacts_of, result_id, seed_for
+from headbench.results.schema import (
+    ArmFacts,
+    ControlFacts,
+    Coverage,
+    Diagnostics,
+    ModelFacts,
+    Result,
+    RunFacts,
+    TaskFacts,
+)
+from headbench.running.cell import Cell
+from headbench.running.collect import Collected, Row
+from headbench.running.plan import RunPlan, Toggle, meets
+from headbench.scoring import registry
+from headbench.scoring.metric import Metric
+from headbench.scoring.statistics import changed_share, mean_first_token_kl
+from headbench.scoring.statistics.change import first_token_kl
+from headbench.tasks.task import Task
+from headbench.types import Arm, Record
+
+
+def build_cells(plan: RunPlan, collected: Collected) -> dict[tuple[str, str], Cell]:
+    """Every cell of a run, by (task name, arm name).
+
+    Raises:
+        GuardError: a figure is impossible.
+    """
+    cells: dict[tuple[str, str], Cell] = {}
+    for task in plan.tasks:
+        builder = _Builder(plan, collected, task)
+        for arm in plan.arms(task):
+            cells[task.name, arm.name] = builder.build(arm)
+    return cells
+
+
+class _Builder:
+    """Builds the cells of one task; the baseline first, which the others are held against."""
+
+    def __init__(self, plan: RunPlan, collected: Collected, task: Task) -> None:
+        self.plan, self.collected, self.task = plan, collected, task
+        self.metrics = task_metrics(task)
+        self.facts = task_facts(task)
+        self.base: Cell | None = None
+        self.base_rows: Sequence[Row] = ()
+
+    def build(self, arm: Arm) -> Cell:
+        rows = self.collected.rows[self.task.name, arm.name]
+        entries = as_read(self._entry(index, row) for index, row in enumerate(rows))
+        records = [entry.record for entry in entries]
+        spec, task = self.plan.spec, self.task
+        sampling = Sampling(seed_for(spec.seed, "interval", task.name), spec.draws, spec.level)
+        where = f"task {task.name}, arm {arm.name}"
+        arm_facts = self._arm(arm)
+        status, reason = self._status(arm, rows)
+        result = Result(
+            kind="measured",
+            id=self._id(arm_facts, rows),
+            status=status,
+            reason=reason,
+            task=self.facts,
+            model=self._model(),
+            arm=arm_facts,
+            coverage=Coverage(answered=len(records), expected=len(rows)),
+            headline=self.facts.main_metric,
+            metrics=figures(self.metrics, records, sampling, where),
+            breakdowns=split_figures(self.metrics, records, task.config.breakdown, sampling),
+            diagnostics=self._diagnostics(arm, rows, records),
+            run=self._run(rows),
+        )
+        cell = Cell(result, entries)
+        if arm.role == "baseline":
+            self.base, self.base_rows = cell, rows
+        return cell
+
+    def _entry(self, index: int, row: Row) -> Entry:
+        answers = row.answers
+        record = self.task.record(row.document, row.outputs, tuple(a.tokens for a in answers))
+        facts: dict[str, Plain] = {
+            "visited": sum(answer.visited for answer in answers),
+            "changed": sum(answer.changed for answer in answers),
+        }
+        if any(answer.truncated for answer in answers):
+            facts["truncated"] = sum(answer.truncated for answer in answers)
+        if self.base_rows:
+            before = self.base_rows[index].answers
+            kls = [first_token_kl(a.first, b.first) for a, b in zip(before, answers, strict=False)]
+            known = [kl for kl in kls if kl is not None]
+            if known:
+                facts["kl"] = sum(known) / len(known)
+        return Entry(record, facts)
+
+    def _status(self, arm: Arm, rows: Sequence[Row]) -> tuple[Literal["ok", "inert"], str]:
+        if arm.role == "baseline" or any(a.changed for row in rows for a in row.answers):
+            return "ok", ""
+        toggle = next(t for t in self.plan.toggles if t.arm.name in (arm.name, arm.of))
+        if not meets(toggle, self.task):
+            return "inert", f"{arm.name} acts on images, and {self.task.name} shows none"
+        visited = sum(a.visited for row in rows for a in row.answers)
+        if visited == 0:
+            return "inert", f"{arm.name} asked for no edit: its strength is zero"
+        return "inert", f"the edits reached {visited:,} attention calls and altered no head"
+
+    def _arm(self, arm: Arm) -> ArmFacts:
+        toggle = next((t for t in self.plan.toggles if t.arm.name == arm.name), None)
+        read = [artefacts_of(part) for part in arm.interventions]
+        return ArmFacts(
+            name=arm.name,
+            role=arm.role,
+            canonical=tuple(part.canonical for part in arm.interventions),
+            artefacts={name: sha for found in read for name, sha in found.items()},
+            of=arm.of,
+            draw=arm.draw,
+            controls=control_facts(toggle) if toggle else None,
+            baseline=self.base.result.id if self.base else None,
+        )
+
+    def _id(self, arm: ArmFacts, rows: Sequence[Row]) -> str:
+        spec = self.plan.spec
+        versions = {
+            "task": self.facts.model_dump(mode="json"),
+            "metrics": list(self.metrics),
+            "arm": [arm.name, arm.canonical],
+            "sampling": [spec.seed, spec.draws, spec.level],
+        }
+        return result_id((reply.key for row in rows for reply in row.replies), versions)
+
+    def _model(self) -> ModelFacts:
+        plan = self.plan
+        return ModelFacts(
+            name=plan.model_name,
+            adapter=plan.spec.model or "",
+            family=plan.model.info.family if plan.model.info else "",
+            identity=dict(plan.model.identity),
+        )
+
+    def _diagnostics(self, arm: Arm, rows: Sequence[Row], records: Sequence[Record]) -> Diagnostics:
+        answers = [answer for row in rows for answer in row.answers]
+        generated = [
+            answer.truncated
+            for row in rows
+            for request, answer in zip(row.requests, row.answers, strict=True)
+            if request.kind == "generate"
+        ]
+        before = [answer.first for row in self.base_rows for answer in row.answers]
+        after = [answer.first for answer in answers]
+        return Diagnostics(
+            visited=sum(answer.visited for answer in answers),
+            changed=sum(answer.changed for answer in answers),
+            changed_share=changed_share(self.base.records, records) if self.base else None,
+            first_token_kl=mean_first_token_kl(zip(before, after, strict=False)),
+            neutral_loss=self.collected.losses.get(arm.name),
+            neutral_text=self.collected.neutral_text,
+            truncated_share=sum(generated) / len(generated) if generated else None,
+            passes=sum(answer.passes for answer in answers),
+        )
+
+    def _run(self, rows: Sequence[Row]) -> RunFacts:
+        spec = self.plan.spec
+        batches = sorted({answer.batch for row in rows for answer in row.answers})
+        torch = sys.modules.get("torch")
+        return RunFacts(
+            spec=spec.document(),
+            digest=spec.digest,
+            seed=spec.seed,
+            batch_plan=digest(batches),
+            batches=len(batches),
+            threads=torch.get_num_threads() if torch else None,
+            versions=provenance.versions(),
+            commit=provenance.commit(),
+        )
+
+
+def task_metrics(task: Task) -> Mapping[str, Metric]:
+    """The task's metrics by registry name, the main one first."""
+    names = [task.main_metric, *(name for name in task.metrics if name != task.main_metric)]
+    return {name: registry.metric(name) for name in names}
+
+
+def task_facts(task: Task) -> TaskFacts:
+    """What was asked, with every version that turns answers into figures."""
+    profile = task.config.scorer_options.get("profile")
+    revision = task.config.dataset_kwargs.get("revision")
+    return TaskFacts(
+        name=task.name,
+        version=task.version,
+        main_metric=registry.metric(task.main_metric).name,
+        scorer=registry.scorer(task.scorer).id,
+        parser=registry.parser(task.parser).id,
+        profile=None if profile is None else str(profile),
+        prompt_hash=task.prompt_hash,
+        data_hash=task.data_hash,
+        data_revision=None if revision is None else str(revision),
+    )
+
+
+def control_facts(toggle: Toggle) -> ControlFacts | None:
+    """What was drawn for a toggle, or ``None``."""
+    if toggle.facts is None:
+        return None
+    return ControlFacts(
+        unit=toggle.facts.unit,
+        drawn=len(toggle.controls),
+        possible=toggle.facts.possible,
+        excluded=toggle.facts.excluded,
+    )

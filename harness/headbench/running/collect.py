@@ -1,0 +1,175 @@
+"""From a plan to one answered row a (task, arm, document), step after step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from headbench.errors import RefusedError
+from headbench.running import neutral
+from headbench.running.ask import Asker, Reply
+from headbench.running.outputs import output_text
+from headbench.running.plan import BASELINE, RunPlan
+from headbench.tasks.task import Task
+from headbench.types import Answer, Arm, Document, Job, Request
+
+UNKNOWN_LIMIT = 0.01
+"""Largest share of a task's prompt tokens that may be the unknown token."""
+
+
+@dataclass
+class Row:
+    """One document under one arm, filled step by step.
+
+    Attributes:
+        document: The document.
+        requests: What was asked so far, in step order.
+        replies: What came, in the same order.
+        earlier: Step -> its outputs, for later steps.
+    """
+
+    document: Document
+    requests: list[Request] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+    earlier: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Raw outputs, one a request, in step order."""
+        return tuple(text for texts in self.earlier.values() for text in texts)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """The answers, one a request."""
+        return tuple(reply.answer for reply in self.replies)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Every answer of a run.
+
+    Attributes:
+        rows: (task name, arm name) -> its rows, in document order.
+        neutral_text: Which neutral text was used; ``None`` where the model cannot score.
+        losses: Arm name -> mean loss on it, nats.
+    """
+
+    rows: Mapping[tuple[str, str], Sequence[Row]]
+    neutral_text: str | None
+    losses: Mapping[str, float]
+
+
+def collect(plan: RunPlan, asker: Asker) -> Collected:
+    """Ask everything; steps that read earlier answers come after them.
+
+    All tasks' steps of one number are planned together, so that a batch may mix tasks and arms.
+    """
+    rows = {
+        (task.name, arm.name): [Row(document) for document in plan.documents[task.name]]
+        for task in plan.tasks
+        for arm in plan.arms(task)
+    }
+    losses: dict[str, float] = {}
+    text = neutral_text(plan)
+    for number in range(max(len(task.steps) for task in plan.tasks)):
+        asked = _requests(plan, rows, number)
+        jobs = [Job(request, arm) for _, request, arm in asked]
+        beside = _neutral_jobs(plan, text) if number == 0 else []
+        replies = asker.ask(jobs + beside, f"step {number + 1}")
+        for (row, request, _), reply in zip(asked, replies, strict=False):
+            row.requests.append(request)
+            row.replies.append(reply)
+        _read_step(plan, rows, number)
+        losses |= _losses(beside, replies[len(jobs) :])
+    return Collected(rows, text.name if text else None, losses)
+
+
+def first_requests(task: Task, documents: Sequence[Document], seed: int) -> list[Request]:
+    """The requests of a task's first step, which every arm shares."""
+    step = task.steps[0].name
+    return [
+        request for document in documents for request in task.requests(document, step, {}, seed)
+    ]
+
+
+def check_known_words(plan: RunPlan) -> None:
+    """Refuse a model whose tokenizer does not know the words of a task.
+
+    Raises:
+        RefusedError: more than 1 % of a task's prompt tokens are the unknown token.
+    """
+    share = getattr(plan.model, "unknown_share", None)
+    if share is None:
+        return
+    for task in plan.tasks:
+        requests = first_requests(task, plan.documents[task.name], plan.spec.seed)
+        worst = sum(share(request) for request in requests) / max(len(requests), 1)
+        if worst > UNKNOWN_LIMIT:
+            raise RefusedError(
+                f"{worst:.1%} of the prompt tokens of task {task.name!r} are unknown to the "
+                f"tokenizer of {plan.model_name}",
+                where=f"task {task.name}; at most {UNKNOWN_LIMIT:.0%} is let through",
+                mend="choose a model whose vocabulary covers the task's language",
+            )
+
+
+def neutral_text(plan: RunPlan) -> neutral.Neutral | None:
+    """The neutral text that suits the run, or ``None`` where the model cannot score it."""
+    if "score" not in plan.model.kinds:
+        return None
+    seen = [plan.documents[task.name] for task in plan.tasks if task.needs_images]
+    text = neutral.captions(seen[0]) if seen else neutral.prose()
+    share = getattr(plan.model, "unknown_share", None)
+    if share is not None and any(share(r) > UNKNOWN_LIMIT for r in text.requests):
+        return None
+    return text
+
+
+def _requests(
+    plan: RunPlan, rows: Mapping[tuple[str, str], Sequence[Row]], number: int
+) -> list[tuple[Row, Request, Arm]]:
+    """What step ``number`` asks. Arms of one document stand side by side."""
+    asked: list[tuple[Row, Request, Arm]] = []
+    for task in plan.tasks:
+        if number >= len(task.steps):
+            continue
+        name, arms = task.steps[number].name, plan.arms(task)
+        for index, document in enumerate(plan.documents[task.name]):
+            shared = task.requests(document, name, {}, plan.spec.seed) if number == 0 else None
+            for arm in arms:
+                row = rows[task.name, arm.name][index]
+                requests = shared
+                if requests is None:
+                    requests = task.requests(document, name, row.earlier, plan.spec.seed)
+                asked.extend((row, request, arm) for request in requests)
+    return asked
+
+
+def _read_step(plan: RunPlan, rows: Mapping[tuple[str, str], Sequence[Row]], number: int) -> None:
+    """Turn the step's answers into texts, for parsers and for later steps."""
+    for task in plan.tasks:
+        if number >= len(task.steps):
+            continue
+        name = task.steps[number].name
+        for arm in plan.arms(task):
+            for row in rows[task.name, arm.name]:
+                row.earlier[name] = tuple(
+                    output_text(request, reply.answer)
+                    for request, reply in zip(row.requests, row.replies, strict=True)
+                    if request.step == name
+                )
+
+
+def _neutral_jobs(plan: RunPlan, text: neutral.Neutral | None) -> list[Job]:
+    if text is None:
+        return []
+    arms = [BASELINE, *(arm for t in plan.toggles for arm in (t.arm, *t.controls))]
+    return [Job(request, arm) for request in text.requests for arm in arms]
+
+
+def _losses(jobs: Sequence[Job], replies: Sequence[Reply]) -> dict[str, float]:
+    answers: dict[str, list[Answer]] = {}
+    for job, reply in zip(jobs, replies, strict=True):
+        answers.setdefault(job.arm.name, []).append(reply.answer)
+    found = {name: neutral.loss(given) for name, given in answers.items()}
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,104 @@
+"""A run from its spec to files and comparisons."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from headbench.results.files import slug, write_result
+from headbench.results.schema import Result
+from headbench.results.store import ResponseStore
+from headbench.results.timing import add_timing
+from headbench.running.ask import Asker
+from headbench.running.cell import Cell
+from headbench.running.cells import build_cells
+from headbench.running.collect import check_known_words, collect
+from headbench.running.compare import Comparison, adjust, compare_cells
+from headbench.running.plan import BASELINE, RunPlan, make_plan, meets
+from headbench.running.spec import RunSpec
+
+STORE = ".store"
+DEFAULT_OUT = Path("results")
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run gave.
+
+    Attributes:
+        spec: The run, with the model that was taken.
+        model: Display name of the model.
+        notes: What the user should know.
+        results: Every cell's result, in task and arm order.
+        comparisons: Each toggle against the baseline, a task at a time.
+        files: The result files, in the order of ``results``.
+        folder: Where all files of the run lie.
+    """
+
+    spec: RunSpec
+    model: str
+    notes: tuple[str, ...]
+    results: tuple[Result, ...]
+    comparisons: tuple[Comparison, ...]
+    files: tuple[Path, ...]
+    folder: Path
+
+
+def execute(spec: RunSpec, out: Path = DEFAULT_OUT, *, progress: bool | None = None) -> RunOutcome:
+    """Run a spec; what an earlier or killed run already answered is not asked again.
+
+    Args:
+        spec: What to run.
+        out: Where results and the store of answers go.
+        progress: Show a bar; ``None`` shows it where standard error is a terminal.
+
+    Raises:
+        HeadbenchError: what is wrong, where, and how to mend it. Answers that came before an
+            error are kept.
+    """
+    return run_plan(make_plan(spec), out, progress=progress)
+
+
+def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOutcome:
+    """Run what :func:`headbench.running.plan.make_plan` decided; see :func:`execute`."""
+    check_known_words(plan)
+    shown = sys.stderr.isatty() if progress is None else progress
+    started = time.perf_counter()
+    with ResponseStore(out / STORE) as store:
+        asker = Asker(plan.model, store, shown)
+        cells = build_cells(plan, collect(plan, asker))
+    files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
+    folder = out / "measured" / slug(plan.model_name)
+    add_timing(
+        folder,
+        plan.spec.digest,
+        {
+            "seconds": round(time.perf_counter() - started, 3),
+            "answered": asker.tally.answered,
+            "reused": asker.tally.reused,
+            "batches": asker.tally.batches,
+        },
+    )
+    return RunOutcome(
+        spec=plan.spec,
+        model=plan.model_name,
+        notes=plan.notes,
+        results=tuple(cell.result for cell in cells.values()),
+        comparisons=tuple(_comparisons(plan, cells)),
+        files=tuple(files),
+        folder=folder,
+    )
+
+
+def _comparisons(plan: RunPlan, cells: dict[tuple[str, str], Cell]) -> list[Comparison]:
+    """Each toggle against the baseline of its task, ranked among its controls."""
+    found = []
+    for task in plan.tasks:
+        base = cells[task.name, BASELINE.name]
+        for toggle in plan.toggles:
+            shown = toggle.controls if meets(toggle, task) else ()
+            controls = [cells[task.name, arm.name] for arm in shown]
+            found.append(compare_cells(base, cells[task.name, toggle.arm.name], controls))
+    return adjust(found)

@@ -1,0 +1,56 @@
+"""What a request's answer says, as the text that parsers and later steps read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from headbench.errors import RefusedError
+from headbench.types import Answer, Request
+
+
+def output_text(request: Request, answer: Answer) -> str:
+    """One text an answer.
+
+    ``generate``: the generated text. ``score`` and ``nexttoken`` over several choices: the
+    likeliest (the first, where several are equally likely); over one: its log-probability.
+    ``represent``: the captured values as JSON, in the order they were asked for.
+
+    Raises:
+        RefusedError: the model left out what was asked.
+    """
+    if request.kind == "generate":
+        if answer.text is None:
+            raise _missing(request, "text")
+        return answer.text
+    if request.kind == "represent":
+        return _arrays(request, answer)
+    choices = _choices(request)
+    if len(answer.scores) != len(choices):
+        raise _missing(request, f"{len(choices)} scores")
+    if len(choices) == 1:
+        return repr(float(answer.scores[0]))
+    best = max(range(len(choices)), key=lambda index: answer.scores[index])
+    return choices[best].strip()
+
+
+def _choices(request: Request) -> Sequence[str]:
+    found = request.ask["continuations" if request.kind == "score" else "tokens"]
+    if not isinstance(found, Sequence):
+        raise _missing(request, "choices")
+    return [str(choice) for choice in found]
+
+
+def _arrays(request: Request, answer: Answer) -> str:
+    captures = request.ask["captures"]
+    if not isinstance(captures, Sequence) or len(answer.arrays) != len(captures):
+        raise _missing(request, "captures")
+    return json.dumps([array.tolist() for array in answer.arrays.values()])
+
+
+def _missing(request: Request, what: str) -> RefusedError:
+    return RefusedError(
+        f"the model's answer to a {request.kind!r} request lacks its {what}",
+        where=f"document {request.document!r}, step {request.step!r}",
+        mend="mend the adapter: see docs/adding.md",
+    )
