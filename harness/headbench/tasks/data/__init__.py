@@ -15,9 +15,10 @@ SOURCES: Mapping[str, str] = {
     "jsonl": "files",
     "csv": "files",
     "text_folder": "text_folder",
+    "ruler": "ruler",
+    "walls": "walls_files",
     "pope_files": "pope_files",
     "coco": "coco",
-    "walls": "walls",
     "datasets": "hub",
 }
 """``dataset_path`` -> module of this package, imported when a task first uses it."""

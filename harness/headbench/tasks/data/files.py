@@ -1,0 +1,110 @@
+"""``dataset_path: json``, ``jsonl`` or ``csv``: the user's own files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from pydantic import Field
+
+from headbench.errors import ConfigError, DataError, nearest
+from headbench.tasks.data.base import DataSpec, Row
+from headbench.tasks.data.tables import read_table
+from headbench.tasks.images import Images
+from headbench.tasks.schema import Strict
+
+
+class FileOptions(Strict):
+    """``dataset_kwargs`` of local files."""
+
+    data_files: str | dict[str, str] = Field(
+        description="A file, or split -> file. One file serves every split: documents that were "
+        "taken as examples are then left out of the test."
+    )
+    field: str | None = Field(None, description="Key of the list of rows within a JSON object.")
+    encoding: str = Field("utf-8", description="Encoding of the files.")
+    image_folder: str | None = Field(None, description="Folder of the images.")
+    image_field: str = Field("image", description="Field that holds an image's file name.")
+    sample: int | None = Field(None, ge=1, description="Draw so many rows, in a seeded order.")
+    sample_seed: int = Field(0, description="Seed of the draw.")
+
+
+def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+    """Yield the rows of a file; each gets an ``id`` from its content where it has none."""
+    options = spec.options(FileOptions)
+    path = _file(spec, options)
+    table = read_table(path, options.encoding, options.field)
+    if options.sample is not None:
+        table = Random(options.sample_seed).sample(table, min(options.sample, len(table)))
+    folder = ImageFolder(spec, options.image_folder) if options.image_folder else None
+    seen: dict[str, int] = {}
+    for number, fields in enumerate(table):
+        shown = {}
+        if folder is not None:
+            name = fields.get(options.image_field)
+            where = f"{path}, row {number}, field {options.image_field!r}"
+            shown[options.image_field] = folder.add(name, images, where)
+        yield Row(fields if "id" in fields else {"id": _own_id(fields, seen), **fields}, shown)
+
+
+class ImageFolder:
+    """The images of one folder, found by file name alone: recorded paths are never followed.
+
+    Args:
+        spec: For the location of the folder and for errors.
+        folder: As the task file names it.
+        option: Key of ``dataset_kwargs`` that names it.
+
+    Raises:
+        DataError: The folder is absent.
+    """
+
+    def __init__(self, spec: DataSpec, folder: str, option: str = "image_folder") -> None:
+        self._folder = spec.locate(option, folder)
+        if not self._folder.is_dir():
+            raise DataError("the image folder is a file", where=str(self._folder))
+        self._files: dict[str, Path] = {
+            path.name: path for path in sorted(self._folder.iterdir()) if path.is_file()
+        }
+
+    def add(self, name: object, images: Images, where: str) -> str:
+        """Register an image by its file name; returns its content hash.
+
+        Raises:
+            DataError: The name is a path, or the folder has no such file.
+        """
+        if not isinstance(name, str) or "/" in name or "\\" in name:
+            raise DataError(
+                f"an image is named by its file name alone, not {name!r}",
+                where=where,
+                mend="put all images in one folder and name them without folders",
+            )
+        if name not in self._files:
+            hint = nearest(name, self._files) if len(self._files) < 2000 else ""
+            raise DataError(
+                f"the image {name!r} is missing", where=f"{where}; folder {self._folder}", mend=hint
+            )
+        return images.add_file(self._files[name])
+
+
+def _file(spec: DataSpec, options: FileOptions) -> Path:
+    if isinstance(options.data_files, str):
+        return spec.locate("data_files", options.data_files)
+    if spec.split not in options.data_files:
+        raise ConfigError(
+            f"data_files names no split {spec.split!r}",
+            where=spec.where("data_files"),
+            mend=nearest(spec.split, options.data_files),
+        )
+    return spec.locate("data_files", options.data_files[spec.split])
+
+
+def _own_id(fields: dict[str, object], seen: dict[str, int]) -> str:
+    """An id that depends on content, not on position; repeated rows are counted."""
+    text = json.dumps(fields, sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    seen[digest] = seen.get(digest, 0) + 1
+    return digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
