@@ -49,7 +49,7 @@ def test_a_short_name_is_found_in_its_family_or_where_only_one_has_it() -> None:
 @pytest.mark.parametrize(
     ("find", "name", "hint"),
     [
-        (registry.metric, "pope.f2", "did you mean 'pope.f1'?"),
+        (registry.metric, "pope.acuracy", "did you mean 'pope.accuracy'?"),
         (registry.parser, "pope_rbust", "did you mean 'pope_robust'?"),
         (registry.scorer, "pop", "did you mean 'pope'?"),
     ],

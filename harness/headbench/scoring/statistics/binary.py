@@ -33,7 +33,7 @@ def mcnemar_exact(gains: int, losses: int) -> float:
     for index in range(fewer):
         term = term * (discordant - index) // (index + 1)
         total += term
-    return min(1.0, 2 * total / 2**discordant)
+    return min(1.0, 2 * total / (1 << discordant))
 
 
 def mcnemar_clustered(differences: Sequence[int]) -> float:

@@ -30,7 +30,7 @@ class Sums:
     @property
     def clusters(self) -> int:
         """Number of clusters."""
-        return self.table.shape[0]
+        return len(self.table)
 
 
 def cluster_sums(metric: Metric, records: Sequence[Record]) -> Sums:

@@ -1,0 +1,244 @@
+"""A head map: one score per attention head, and what made it.
+
+The canonical file is JSON, one layer a line, with the format's name and version inside. Scores are
+kept as they were measured: detectors may give more than 1 or less than 0, and nothing is clipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
+
+from headbench.errors import ConfigError, DataError
+
+FORMAT: Final = "headbench-heads@1"
+Head = tuple[int, int]
+"""(layer, head), both 0-based."""
+
+
+class HeadMap(BaseModel):
+    """A score for each head of a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: Literal["headbench-heads@1"] = FORMAT
+    """Name and version of the file format."""
+    detector: str
+    """What scored the heads: a detector's registry name, or the format it was imported from."""
+    model: str
+    """Model the scores were measured on."""
+    layers: int
+    """Decoder layers."""
+    heads: int
+    """Heads a layer: query heads, or key/value heads where ``unit`` says so."""
+    unit: Literal["query", "kv"] = "query"
+    """Which heads are scored."""
+    scores: tuple[tuple[float, ...], ...]
+    """``[layer][head]``; the larger, the more the head does what the detector looks for."""
+    threshold: float | None = None
+    """Score from which a head counts as detected; ``None``: the detector names none."""
+    seed: int | None = None
+    """Seed of the detection run."""
+    data: dict[str, JsonValue] = {}
+    """What it was measured on: name, hash, lengths, source file."""
+    trials: int | None = None
+    """Trials that a score is the mean of."""
+
+    @model_validator(mode="after")
+    def _shape(self) -> HeadMap:
+        """Refuse scores that are no full ``layers x heads`` table."""
+        if not self.layers or not self.heads:
+            raise ValueError("a head map needs at least one layer and one head")
+        widths = {len(row) for row in self.scores}
+        if len(self.scores) != self.layers or widths != {self.heads}:
+            raise ValueError(
+                f"scores hold {len(self.scores)} layers of {sorted(widths)} heads, "
+                f"not {self.layers} of {self.heads}"
+            )
+        return self
+
+    @classmethod
+    def load(cls, path: str | Path) -> HeadMap:
+        """Read the canonical file.
+
+        Raises:
+            DataError: The file is missing, no UTF-8 JSON, or no head map of this version.
+        """
+        return cls.parse(read_text(Path(path)), where=str(path))
+
+    @classmethod
+    def parse(cls, text: str, where: str = "") -> HeadMap:
+        """Read the canonical form from text.
+
+        Args:
+            text: JSON.
+            where: What to name in errors.
+
+        Raises:
+            DataError: It is no head map of this version.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise DataError(
+                f"not a head map of format {FORMAT}: {first['msg']}",
+                where=f"{where}: {key}" if key else where,
+                mend="import it from the format it is in: headbench heads import FILE",
+            ) from error
+
+    def save(self, path: str | Path) -> None:
+        """Write the canonical file.
+
+        Raises:
+            DataError: The place cannot be written.
+        """
+        try:
+            Path(path).write_text(self.text(), encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise DataError(
+                f"the head map could not be written: {error.strerror}",
+                where=str(path),
+                mend="choose a place that can be written",
+            ) from error
+
+    def text(self) -> str:
+        """The canonical form: sorted keys, one layer a line, equal maps give equal bytes."""
+        facts = self.model_dump(mode="json", exclude={"scores"})
+        lines = [f'  "{key}": {_json(facts[key])},' for key in sorted(facts)]
+        rows = ",\n".join(f"    {_json(list(row))}" for row in self.scores)
+        return "\n".join(["{", *lines, '  "scores": [', rows, "  ]", "}", ""])
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the canonical form, hexadecimal; results name the map by it."""
+        return hashlib.sha256(self.text().encode()).hexdigest()
+
+    def score(self, layer: int, head: int) -> float:
+        """One head's score.
+
+        Raises:
+            ConfigError: There is no such head.
+        """
+        if not (0 <= layer < self.layers and 0 <= head < self.heads):
+            raise ConfigError(
+                f"the map has no head {head} in layer {layer}",
+                where=f"head {layer}-{head}",
+                mend=f"it holds {self.layers} layers x {self.heads} heads, counted from 0",
+            )
+        return self.scores[layer][head]
+
+    def ranked(self) -> tuple[Head, ...]:
+        """All heads, highest score first; ties in order of layer and head."""
+        every = ((layer, head) for layer in range(self.layers) for head in range(self.heads))
+        return tuple(sorted(every, key=lambda pair: (-self.scores[pair[0]][pair[1]], pair)))
+
+    def top(self, k: int) -> tuple[Head, ...]:
+        """The ``k`` heads of the highest score, highest first.
+
+        Raises:
+            ConfigError: ``k`` is below 1 or above the number of heads.
+        """
+        total = self.layers * self.heads
+        if not 1 <= k <= total:
+            raise ConfigError(
+                f"top={k} of a map of {total} heads",
+                where=f"top={k}",
+                mend=f"choose between 1 and {total}",
+            )
+        return self.ranked()[:k]
+
+    def above(self, threshold: float | None = None) -> tuple[Head, ...]:
+        """Heads whose score is at least the threshold, highest first.
+
+        Args:
+            threshold: ``None`` takes the map's own.
+
+        Raises:
+            ConfigError: Neither is given.
+        """
+        least = self.threshold if threshold is None else threshold
+        if least is None or math.isnan(least):
+            raise ConfigError(
+                f"the head map of detector {self.detector!r} names no threshold",
+                where="threshold",
+                mend="give one, or choose the top heads by number",
+            )
+        return tuple(pair for pair in self.ranked() if self.scores[pair[0]][pair[1]] >= least)
+
+    def top_fraction_per_layer(self, fraction: float) -> tuple[Head, ...]:
+        """The best share of each layer's heads, layer by layer, highest first within a layer.
+
+        Args:
+            fraction: In (0, 1]; each layer gives ``fraction * heads`` rounded to the nearest
+                number (halves up), at least one.
+
+        Raises:
+            ConfigError: The fraction is out of range.
+        """
+        if not 0 < fraction <= 1:
+            raise ConfigError(
+                f"a fraction of {fraction} of a layer's heads",
+                where=f"fraction={fraction}",
+                mend="choose above 0 and at most 1",
+            )
+        count = max(1, math.floor(fraction * self.heads + 0.5))
+        ranked = self.ranked()
+        return tuple(
+            pair
+            for layer in range(self.layers)
+            for pair in [head for head in ranked if head[0] == layer][:count]
+        )
+
+    def to_query_heads(self, heads: int) -> HeadMap:
+        """A map over query heads, each with the score of its key/value head.
+
+        Args:
+            heads: Query heads a layer; a multiple of the map's heads. Consecutive query heads
+                share a key/value head, as in grouped-query attention (Ainslie et al. 2023,
+                arXiv 2305.13245).
+
+        Raises:
+            ConfigError: The map is over query heads of another number, or ``heads`` is no multiple.
+        """
+        if self.unit == "query" and heads == self.heads:
+            return self
+        if self.unit == "query" or heads % self.heads:
+            raise ConfigError(
+                f"a map over {self.heads} {self.unit} heads does not fit {heads} query heads",
+                where=f"heads={heads}",
+                mend="use a map that was made on this model",
+            )
+        group = heads // self.heads
+        wide = tuple(tuple(score for score in row for _ in range(group)) for row in self.scores)
+        return self.model_copy(update={"scores": wide, "heads": heads, "unit": "query"})
+
+
+def read_text(path: Path) -> str:
+    """A file's text.
+
+    Raises:
+        DataError: The file is missing, unreadable, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            "the file is not UTF-8 text",
+            where=f"{path}: byte {error.start}",
+            mend="head lists are JSON, TSV or CSV; convert other formats first",
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"the file cannot be read: {error.strerror}", where=str(path), mend="check the path"
+        ) from error
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)
