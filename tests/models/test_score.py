@@ -62,7 +62,7 @@ def test_next_token_gives_the_first_distribution():
     answer = answers(model, jobs([asked]))[0]
     prompt = model.prompter.resolve(asked).tokens
     logits = model.model(torch.tensor([prompt])).logits[0, -1].log_softmax(-1)
-    wanted = [float(logits[i]) for i in answer.tokens]
+    wanted = [logits[i].item() for i in answer.tokens]
     assert answer.scores == pytest.approx(wanted, abs=1e-4)
     assert answer.logprobs == ()
 

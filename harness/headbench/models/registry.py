@@ -87,3 +87,24 @@ def check_args(adapter: str, args: Mapping[str, str], known: tuple[str, ...]) ->
                 where=f"--model-args {key}={args[key]}",
                 mend=nearest(key, known),
             )
+
+
+def rows_a_batch(args: Mapping[str, str]) -> int | None:
+    """``batch_size``: a positive number, or ``None`` for ``auto``."""
+    return None if args.get("batch_size", "auto") == "auto" else positive(args, "batch_size", 1)
+
+
+def positive(args: Mapping[str, str], key: str, default: int) -> int:
+    """A positive whole number among the arguments.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    text = args.get(key, str(default))
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ConfigError(
+            f"{key} cannot be {text!r}",
+            where=f"--model-args {key}={text}",
+            mend="write a whole number of at least 1",
+        )
+    return int(text)

@@ -20,6 +20,7 @@ from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.rows import Desk, Work, check_visited
 from headbench.models.hf.score import Forced, score
 from headbench.models.hf.vision import Vision
+from headbench.models.registry import rows_a_batch
 from headbench.types import Answer, Capture, Job, Request, Site
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class HFModel(BaseModel):
         self.identity = identity_of(loaded, settings, template is not None)
         self.info = loaded.info
         self.images = loaded.processor is not None
-        self.rows = None if settings.batch_size == "auto" else int(settings.batch_size)
+        self.rows = rows_a_batch({"batch_size": settings.batch_size})
         self.model = loaded.model
         tokenizer = loaded.tokenizer
         pad = tokenizer.pad_token_id

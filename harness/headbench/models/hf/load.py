@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-import transformers
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -17,10 +17,14 @@ from transformers import (
     AutoTokenizer,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.models.auto.processing_auto import (
+    PROCESSOR_MAPPING_NAMES,
+    processor_class_from_name,
+)
 
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.fingerprint import weights_of
-from headbench.models.registry import check_args
+from headbench.models.registry import check_args, rows_a_batch
 from headbench.types import ModelInfo
 
 ChatFlag = Literal["auto", "on", "off"]
@@ -78,13 +82,7 @@ class Settings:
         _one_of(args, "chat_template", ("auto", "on", "off"))
         _one_of(args, "attn", ("headbench", "sdpa"))
         _one_of(args, "trust_remote_code", ("true", "false"))
-        size = args.get("batch_size", "auto")
-        if size != "auto" and not (size.isdigit() and int(size) > 0):
-            raise ConfigError(
-                f"batch size {size!r} is neither 'auto' nor a positive number",
-                where="batch_size",
-                mend="write batch_size=auto or batch_size=16",
-            )
+        rows_a_batch(args)
         values = cast("dict[str, Any]", dict(args))
         return cls(**values | {"trust_remote_code": args.get("trust_remote_code") == "true"})
 
@@ -134,7 +132,7 @@ def load(settings: Settings) -> Loaded:
         )
         tokenizer = AutoTokenizer.from_pretrained(settings.pretrained, **common)
         processor = load_processor(settings, config, common) if takes_images else None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ConfigError(
             f"the checkpoint cannot be loaded: {_first_line(error)}",
             where=f"pretrained={settings.pretrained}",
@@ -152,7 +150,11 @@ def load(settings: Settings) -> Loaded:
         model=model,
         tokenizer=processor.tokenizer if processor is not None else tokenizer,
         processor=processor,
-        info=describe(config, settings.name or display_name(settings.pretrained)),
+        info=describe(
+            config,
+            settings.name or display_name(settings.pretrained),
+            maps_beside(Path(settings.pretrained)),
+        ),
         weights=weights_of(settings.pretrained, settings.revision, model),
     )
 
@@ -161,26 +163,30 @@ def load_processor(settings: Settings, config: Any, common: Mapping[str, Any]) -
     """The checkpoint's processor; where only its video half cannot be loaded, the rest of it.
 
     Video halves need torchvision, which nothing else here does.
+
+    Raises:
+        RefusedError: there is no image processor, or it needs a package that is missing.
     """
     try:
-        return AutoProcessor.from_pretrained(settings.pretrained, **common)
-    except ImportError:
-        from transformers.models.auto.processing_auto import processor_class_from_name
-
-        try:
-            name = transformers.models.auto.processing_auto.PROCESSOR_MAPPING_NAMES[
-                config.model_type
-            ]
-            whole = processor_class_from_name(name)
-            halves = classmethod(lambda cls: ["image_processor", "tokenizer"])
-            part = type(whole.__name__, (whole,), {"get_attributes": halves})
-            return cast("Any", part).from_pretrained(settings.pretrained, **common)
-        except (ImportError, KeyError, AttributeError, TypeError) as error:
-            raise RefusedError(
-                f"the image processor needs a package that is missing: {_first_line(error)}",
-                where=f"pretrained={settings.pretrained}",
-                mend="pip install torchvision",
-            ) from error
+        processor = AutoProcessor.from_pretrained(settings.pretrained, **common)
+        if hasattr(processor, "image_processor"):
+            return processor
+        reason = f"{type(processor).__name__} was found in its place"
+    except ImportError as error:
+        reason = _first_line(error)
+    whole = processor_class_from_name(PROCESSOR_MAPPING_NAMES.get(config.model_type, ""))
+    try:
+        if whole is None:
+            raise ImportError(reason)
+        halves = classmethod(lambda cls: ["image_processor", "tokenizer"])
+        part: Any = type(whole.__name__, (whole,), {"get_attributes": halves})
+        return part.from_pretrained(settings.pretrained, **common)
+    except (ImportError, TypeError) as error:
+        raise RefusedError(
+            f"the image processor cannot be loaded: {reason}",
+            where=f"pretrained={settings.pretrained}",
+            mend="pip install torchvision, and check that the checkpoint has a processor",
+        ) from error
 
 
 def is_vision_language(config: Any) -> bool:
@@ -223,6 +229,12 @@ def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> M
         images=is_vision_language(config),
         maps=maps or {},
     )
+
+
+def maps_beside(folder: Path) -> dict[str, str]:
+    """Head maps that lie beside a checkpoint as ``heads-<name>.json``: name -> path."""
+    files = sorted(folder.glob("heads-*.json")) if folder.is_dir() else []
+    return {path.stem.removeprefix("heads-"): str(path) for path in files}
 
 
 def pick_device(name: str) -> torch.device:

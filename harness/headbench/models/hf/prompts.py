@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
+
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.models.hf.load import ChatFlag
 from headbench.models.hf.vision import Vision
@@ -61,6 +63,7 @@ class Prompter:
         self._tokenizer = tokenizer
         self._vision = vision
         self._template = template
+        self._typed = vision is not None and template is not None and takes_parts(template)
         self._kept: OrderedDict[object, Prompt] = OrderedDict()
         self._size = 0
 
@@ -173,12 +176,14 @@ class Prompter:
         )
 
     def _content(self, text: str) -> str | list[dict[str, str]]:
-        """Typed parts for a processor's template; plain text for a tokenizer's.
+        """Typed parts where the template takes them, else text with the family's placeholder.
 
-        Blanks next to an image go: templates write their own.
+        Blanks next to an image go from typed parts: templates write their own.
         """
         if self._vision is None:
             return text
+        if not self._typed:
+            return text.replace(MARKER, self._vision.plain_placeholder())
         parts: list[dict[str, str]] = []
         for index, piece in enumerate(re.split(rf"\s*{re.escape(MARKER)}\s*", text)):
             if index:
@@ -319,6 +324,16 @@ def take_marks(text: str, names: Sequence[str], where: str) -> tuple[str, list[S
         )
     spans = [(name, places[2 * i][0], places[2 * i + 1][0]) for i, name in enumerate(names)]
     return MARKS.sub("", text), spans
+
+
+def takes_parts(template: Any) -> bool:
+    """Whether a chat template reads typed parts, found by trying: others print the list itself."""
+    part = {"type": "text", "text": "probe"}
+    try:
+        text = template.apply_chat_template([{"role": "user", "content": [part]}], tokenize=False)
+    except (TypeError, ValueError, TemplateError):
+        return False
+    return "probe" in text and "'type'" not in text
 
 
 def choose_template(flag: ChatFlag, processor: Any | None, tokenizer: Any) -> Any | None:

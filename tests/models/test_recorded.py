@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from headbench.errors import ConfigError, DataError, RefusedError
+from headbench.models.registry import create
+from headbench.types import Job
+from helpers_models import BASELINE, request
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_outputs_are_found_by_document(tmp_path):
+    rows = [{"question_id": 7, "text": "Yes."}, {"question_id": 8, "text": "No."}]
+    model = create("recorded", {"path": str(write(tmp_path / "log.jsonl", rows))})
+    asked = [Job(request("x", document=name), BASELINE) for name in ("8", "7")]
+    assert [answer.text for _, answer in model.answer(asked)] == ["No.", "Yes."]
+    assert model.identity["name"] == "log"
+
+
+def test_own_records_and_named_fields_are_read(tmp_path):
+    path = tmp_path / "records.jsonl.gz"
+    rows = [{"document": "a", "outputs": ["first", "second"]}]
+    path.write_bytes(gzip.compress(json.dumps(rows[0]).encode()))
+    model = create("recorded", {"path": str(path)})
+    asked = [Job(request("x", document="a", index=i), BASELINE) for i in range(2)]
+    assert [answer.text for _, answer in model.answer(asked)] == ["first", "second"]
+    other = write(tmp_path / "own.jsonl", [{"key": k, "said": "hello"} for k in "ab"])
+    named = create("recorded", {"path": str(other), "id": "key", "output": "said"})
+    assert dict(named.answer(asked[:1]))[0].text == "hello"
+
+
+def test_a_missing_document_is_named_before_anything_is_answered(tmp_path):
+    model = create("recorded", {"path": str(write(tmp_path / "l.jsonl", [{"id": 1, "text": "a"}]))})
+    with pytest.raises(DataError, match="'2'") as caught:
+        model.plan([Job(request("x", document=name), BASELINE) for name in ("1", "2")])
+    assert "rescore" in caught.value.mend
+    assert model.has("1")
+    assert not model.has("2")
+
+
+def test_it_cannot_score(tmp_path):
+    model = create("recorded", {"path": str(write(tmp_path / "l.jsonl", [{"id": 1, "text": "a"}]))})
+    with pytest.raises(RefusedError, match="does not answer 'score'"):
+        model.plan([Job(request("x", "score", document="1"), BASELINE)])
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        ([{"id": 1, "text": "a"}, {"id": 1, "text": "b"}], "twice"),
+        ([{"id": 1, "answer_time": 3}], "no output"),
+    ],
+)
+def test_broken_files_are_named(tmp_path, rows, word):
+    with pytest.raises(DataError, match=word):
+        create("recorded", {"path": str(write(tmp_path / "l.jsonl", rows))})
+
+
+def test_the_path_is_needed():
+    with pytest.raises(ConfigError, match="needs a file"):
+        create("recorded", {})
