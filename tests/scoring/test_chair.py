@@ -7,7 +7,7 @@ import random
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
@@ -39,6 +39,7 @@ captions = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(captions)
 def test_corpus_ratios_match_a_count_by_hand(items: list[tuple[list[str], set[str]]]) -> None:
     records = [record(mentions, truth) for mentions, truth in items]
@@ -70,6 +71,7 @@ def test_corpus_ratios_match_a_count_by_hand(items: list[tuple[list[str], set[st
         assert chair.OBJECT_F1.of(records) == pytest.approx(2 * found / (named + objects))
 
 
+@settings(deadline=None)
 @given(captions, st.integers(0, 1000))
 def test_order_of_captions_does_not_matter(
     items: list[tuple[list[str], set[str]]], seed: int
@@ -81,6 +83,7 @@ def test_order_of_captions_does_not_matter(
         assert metric.of(records) == pytest.approx(metric.of(shuffled), nan_ok=True)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PLAIN), min_size=1, max_size=6))
 def test_brackets_perfect_and_inverted(nodes: list[str]) -> None:
     perfect, inverted = [record(nodes, set(nodes))], [record(nodes, set(PLAIN) - set(nodes))]
@@ -100,6 +103,7 @@ def test_a_caption_without_objects_stays_in_the_denominator() -> None:
     assert chair.CHAIR_I.of(records) == 1.0
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PLAIN), max_size=8))
 def test_plain_objects_are_read_back_in_order(nodes: list[str]) -> None:
     text = "There is " + ", then ".join(nodes) + "."

@@ -179,6 +179,7 @@ def test_clues_with_commas_are_put_together_again() -> None:
     assert fit(groups, gold) == (("x", "10,000", "5, 6, 7, 8", "y"), ("a", "b", "c", "d"))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_parsers_never_fail(text: str) -> None:
     for groups in (read_reference(text), read_robust(text)):
@@ -201,6 +202,7 @@ def test_connections_are_compared_by_position() -> None:
     assert read_connections("a", 3) == ("a", "", "")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_rouge_is_symmetric_and_bounded(one: str, other: str) -> None:
     assert rouge1_f1(one, other) == rouge1_f1(other, one)
@@ -224,6 +226,7 @@ def test_known_forms_of_walls() -> None:
         walls.grouping_parts(GOLD, [["a"], ["b", "c"]])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 50))
 def test_balanced_clusters_find_separated_groups(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -235,6 +238,7 @@ def test_balanced_clusters_find_separated_groups(seed: int) -> None:
     assert found[0] == 0
 
 
+@settings(deadline=None)
 @given(st.integers(0, 20))
 def test_clusters_are_of_equal_size_even_in_noise(seed: int) -> None:
     vectors = np.random.default_rng(seed).normal(size=(16, 8))

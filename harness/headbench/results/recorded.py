@@ -124,34 +124,6 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-_YES = {"yes", "true", "1", "1.0", "y"}
-_NO = {"no", "false", "0", "0.0", "n"}
-
-
-def as_flag(value: object, positive: str = "yes") -> bool:
-    """A two-valued label in any of its spellings: ``"0.0"``, ``1``, ``True``, ``"yes"``, a class.
-
-    Args:
-        value: The label as stored.
-        positive: The class that counts as true; ``not`` before it, or ``non-``, is false.
-
-    Raises:
-        DataError: The value is none of these.
-    """
-    word = as_text(value).strip().lower()
-    name = positive.lower()
-    if word in _YES or word == name:
-        return True
-    if word in _NO or word in {f"not {name}", f"non-{name}", f"no{name}", f"not-{name}"}:
-        return False
-    # The label itself may be part of offensive data, so only its length is shown.
-    raise DataError(
-        "a label is neither yes nor no",
-        where=f"a label of {len(word)} characters",
-        mend=f"use yes/no, 1/0, true/false or {positive}/not {positive}",
-    )
-
-
 def read_rows(path: Path) -> Recorded:
     """Read any of the containers, gzipped or not.
 

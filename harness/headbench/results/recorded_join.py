@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headbench.errors import DataError
-from headbench.results.recorded import Fields, Recorded, as_flag, as_text
+from headbench.results.recorded import Fields, Recorded, as_text
 from headbench.scoring.chair_truth import image_key
+from headbench.scoring.stickiness_labels import as_flag
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ PARSERS: dict[str, str] = {
     "pope_robust": "headbench.scoring.pope_parsers:POPE_ROBUST",
     "walls_ref": "headbench.scoring.walls_parse:WALLS_REF",
     "walls_robust": "headbench.scoring.walls_parse:WALLS_ROBUST",
+    "label_form": "headbench.scoring.stickiness_labels:LABEL_FORM",
+    "label_robust": "headbench.scoring.stickiness_labels:LABEL_ROBUST",
 }
 SCORERS: dict[str, str] = {
     "niah": "headbench.scoring.niah:NIAH",
@@ -77,6 +79,16 @@ METRICS: dict[str, str] = {
     "walls.connections": "headbench.scoring.walls:CONNECTIONS",
     "walls.connection_rate": "headbench.scoring.walls:CONNECTION_RATE",
     "walls.connection_rouge1": "headbench.scoring.walls:CONNECTION_ROUGE1",
+    "stickiness.rescue": "headbench.scoring.stickiness:RESCUE",
+    "stickiness.z": "headbench.scoring.stickiness:Z_SIZE",
+    "stickiness.stickiness": "headbench.scoring.stickiness:STICKINESS_RATE",
+    "stickiness.ever_rescued": "headbench.scoring.stickiness:EVER_RESCUED",
+    "stickiness.damage": "headbench.scoring.stickiness:DAMAGE",
+    "stickiness.c": "headbench.scoring.stickiness:C_SIZE",
+    "stickiness.zero_shot_accuracy": "headbench.scoring.stickiness:ACCURACY",
+    "stickiness.unparsed_rate": "headbench.scoring.stickiness:UNPARSED_RATE",
+    "stickiness.confidence_shift": "headbench.scoring.stickiness:CONFIDENCE_SHIFT",
+    "stickiness.change_rate": "headbench.scoring.stickiness:CHANGE_RATE",
 }
 
 _Thing = TypeVar("_Thing", Metric, Parser, Scorer)

@@ -1,0 +1,131 @@
+"""Reading a label and a confidence out of an annotator's answer, and labels in their spellings."""
+
+from __future__ import annotations
+
+import re
+
+from headbench.errors import DataError
+from headbench.scoring.parser import Parser
+
+Annotation = tuple[str, float | None]
+"""A label in lower case, and the elicited confidence in 0..1 where one was given."""
+
+_PREDICTION = re.compile(r"PREDICTION:\s*\[([^\]\n]*)\]")
+_CONFIDENCE = re.compile(r"CONFIDENCE:\s*\[\s*(\d{1,3}(?:\.\d+)?)\s*%?\s*\]")
+_LOOSE_PREDICTION = re.compile(
+    r"(?:prediction|label|answer)\W{1,4}([a-z][a-z \-]*[a-z])", re.IGNORECASE
+)
+_LOOSE_CONFIDENCE = re.compile(r"confidence\D{0,6}(\d{1,3}(?:\.\d+)?)\s*(%?)", re.IGNORECASE)
+
+
+def read_form(text: str) -> Annotation | None:
+    """The demanded form: ``PREDICTION: [label]`` and ``CONFIDENCE: [0-100]``, the last of each.
+
+    Args:
+        text: One answer.
+
+    Returns:
+        ``None`` where the prediction is missing; the confidence is ``None`` where it is missing or
+        exceeds 100.
+    """
+    found = _PREDICTION.findall(text)
+    if not found or not found[-1].strip():
+        return None
+    given = _CONFIDENCE.findall(text)
+    return _clean(found[-1]), _fraction(float(given[-1])) if given else None
+
+
+def read_loose(text: str) -> Annotation | None:
+    """The demanded form, else a label after a colon, else an answer of a few words.
+
+    Args:
+        text: One answer.
+    """
+    strict = read_form(text)
+    given = _LOOSE_CONFIDENCE.findall(text)
+    confidence = _loose_fraction(*given[-1]) if given else None
+    if strict is not None:
+        return strict if strict[1] is not None else (strict[0], confidence)
+    named = _LOOSE_PREDICTION.findall(text)
+    if named:
+        return _clean(named[-1]), confidence
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    words = "" if ":" in first else _clean(first)
+    return (words, confidence) if words and len(words.split()) <= LONGEST_LABEL else None
+
+
+LONGEST_LABEL = 4
+"""An answer of more words than this is an explanation, not a label ("not hate speech" has 3)."""
+
+
+def _clean(label: str) -> str:
+    return " ".join(re.sub(r"[^a-z\- ]", " ", label.lower()).split())
+
+
+def _fraction(percent: float) -> float | None:
+    return percent / 100 if percent <= 100 else None
+
+
+def _loose_fraction(number: str, percent: str) -> float | None:
+    """``0.85`` without a percent sign is a fraction, everything else a percentage."""
+    value = float(number)
+    return value if "." in number and value <= 1 and not percent else _fraction(value)
+
+
+LABEL_FORM = Parser(
+    name="label_form",
+    version=1,
+    read=read_form,
+    summary="PREDICTION: [label] and CONFIDENCE: [0-100], nothing else",
+)
+LABEL_ROBUST = Parser(
+    name="label_robust",
+    version=1,
+    read=read_loose,
+    summary="the demanded form, or a label after a colon, or an answer of a few words",
+)
+
+_YES = frozenset({"yes", "true", "1", "1.0", "y"})
+_NO = frozenset({"no", "false", "0", "0.0", "n"})
+_NOT = re.compile(r"^(?:not |non-?|no ?|not-)")
+
+
+def class_of(label: str, positive: str) -> bool | None:
+    """Which class a label names.
+
+    Args:
+        label: As parsed or stored.
+        positive: Name of the positive class; "not", "non-" or "no" before it is the negative one.
+
+    Returns:
+        ``None`` where it names neither.
+    """
+    word, name = label.strip().lower(), positive.strip().lower()
+    if word in _YES or word == name:
+        return True
+    if word in _NO:
+        return False
+    bare = _NOT.sub("", word, count=1)
+    return False if bare == name and bare != word else None
+
+
+def as_flag(value: object, positive: str = "yes") -> bool:
+    """A stored two-valued label in any of its spellings: ``"0.0"``, ``1``, ``True``, a class.
+
+    Args:
+        value: The label as stored.
+        positive: The class that counts as true.
+
+    Raises:
+        DataError: The value is none of these. The label itself may be part of offensive data, so
+            only its length is shown.
+    """
+    word = str(value).strip().lower()
+    found = class_of(word, positive)
+    if found is None:
+        raise DataError(
+            "a label names neither of two classes",
+            where=f"a label of {len(word)} characters",
+            mend=f"use yes/no, 1/0, true/false or {positive}/not {positive}",
+        )
+    return found
