@@ -215,11 +215,7 @@ class HFModel(BaseModel):
         new = 0
         if request.kind == "generate":
             new = Limits.read(request.ask, request.document).new_tokens
-        probes: list[str] = []
-        if job.arm.interventions:
-            case = self.desk.case(request)
-            probes = [p.name for part in job.arm.interventions for p in part.probes(case)]
-        group = (request.kind, "image" if request.images else "text", f"{new:06d}", *probes)
+        group = (request.kind, "image" if request.images else "text", f"{new:06d}")
         order = (request.document, request.step, f"{request.index:06d}", job.arm.name)
         return batching.Need(group, len(prompt.tokens) + new, order)
 

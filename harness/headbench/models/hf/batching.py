@@ -1,7 +1,8 @@
 """Which jobs run together: planned once for the whole run, so that a continued run repeats it.
 
-Jobs are grouped by what their pass needs (kind, images, probes), sorted by length, and cut into
-batches. Arms of one prompt have one length and so stand side by side, padding nothing.
+Jobs are grouped by what their pass needs (kind, images, new tokens), sorted by length, and cut into
+batches. Arms of one prompt have one length and so stand side by side, padding nothing. Arms with
+probes stay beside the others: an arm that does nothing to a prompt then gives its baseline's bits.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Need:
     """What decides a job's batch.
 
     Attributes:
-        group: Kind, images, probe names, limits: equal within a batch.
+        group: Kind, images, new tokens: equal within a batch.
         length: Prompt and new tokens.
         order: Ties go by document, step, index, arm: never by the order of the run's arguments.
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -21,6 +22,7 @@ from transformers.models.auto.processing_auto import (
     PROCESSOR_MAPPING_NAMES,
     processor_class_from_name,
 )
+from transformers.utils import logging
 
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.fingerprint import weights_of
@@ -116,7 +118,7 @@ def load(settings: Settings) -> Loaded:
     common: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
     if settings.revision:
         common["revision"] = settings.revision
-    try:
+    with quiet(), loading(settings):
         config = AutoConfig.from_pretrained(settings.pretrained, **common)
         takes_images = is_vision_language(config)
         refuse_unsupported(config, settings.pretrained)
@@ -132,13 +134,6 @@ def load(settings: Settings) -> Loaded:
         )
         tokenizer = AutoTokenizer.from_pretrained(settings.pretrained, **common)
         processor = load_processor(settings, config, common) if takes_images else None
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ConfigError(
-            f"the checkpoint cannot be loaded: {_first_line(error)}",
-            where=f"pretrained={settings.pretrained}",
-            mend="give a folder in Hugging Face format with safetensors weights, or a hub id "
-            "(offline, it must be in the local cache)",
-        ) from error
     if report["missing_keys"]:
         raise RefusedError(
             f"the checkpoint lacks {len(report['missing_keys'])} weights, which would stay random",
@@ -159,6 +154,34 @@ def load(settings: Settings) -> Loaded:
     )
 
 
+@contextmanager
+def loading(settings: Settings) -> Iterator[None]:
+    """Turn the library's errors into one that says what to do."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ConfigError(
+            f"the checkpoint cannot be loaded: {_first_line(error)}",
+            where=f"pretrained={settings.pretrained}",
+            mend="give a folder in Hugging Face format with safetensors weights, or a hub id "
+            "(offline, it must be in the local cache)",
+        ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the library's bars and warnings: what they tell is checked, and refused in words."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
 def load_processor(settings: Settings, config: Any, common: Mapping[str, Any]) -> Any:
     """The checkpoint's processor; where only its video half cannot be loaded, the rest of it.
 
@@ -172,7 +195,7 @@ def load_processor(settings: Settings, config: Any, common: Mapping[str, Any]) -
         if hasattr(processor, "image_processor"):
             return processor
         reason = f"{type(processor).__name__} was found in its place"
-    except ImportError as error:
+    except (ImportError, OSError, ValueError) as error:
         reason = _first_line(error)
     whole = processor_class_from_name(PROCESSOR_MAPPING_NAMES.get(config.model_type, ""))
     try:
@@ -181,7 +204,7 @@ def load_processor(settings: Settings, config: Any, common: Mapping[str, Any]) -
         halves = classmethod(lambda cls: ["image_processor", "tokenizer"])
         part: Any = type(whole.__name__, (whole,), {"get_attributes": halves})
         return part.from_pretrained(settings.pretrained, **common)
-    except (ImportError, TypeError) as error:
+    except (ImportError, OSError, TypeError, ValueError) as error:
         raise RefusedError(
             f"the image processor cannot be loaded: {reason}",
             where=f"pretrained={settings.pretrained}",

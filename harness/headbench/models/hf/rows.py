@@ -148,8 +148,11 @@ class Desk:
             self._row(work, longest - len(line.tokens))
             for work, line in zip(works, lines, strict=True)
         ]
-        with self._engine().capture(captures, rows) as found:
+        engine = self._engine()
+        with engine.attach(rows) as firing, engine.capture(captures, rows) as found:
             self.runner.prefill(lines, cache=False)
+        for place, work in enumerate(works):
+            note(work, firing, place)
         return [found[place] for place in range(len(rows))]
 
     # ------------------------------------------------------------- inside

@@ -1,0 +1,261 @@
+"""The adapter and the engine together: many arms in one batch, each as if it were alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+
+from headbench.errors import RefusedError
+from headbench.interventions.resolve import control_arms, resolve
+from headbench.results.keys import response_key
+from headbench.types import Arm, Capture, Edit, Job, Plan, Probe, Request, Scale
+from helpers_models import BASELINE, answers, images, llama, llava, qwen, request
+
+STORE = images(2)
+TEXTS = ("who", "what is the secret word of river? answer:", "describe the red lamp please")
+PICTURES = ("<image> is there a cat?", "please describe <image> with one word")
+TOGGLES = (
+    "mask_heads(heads=[[0,1],[1,2]])",
+    "scale_heads(heads=[[1,1],[2,0]],alpha=2.0)",
+    "mask_heads(heads=[[2,3]])+scale_heads(heads=[[0,0]],alpha=0.5)",
+    "vhr",
+)
+
+
+def arms(model, texts=TOGGLES):
+    found = [BASELINE]
+    for text in texts:
+        toggle = resolve(text, model.info)[0]
+        found += [toggle, *control_arms(toggle, 1, 0)[0]]
+    return found
+
+
+def work(model, limits=(9, 4, 7), texts=TOGGLES):
+    """Every arm over text prompts and, where the model sees, image prompts."""
+    asked = [
+        request(text, ask={"max_new_tokens": limit})
+        for text, limit in zip(TEXTS, limits, strict=True)
+    ]
+    if model.images:
+        asked += [
+            request(text, images=(sha256,), ask={"max_new_tokens": 6})
+            for text, sha256 in zip(PICTURES, STORE, strict=True)
+        ]
+    return [Job(one, arm) for one in asked for arm in arms(model, texts)]
+
+
+@pytest.mark.parametrize("make", [llama, llava, qwen])
+def test_every_row_of_a_mixed_batch_gives_the_tokens_of_its_own_run(make):
+    model = make(STORE, attn="headbench") if make is not llama else make(attn="headbench")
+    jobs = work(model)
+    together = dict(model.answer(jobs))
+    alone = [next(iter(model.answer([job])))[1] for job in jobs]
+    for place, single in enumerate(alone):
+        mixed = together[place]
+        assert mixed.tokens == single.tokens, jobs[place].arm.name
+        assert mixed.logprobs == pytest.approx(single.logprobs, abs=2e-4)
+        assert (mixed.visited, mixed.changed) == (single.visited, single.changed)
+        assert mixed.chosen == single.chosen
+    changed = [together[p] for p, job in enumerate(jobs) if job.arm.role == "toggle"]
+    assert sum(answer.changed > 0 for answer in changed) >= len(changed) // 2
+
+
+def test_an_unedited_row_keeps_its_bits_beside_edited_ones():
+    model = llama(attn="headbench")
+    asked = [request(text) for text in TEXTS]
+    masked = resolve(TOGGLES[0], model.info)[0]
+    pure = dict(model.answer([Job(one, BASELINE) for one in asked * 2]))
+    beside = dict(model.answer([Job(one, arm) for arm in (BASELINE, masked) for one in asked]))
+    for place in range(len(asked)):
+        if len(pure[place].tokens) == 12:  # the same rows run to the end on both sides
+            assert beside[place].first == pure[place].first
+
+
+def test_changed_counts_positions_times_heads():
+    model = llama(attn="headbench")
+    arm = resolve("mask_heads(heads=[[0,1],[1,2],[1,3]])", model.info)[0]
+    one = request(TEXTS[1], ask={"max_new_tokens": 5})
+    answer = next(iter(model.answer([Job(one, arm)])))[1]
+    prompt = len(model.prompter.resolve(one).tokens)
+    passes = answer.passes
+    assert answer.visited == 2
+    assert answer.changed == 3 * (prompt + passes - 1)
+
+
+def test_vhr_without_an_image_is_inert_and_equals_the_baseline_to_the_bit():
+    model = llava(STORE, attn="headbench")
+    vhr = resolve("vhr", model.info)[0]
+    found = answers(model, [Job(request(TEXTS[1]), arm) for arm in (BASELINE, vhr)])
+    assert found[1].changed == 0
+    assert found[1].visited > 0
+    assert found[1].logprobs == found[0].logprobs
+    assert found[1].first == found[0].first
+
+
+def test_arms_of_one_prompt_share_their_probe():
+    model = llava(STORE, attn="headbench")
+    vhr = resolve("vhr", model.info)[0]
+    family = [BASELINE, vhr, *control_arms(vhr, 3, 0)[0]]
+    asked = request(PICTURES[0], images=tuple(STORE)[:1], ask={"max_new_tokens": 1})
+    before = model.runner.passes
+    found = dict(model.answer([Job(asked, arm) for arm in family]))
+    assert model.runner.passes - before == 2
+    assert [found[p].passes for p in range(len(family))] == [1, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("make", [llama, llava, qwen])
+def test_scoring_generated_tokens_under_an_arm_gives_the_stepwise_log_probabilities(make):
+    model = make(STORE, attn="headbench") if make is not llama else make(attn="headbench")
+    jobs = work(model)
+    made = answers(model, jobs)
+    pairs = [
+        (Job(dataclasses.replace(job.request, kind="score", ask=ask), job.arm), answer)
+        for job, answer in zip(jobs, made, strict=True)
+        if answer.tokens and not model.prompter.image_ids & set(answer.tokens)
+        for ask in [{"continuation_tokens": [answer.tokens]}]
+    ]
+    assert len(pairs) > len(jobs) // 2
+    scored = answers(model, [job for job, _ in pairs])
+    for (job, answer), again in zip(pairs, scored, strict=True):
+        assert again.logprobs == pytest.approx(answer.logprobs, abs=2e-4), job.arm.name
+        assert again.visited == answer.visited
+
+
+def test_masking_every_head_changes_key_and_answer():
+    model = llama(attn="headbench")
+    every = [[layer, head] for layer in range(3) for head in range(4)]
+    arm = resolve(f"mask_heads(heads={every})", model.info)[0]
+    plain, dead = (Job(request(TEXTS[1]), a) for a in (BASELINE, arm))
+    keys = {response_key(model.identity, model.key(job), job) for job in (plain, dead)}
+    assert len(keys) == 2
+    one, two = answers(model, [plain, dead])
+    assert one.tokens != two.tokens
+    again = answers(model, [plain])[0]
+    assert again.tokens == one.tokens
+
+
+@pytest.mark.parametrize("size", ["1", "16"])
+def test_represent_brings_captures_home(size):
+    model = llama(attn="headbench", batch_size=size, chat_template="off")
+    state = Capture("residual", (0, 2), rows="last")
+    heads = {"site": "z", "layers": [1], "rows": "last"}
+    asked = [request(text, "represent", ask={"captures": [state, heads]}) for text in TEXTS]
+    arm = resolve("scale_heads(heads=[[1,1]],alpha=3.0)", model.info)[0]
+    jobs = [Job(one, which) for one in asked for which in (BASELINE, arm)]
+    found = answers(model, jobs)
+    for place, one in enumerate(asked):
+        plain, edited = found[2 * place], found[2 * place + 1]
+        ids = torch.tensor([model.prompter.resolve(one).tokens])
+        with torch.no_grad():
+            states = model.model(ids, output_hidden_states=True).hidden_states
+        torch.testing.assert_close(plain.arrays[state][0, 0], states[1][0, -1], atol=1e-4, rtol=0)
+        z = Capture("z", (1,), rows="last")
+        torch.testing.assert_close(edited.arrays[z][0, 0, 1], 3 * plain.arrays[z][0, 0, 1])
+        torch.testing.assert_close(edited.arrays[z][0, 0, 0], plain.arrays[z][0, 0, 0])
+        assert edited.visited == 1
+        assert edited.changed > 0
+
+
+# ------------------------------------------------------------------ what methods may ask for
+
+
+@dataclass(frozen=True)
+class Toy:
+    """An intervention that returns what it was given."""
+
+    given: Plan = field(default_factory=Plan)
+    asked: tuple[Probe, ...] = ()
+    needs: frozenset[str] = frozenset()
+    canonical: str = "toy"
+
+    def probes(self, case):
+        return self.asked
+
+    def plan(self, case, seen):
+        return self.given
+
+    def controls(self, count, seed):
+        return None
+
+
+def under(model, *toys, one=None):
+    return answers(model, [Job(one or request(TEXTS[1]), Arm("toy", toys, "toggle"))])[0]
+
+
+def test_a_rewritten_request_is_answered_in_place_of_the_first():
+    model = llama(attn="headbench")
+    other = request(TEXTS[2])
+    assert (
+        under(model, Toy(Plan(request=other))).tokens
+        == answers(model, [Job(other, BASELINE)])[0].tokens
+    )
+
+
+def test_what_cannot_be_joined_or_run_is_refused_by_name():
+    model = llama(attn="headbench")
+    other = request(TEXTS[2])
+    with pytest.raises(RefusedError, match="two interventions rewrite"):
+        under(model, Toy(Plan(request=other)), Toy(Plan(request=other)))
+    with pytest.raises(RefusedError, match="branches"):
+        under(model, Toy(Plan(branches={"text": other}, combine=lambda logits, forced: logits)))
+    with pytest.raises(RefusedError, match="gradients"):
+        under(model, Toy(needs=frozenset({"gradients"})))
+    probe = Probe("p", other, (Capture("z", (0,)),), gradient=True)
+    with pytest.raises(RefusedError, match="gradients"):
+        under(model, Toy(asked=(probe,)))
+
+
+def test_a_model_without_the_engine_takes_no_interventions():
+    model = llama(attn="sdpa")
+    arm = resolve(TOGGLES[0], model.info)[0]
+    with pytest.raises(RefusedError, match="out of reach"):
+        model.plan([Job(request("who"), arm)])
+
+
+def test_a_head_that_is_not_there_is_refused_before_anything_runs():
+    model = llama(attn="headbench")
+    before = model.runner.passes
+    toy = Toy(Plan(edits=(Edit("z", Scale(0.0), {0: (9,)}),)))
+    with pytest.raises(RefusedError):
+        under(model, toy)
+    assert model.runner.passes == before
+
+
+def test_edits_are_gone_after_an_error_in_a_batch():
+    model = llama(attn="headbench")
+    arm = resolve(TOGGLES[0], model.info)[0]
+    clean = answers(model, [Job(request(TEXTS[1]), BASELINE)])[0]
+    real, count = model.runner.step, [0]
+
+    def failing(state, tokens):
+        count[0] += 1
+        if count[0] == 2:
+            raise RuntimeError("stopped")
+        real(state, tokens)
+
+    model.runner.step = failing
+    with pytest.raises(RuntimeError, match="stopped"):
+        answers(model, [Job(request(TEXTS[1]), arm)])
+    model.runner.step = real
+    again = answers(model, [Job(request(TEXTS[1]), BASELINE)])[0]
+    assert again.logprobs == clean.logprobs
+
+
+def test_probes_see_the_unedited_model():
+    model = llama(attn="headbench", chat_template="off")
+    one: Request = request(TEXTS[1])
+    z = Capture("z", (2,), rows="last")
+    seen = {}
+
+    class Watching(Toy):
+        def plan(self, case, found):
+            seen.update(found["first"])
+            return Plan(edits=(Edit("z", Scale(0.0), {0: (0, 1, 2, 3)}),))
+
+    under(model, Watching(asked=(Probe("first", one, (z,)),)), one=one)
+    plain = request(TEXTS[1], "represent", ask={"captures": [z]})
+    wanted = answers(model, [Job(plain, BASELINE)])[0].arrays[z]
+    torch.testing.assert_close(seen[z], wanted)
