@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from headbench.results.files import slug, write_result
+from headbench.results.files import read_result, slug, write_result
 from headbench.results.schema import Result
 from headbench.results.store import ResponseStore
 from headbench.results.timing import add_timing
@@ -85,7 +85,7 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
         spec=plan.spec,
         model=plan.model_name,
         notes=plan.notes,
-        results=tuple(cell.result for cell in cells.values()),
+        results=tuple(read_result(path) for path in files),
         comparisons=tuple(_comparisons(plan, cells)),
         files=tuple(files),
         folder=folder,

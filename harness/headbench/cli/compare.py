@@ -1,0 +1,57 @@
+"""``headbench compare``: two results over the same documents."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from headbench.running.compare import Comparison
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="Usually the baseline.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="Usually a toggle.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare two results, document by document, and say in what the runs differ."""
+    from headbench.running.compare import compare_files
+
+    found = compare_files(first, second)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(document(found), indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from headbench.running.table import differs_lines, print_comparisons
+
+    print_comparisons([found], Console(), found.other.arm.name)
+    for line in differs_lines(found, (first, second)):
+        typer.echo(line)
+
+
+def document(found: Comparison) -> dict[str, object]:
+    """The comparison as JSON values; what is undefined is null."""
+    return {
+        "task": found.other.task.name,
+        "a": found.base.id,
+        "b": found.other.id,
+        "status": found.other.status,
+        "changed_share": found.changed_share,
+        "metrics": {
+            line.name: None
+            if line.paired is None
+            else {
+                key: None if isinstance(value, float) and math.isnan(value) else value
+                for key, value in dataclasses.asdict(line.paired).items()
+            }
+            for line in found.lines
+        },
+        "differs": {name: [one, two] for name, one, two in found.differs},
+    }

@@ -1,0 +1,115 @@
+"""``headbench run``: tasks on a model, baseline and toggles on the same documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from headbench.running.spec import RunSpec
+
+
+def run(
+    tasks: Annotated[
+        str, typer.Option(help="Tasks, groups, tags or YAML files, separated by commas.")
+    ] = "",
+    intervention: Annotated[
+        list[str] | None,
+        typer.Option(help="A toggle, e.g. 'vhr(alpha=2)'; repeat it for more arms."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="An adapter of 'headbench ls models'; default: a shipped model."),
+    ] = None,
+    model_args: Annotated[
+        str, typer.Option(help="The adapter's arguments, e.g. pretrained=PATH,dtype=bfloat16.")
+    ] = "",
+    controls: Annotated[
+        int | None,
+        typer.Option(min=0, help="Control draws a toggle (default 4); 19 or more give a p."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Take only the first documents of each task.")
+    ] = None,
+    batch_size: Annotated[
+        str | None, typer.Option(help="Rows a batch: a number, or auto (default).")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the run (default 0).")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for results and stored answers.")] = Path(
+        "results"
+    ),
+    include: Annotated[
+        list[Path] | None, typer.Option(help="Folder of your own tasks and interventions.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
+    ] = False,
+    replay: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RESULT.json", help="Run again what made this result."),
+    ] = None,
+) -> None:
+    """Run tasks on a model: every toggle against the baseline, on the same documents."""
+    given = {
+        "interventions": tuple(intervention or ()),
+        "model": model,
+        "model_args": model_args,
+        "controls": controls,
+        "limit": limit,
+        "batch_size": batch_size,
+        "seed": seed,
+        "include": tuple(str(folder.resolve()) for folder in include or ()),
+    }
+    spec = _replayed(replay, tasks, given) if replay else _written(tasks, given)
+    from rich.console import Console
+
+    if dry_run:
+        from headbench.running.describe import describe
+        from headbench.running.plan import make_plan
+
+        for line in describe(make_plan(spec)):
+            typer.echo(line)
+        return
+    from headbench.running.execute import execute
+    from headbench.running.table import print_outcome
+
+    print_outcome(execute(spec, out), Console())
+
+
+def _written(tasks: str, given: dict[str, object]) -> RunSpec:
+    """The spec that the options say; what was left out takes the spec's own default."""
+    from headbench.running.spec import make_spec, parse_model_args
+
+    names = split_names(tasks)
+    if not names:
+        raise ConfigError(
+            "no task was named",
+            where="--tasks",
+            mend="for example: headbench run --tasks niah,pope --intervention vhr",
+        )
+    values = {key: value for key, value in given.items() if value not in (None, ())}
+    values["model_args"] = parse_model_args(str(given["model_args"]))
+    return make_spec(tasks=names, **values)
+
+
+def _replayed(path: Path, tasks: str, given: dict[str, object]) -> RunSpec:
+    """The spec that a result holds; options beside it would make it another run."""
+    from headbench.running.spec import spec_from_result
+
+    beside = [name for name, value in {"tasks": tasks, **given}.items() if value]
+    if beside:
+        raise ConfigError(
+            "--from takes the whole run from the file",
+            where=f"also given: {', '.join('--' + name.replace('_', '-') for name in beside)}",
+            mend="leave them out, or leave --from out",
+        )
+    return spec_from_result(path)
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Names separated by commas, spaces around them ignored."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))

@@ -1,0 +1,409 @@
+"""Scoring recorded outputs: files in, a result out, no model and no task file.
+
+Each function reads a file of outputs and what they are held against, joins the two, and returns the
+same kind of result as a run, with ``kind: rescored``. A log that answers only part of what was asked
+says so and has no headline.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from headbench.errors import DataError
+from headbench.results.canonical import digest
+from headbench.results.recorded import Fields, Recorded, Row, as_text, read_rows
+from headbench.results.recorded_join import Question, join_answers, questions_of, version_of
+from headbench.running.rescored import Log, Rescored, rescored
+from headbench.scoring import registry
+from headbench.scoring.chair_lexicon import Lexicon, coco_lexicon
+from headbench.scoring.chair_truth import Truth, coco_truth, given_truth, image_key
+from headbench.scoring.metric import Metric
+from headbench.scoring.niah_cells import JUDGE, cell_records
+from headbench.scoring.parser import VERBATIM
+from headbench.scoring.walls_forms import Wall, wall_of
+from headbench.types import Document, Record
+
+HUMANS = "human"
+"""In place of a predictions file of walls: the people recorded in the walls file."""
+
+
+def rescore_chair(
+    predictions: Path,
+    ground_truth: Sequence[Path],
+    profile: str = "chair-2018",
+    fields: Fields | None = None,
+) -> Rescored:
+    """CHAIR of recorded captions.
+
+    Args:
+        predictions: Captions, one an image.
+        ground_truth: ``{image: [object, ...]}``, or COCO's ``instances`` and ``captions`` files.
+        profile: Lexical profile.
+        fields: Field names; defaults fit the common ones.
+
+    Returns:
+        ``chair_s``, ``chair_i``, ``recall``, ``len``, both F1, and the counts behind them.
+
+    Raises:
+        DataError: A row has no caption, or one image has two different captions.
+    """
+    fields = fields or Fields()
+    lexicon = coco_lexicon(profile)
+    log, truth = read_rows(predictions), read_truth(ground_truth, lexicon)
+    captions, left_out = _captions(log, fields)
+    scorer = registry.scorer("chair")
+    records = tuple(
+        scorer.record(
+            Document(image, image, {}, target=truth[image]), (text,), VERBATIM, {"profile": profile}
+        )
+        for image, text in captions.items()
+        if image in truth
+    )
+    unknown = len(captions) - len(records)
+    left_out = {**left_out, "captions of images without ground truth": unknown}
+    said = {name: str(count) for name, count in left_out.items() if count}
+    missing = unknown + left_out["rows without an image"]
+    return rescored(
+        Log(
+            task="chair",
+            scorer=scorer.id,
+            parser=VERBATIM.id,
+            metrics=_metrics("chair", without=("chair.hit_ratio",)),
+            records=records,
+            expected=len(records) + missing,
+            inputs={"predictions": log, **_truth_files(ground_truth)},
+            name=predictions.stem,
+            profile=lexicon.id,
+            data=digest({record.document: truth[record.document] for record in records}),
+            source=said,
+        )
+    )
+
+
+def read_truth(files: Sequence[Path], lexicon: Lexicon) -> Truth:
+    """Objects of each image, from a file that lists them or from COCO's annotation files.
+
+    Raises:
+        DataError: A file is no JSON object, or of neither form.
+    """
+    loaded = [_json_object(file) for file in files]
+    if not any("annotations" in document for document in loaded):
+        return {
+            image: objects
+            for document in loaded
+            for image, objects in given_truth(document, lexicon).items()
+        }
+    instances = [document for document in loaded if "categories" in document]
+    captions = [document for document in loaded if "categories" not in document]
+    return coco_truth(instances, captions, lexicon)
+
+
+def rescore_pope(
+    predictions: Path,
+    questions: Path,
+    parser: str = "pope_ref",
+    fields: Fields | None = None,
+) -> Rescored:
+    """POPE's figures of recorded answers.
+
+    Args:
+        predictions: Answers.
+        questions: The labelled questions of one setting.
+        parser: How answers are read; ``pope_ref`` is the one to compare with papers.
+        fields: Field names.
+
+    Returns:
+        ``f1``, ``accuracy``, ``precision``, ``recall``, ``yes_ratio``, ``unparsed_rate`` and the
+        confusion counts, over the answered questions; partial logs have no headline.
+
+    Raises:
+        DataError: Two different answers to one question, or a question without a label.
+    """
+    fields = fields or Fields()
+    log, asked = read_rows(predictions), read_rows(questions)
+    items = questions_of(asked, fields)
+    joined = join_answers(log, items, fields)
+    scorer, reader = registry.scorer("pope"), registry.parser(parser)
+    records = tuple(
+        scorer.record(_pope_document(item), (answer,), reader)
+        for item, answer in zip(items, joined.answers, strict=True)
+        if answer is not None
+    )
+    counts = {"repeated rows": joined.repeated, "rows of other questions": joined.unused}
+    return rescored(
+        Log(
+            task="pope",
+            scorer=scorer.id,
+            parser=reader.id,
+            metrics=_metrics("pope"),
+            records=records,
+            expected=len(items),
+            inputs={"predictions": log, "questions": asked},
+            name=predictions.stem,
+            data=version_of(items),
+            source={"joined by": joined.how, **{k: str(v) for k, v in counts.items() if v}},
+            reason=joined.reason,
+        )
+    )
+
+
+def rescore_walls(
+    predictions: Path | None,
+    walls: Path,
+    parser: str = "walls_ref",
+    fields: Fields | None = None,
+) -> Rescored:
+    """Figures of recorded groupings.
+
+    Args:
+        predictions: Groupings, as text or as lists; ``None``: the people who played the walls.
+        walls: The solved walls.
+        parser: How text is read; ``walls_ref`` is the one to compare with papers.
+        fields: Field names.
+
+    Returns:
+        ``solved_walls`` and ``correct_groups`` (counts), their rates, ``wd``, ``fms``, ``ari``,
+        ``nmi``, ``ami``, and the connections where there are any. Of people only counts are known.
+
+    Raises:
+        DataError: Rows cannot be matched to walls, or nobody is recorded as a player.
+    """
+    fields = fields or Fields()
+    asked = read_rows(walls)
+    solved = [wall_of(row) for row in asked.rows]
+    inputs = {"walls": asked}
+    if predictions is None:
+        records, reader = tuple(_human_record(wall) for wall in solved), "human@1"
+        name = HUMANS
+    else:
+        log = read_rows(predictions)
+        inputs["predictions"] = log
+        records = _wall_records(log, solved, parser, fields)
+        reader, name = registry.parser(parser).id, predictions.stem
+    return rescored(
+        Log(
+            task="walls",
+            scorer=registry.scorer("walls").id,
+            parser=reader,
+            metrics=_metrics("walls"),
+            records=records,
+            expected=len(solved),
+            inputs=inputs,
+            name=name,
+            data=digest([[wall.id, wall.groups] for wall in solved]),
+        )
+    )
+
+
+def rescore_niah(predictions: Path, fields: Fields | None = None) -> Rescored:
+    """Needle recall of recorded responses, without a judge, by length and by depth.
+
+    Args:
+        predictions: Responses with their length and depth; or judged cells without responses.
+        fields: Field names.
+
+    Returns:
+        ``keyphrase3`` (all three phrases) and ``keyphrase3_fraction``; of judged cells without
+        responses, the mean of the judge's scores, ``judge``.
+
+    Raises:
+        DataError: Lengths or depths are missing, or a score is not on the judge's scale.
+    """
+    fields = fields or Fields()
+    log = read_rows(predictions)
+    texts = [fields.text(row, "response") for row in log.rows]
+    if all(text is None for text in texts):
+        records, scorer, reader = cell_records(log.rows), "niah_cells@1", "judge@1"
+        metrics: dict[str, Metric] = {"judge": JUDGE}
+    else:
+        keyphrases = registry.scorer("keyphrase3")
+        records = tuple(
+            keyphrases.record(_cell(at, row, fields), (text,), VERBATIM)
+            for at, (row, text) in enumerate(zip(log.rows, texts, strict=True))
+            if text is not None
+        )
+        scorer, reader = keyphrases.id, VERBATIM.id
+        metrics = {
+            "niah.recall": replace(registry.metric("niah.recall"), name="keyphrase3"),
+            "niah.fraction": replace(registry.metric("niah.fraction"), name="keyphrase3_fraction"),
+        }
+    cells = {(record.parts["length"], record.parts["depth"]) for record in records}
+    pooled = f"{len(records)} responses to {len(cells)} cells: repeats weigh some cells more"
+    return rescored(
+        Log(
+            task="niah",
+            scorer=scorer,
+            parser=reader,
+            metrics=metrics,
+            records=records,
+            expected=len(log.rows),
+            inputs={"predictions": log},
+            name=predictions.stem,
+            data=digest(sorted(f"{length} {depth}" for length, depth in cells)),
+            reason=pooled if len(records) > len(cells) else "",
+            parts=("length", "depth"),
+        )
+    )
+
+
+# ------------------------------------------------------------------ rows and documents
+
+
+def _metrics(family: str, without: Sequence[str] = ()) -> dict[str, Metric]:
+    names = [name for name in registry.scorer(family).metrics if name not in without]
+    return {name: registry.metric(name) for name in names}
+
+
+def _captions(log: Recorded, fields: Fields) -> tuple[dict[str, str], dict[str, int]]:
+    """Caption of each image, and what was left out, counted."""
+    captions: dict[str, str] = {}
+    counts = {"rows without an image": 0, "repeated rows": 0}
+    for number, row in enumerate(log.rows, start=1):
+        image, caption = fields.find(row, "image"), fields.text(row, "caption")
+        if caption is None:
+            raise DataError(
+                "a row holds no caption",
+                where=f"{log.name}, row {number}: {', '.join(map(str, row))}",
+                mend="name the field, for example --field caption=text",
+            )
+        if image is None:
+            counts["rows without an image"] += 1
+            continue
+        key = image_key(image)
+        if captions.get(key, caption) != caption:
+            raise DataError(
+                f"image {key} has two different captions",
+                where=f"{log.name}, row {number}",
+                mend="keep one run in the file",
+            )
+        counts["repeated rows"] += key in captions
+        captions[key] = caption
+    return captions, counts
+
+
+def _truth_files(files: Sequence[Path]) -> dict[str, Recorded]:
+    """The ground-truth files as inputs: their digests, without their rows."""
+    found = {}
+    for at, file in enumerate(files):
+        role = "ground_truth" if len(files) == 1 else f"ground_truth.{at + 1}"
+        found[role] = replace(read_rows(file), rows=())
+    return found
+
+
+def _json_object(path: Path) -> dict[str, object]:
+    try:
+        loaded = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(
+            f"cannot read the ground truth: {error.strerror}", where=str(path)
+        ) from error
+    except ValueError as error:
+        raise DataError(f"the ground truth is not JSON: {error}", where=str(path)) from error
+    if not isinstance(loaded, dict):
+        raise DataError(
+            "the ground truth must be an object",
+            where=str(path),
+            mend="give {image: [object, ...]}, or COCO's instances and captions files",
+        )
+    return loaded
+
+
+def _pope_document(item: Question) -> Document:
+    return Document(
+        id=f"{item.image}/{item.id}",
+        cluster=item.image,
+        fields={"image": item.image},
+        target="yes" if item.label else "no",
+    )
+
+
+def _human_record(wall: Wall) -> Record:
+    """What people did with a wall: counts, since their wrong groups are not recorded."""
+    if not wall.human_groups:
+        raise DataError(
+            "nobody is recorded as having played this wall",
+            where=f"wall {wall.id}",
+            mend="give a predictions file",
+        )
+    parts: dict[str, object] = {
+        "correct_groups": sum(wall.human_groups),
+        "groups": len(wall.groups),
+        "solved": int(all(wall.human_groups)),
+        "connections_exact": sum(wall.human_connections),
+        "connections_asked": len(wall.human_connections),
+    }
+    return Record(wall.id, wall.id, (), None, "human@1", parts)
+
+
+def _wall_records(
+    log: Recorded, walls: Sequence[Wall], parser: str, fields: Fields
+) -> tuple[Record, ...]:
+    """Records of the walls that a log answers, by wall id, or by order in a whole log."""
+    by_id = {wall.id: wall for wall in walls}
+    keys = [fields.find(row, "id") for row in log.rows]
+    if all(key is not None and str(key) in by_id for key in keys):
+        matched = [by_id[str(key)] for key in keys]
+    elif len(log.rows) == len(walls) and not any(str(key) in by_id for key in keys):
+        matched = list(walls)
+    else:
+        raise DataError(
+            "the rows name walls that the walls file does not have",
+            where=f"{log.name}: {sum(str(key) in by_id for key in keys)} of {len(keys)} are known",
+            mend="give the walls' ids, or one row a wall in the order of the walls file",
+        )
+    if len({wall.id for wall in matched}) < len(matched):
+        raise DataError("a wall is answered twice", where=log.name, mend="keep one run in the file")
+    scorer, reader = registry.scorer("walls"), registry.parser(parser)
+    return tuple(
+        scorer.record(_wall_document(wall), _wall_outputs(row, log, fields), reader)
+        for wall, row in zip(matched, log.rows, strict=True)
+    )
+
+
+def _wall_document(wall: Wall) -> Document:
+    target: Mapping[str, object] = {"groups": wall.groups, "connections": wall.connections}
+    return Document(wall.id, wall.id, {}, target=target)
+
+
+def _wall_outputs(row: Row, log: Recorded, fields: Fields) -> tuple[str, ...]:
+    """The grouping as text, lists written out a line a group; the connections where given."""
+    groups = fields.find(row, "groups")
+    if groups is None:
+        raise DataError(
+            "a row holds no grouping",
+            where=f"{log.name}: {', '.join(map(str, row))}",
+            mend="name the field, for example --field groups=answer",
+        )
+    names = fields.find(row, "connections")
+    if names is None:
+        return (_lines(groups, ", "),)
+    return _lines(groups, ", "), _lines(names, " ")
+
+
+def _lines(value: object, separator: str) -> str:
+    if not isinstance(value, list):
+        return as_text(value)
+    return "\n".join(
+        separator.join(map(as_text, line)) if isinstance(line, list) else as_text(line)
+        for line in value
+    )
+
+
+def _cell(at: int, row: Row, fields: Fields) -> Document:
+    numbers = {role: _number(fields.find(row, role), role, at) for role in ("length", "depth")}
+    name = f"{numbers['length']:g}-{numbers['depth']:g}"
+    return Document(id=f"{at}-{name}", cluster=name, fields=numbers)
+
+
+def _number(value: object, role: str, at: int) -> float:
+    try:
+        return float(as_text(value))
+    except ValueError:
+        raise DataError(
+            f"a response needs its {role} as a number",
+            where=f"row {at + 1}",
+            mend=f"name the field, for example --field {role}=NAME",
+        ) from None

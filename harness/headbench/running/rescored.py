@@ -1,0 +1,175 @@
+"""From the records of recorded outputs to a result, as a run would have made it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from headbench.results.canonical import Plain, digest, plain
+from headbench.results.figures import Sampling, figures, split_figures
+from headbench.results.files import Entry, write_result
+from headbench.results.keys import result_id
+from headbench.results.provenance import versions
+from headbench.results.recorded import Recorded
+from headbench.results.schema import Coverage, Estimate, ModelFacts, Result, RunFacts, TaskFacts
+from headbench.scoring.metric import Metric
+from headbench.types import Record
+
+SAMPLING = Sampling(seed=0, draws=2000)
+"""How intervals of rescored figures are made; 2,000 draws settle their second digit."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """Scored outputs, ready to become a result.
+
+    Attributes:
+        task: Name of the family.
+        scorer: ``name@version`` of what turned outputs into records.
+        parser: ``name@version`` of what read them.
+        metrics: Registry name -> metric, the headline first.
+        records: One an answered document.
+        expected: Documents that should have been answered.
+        inputs: Role -> file.
+        name: Who answered, as far as known.
+        profile: Lexical profile.
+        data: Digest of the data set's version.
+        source: Further facts: how outputs were joined, what was left out.
+        reason: Why outputs are missing, or why the figures may not be quoted alone.
+        parts: Record parts by which figures are split.
+    """
+
+    task: str
+    scorer: str
+    parser: str
+    metrics: Mapping[str, Metric]
+    records: tuple[Record, ...]
+    expected: int
+    inputs: Mapping[str, Recorded]
+    name: str
+    profile: str | None = None
+    data: str = ""
+    source: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    parts: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """A result and its item records.
+
+    Attributes:
+        result: The cell.
+        records: One an answered document.
+    """
+
+    result: Result
+    records: tuple[Record, ...]
+
+    def document(self) -> Plain:
+        """The result as JSON values."""
+        return plain(self.result.model_dump(mode="json"))
+
+    def value(self, metric: str) -> int | float | None:
+        """A figure by its short name; ``None`` where it is undefined."""
+        return self.result.metrics[metric].value
+
+    def write(self, out: Path) -> Path:
+        """Write result and records below ``out``; outputs are replaced by their digests."""
+        return write_result(out, self.result, [Entry(without_text(one)) for one in self.records])
+
+
+def without_text(record: Record) -> Record:
+    """The record with digests for its outputs, without target and reading.
+
+    Recorded outputs belong to others and may be offensive; ids, counts and digests do not.
+    """
+    return replace(
+        record, outputs=tuple(map(text_digest, record.outputs)), parsed=None, target=None
+    )
+
+
+def text_digest(text: str) -> str:
+    """What stands for a text that is not stored."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
+    """Make the result.
+
+    Args:
+        log: Scored outputs.
+        sampling: How intervals are made.
+
+    Raises:
+        GuardError: A figure is impossible.
+    """
+    answered, where = len(log.records), f"{log.task} of {log.name}"
+    whole = 0 < answered == log.expected
+    reason = "" if whole else _missing(answered, log.expected, log.reason)
+    if log.records:
+        metrics = figures(log.metrics, log.records, sampling, where)
+    else:
+        metrics = {m.name: Estimate(metric=name, value=None) for name, m in log.metrics.items()}
+    main = next(iter(log.metrics.values())).name
+    result = Result(
+        kind="rescored",
+        id=_id(log, sampling),
+        status="ok" if whole else "partial",
+        reason=reason,
+        task=_task(log, main),
+        model=ModelFacts(name=log.name, adapter="recorded"),
+        coverage=Coverage(answered=answered, expected=log.expected),
+        headline=main if whole and not log.reason else None,
+        metrics={**metrics, **_extent(answered, log.expected)},
+        breakdowns=split_figures(log.metrics, log.records, log.parts, sampling),
+        run=RunFacts(versions=versions()),
+        source=_source(log),
+    )
+    return Rescored(result, log.records)
+
+
+def _missing(answered: int, expected: int, reason: str) -> str:
+    counted = f"{answered:,} of {expected:,} answered, and what is missing is rarely random"
+    return f"{counted}; {reason}" if reason else counted
+
+
+def _extent(answered: int, expected: int) -> dict[str, Estimate]:
+    """``n`` and ``coverage``, which stand beside the figures."""
+    share = answered / expected if expected else 0.0
+    return {
+        "n": Estimate(value=answered, n=answered, unit="count"),
+        "coverage": Estimate(value=share, n=expected, higher_is_better=True),
+    }
+
+
+def _task(log: Log, main: str) -> TaskFacts:
+    return TaskFacts(
+        name=log.task,
+        version="recorded",
+        main_metric=main,
+        scorer=log.scorer,
+        parser=log.parser,
+        profile=log.profile,
+        data_hash=log.data,
+    )
+
+
+def _source(log: Log) -> dict[str, str]:
+    files = {f"{role}.file": file.name for role, file in log.inputs.items()}
+    hashes = {f"{role}.sha256": file.sha256 for role, file in log.inputs.items()}
+    forms = {f"{role}.form": f"{one.container}, {one.encoding}" for role, one in log.inputs.items()}
+    quoted = {"no_headline": log.reason} if log.reason else {}
+    return {**files, **hashes, **forms, **log.source, **quoted}
+
+
+def _id(log: Log, sampling: Sampling) -> str:
+    responses = [digest([record.document, list(record.outputs)]) for record in log.records]
+    files = {role: file.sha256 for role, file in log.inputs.items()}
+    readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
+    intervals = [sampling.seed, sampling.draws, sampling.level]
+    return result_id(
+        responses, {"task": log.task, "files": files, "read": readings, "intervals": intervals}
+    )

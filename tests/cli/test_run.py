@@ -1,0 +1,194 @@
+"""``headbench run`` as a user types it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from headbench.cli import app
+from headbench.cli.run import split_names
+from headbench.errors import ConfigError, HeadbenchError
+from headbench.models import registry
+from headbench.running.spec import RunSpec, make_spec, parse_model_args, spec_from_result
+from helpers_fake_task import write_tasks
+
+TESTS = Path(__file__).parents[1]
+MAIN = "import helpers_fake_model as f; f.install(); from headbench.cli import main; main()"
+
+
+def headbench(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line with the fake model known, from a folder."""
+    return subprocess.run(
+        [sys.executable, "-c", MAIN, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(TESTS), "COLUMNS": "300"},
+    )
+
+
+@pytest.fixture(autouse=True)
+def _fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A finished run: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("run")
+    write_tasks(folder / "mine")
+    ran = headbench(
+        "run",
+        "--tasks",
+        "colours, twice",
+        "--intervention",
+        "mask_heads(heads=[[0,1]])",
+        "--model",
+        "fake",
+        "--include",
+        "mine",
+        "--controls",
+        "2",
+        "--limit",
+        "8",
+        folder=folder,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == ""  # no bar where there is no terminal
+    return folder, ran.stdout
+
+
+def test_the_table_has_its_columns_and_the_files_are_named(done: tuple[Path, str]) -> None:
+    folder, printed = done
+    head = printed.splitlines()[0]
+    for column in (
+        "task",
+        "metric",
+        "baseline",
+        "mask_heads(heads=[[0,1]])",
+        "difference",
+        "95 % interval",
+        "p (Holm)",
+        "n",
+        "control rank",
+        "changed",
+        "KL",
+        "detectable",
+    ):
+        assert column in head
+    assert "model: fake-1" in printed
+    assert "2 control draws (other heads of the same layers; 3 possible" in printed
+    named = [line.removeprefix("wrote ") for line in printed.splitlines() if line.endswith(".json")]
+    assert len(named) == 4
+    for name in named:
+        assert (folder / name).is_file()
+    assert "\x1b[" not in printed
+
+
+def test_a_result_replays_to_the_same_files(done: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = done
+    first = next((folder / "results/measured/fake-1/colours").glob("mask*.json"))
+    ran = headbench("run", "--from", str(first), "--out", str(tmp_path / "again"))
+    assert ran.returncode == 0, ran.stderr
+    again = tmp_path / "again/measured/fake-1/colours" / first.name
+    assert again.read_bytes() == first.read_bytes()
+
+
+def test_from_takes_the_whole_run(done: tuple[Path, str]) -> None:
+    folder, _ = done
+    first = next((folder / "results/measured/fake-1/colours").glob("*.json"))
+    ran = headbench("run", "--from", str(first), "--seed", "3")
+    assert ran.returncode == 2
+    assert "--seed" in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tasks(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "--tasks", "colours", "--model", "fake", "--include", "mine", "--dry-run"]
+    ran = CliRunner().invoke(app, words)
+    assert ran.exit_code == 0, ran.exception
+    assert "12 documents" in ran.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--tasks", "no_such_task"), "no_such_task"),
+        ((), "no task was named"),
+        (("--tasks", "niah", "--model", "fake", "--model-args", "weights"), "name=value"),
+        (("--tasks", "niah", "--model", "fake", "--batch-size", "none"), "batch_size"),
+        (("--tasks", "niah", "--model", "fake", "--intervention", "vhr("), "vhr("),
+        (("--from", "nothing.json"), "nothing.json"),
+    ],
+)
+def test_mistakes_are_errors_a_user_can_mend(
+    tmp_path: Path, words: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = CliRunner().invoke(app, ["run", *words])
+    assert isinstance(ran.exception, HeadbenchError), ran.exception
+    assert told in str(ran.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_names_every_option() -> None:
+    printed = CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": "200"}).output
+    for option in (
+        "--tasks",
+        "--intervention",
+        "--model",
+        "--model-args",
+        "--controls",
+        "--limit",
+        "--batch-size",
+        "--seed",
+        "--out",
+        "--dry-run",
+        "--include",
+        "--from",
+    ):
+        assert option in printed
+
+
+def test_model_args_keep_commas_inside_a_value() -> None:
+    assert parse_model_args("pretrained=./a,b,dtype=bfloat16") == {
+        "pretrained": "./a,b",
+        "dtype": "bfloat16",
+    }
+    assert parse_model_args(" ") == {}
+    for text in ("dtype", "=x", "a=1,a=2"):
+        with pytest.raises(ConfigError):
+            parse_model_args(text)
+
+
+def test_names_are_split_at_commas() -> None:
+    assert split_names(" niah, pope,,") == ("niah", "pope")
+
+
+def test_a_spec_hashes_prints_and_comes_back(done: tuple[Path, str]) -> None:
+    folder, printed = done
+    spec = make_spec(tasks=("a", "b"), interventions=("vhr(alpha=2)",), model_args={"x": "1"})
+    assert spec == RunSpec.model_validate_json(spec.model_dump_json())
+    assert hash(spec) == hash(RunSpec.model_validate(spec.document()))
+    assert spec.digest != make_spec(tasks=("a", "b"), seed=1).digest
+    assert spec.command() == (
+        "headbench run --tasks a,b --intervention 'vhr(alpha=2)' --model-args x=1"
+    )
+    result = next((folder / "results/measured/fake-1/twice").glob("*.json"))
+    assert spec_from_result(result).command() in printed
+
+
+@pytest.mark.parametrize(
+    "values", [{"tasks": ()}, {"limit": 0}, {"controls": -1}, {"level": 2}, {"color": 1}]
+)
+def test_a_spec_out_of_range_is_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=str(next(iter(values)))):
+        make_spec(**{"tasks": ("niah",), **values})
