@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,15 +15,15 @@ from headbench import __version__
 from headbench.errors import HeadbenchError, nearest
 
 VERBS: Mapping[str, str] = {
-    "run": "Run tasks on a model, baseline and interventions on the same documents.",
-    "compare": "Compare two results over the documents that they share.",
+    "run": "Run tasks, baseline and interventions on the same documents.",
+    "compare": "Compare two results over the documents they share.",
     "rescore": "Score recorded outputs; no model is needed.",
     "ls": "List tasks, interventions, models or metrics.",
-    "show": "Show a task, an intervention or a result, with where each value came from.",
-    "validate": "Check task files by rendering their documents; list every error.",
+    "show": "Show a task, an intervention or a result.",
+    "validate": "Check task files by rendering their documents.",
     "heads": "Find, import and show head maps.",
     "fold": "Write an intervention into a checkpoint's weights.",
-    "guard": "Check that results still say what published and pinned numbers say.",
+    "guard": "Check results against published and pinned numbers.",
     "doctor": "Show versions and devices, and run a short self test.",
 }
 """Verb -> one line of help. The verb ``x`` is ``headbench.cli.x:x``, a function or a Typer app."""
@@ -47,13 +48,18 @@ class Verbs(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Verbs in the order of the table."""
-        return list(VERBS)
+        return [verb for verb in VERBS if _module(verb).is_file()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A stand-in for a verb."""
-        if cmd_name not in VERBS:
-            ctx.fail(f"there is no command {cmd_name!r}; {nearest(cmd_name, VERBS)}")
+        known = self.list_commands(ctx)
+        if cmd_name not in known:
+            ctx.fail(f"there is no command {cmd_name!r}; {nearest(cmd_name, known)}")
         return LazyCommand(cmd_name, help=VERBS[cmd_name])
+
+
+def _module(verb: str) -> Path:
+    return Path(__file__).with_name(f"{verb}.py")
 
 
 def load_verb(name: str) -> Any:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from headbench.errors import ConfigError, nearest
 from headbench.tasks.merge import Merged
-from headbench.tasks.yamlfile import KeyPath
+from headbench.tasks.yamlfile import KeyPath, dotted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -56,20 +56,33 @@ def checked(
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = [_problem(detail, merged, model, at) for detail in error.errors()]
-        # A union reports one error a branch for the same key; the first says enough.
-        once = {problem.where: problem for problem in reversed(problems)}
-        ordered = [problem for problem in problems if once.get(problem.where) is problem]
-        raise TaskFileError(merged.path, ordered) from error
+        details = _most_exact(error.errors())
+        problems = [_problem(detail, merged, model, at) for detail in details]
+        raise TaskFileError(merged.path, problems) from error
+
+
+def _most_exact(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """One error a place: a union reports each of its branches, and the deepest says most."""
+    places = [_place(detail) for detail in details]
+    kept: dict[KeyPath, ErrorDetails] = {}
+    for place, detail in zip(places, details, strict=True):
+        deeper = any(len(o) > len(place) and o[: len(place)] == place for o in places)
+        if not deeper or detail["type"] == "extra_forbidden":
+            kept.setdefault(place, detail)
+    return list(kept.values())
+
+
+def _place(detail: ErrorDetails) -> KeyPath:
+    return tuple(part for part in detail["loc"] if not _is_branch(part))
 
 
 def _problem(
     detail: ErrorDetails, merged: Merged, model: type[BaseModel], at: KeyPath
 ) -> ConfigError:
     """One pydantic error in the words of the file."""
-    path = tuple(part for part in detail["loc"] if not _is_branch(part))
+    path = _place(detail)
     where, value = merged.where((*at, *path)), detail.get("input")
-    key = str(path[-1]) if path else ""
+    key = dotted(path[-2:] if path and isinstance(path[-1], int) else path[-1:])
     if detail["type"] == "extra_forbidden":
         known = _keys(model, path[:-1])
         return ConfigError(f"unknown key {key!r}", where=where, mend=nearest(key, known))

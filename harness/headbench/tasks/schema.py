@@ -256,3 +256,9 @@ def json_schema() -> str:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "headbench task file"
     return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    from headbench._paths import tasks_root
+
+    (tasks_root() / "schema.json").write_text(json_schema(), encoding="utf-8")

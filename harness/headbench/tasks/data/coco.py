@@ -129,7 +129,7 @@ def _captions(spec: DataSpec, options: CocoOptions, instances: Annotations) -> A
         return {"annotations": instances["captions"]}
     if options.captions is None:
         raise DataError(
-            "ground truth is the union of instances and reference captions; the captions are absent",
+            "ground truth is the union of instances and reference captions; captions are absent",
             where=spec.where("captions"),
             mend="name captions_*.json in dataset_kwargs.captions",
         )
