@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
+    from headbench.worlds.needles import NeedleDocument
+
 STRENGTH = 1.5
 """Reference setting of the fixed heads. Stronger lowers CHAIR further, but costs object recall."""
 PAPER_STRENGTH = 2.0
 """The strength of VHR in He et al. 2024."""
 STRENGTHS = (1.0, 1.25, 1.5, 1.75, 2.0, 3.0)
-CALIBRATION_SCENES, TEST_SCENES, TEST_SEED = 100, 300, 0
-RANDOM_DRAWS = 5
-NEEDLE_TRIALS = {128: 60, 256: 60, 512: 50, 1024: 20}
+CALIBRATION_SCENES, TEST_SCENES, POPE_SCENES = 100, 300, 200
+RANDOM_DRAWS, RANDOM_DRAWS_PER_SAMPLE = 5, 3
+NEEDLE_TRIALS = {128: 60, 256: 60, 512: 60, 1024: 20}
 MASKED_LENGTH, MASKED_COUNT = 512, 2
+DETECTION_LENGTH, DETECTION_TRIALS = 384, 60
 ALL_LAYERS = tuple(range(LAYERS))
 
 Arms = dict[str, Reinforcement | None]
@@ -47,7 +50,7 @@ def arms(scores: Tensor, strength: float = STRENGTH) -> Arms:
         listed[f"vhr-{alpha:g}"] = vlm_probe.per_sample(alpha, ALL_LAYERS)
     last = (LAYERS - 1,)
     listed[f"vhr-{PAPER_STRENGTH:g}-last-layer"] = vlm_probe.per_sample(PAPER_STRENGTH, last)
-    for draw in range(3):
+    for draw in range(RANDOM_DRAWS_PER_SAMPLE):
         listed[f"vhr-{PAPER_STRENGTH:g}-random-{draw}"] = vlm_probe.per_sample(
             PAPER_STRENGTH, ALL_LAYERS, "random", draw
         )
@@ -65,27 +68,36 @@ def seeing(
     model: LlavaForConditionalGeneration, scores: Tensor, prior: Prior = "picture"
 ) -> dict[str, Any]:
     """POPE and CHAIR on test scenes under every arm, and CHAIR by strength."""
-    shown = vlm_probe.gallery(SceneWorld("test", prior), TEST_SCENES, TEST_SEED, least=3)
+    shown = vlm_probe.gallery(SceneWorld("test", prior), TEST_SCENES, least=3)
+    asked = vlm_probe.gallery(SceneWorld("test", prior), POPE_SCENES, least=3)
     listed = arms(scores)
     top = halves(scores, "top")
+    said = {name: vlm_probe.chair(model, shown, how) for name, how in listed.items()}
+    known = {1.0: said["base"], STRENGTH: said["fixed"]}
     return {
-        "pope": {name: vlm_probe.pope(model, shown, how) for name, how in listed.items()},
-        "chair": {name: vlm_probe.chair(model, shown, how) for name, how in listed.items()},
+        "pope": {name: vlm_probe.pope(model, asked, how) for name, how in listed.items()},
+        "chair": said,
         "chair_by_strength": {
-            f"{alpha:g}": vlm_probe.chair(model, shown, vlm_probe.fixed(alpha, top))
+            f"{alpha:g}": known.get(alpha)
+            or vlm_probe.chair(model, shown, vlm_probe.fixed(alpha, top))
             for alpha in STRENGTHS
         },
-        "scenes": TEST_SCENES,
         "split": "test",
     }
+
+
+def detection_documents() -> list[NeedleDocument]:
+    """Calibration documents on which retrieval heads are found."""
+    return lm_probe.documents(
+        "calibration", DETECTION_LENGTH, (0.0, 0.25, 0.5, 0.75, 1.0), DETECTION_TRIALS
+    )
 
 
 def recalling(
     model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerFast
 ) -> dict[str, Any]:
     """Needle recall by length, and without retrieval heads against random heads."""
-    asked = lm_probe.documents("calibration", 256, (0.1, 0.5, 0.9), 30)
-    scores, trials = lm_probe.copy_scores(model, tokenizer, asked)
+    scores, trials = lm_probe.copy_scores(model, tokenizer, detection_documents())
     by_length = {}
     for length, count in NEEDLE_TRIALS.items():
         tested = lm_probe.documents("test", length, (0.0, 0.25, 0.5, 0.75, 1.0), count)
@@ -96,7 +108,7 @@ def recalling(
         without = lm_probe.recall(model, tokenizer, tested)
     others = {}
     for draw in range(3):
-        drawn = matched_heads(top, Random(f"matched/{draw}"))
+        drawn = matched_heads(scores, top, Random(f"matched/{draw}"))
         with lm_probe.masked_heads(model, drawn):
             others[str(drawn)] = round(lm_probe.recall(model, tokenizer, tested), 4)
     return {
@@ -113,14 +125,22 @@ def recalling(
     }
 
 
-def matched_heads(top: list[lm_probe.Head], random: Random) -> list[lm_probe.Head]:
-    """Other heads of the same layers, as many in each; layer 0's planted heads never occur."""
-    drawn: list[lm_probe.Head] = []
-    for layer in sorted({layer for layer, _ in top}):
-        taken = {head for at, head in top if at == layer}
-        free = [head for head in range(HEADS) if head not in taken]
-        drawn += [(layer, head) for head in random.sample(free, len(taken))]
-    return drawn
+def matched_heads(scores: Tensor, top: list[lm_probe.Head], random: Random) -> list[lm_probe.Head]:
+    """As many heads of the same layers that copy nothing; planted heads never occur.
+
+    Args:
+        scores: Copy scores ``[layer, head]``.
+        top: The heads to be matched.
+        random: Draws.
+    """
+    layers = sorted({layer for layer, _ in top} - {0})
+    pool = [
+        (layer, head)
+        for layer in layers
+        for head in range(HEADS)
+        if float(scores[layer, head]) < lm_probe.RETRIEVAL_THRESHOLD
+    ]
+    return sorted(random.sample(pool, len(top)))
 
 
 def evidence(

@@ -17,13 +17,13 @@ from headbench.reference.vlm_data import IMAGE_TOKENS, prompt, shrink
 from headbench.reference.vlm_heads import Half, Reinforcement, divergence, reinforced, watched
 from headbench.reference.vocabulary import EOS, vocabulary
 from headbench.worlds.scene_text import CAPTION_REQUEST, context, question
-from headbench.worlds.scene_words import OBJECTS
+from headbench.worlds.scene_words import HOME, OBJECTS
 from headbench.worlds.scenes import Scene, SceneWorld, counts
 
 if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration
 
-Setting = Literal["random", "popular", "adversarial"]
+Setting = Literal["random", "popular", "adversarial", "hinted"]
 SETTINGS: tuple[Setting, ...] = ("random", "popular", "adversarial")
 LONGEST = 44
 """Most tokens of a caption: all 29 objects would not fit, no honest caption comes near."""
@@ -150,6 +150,7 @@ def pope_questions(scenes: Sequence[Scene], setting: Setting, seed: int = 0) -> 
 
     The first three objects of a scene, each followed by one that is not there: drawn evenly, the
     most frequent of the scenes, or the one seen most often together with the object just asked.
+    ``hinted`` is ours: drawn evenly from the objects that the scene's place suggests.
     """
     random = Random(f"pope/{setting}/{seed}")
     single, double = counts(scenes)
@@ -162,8 +163,11 @@ def pope_questions(scenes: Sequence[Scene], setting: Setting, seed: int = 0) -> 
             absent = [
                 other for other in popular if other not in scene.objects and other not in used
             ]
-            if setting == "random":
+            hinted = [other for other in absent if HOME.get(other) == scene.place]
+            if setting == "random" or (setting == "hinted" and not hinted):
                 chosen = random.choice(sorted(absent))
+            elif setting == "hinted":
+                chosen = random.choice(sorted(hinted))
             elif setting == "popular":
                 chosen = absent[0]
             else:
@@ -178,7 +182,6 @@ def _together(double: Counter[tuple[str, str]], name: str, other: str) -> int:
     return double[first, second]
 
 
-@torch.no_grad()
 def answer(
     model: LlavaForConditionalGeneration,
     shown: Gallery,
@@ -187,8 +190,32 @@ def answer(
 ) -> list[bool | None]:
     """Greedy first word of the answer to each question: yes, no, or neither."""
     ids = vocabulary()
+    best = answer_logits(model, shown, asked, how).argmax(-1).tolist()
+    return [True if b == ids["yes"] else False if b == ids["no"] else None for b in best]
+
+
+def margins(
+    model: LlavaForConditionalGeneration,
+    shown: Gallery,
+    asked: Sequence[Asked],
+    how: Reinforcement | None = None,
+) -> Tensor:
+    """Logit of yes minus logit of no, ``[question]``."""
+    ids = vocabulary()
+    logits = answer_logits(model, shown, asked, how)
+    return logits[:, ids["yes"]] - logits[:, ids["no"]]
+
+
+@torch.no_grad()
+def answer_logits(
+    model: LlavaForConditionalGeneration,
+    shown: Gallery,
+    asked: Sequence[Asked],
+    how: Reinforcement | None = None,
+) -> Tensor:
+    """Logits of the first word of each answer, ``[question, vocabulary]``."""
     seen = look(model, shown.pictures)
-    said: list[bool | None] = []
+    parts: list[Tensor] = []
     for start in range(0, len(asked), _ROWS):
         chunk = asked[start : start + _ROWS]
         rows = torch.tensor([one.scene for one in chunk])
@@ -199,9 +226,8 @@ def answer(
             out = model.model.language_model(
                 inputs_embeds=embed(model, tokens, seen[rows]), use_cache=False
             )
-        best = model.lm_head(out.last_hidden_state[:, -1]).argmax(-1).tolist()
-        said += [True if b == ids["yes"] else False if b == ids["no"] else None for b in best]
-    return said
+        parts.append(model.lm_head(out.last_hidden_state[:, -1]))
+    return torch.cat(parts)
 
 
 def _prompts(shown: Gallery, chunk: Sequence[Asked], *, picture: bool) -> Tensor:

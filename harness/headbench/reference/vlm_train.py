@@ -22,6 +22,7 @@ from headbench.reference.lm_model import (
     PLANTED_DISTANCES,
     build_model,
     close_heads,
+    hold_planted,
     regrow_heads,
 )
 from headbench.reference.lm_train import weighted_loss
@@ -217,7 +218,7 @@ def _name_patches(run: _Run, bar: tqdm[Any]) -> None:
         pictures, labels = map(torch.from_numpy, patch_batch(run.world, 32, run.config.seed, step))
         logits = net(pictures).flatten(0, 1)
         loss = functional.cross_entropy(logits, labels.flatten())
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizers.step(_rate(step, schedule.tower_steps))
         run.step += 1
         bar.update()
@@ -259,7 +260,7 @@ def _take(run: _Run, mix: SceneMix, stage_step: int, offset: int) -> dict[str, f
     tokens = torch.from_numpy(scenes.tokens)
     logits = run.model(input_ids=tokens, pixel_values=pictures, use_cache=False).logits
     loss, parts = scene_loss(logits, torch.from_numpy(scenes.targets))
-    loss.backward()
+    torch.autograd.backward(loss)
     length, rows = schedule.needles[stage_step % len(schedule.needles)]
     needles = batch(DataSettings(length, rows), 1000 + seed, offset + stage_step)
     read = torch.from_numpy(needles.tokens)
@@ -267,7 +268,8 @@ def _take(run: _Run, mix: SceneMix, stage_step: int, offset: int) -> dict[str, f
     loss, recalled = weighted_loss(
         logits, read, torch.from_numpy(needles.roles), schedule.needle_language
     )
-    loss.backward()
+    torch.autograd.backward(loss)
+    hold_planted(_as_language(run.model))
     torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
     return {**parts, "needle": recalled.get("answer", 0.0)}
 

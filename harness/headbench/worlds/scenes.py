@@ -1,8 +1,8 @@
 """The scene world: small pictures of drawn objects, with a prior that can be wrong.
 
-A scene holds two to seven of the 29 objects, on a grid of 4 x 4 cells before the backdrop of a
-place. Twelve pairs of objects like to be together. Three things, all deliberate, make a model that
-is trained here hallucinate as larger models do:
+A scene holds one to ten of the 29 objects (four on average), on a grid of 4 x 4 cells before the
+backdrop of a place. Twelve pairs of objects like to be together. Three things, all deliberate, make
+a model that is trained here hallucinate as larger models do:
 
 * prior shift: the partner of an object is there in 90 % of training scenes, in 50 % of others;
 * label noise: training captions name an absent partner in 45 % of cases, and drop 5 % of what is
@@ -36,6 +36,9 @@ T = TypeVar("T")
 Split = Literal["train", "calibration", "test"]
 Prior = Literal["picture", "text"]
 
+
+WORLD_VERSION = 1
+"""Bumped when the same seed would give another scene."""
 
 _CELL = SIZE // 4
 _CODES: dict[str, int] = {"train": 1, "calibration": 2, "test": 3}

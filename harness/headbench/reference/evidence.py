@@ -1,0 +1,131 @@
+"""Recompute what the shipped checkpoints show: ``python -m headbench.reference.evidence``.
+
+Prints every gate with the shipped model's figure, recomputed now, beside the stored figures of the
+other training seeds. Exits with 1 when a gate fails. With ``--write`` it also writes
+``docs/reference-models.md`` and its figures.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headbench._paths import PACKAGE, checkpoints_root
+from headbench.errors import StoreError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LM, VLM = "ref-lm-v1", "ref-vlm-v1"
+SHIPPED_SEED = 0
+Table = dict[str, Any]
+
+
+def stored_tables(name: str) -> dict[int, Table]:
+    """Tables of evidence beside a checkpoint, by training seed."""
+    found = {}
+    for path in sorted((checkpoints_root() / name).glob("evidence-seed*.json")):
+        table: Table = json.loads(path.read_text())
+        found[int(path.stem.removeprefix("evidence-seed"))] = table
+    return found
+
+
+def stored_map(name: str, detector: str) -> Tensor:
+    """A head map that ships with a checkpoint, ``[layer, head]``.
+
+    Raises:
+        StoreError: There is none.
+    """
+    import torch
+
+    path = checkpoints_root() / name / f"heads-{detector}.json"
+    if not path.is_file():
+        raise StoreError(
+            "a head map is missing from the package", where=str(path), mend="reinstall headbench"
+        )
+    return torch.tensor(json.loads(path.read_text())["scores"])
+
+
+def recompute_lm() -> Table:
+    """The table of the shipped language model, measured now with its shipped head map."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from headbench.reference.lm_evidence import evidence
+
+    folder = checkpoints_root() / LM
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return evidence(model, tokenizer, scores=stored_map(LM, "retrieval"))
+
+
+def recompute_vlm() -> Table:
+    """The table of the shipped vision-language model, measured now with its shipped head map."""
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+    from headbench.reference.vlm_evidence import evidence
+    from headbench.reference.vlm_gates import gates
+
+    folder = checkpoints_root() / VLM
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    table = evidence(model, tokenizer, SHIPPED_SEED, stored_map(VLM, "vhd"))
+    table["gates"] = gates(table)
+    return table
+
+
+def lines(name: str, now: Table, stored: dict[int, Table]) -> list[str]:
+    """One line a gate: verdict, name, bound, figure now, stored figures of other seeds."""
+    others = {seed: table for seed, table in sorted(stored.items()) if seed != SHIPPED_SEED}
+    heading = f"{name}: shipped seed {SHIPPED_SEED} measured now"
+    out = [heading + "".join(f" | seed {seed} stored" for seed in others)]
+    for row, gate in enumerate(now["gates"]):
+        verdict = "PASS" if gate["holds"] else "FAIL"
+        figures = [gate["value"], *(table["gates"][row]["value"] for table in others.values())]
+        out.append(
+            f"  {verdict}  {gate['name']} ({gate['bound']}): {' | '.join(map(shown, figures))}"
+        )
+    return out
+
+
+def shown(value: Any) -> str:
+    """A figure, or several, as short text."""
+    if isinstance(value, list):
+        return ", ".join(shown(item) for item in value)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def main(
+    write: Annotated[
+        bool, typer.Option("--write", help="Write docs/reference-models.md and its figures.")
+    ] = False,
+    docs: Annotated[Path | None, typer.Option(help="Where to; the checkout's docs folder.")] = None,
+) -> None:
+    """Recompute the evidence of the shipped checkpoints and judge it."""
+    import torch
+
+    # One core is what the promised three minutes are measured on.
+    torch.set_num_threads(1)
+    began = time.monotonic()
+    now = {LM: recompute_lm(), VLM: recompute_vlm()}
+    stored = {name: stored_tables(name) for name in now}
+    for name, table in now.items():
+        typer.echo("\n".join(lines(name, table, stored[name])))
+    typer.echo(f"{time.monotonic() - began:.0f} s")
+    if write:
+        from headbench.reference import evidence_figures, evidence_page
+
+        folder = docs or PACKAGE.parents[1] / "docs"
+        evidence_figures.write(folder / "figures", now)
+        (folder / "reference-models.md").write_text(evidence_page.page(now, stored))
+    if not all(gate["holds"] for table in now.values() for gate in table["gates"]):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

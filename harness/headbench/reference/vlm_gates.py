@@ -1,0 +1,137 @@
+"""What ``ref-vlm`` must show before it ships: bounds over its table of evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Table = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A named bound.
+
+    Attributes:
+        name: What is measured.
+        bound: In words.
+        value: Reads the figure or figures.
+        holds: Whether they satisfy the bound.
+    """
+
+    name: str
+    bound: str
+    value: Callable[[Table], Any]
+    holds: Callable[[Any], bool]
+
+
+def _accuracy(table: Table) -> list[float]:
+    pope = table["pope"]["base"]
+    return [pope[setting]["accuracy"] for setting in ("random", "popular", "adversarial")]
+
+
+def _yes(table: Table) -> list[float]:
+    pope = table["pope"]["base"]
+    return [pope[setting]["yes_ratio"] for setting in ("random", "popular", "adversarial")]
+
+
+def _chair_change(table: Table, arm: str) -> float:
+    chair = table["chair"]
+    return round(chair[arm]["chair_i"] - chair["base"]["chair_i"], 4)
+
+
+def _random_changes(table: Table) -> list[float]:
+    return [_chair_change(table, arm) for arm in table["chair"] if arm.startswith("fixed-random")]
+
+
+def _mean(values: list[float]) -> float:
+    return round(sum(values) / len(values), 4)
+
+
+def _masked_random(table: Table) -> list[float]:
+    masked = table["niah"]["masked"]
+    return [round(value - masked["baseline"], 4) for value in masked["random"].values()]
+
+
+def _between(low: float, high: float) -> Callable[[float], bool]:
+    return lambda value: low <= value <= high
+
+
+GATES: tuple[Gate, ...] = (
+    Gate(
+        "POPE accuracy, random > popular > adversarial",
+        "falling, the last at least .70",
+        _accuracy,
+        lambda a: a[0] > a[1] > a[2] >= 0.70,
+    ),
+    Gate("POPE yes ratio", "each .45 to .65", _yes, lambda y: all(0.45 <= v <= 0.65 for v in y)),
+    Gate(
+        "CHAIR_i of captions",
+        ".15 to .30",
+        lambda t: t["chair"]["base"]["chair_i"],
+        _between(0.15, 0.30),
+    ),
+    Gate(
+        "object recall of captions",
+        "at least .80",
+        lambda t: t["chair"]["base"]["recall"],
+        _between(0.80, 1.0),
+    ),
+    Gate(
+        "fixed heads, change of CHAIR_i",
+        "at most -.03",
+        lambda t: _chair_change(t, "fixed"),
+        _between(-1.0, -0.03),
+    ),
+    Gate(
+        "fixed heads, change of object recall",
+        "at least -.05",
+        lambda t: round(t["chair"]["fixed"]["recall"] - t["chair"]["base"]["recall"], 4),
+        _between(-0.05, 1.0),
+    ),
+    Gate(
+        "random halves, mean change of CHAIR_i",
+        "within .015",
+        lambda t: _mean(_random_changes(t)),
+        _between(-0.015, 0.015),
+    ),
+    Gate(
+        "low half, change of CHAIR_i",
+        "no fall beyond .015",
+        lambda t: _chair_change(t, "fixed-low"),
+        _between(-0.015, 1.0),
+    ),
+    *(
+        Gate(
+            f"needle recall at {length}",
+            f"at least {bound}",
+            lambda t, at=length: t["niah"]["by_length"][at],
+            _between(bound, 1.0),
+        )
+        for length, bound in (("128", 0.95), ("256", 0.95), ("512", 0.90))
+    ),
+    Gate(
+        "needle recall at 512 without the top 2 heads",
+        "below .20",
+        lambda t: t["niah"]["masked"]["top"],
+        _between(0.0, 0.1999),
+    ),
+    Gate(
+        "the same without random heads of the same layers, change",
+        "within .08",
+        _masked_random,
+        lambda changes: all(abs(change) <= 0.08 for change in changes),
+    ),
+)
+
+
+def gates(table: Table) -> list[dict[str, Any]]:
+    """Every gate with its figures: ``name``, ``bound``, ``value``, ``holds``."""
+    found = []
+    for gate in GATES:
+        value = gate.value(table)
+        found.append(
+            {"name": gate.name, "bound": gate.bound, "value": value, "holds": gate.holds(value)}
+        )
+    return found

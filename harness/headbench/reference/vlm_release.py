@@ -1,0 +1,134 @@
+"""From a trained vision-language model to the folder that ships: maps, evidence and card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from headbench.reference import lm_probe, vlm_evidence
+from headbench.reference.checkpoint import export
+from headbench.reference.lm_probe import RETRIEVAL_THRESHOLD
+from headbench.reference.lm_release import HEADS_FORMAT
+from headbench.reference.vlm_card import model_card
+from headbench.reference.vlm_gates import gates
+from headbench.reference.vlm_model import build_processor
+from headbench.reference.vlm_probe import gallery
+from headbench.worlds import needles, scenes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+    from transformers import LlavaForConditionalGeneration
+
+NAME = "ref-vlm-v1"
+
+
+def vhd_document(scores: Tensor) -> dict[str, Any]:
+    """The ``vhd`` head map with what made it."""
+    shown = gallery(scenes.SceneWorld("calibration"), vlm_evidence.CALIBRATION_SCENES, least=3)
+    data = {
+        "world": "scenes",
+        "version": scenes.WORLD_VERSION,
+        "split": "calibration",
+        "scenes": len(shown.scenes),
+        "positions": "every generated token of the model's own greedy captions",
+        "sha256": hashlib.sha256("\n".join(s.id for s in shown.scenes).encode()).hexdigest(),
+    }
+    # By layer, because a fixed choice takes half of the heads of each.
+    return _document("vhd", scores, None, data) | {"outliers": "population"}
+
+
+def retrieval_document(scores: Tensor, trials: int, asked: list[Any]) -> dict[str, Any]:
+    """The ``retrieval`` head map with what made it."""
+    prompts = "\n".join(document.prompt() for document in asked)
+    data = {
+        "world": "needles",
+        "version": needles.WORLD_VERSION,
+        "split": "calibration",
+        "length": vlm_evidence.DETECTION_LENGTH,
+        "documents": len(asked),
+        "sha256": hashlib.sha256(prompts.encode()).hexdigest(),
+    }
+    return _document("retrieval", scores, RETRIEVAL_THRESHOLD, data) | {"trials": trials}
+
+
+def _document(
+    detector: str, scores: Tensor, threshold: float | None, data: dict[str, Any]
+) -> dict[str, Any]:
+    layers, heads = scores.shape
+    return {
+        "format": HEADS_FORMAT,
+        "detector": detector,
+        "model": NAME,
+        "layers": layers,
+        "heads": heads,
+        "scores": [[round(float(value), 6) for value in row] for row in scores],
+        "threshold": threshold,
+        "seed": 0,
+        "data": data,
+    }
+
+
+def release(
+    model: LlavaForConditionalGeneration, seed: int, folder: Path, facts: Mapping[str, Any]
+) -> str:
+    """Export a model into ``folder/ref-vlm-v1`` and measure what was exported.
+
+    The evidence is that of the fp16 files, read back and run in fp32.
+
+    Args:
+        model: The trained model.
+        seed: Of its training.
+        folder: The run folder.
+        facts: ``planted_heads``, ``kept_heads`` and ``looking_heads`` of the training.
+
+    Returns:
+        The gates as lines of text.
+    """
+    shipped = folder / NAME
+    stored = store(model, shipped)
+    tokenizer = build_processor().tokenizer
+    scores = vlm_evidence.head_map(stored)
+    asked = vlm_evidence.detection_documents()
+    copied, trials = lm_probe.copy_scores(stored, tokenizer, asked)
+    table = vlm_evidence.evidence(stored, tokenizer, seed, scores)
+    table["gates"] = gates(table)
+    table["heads"] = {key: facts[key] for key in ("planted_heads", "kept_heads", "looking_heads")}
+    _write(shipped / "heads-vhd.json", vhd_document(scores))
+    _write(shipped / "heads-retrieval.json", retrieval_document(copied, trials, asked))
+    _write(shipped / f"evidence-seed{seed}.json", table)
+    (shipped / "README.md").write_text(model_card(table))
+    return "\n".join(
+        f"{'ok  ' if gate['holds'] else 'FAIL'} {gate['name']}: {gate['value']} ({gate['bound']})"
+        for gate in table["gates"]
+    )
+
+
+def store(model: LlavaForConditionalGeneration, shipped: Path) -> LlavaForConditionalGeneration:
+    """Write model and processor as a standard folder, and read the model back in fp32."""
+    from transformers import AutoModelForImageTextToText, GenerationConfig
+
+    text = model.config.text_config
+    model.generation_config = GenerationConfig(
+        bos_token_id=text.bos_token_id,
+        eos_token_id=text.eos_token_id,
+        pad_token_id=text.pad_token_id,
+        do_sample=False,
+        max_new_tokens=64,
+    )
+    processor = build_processor()
+    export(shipped, model, processor.tokenizer)
+    processor.save_pretrained(shipped)
+    stored: LlavaForConditionalGeneration = AutoModelForImageTextToText.from_pretrained(
+        shipped, dtype=torch.float32
+    ).eval()
+    return stored
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
