@@ -19,7 +19,6 @@ from headbench.reference.vlm_probe import gallery
 from headbench.worlds import needles, scenes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
@@ -74,9 +73,7 @@ def _document(
     }
 
 
-def release(
-    model: LlavaForConditionalGeneration, seed: int, folder: Path, facts: Mapping[str, Any]
-) -> str:
+def release(model: LlavaForConditionalGeneration, seed: int, folder: Path) -> str:
     """Export a model into ``folder/ref-vlm-v1`` and measure what was exported.
 
     The evidence is that of the fp16 files, read back and run in fp32.
@@ -84,8 +81,7 @@ def release(
     Args:
         model: The trained model.
         seed: Of its training.
-        folder: The run folder.
-        facts: ``planted_heads``, ``kept_heads`` and ``looking_heads`` of the training.
+        folder: The run folder; its ``look.json`` says which heads were planted, kept and regrown.
 
     Returns:
         The gates as lines of text.
@@ -98,6 +94,7 @@ def release(
     copied, trials = lm_probe.copy_scores(stored, tokenizer, asked)
     table = vlm_evidence.evidence(stored, tokenizer, seed, scores)
     table["gates"] = gates(table)
+    facts = json.loads((folder / "look.json").read_text())
     table["heads"] = {key: facts[key] for key in ("planted_heads", "kept_heads", "looking_heads")}
     _write(shipped / "heads-vhd.json", vhd_document(scores))
     _write(shipped / "heads-retrieval.json", retrieval_document(copied, trials, asked))

@@ -1,0 +1,57 @@
+"""The training command: ``python -m headbench.reference.train lm|vlm --seed N``.
+
+Writes a run folder with a log, resume states and, at the end, an exported model with its evidence.
+Checkpoints that ship are never overwritten: a change is a new version.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+Seed = Annotated[int, typer.Option(help="Draws weights and data.")]
+Out = Annotated[
+    Path | None, typer.Option(help="Run folder; continued if it exists. Default runs/KIND-seedN.")
+]
+Smoke = Annotated[bool, typer.Option(help="One minute, to see that the machinery learns.")]
+
+
+@app.command()
+def lm(seed: Seed = 0, out: Out = None, smoke: Smoke = False) -> None:
+    """Train ref-lm (about a quarter of an hour on one core)."""
+    from headbench.reference import lm_release, lm_train
+
+    folder = out or Path("runs") / f"lm-seed{seed}{'-smoke' if smoke else ''}"
+    if smoke:
+        typer.echo(lm_train.smoke(seed, folder))
+        return
+    model = lm_train.train(lm_train.LmConfig(seed, folder))
+    typer.echo(lm_release.release(model, seed, folder))
+
+
+@app.command()
+def vlm(
+    seed: Seed = 0,
+    out: Out = None,
+    smoke: Smoke = False,
+    start: Annotated[
+        Path | None, typer.Option(help="Run folder of the lm to start from. Default runs/lm-seedN.")
+    ] = None,
+) -> None:
+    """Train ref-vlm from the ref-lm of the same seed."""
+    from headbench.reference import vlm_release, vlm_train
+
+    folder = out or Path("runs") / f"vlm-seed{seed}{'-smoke' if smoke else ''}"
+    begin = start or Path("runs") / f"lm-seed{seed}"
+    config = vlm_train.VlmConfig(seed=seed, out=folder, start=begin, smoke=smoke)
+    model = vlm_train.train(config)
+    if not smoke:
+        typer.echo(vlm_release.release(model, seed, folder))
+
+
+if __name__ == "__main__":
+    app()
