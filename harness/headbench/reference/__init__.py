@@ -1,0 +1,1 @@
+"""The reference models that ship: their training, their evidence, their checkpoints."""

@@ -1,0 +1,105 @@
+"""From a trained language model to the folder that ships, with head map, evidence and card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from headbench.reference.checkpoint import export
+from headbench.reference.lm_evidence import (
+    DEFAULT,
+    EvidenceSettings,
+    evidence,
+    retrieval_scores,
+)
+from headbench.reference.lm_probe import RETRIEVAL_THRESHOLD
+from headbench.reference.vocabulary import build_tokenizer
+from headbench.worlds.needles import WORLD_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+    from transformers import LlamaForCausalLM
+
+    from headbench.worlds.needles import NeedleDocument
+
+NAME = "ref-lm-v1"
+HEADS_FORMAT = "headbench-heads@1"
+
+
+def head_map(
+    scores: Tensor, trials: int, asked: Sequence[NeedleDocument], seed: int
+) -> dict[str, Any]:
+    """The ``retrieval`` head map: a score per head, and what made it.
+
+    Args:
+        scores: ``[layer, head]``, 0..1.
+        trials: Documents that counted.
+        asked: All documents of the detection.
+        seed: First document seed.
+    """
+    layers, heads = scores.shape
+    prompts = "\n".join(document.prompt() for document in asked)
+    return {
+        "format": HEADS_FORMAT,
+        "detector": "retrieval",
+        "model": NAME,
+        "layers": layers,
+        "heads": heads,
+        "scores": [[round(float(value), 6) for value in row] for row in scores],
+        "threshold": RETRIEVAL_THRESHOLD,
+        "seed": seed,
+        "data": {
+            "world": "needles",
+            "version": WORLD_VERSION,
+            "split": "calibration",
+            "length": asked[0].id.split("-")[2],
+            "documents": len(asked),
+            "sha256": hashlib.sha256(prompts.encode()).hexdigest(),
+        },
+        "trials": trials,
+    }
+
+
+def release(
+    model: LlamaForCausalLM, seed: int, folder: Path, settings: EvidenceSettings = DEFAULT
+) -> str:
+    """Export a model into ``folder/ref-lm-v1`` and measure what was exported.
+
+    The evidence is that of the fp16 files, read back and run in fp32, not of the weights in memory.
+
+    Args:
+        model: The trained model.
+        seed: Of its training.
+        folder: The run folder.
+        settings: How much to measure.
+
+    Returns:
+        The gates as lines of text.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    shipped = folder / NAME
+    export(shipped, model, build_tokenizer(model.config.max_position_embeddings))
+    stored = AutoModelForCausalLM.from_pretrained(shipped, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(shipped)
+    scores, trials, asked = retrieval_scores(stored, tokenizer, settings)
+    table = {
+        "model": NAME,
+        "seed": seed,
+        **evidence(stored, tokenizer, settings=settings, scores=scores),
+    }
+    _write(shipped / "heads-retrieval.json", head_map(scores, trials, asked, settings.first_seed))
+    _write(shipped / f"evidence-seed{seed}.json", table)
+    return "\n".join(
+        f"{'ok  ' if gate['holds'] else 'FAIL'} {gate['name']}: {gate['value']} ({gate['bound']})"
+        for gate in table["gates"]
+    )
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
