@@ -82,7 +82,9 @@ class Table:
                     keep[list(dims)] = 0.0
                 self._shrink(where, keep if dims is not None else torch.zeros(1))
             case Offset(vector):
-                self._shift(where, vector[layer, list(heads)])
+                # At the residual stream a layer's vector is one "head" of the stream's width.
+                own = vector[layer] if vector.ndim == 3 else vector[layer][None]
+                self._shift(where, own[list(heads)])
             case Mix(target, weight):
                 share = _per_head(weight, layer, heads)
                 self._shrink(where, 1 - share)

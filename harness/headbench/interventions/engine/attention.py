@@ -79,12 +79,15 @@ class Inputs:
         return float(self.query.shape[-1] ** -0.5 if given is None else given)
 
     @property
-    def causal(self) -> bool:
-        """Whether a missing mask means causal attention."""
+    def forward_only(self) -> bool:
+        """Whether no row ever sees a later key, mask or not."""
         given = self.extra.get("is_causal")
-        if given is None:
-            given = getattr(self.module, "is_causal", True)
-        return bool(given) and self.query.shape[2] > 1 and self.mask is None
+        return bool(getattr(self.module, "is_causal", True) if given is None else given)
+
+    @property
+    def causal(self) -> bool:
+        """Whether the kernel itself must hide later keys, because no mask does."""
+        return self.forward_only and self.query.shape[2] > 1 and self.mask is None
 
     @property
     def plain(self) -> bool:

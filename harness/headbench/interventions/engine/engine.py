@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from headbench.errors import RefusedError
 from headbench.interventions.engine import support
@@ -20,6 +19,7 @@ from headbench.interventions.engine.session import EditSession
 from headbench.types import Capture
 
 if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
 
 _LIVE: weakref.WeakKeyDictionary[nn.Module, weakref.ref[Engine]] = weakref.WeakKeyDictionary()
@@ -165,7 +165,12 @@ class Engine:
                 mend="build a new Engine(model)",
             )
         self._session = session
-        hook = self._announcing(session) if announce else None
+        hooks = [self._announcing(session)] if announce else []
+        for layer in session.reads_input:
+            note = _Note(session, layer)
+            hooks.append(self.blocks[layer].register_forward_pre_hook(note, with_kwargs=True))
+        for layer in session.edits_residual:
+            hooks.append(self.blocks[layer].register_forward_hook(_Residual(session, layer)))
         for place in self._seats:
             place.session = session
         try:
@@ -173,7 +178,7 @@ class Engine:
         finally:
             for place in self._seats:
                 place.session = None
-            if hook is not None:
+            for hook in hooks:
                 hook.remove()
             self._session = None
 
@@ -196,6 +201,28 @@ def reach(given: Mapping[str, Any]) -> tuple[int, int]:
         if isinstance(given.get(name), Tensor):
             return given[name].shape[0], start
     raise RefusedError("the model was called without input_ids, inputs_embeds or pixel_values")
+
+
+class _Note:
+    """Hands the input of a decoder layer to a session."""
+
+    def __init__(self, session: EditSession, layer: int) -> None:
+        self.session, self.layer = session, layer
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.session.note_input(self.layer, args[0] if args else kwargs["hidden_states"])
+
+
+class _Residual:
+    """Edits the output of a decoder layer."""
+
+    def __init__(self, session: EditSession, layer: int) -> None:
+        self.session, self.layer = session, layer
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        if isinstance(output, tuple):
+            return self.session.residual(self.layer, output[0]), *output[1:]
+        return self.session.residual(self.layer, output)
 
 
 class _Overhear:

@@ -11,7 +11,9 @@ from torch import Tensor
 from headbench.errors import RefusedError
 from headbench.interventions.engine.attention import Inputs, unedited
 from headbench.interventions.engine.capture import Recorder
+from headbench.interventions.engine.paths import attend_pattern
 from headbench.interventions.engine.places import Bounds, Call, classes
+from headbench.interventions.engine.regions import Region, regions
 from headbench.interventions.engine.rows import Firing, Row
 from headbench.interventions.engine.stages import (
     Fact,
@@ -23,7 +25,7 @@ from headbench.interventions.engine.stages import (
     needs_values,
 )
 from headbench.interventions.engine.values import Values
-from headbench.types import View
+from headbench.types import Columns, View
 
 ATTENTION_SITES = ("q", "k", "v", "scores", "pattern", "z")
 
@@ -39,6 +41,7 @@ class EditSession:
     def __init__(self, rows: Sequence[Row], shape: Shape) -> None:
         self.rows, self.shape, self.firing = tuple(rows), shape, Firing(len(rows))
         self.recorder: Recorder | None = None
+        self.layer_inputs: dict[int, Tensor] = {}
         self.copies = 1
         self._compile()
         self.call = Call(self.bounds, 0, 0)
@@ -88,7 +91,7 @@ class EditSession:
     def _edited(self, layer: int, program: Program, inputs: Inputs) -> Tensor:
         if program.q is not None or program.k is not None or program.v is not None:
             inputs = self._edit_inputs(program, inputs)
-        out = unedited(inputs)
+        out = self._attention(layer, program, inputs)
         values = (
             Values(inputs, self.call, self.first_values, layer) if needs_values(program) else None
         )
@@ -96,8 +99,57 @@ class EditSession:
             if stage.picks:
                 self._pick(layer, program, stage, out)
             out = stage.table.apply(out, self.call, values, fresh=True)
-        self._count(layer, program)
+        self._count(layer, program, "attention")
         return out
+
+    def _attention(self, layer: int, program: Program, inputs: Inputs) -> Tensor:
+        if not program.pattern:
+            return unedited(inputs)
+        for edit in program.pattern:
+            self.firing.reach(edit.row, "attention", layer)
+        hidden = self.layer_inputs.pop(layer, None)
+        found = regions(program.pattern, self.rows, self.call, inputs, hidden, layer)
+        return attend_pattern(inputs, found, self._tally)
+
+    def _tally(self, region: Region, count: int | Tensor) -> None:
+        self.firing.alter(region.row, count)
+
+    def residual(self, layer: int, hidden: Tensor) -> Tensor:
+        """Edited output of a decoder layer, ``[batch, query, width]``."""
+        program = self.programs.get(layer)
+        if program is None or program.residual is None:
+            return hidden
+        call = self.locate(hidden.shape[1])
+        self._count(layer, program, "residual")
+        return program.residual.apply(hidden[:, :, None], call)[:, :, 0]
+
+    def note_input(self, layer: int, hidden: Tensor) -> None:
+        """Keep the input of a decoder layer for edits that read it at prefill."""
+        if self.call.start == 0:
+            self.layer_inputs[layer] = hidden
+
+    @property
+    def edits_residual(self) -> tuple[int, ...]:
+        """Layers whose output is edited."""
+        found = [
+            layer
+            for row in self.rows
+            for edit in row.plan.edits
+            if edit.site == "residual" and not callable(edit.where)
+            for layer in edit.where
+        ]
+        return tuple(sorted(set(found)))
+
+    @property
+    def reads_input(self) -> tuple[int, ...]:
+        """Layers whose input an edit reads."""
+        found = [
+            layer
+            for layer, program in self.programs.items()
+            for item in program.pattern
+            if isinstance(item.edit.op, Columns) and "layer_input" in item.edit.op.reads
+        ]
+        return tuple(sorted(set(found)))
 
     def _edit_inputs(self, program: Program, inputs: Inputs) -> Inputs:
         """Edit queries by their position, and keys and values by theirs."""
@@ -140,9 +192,11 @@ class EditSession:
         view = View(layer, self.call.start, row.prompt, row.spans, None, row.memory, row.probes)
         return pick.select(view, z).to("cpu", torch.bool)
 
-    def _count(self, layer: int, program: Program) -> None:
+    def _count(self, layer: int, program: Program, kind: str) -> None:
         for fact in program.facts:
-            self.firing.reach(fact.row, "attention", layer)
+            if fact.kind != kind:
+                continue
+            self.firing.reach(fact.row, kind, layer)
             low, high = self.bounds[fact.batch_row].span(
                 fact.touched, self.call.start, self.call.stop
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from headbench.errors import RefusedError
 from headbench.interventions.engine.affine import AFFINE, Table
@@ -31,6 +32,7 @@ class Shape:
     kv_heads: int
     head_dim: int
     value_dim: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Fact:
     row: int
     touched: frozenset[int]
     heads: frozenset[int]
+    kind: Literal["attention", "residual"] = "attention"
 
 
 @dataclass
@@ -80,6 +83,7 @@ class Program:
     q: Table | None = None
     k: Table | None = None
     v: Table | None = None
+    residual: Table | None = None
     z: list[Stage] = field(default_factory=list)
     pattern: list[PatternEdit] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
@@ -89,6 +93,8 @@ def layers_of(edit: Edit, shape: Shape) -> Mapping[int, tuple[int, ...]]:
     """Layer -> heads of an edit; a selection may answer in every layer."""
     if callable(edit.where):
         return {layer: () for layer in range(shape.layers)}
+    if edit.site == "residual":
+        return {layer: (0,) for layer in edit.where}
     return edit.where
 
 
@@ -105,6 +111,9 @@ def check(edit: Edit, shape: Shape) -> None:
             mend=f"at {edit.site!r} the engine does "
             f"{', '.join(t.__name__ for t in allowed) or 'nothing'}",
         )
+    _check_vector(edit, shape)
+    if isinstance(edit.op, Columns) and "column_mass" in edit.op.reads:
+        raise RefusedError("column masses over a whole prefill are not offered")
     if callable(edit.where):
         if edit.site != "z":
             raise RefusedError(f"heads are selected per sample at 'z' only, not at {edit.site!r}")
@@ -114,11 +123,29 @@ def check(edit: Edit, shape: Shape) -> None:
             raise RefusedError(
                 f"layer {layer} does not exist", mend=f"layers run from 0 to {shape.layers - 1}"
             )
-        if wrong := [h for h in heads if not 0 <= h < shape.heads]:
+        if (
+            wrong := []
+            if edit.site == "residual"
+            else [h for h in heads if not 0 <= h < shape.heads]
+        ):
             raise RefusedError(
                 f"head {wrong[0]} of layer {layer} does not exist",
                 mend=f"query heads run from 0 to {shape.heads - 1}",
             )
+
+
+def _check_vector(edit: Edit, shape: Shape) -> None:
+    """Refuse vectors of another model's size."""
+    vector = getattr(edit.op, "vector", getattr(edit.op, "target", None))
+    if vector is None or isinstance(vector, str):
+        return
+    heads = (shape.layers, shape.heads, shape.head_dim if edit.site == "q" else shape.value_dim)
+    wanted = (shape.layers, shape.width) if edit.site == "residual" else heads
+    if tuple(vector.shape) != wanted:
+        raise RefusedError(
+            f"the vectors at {edit.site!r} have shape {tuple(vector.shape)}",
+            mend=f"this model needs {wanted}",
+        )
 
 
 def kv_heads(edit: Edit, layer: int, heads: Sequence[int], shape: Shape) -> tuple[int, ...]:
@@ -164,6 +191,9 @@ class _Builder:
                 stage.picks.append(Pick(batch_row, row, number, edit, edit.where))
                 return
             stage.table.edit([batch_row], touched, heads, edit.op, layer)
+        elif edit.site == "residual":
+            program.residual = program.residual or Table(self.batch, 1, self.shape.width)
+            program.residual.edit([batch_row], touched, heads, edit.op, layer)
         elif edit.site == "q":
             program.q = program.q or Table(self.batch, self.shape.heads, self.shape.head_dim)
             program.q.edit([batch_row], touched, heads, edit.op, layer)
@@ -173,7 +203,8 @@ class _Builder:
             setattr(program, edit.site, table)
             owned = kv_heads(edit, layer, heads, self.shape)
             table.edit([batch_row], touched, owned, edit.op, layer)
-        program.facts.append(Fact(batch_row, row, touched, frozenset(heads)))
+        kind = "residual" if edit.site == "residual" else "attention"
+        program.facts.append(Fact(batch_row, row, touched, frozenset(heads), kind))
 
     def _stage(self, program: Program, key: tuple[int, int], select: bool) -> Stage:
         index, used = self.at.get(key, (0, False))
@@ -188,8 +219,6 @@ class _Builder:
 def compile_rows(rows: Sequence[Row], copies: int, shape: Shape) -> dict[int, Program]:
     """Stack the edits of all rows by layer and site.
 
-    Edits of the residual stream are not attention's business; see ``residual.py``.
-
     Args:
         rows: The rows of the batch.
         copies: Adjacent batch rows for each of them.
@@ -202,8 +231,6 @@ def compile_rows(rows: Sequence[Row], copies: int, shape: Shape) -> dict[int, Pr
     for row, content in enumerate(rows):
         for number, edit in enumerate(content.plan.edits):
             check(edit, shape)
-            if edit.site == "residual":
-                continue
             for layer, heads in layers_of(edit, shape).items():
                 if not heads and not callable(edit.where):
                     continue

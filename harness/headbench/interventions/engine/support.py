@@ -162,7 +162,7 @@ def shape_of(model: PreTrainedModel, modules: dict[nn.Module, Sizes]) -> Shape:
     sizes = set(modules.values())
     if len(sizes) != 1:
         raise RefusedError(f"{type(model).__name__} has layers of different head shapes")
-    return Shape(len(modules), *sizes.pop())
+    return Shape(len(modules), *sizes.pop(), model.config.get_text_config().hidden_size)
 
 
 def blocks(model: nn.Module, modules: tuple[nn.Module, ...]) -> tuple[nn.Module, ...]:

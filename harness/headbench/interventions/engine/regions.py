@@ -1,0 +1,158 @@
+"""Where a pattern edit applies within one call: rows, heads and key columns of one batch row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+from headbench.errors import RefusedError
+from headbench.interventions.engine.places import Call, classes
+from headbench.interventions.engine.stages import PatternEdit
+from headbench.types import Bias, Columns, Edit, Op, View, Visible
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from headbench.interventions.engine.attention import Inputs
+    from headbench.interventions.engine.rows import Row
+
+
+@dataclass(frozen=True)
+class Region:
+    """An edit's part of one call.
+
+    Attributes:
+        batch_row: Row of the batch.
+        edit: The edit.
+        heads: Query heads.
+        low: First query row, relative to the call.
+        high: Last query row plus one.
+        columns: Key indices of the call, ``[key]``, on the call's device (empty for ``Visible``).
+        view: What callbacks may read; its ``start`` is the position of row ``low``.
+        pad: Padding of the batch row.
+        number: Order of the edit in its plan.
+        row: The row of the plan.
+    """
+
+    batch_row: int
+    edit: Edit
+    heads: tuple[int, ...]
+    low: int
+    high: int
+    columns: Tensor
+    view: View
+    pad: int
+    number: int
+    row: int
+
+    @property
+    def op(self) -> Op:
+        """The operation."""
+        return self.edit.op
+
+    @property
+    def rows(self) -> int:
+        """How many query rows."""
+        return self.high - self.low
+
+    @cached_property
+    def head_index(self) -> Tensor:
+        """The heads as an index on the call's device."""
+        return torch.tensor(self.heads, device=self.columns.device)
+
+    def part(self, low: int, high: int) -> Region:
+        """The region's rows that lie in ``[low, high)``, relative to the call."""
+        start = max(self.low, low)
+        view = replace(self.view, start=self.view.start + start - self.low)
+        return replace(self, low=start, high=max(start, min(self.high, high)), view=view)
+
+    def hidden(self, inputs: Inputs) -> Tensor:
+        """For ``Visible``: keys the heads may not see, bool ``[row, key]``."""
+        if not isinstance(self.op, Visible):
+            raise TypeError(f"{self.op!r} hides nothing")
+        device = self.columns.device
+        key = torch.arange(inputs.key.shape[2], device=device) + inputs.key_offset - self.pad
+        row = self.view.start + torch.arange(self.rows, device=device)[:, None]
+        hidden = torch.zeros(self.rows, key.shape[0], dtype=torch.bool, device=device)
+        if self.op.recent is not None:
+            hidden |= (key >= self.op.first) & (key <= row - self.op.recent)
+        for mine, theirs in _pairs(self.op.mutual):
+            if mine in self.view.spans and theirs in self.view.spans:
+                mine_at, theirs_at = (
+                    torch.tensor(self.view.spans[name], device=device) for name in (mine, theirs)
+                )
+                hidden |= torch.isin(row, mine_at) & torch.isin(key, theirs_at)
+        return hidden
+
+
+def _pairs(mutual: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return () if mutual is None else (mutual, mutual[::-1])
+
+
+def regions(
+    edits: Sequence[PatternEdit],
+    rows: Sequence[Row],
+    call: Call,
+    inputs: Inputs,
+    layer_input: Tensor | None,
+    layer: int,
+) -> list[Region]:
+    """The regions that pattern edits of one layer have in one call; empty ones are left out.
+
+    Args:
+        edits: Edits of the layer.
+        rows: Rows of the plan.
+        call: Where the query rows stand.
+        inputs: The attention call.
+        layer_input: ``[batch, query, width]`` of this call, where an edit reads it.
+        layer: The layer.
+    """
+    found = []
+    for item in edits:
+        bound, row = call.bounds[item.batch_row], rows[item.row]
+        touched = classes(item.edit.phase, item.edit.rows)
+        low, high = bound.span(touched, call.start, call.stop)
+        mine = None
+        if layer_input is not None and call.start == 0:
+            mine = layer_input[item.batch_row, bound.pad : bound.decode]
+        view = View(layer, low - bound.pad, row.prompt, row.spans, mine, row.memory, row.probes)
+        columns = _columns(item.edit, view, bound.pad, inputs)
+        useful = isinstance(item.edit.op, Visible) or columns.numel() > 0
+        if high > low and item.heads and useful:
+            found.append(
+                Region(
+                    item.batch_row,
+                    item.edit,
+                    item.heads,
+                    low - call.start,
+                    high - call.start,
+                    columns,
+                    view,
+                    bound.pad,
+                    item.number,
+                    item.row,
+                )
+            )
+    return found
+
+
+def _columns(edit: Edit, view: View, pad: int, inputs: Inputs) -> Tensor:
+    """Key indices of an edit's columns; keys a sliding cache no longer holds are left out."""
+    device = inputs.key.device
+    if not isinstance(edit.op, Bias | Columns):
+        return torch.empty(0, dtype=torch.long, device=device)
+    keys = edit.op.keys
+    if isinstance(keys, str):
+        if keys not in view.spans:
+            raise RefusedError(
+                f"the prompt marks no span {keys!r}",
+                mend=f"spans of this prompt: {', '.join(sorted(view.spans)) or 'none'}",
+            )
+        keys = view.spans[keys]
+    positions = keys(view) if callable(keys) else torch.tensor(keys, dtype=torch.long)
+    index = positions.to(device) + pad - inputs.key_offset
+    return index[(index >= 0) & (index < inputs.key.shape[2])]
