@@ -107,7 +107,10 @@ def _interval(
     if metric.outcome is not None and len(clusters) == len(records):
         outcomes = [metric.outcome(record) for record in records]
         if None not in outcomes:
-            low, high = wilson(sum(map(bool, outcomes)), len(outcomes), sampling.level)
+            # Where less is better the metric counts the documents that went wrong (chair_s).
+            counted = metric.higher_is_better is not False
+            hits = sum(bool(outcome) is counted for outcome in outcomes)
+            low, high = wilson(hits, len(outcomes), sampling.level)
             return low, high, "wilson"
     drawn = cluster_bootstrap(
         metric, records, seed=sampling.seed, draws=sampling.draws, level=sampling.level

@@ -37,6 +37,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "length": ("context_length", "token_limit", "length", "max_length"),
     "depth": ("depth_percent", "depth", "document_depth_percent"),
     "confidence": ("confidence", "conf"),
+    "connections": ("connections", "connection_names", "names"),
 }
 """Role -> the field names it goes by, the likeliest first."""
 
@@ -49,7 +50,8 @@ class Recorded:
         rows: One mapping an item, in file order.
         name: File name without its folder.
         sha256: Of the file's bytes.
-        container: ``lines``, ``array``, ``objects``, ``wrapped``, ``mapping`` or ``table``.
+        container: ``lines``, ``array``, ``objects``, ``wrapped``, ``mapping``, ``table`` or
+            ``folder``.
         encoding: ``utf-8``, ``utf-16`` or ``mixed``.
     """
 
@@ -125,14 +127,16 @@ def as_text(value: object) -> str:
 
 
 def read_rows(path: Path) -> Recorded:
-    """Read any of the containers, gzipped or not.
+    """Read any of the containers, gzipped or not; of a folder, all its JSON files as one.
 
     Args:
-        path: The file.
+        path: The file, or a folder of one file an item.
 
     Raises:
         DataError: The file is missing, holds no rows, or breaks off inside a value.
     """
+    if path.is_dir():
+        return _folder(path)
     try:
         stored = path.read_bytes()
     except OSError as error:
@@ -153,6 +157,17 @@ def read_rows(path: Path) -> Recorded:
         raise DataError("the file holds no rows", where=str(path))
     digest = hashlib.sha256(stored).hexdigest()
     return Recorded(tuple(rows), path.name, digest, container, encoding)
+
+
+def _folder(path: Path) -> Recorded:
+    parts = [read_rows(file) for file in sorted(path.glob("*.json*"))]
+    if not parts:
+        raise DataError("the folder holds no JSON file", where=str(path))
+    digest = hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest()
+    rows = tuple(row for part in parts for row in part.rows)
+    encodings = {part.encoding for part in parts}
+    encoding = encodings.pop() if len(encodings) == 1 else "mixed"
+    return Recorded(rows, path.name, digest, "folder", encoding)
 
 
 def decode(content: bytes) -> tuple[str, str]:
@@ -211,22 +226,33 @@ def _json_rows(text: str, path: Path) -> tuple[list[Row], str]:
         lists = [value for value in only.values() if _is_rows(value)]
         if len(lists) == 1:
             return _mappings(lists[0], path), "wrapped"
-        if len(only) > 1 and all(isinstance(value, dict) for value in only.values()):
-            return [{"id": key, **value} for key, value in only.items()], "mapping"
-        if (
-            len(only) > 1
-            and all(isinstance(value, str) for value in only.values())
-            and (not set(only) & {name for names in ALIASES.values() for name in names})
-        ):
-            return [
-                {"id": key, "image_id": key, "text": value} for key, value in only.items()
-            ], "mapping"
+        mapped = _by_key(only)
+        if mapped:
+            return mapped, "mapping"
         return [only], "objects"
     raise DataError("the file holds a bare value instead of rows", where=str(path))
 
 
 def _is_rows(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _by_key(only: Mapping[str, object]) -> list[Row]:
+    """Rows of an object that maps ids to objects, to groupings, or to captions."""
+    values = list(only.values())
+    if len(only) < 2 or set(only) & {name for names in ALIASES.values() for name in names}:
+        return []
+    if all(isinstance(value, dict) for value in values):
+        return [{"id": key, **value} for key, value in only.items() if isinstance(value, dict)]
+    if all(_is_lists(value) for value in values):
+        return [{"id": key, "groups": value} for key, value in only.items()]
+    if all(isinstance(value, str) for value in values):
+        return [{"id": key, "image_id": key, "text": value} for key, value in only.items()]
+    return []
+
+
+def _is_lists(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, list) for row in value)
 
 
 def _mappings(values: Sequence[object], path: Path) -> list[Row]:

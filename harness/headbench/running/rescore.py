@@ -1,33 +1,30 @@
 """Scoring recorded outputs: files in, a result out, no model and no task file.
 
-Each function reads a file of outputs and what they are held against, joins the two, and returns the
-same kind of result as a run, with ``kind: rescored``. A log that answers only part of what was asked
-says so and has no headline.
+Each function reads a file of outputs and what they are held against, joins the two, and returns
+the same kind of result as a run, with ``kind: rescored``. A log that answers only part of what was
+asked says so and has no headline.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from headbench.errors import DataError
 from headbench.results.canonical import digest
+from headbench.results.figures import Sampling
 from headbench.results.recorded import Fields, Recorded, Row, as_text, read_rows
 from headbench.results.recorded_join import Question, join_answers, questions_of, version_of
-from headbench.running.rescored import Log, Rescored, rescored
+from headbench.running.rescored import SAMPLING, Log, Rescored, rescored
 from headbench.scoring import registry
 from headbench.scoring.chair_lexicon import Lexicon, coco_lexicon
 from headbench.scoring.chair_truth import Truth, coco_truth, given_truth, image_key
 from headbench.scoring.metric import Metric
 from headbench.scoring.niah_cells import JUDGE, cell_records
 from headbench.scoring.parser import VERBATIM
-from headbench.scoring.walls_forms import Wall, wall_of
-from headbench.types import Document, Record
-
-HUMANS = "human"
-"""In place of a predictions file of walls: the people recorded in the walls file."""
+from headbench.types import Document
 
 
 def rescore_chair(
@@ -35,6 +32,7 @@ def rescore_chair(
     ground_truth: Sequence[Path],
     profile: str = "chair-2018",
     fields: Fields | None = None,
+    sampling: Sampling = SAMPLING,
 ) -> Rescored:
     """CHAIR of recorded captions.
 
@@ -43,6 +41,7 @@ def rescore_chair(
         ground_truth: ``{image: [object, ...]}``, or COCO's ``instances`` and ``captions`` files.
         profile: Lexical profile.
         fields: Field names; defaults fit the common ones.
+        sampling: How intervals are made.
 
     Returns:
         ``chair_s``, ``chair_i``, ``recall``, ``len``, both F1, and the counts behind them.
@@ -71,7 +70,7 @@ def rescore_chair(
             task="chair",
             scorer=scorer.id,
             parser=VERBATIM.id,
-            metrics=_metrics("chair", without=("chair.hit_ratio",)),
+            metrics=metrics_of("chair", without=("chair.hit_ratio",)),
             records=records,
             expected=len(records) + missing,
             inputs={"predictions": log, **_truth_files(ground_truth)},
@@ -79,7 +78,8 @@ def rescore_chair(
             profile=lexicon.id,
             data=digest({record.document: truth[record.document] for record in records}),
             source=said,
-        )
+        ),
+        sampling,
     )
 
 
@@ -106,6 +106,7 @@ def rescore_pope(
     questions: Path,
     parser: str = "pope_ref",
     fields: Fields | None = None,
+    sampling: Sampling = SAMPLING,
 ) -> Rescored:
     """POPE's figures of recorded answers.
 
@@ -114,6 +115,7 @@ def rescore_pope(
         questions: The labelled questions of one setting.
         parser: How answers are read; ``pope_ref`` is the one to compare with papers.
         fields: Field names.
+        sampling: How intervals are made.
 
     Returns:
         ``f1``, ``accuracy``, ``precision``, ``recall``, ``yes_ratio``, ``unparsed_rate`` and the
@@ -138,7 +140,7 @@ def rescore_pope(
             task="pope",
             scorer=scorer.id,
             parser=reader.id,
-            metrics=_metrics("pope"),
+            metrics=metrics_of("pope"),
             records=records,
             expected=len(items),
             inputs={"predictions": log, "questions": asked},
@@ -146,64 +148,20 @@ def rescore_pope(
             data=version_of(items),
             source={"joined by": joined.how, **{k: str(v) for k, v in counts.items() if v}},
             reason=joined.reason,
-        )
+        ),
+        sampling,
     )
 
 
-def rescore_walls(
-    predictions: Path | None,
-    walls: Path,
-    parser: str = "walls_ref",
-    fields: Fields | None = None,
+def rescore_niah(
+    predictions: Path, fields: Fields | None = None, sampling: Sampling = SAMPLING
 ) -> Rescored:
-    """Figures of recorded groupings.
-
-    Args:
-        predictions: Groupings, as text or as lists; ``None``: the people who played the walls.
-        walls: The solved walls.
-        parser: How text is read; ``walls_ref`` is the one to compare with papers.
-        fields: Field names.
-
-    Returns:
-        ``solved_walls`` and ``correct_groups`` (counts), their rates, ``wd``, ``fms``, ``ari``,
-        ``nmi``, ``ami``, and the connections where there are any. Of people only counts are known.
-
-    Raises:
-        DataError: Rows cannot be matched to walls, or nobody is recorded as a player.
-    """
-    fields = fields or Fields()
-    asked = read_rows(walls)
-    solved = [wall_of(row) for row in asked.rows]
-    inputs = {"walls": asked}
-    if predictions is None:
-        records, reader = tuple(_human_record(wall) for wall in solved), "human@1"
-        name = HUMANS
-    else:
-        log = read_rows(predictions)
-        inputs["predictions"] = log
-        records = _wall_records(log, solved, parser, fields)
-        reader, name = registry.parser(parser).id, predictions.stem
-    return rescored(
-        Log(
-            task="walls",
-            scorer=registry.scorer("walls").id,
-            parser=reader,
-            metrics=_metrics("walls"),
-            records=records,
-            expected=len(solved),
-            inputs=inputs,
-            name=name,
-            data=digest([[wall.id, wall.groups] for wall in solved]),
-        )
-    )
-
-
-def rescore_niah(predictions: Path, fields: Fields | None = None) -> Rescored:
     """Needle recall of recorded responses, without a judge, by length and by depth.
 
     Args:
         predictions: Responses with their length and depth; or judged cells without responses.
         fields: Field names.
+        sampling: How intervals are made.
 
     Returns:
         ``keyphrase3`` (all three phrases) and ``keyphrase3_fraction``; of judged cells without
@@ -245,14 +203,16 @@ def rescore_niah(predictions: Path, fields: Fields | None = None) -> Rescored:
             data=digest(sorted(f"{length} {depth}" for length, depth in cells)),
             reason=pooled if len(records) > len(cells) else "",
             parts=("length", "depth"),
-        )
+        ),
+        sampling,
     )
 
 
 # ------------------------------------------------------------------ rows and documents
 
 
-def _metrics(family: str, without: Sequence[str] = ()) -> dict[str, Metric]:
+def metrics_of(family: str, without: Sequence[str] = ()) -> dict[str, Metric]:
+    """A family's metrics by registry name, the headline first."""
     names = [name for name in registry.scorer(family).metrics if name not in without]
     return {name: registry.metric(name) for name in names}
 
@@ -317,78 +277,6 @@ def _pope_document(item: Question) -> Document:
         cluster=item.image,
         fields={"image": item.image},
         target="yes" if item.label else "no",
-    )
-
-
-def _human_record(wall: Wall) -> Record:
-    """What people did with a wall: counts, since their wrong groups are not recorded."""
-    if not wall.human_groups:
-        raise DataError(
-            "nobody is recorded as having played this wall",
-            where=f"wall {wall.id}",
-            mend="give a predictions file",
-        )
-    parts: dict[str, object] = {
-        "correct_groups": sum(wall.human_groups),
-        "groups": len(wall.groups),
-        "solved": int(all(wall.human_groups)),
-        "connections_exact": sum(wall.human_connections),
-        "connections_asked": len(wall.human_connections),
-    }
-    return Record(wall.id, wall.id, (), None, "human@1", parts)
-
-
-def _wall_records(
-    log: Recorded, walls: Sequence[Wall], parser: str, fields: Fields
-) -> tuple[Record, ...]:
-    """Records of the walls that a log answers, by wall id, or by order in a whole log."""
-    by_id = {wall.id: wall for wall in walls}
-    keys = [fields.find(row, "id") for row in log.rows]
-    if all(key is not None and str(key) in by_id for key in keys):
-        matched = [by_id[str(key)] for key in keys]
-    elif len(log.rows) == len(walls) and not any(str(key) in by_id for key in keys):
-        matched = list(walls)
-    else:
-        raise DataError(
-            "the rows name walls that the walls file does not have",
-            where=f"{log.name}: {sum(str(key) in by_id for key in keys)} of {len(keys)} are known",
-            mend="give the walls' ids, or one row a wall in the order of the walls file",
-        )
-    if len({wall.id for wall in matched}) < len(matched):
-        raise DataError("a wall is answered twice", where=log.name, mend="keep one run in the file")
-    scorer, reader = registry.scorer("walls"), registry.parser(parser)
-    return tuple(
-        scorer.record(_wall_document(wall), _wall_outputs(row, log, fields), reader)
-        for wall, row in zip(matched, log.rows, strict=True)
-    )
-
-
-def _wall_document(wall: Wall) -> Document:
-    target: Mapping[str, object] = {"groups": wall.groups, "connections": wall.connections}
-    return Document(wall.id, wall.id, {}, target=target)
-
-
-def _wall_outputs(row: Row, log: Recorded, fields: Fields) -> tuple[str, ...]:
-    """The grouping as text, lists written out a line a group; the connections where given."""
-    groups = fields.find(row, "groups")
-    if groups is None:
-        raise DataError(
-            "a row holds no grouping",
-            where=f"{log.name}: {', '.join(map(str, row))}",
-            mend="name the field, for example --field groups=answer",
-        )
-    names = fields.find(row, "connections")
-    if names is None:
-        return (_lines(groups, ", "),)
-    return _lines(groups, ", "), _lines(names, " ")
-
-
-def _lines(value: object, separator: str) -> str:
-    if not isinstance(value, list):
-        return as_text(value)
-    return "\n".join(
-        separator.join(map(as_text, line)) if isinstance(line, list) else as_text(line)
-        for line in value
     )
 
 

@@ -192,7 +192,9 @@ def _of(name: str, part: str, whole: str) -> Metric:
     return Metric(
         name=name,
         parts=(part, whole),
-        row=lambda record: (_part(record, part), _part(record, whole)),
+        row=lambda record: (
+            (_part(record, part), _part(record, whole)) if part in record.parts else (0.0, 0.0)
+        ),
         value=_share,
         higher_is_better=True,
     )
@@ -218,6 +220,7 @@ UNPARSED_RATE = _mean("unparsed_rate", better=False, part="unparsed")
 CONNECTIONS = _count("connections", "connections_exact")
 CONNECTION_RATE = _of("connection_rate", "connections_exact", "connections_asked")
 CONNECTION_ROUGE1 = _of("connection_rouge1", "connections_rouge1", "connections_asked")
+"""Over walls whose names were written; of people only the outcome is recorded."""
 
 WALLS = Scorer(
     name="walls",

@@ -1,0 +1,118 @@
+"""``headbench rescore``: figures of recorded outputs; no model is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from headbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from headbench.running.rescored import Rescored
+
+_Given = TypeVar("_Given", Path, list[Path])
+
+
+class Family(StrEnum):
+    """What can be rescored."""
+
+    CHAIR = "chair"
+    POPE = "pope"
+    WALLS = "walls"
+    NIAH = "niah"
+
+
+def rescore(
+    task: Annotated[Family, typer.Option(help="Which family of scorers.")],
+    predictions: Annotated[
+        str, typer.Option(help="Outputs: a file, a folder of JSON files, or human (walls only).")
+    ],
+    ground_truth: Annotated[
+        list[Path] | None,
+        typer.Option(help="chair: {image: [object, ...]}, or COCO's instances and captions files."),
+    ] = None,
+    questions: Annotated[Path | None, typer.Option(help="pope: the labelled questions.")] = None,
+    walls: Annotated[Path | None, typer.Option(help="walls: the solved walls.")] = None,
+    profile: Annotated[
+        str, typer.Option(help="chair: chair-2018 (as in papers) or chair-clean.")
+    ] = "chair-2018",
+    parser: Annotated[
+        str, typer.Option(help="How answers are read: pope_ref, walls_ref (as in papers), ...")
+    ] = "",
+    field: Annotated[
+        list[str] | None, typer.Option(help="A field name, e.g. caption=text; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write result and records below this folder, no text.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result document.")] = False,
+) -> None:
+    """Score recorded outputs; no model is needed."""
+    from headbench.results.recorded import Fields
+    from headbench.running.rescore import rescore_chair, rescore_niah, rescore_pope
+    from headbench.running.rescore_walls import HUMANS, rescore_walls
+
+    fields = Fields.parse(field or [])
+    people = predictions == HUMANS and task is Family.WALLS
+    file = Path(predictions)
+    work: dict[Family, Callable[[], Rescored]] = {
+        Family.CHAIR: lambda: rescore_chair(
+            file, needed(ground_truth, "--ground-truth", task), profile, fields
+        ),
+        Family.POPE: lambda: rescore_pope(
+            file, needed(questions, "--questions", task), parser or "pope_ref", fields
+        ),
+        Family.WALLS: lambda: rescore_walls(
+            None if people else file, needed(walls, "--walls", task), parser or "walls_ref", fields
+        ),
+        Family.NIAH: lambda: rescore_niah(file, fields),
+    }
+    found = work[task]()
+    written = found.write(out) if out else None
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(found.document(), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    show(found)
+    if written:
+        typer.echo(f"written: {written}")
+
+
+def needed(value: _Given | None, option: str, task: Family) -> _Given:
+    """An option that this family cannot do without."""
+    if not value:
+        raise ConfigError(
+            f"--task {task.value} needs {option}",
+            where="headbench rescore",
+            mend=f"give {option} FILE",
+        )
+    return value
+
+
+def show(found: Rescored) -> None:
+    """Print the figures as a table, and what a reader must know below it."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    result = found.result
+    title = f"{result.task.name} of {result.model.name}: {result.task.scorer}, {result.task.parser}"
+    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
+    for column in ("metric", "value", "interval"):
+        table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
+    for name, one in result.metrics.items():
+        value = "n/a" if one.value is None else one.value
+        shown = value if isinstance(value, str | int) else f"{value:.4f}"
+        ends = "" if one.low is None or one.high is None else f"{one.low:.4f} .. {one.high:.4f}"
+        table.add_row(name, str(shown), ends)
+    Console().print(table)
+    if result.task.profile:
+        typer.echo(f"lexical profile: {result.task.profile}")
+    if result.headline is None:
+        why = result.reason or result.source.get("no_headline", "")
+        typer.echo(f"no headline: {why}")
