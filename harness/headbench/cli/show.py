@@ -71,6 +71,9 @@ def _show_example(task: Task) -> None:
     except AbsentDataError as absent:
         typer.echo(f"\nno example: {absent}")
         return
+    if task.config.sensitive:
+        typer.echo("\nthe texts of this data set are not shown")
+        return
     first = task.steps[0]
     request = task.requests(documents[0], first.name, {}, 0)[0]
     typer.echo(f"\nfirst document {documents[0].id}, step {first.name}, {request.kind}")

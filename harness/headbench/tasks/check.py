@@ -189,7 +189,9 @@ def _ask(task: Task, document: Document) -> int:
     outputs: list[str] = []
     for step in task.steps:
         made = task.requests(document, step.name, earlier, 0)
-        earlier[step.name] = ("?",) * len(made)
+        earlier[step.name] = tuple(
+            f"[1.0, {index}.0]" if step.kind == "represent" else "?" for index in range(len(made))
+        )
         outputs += earlier[step.name]
     record = task.record(document, tuple(outputs))
     missing = [part for part in task.config.breakdown if part not in record.parts]

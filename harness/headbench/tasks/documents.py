@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from headbench.errors import DataError
+from headbench.errors import ConfigError, DataError
 from headbench.tasks.data.base import Row
 from headbench.tasks.merge import Merged
 from headbench.tasks.schema import TaskConfig
@@ -30,10 +30,12 @@ class Shaper:
         self._id = ready("doc_to_id", config.doc_to_id)
         self._cluster = ready("doc_to_cluster", config.doc_to_cluster)
         self._target = ready("doc_to_target", config.doc_to_target)
-        self._more = {
-            name: compile_template(source, merged.where(("doc_fields", name)))
-            for name, source in config.doc_fields.items()
-        }
+        self._more = _ordered(
+            {
+                name: compile_template(source, merged.where(("doc_fields", name)), bare=False)
+                for name, source in config.doc_fields.items()
+            }
+        )
         self._where = str(merged.path)
 
     def documents(self, rows: Iterable[Row], taken: frozenset[str]) -> Iterator[Document]:
@@ -56,11 +58,26 @@ class Shaper:
             seen.add(document.id)
             yield document
 
+    def example(self, row: Row) -> dict[str, object]:
+        """The fields of a solved example: as a document has them, with its ``id`` and ``target``.
+
+        The id is the one that the document would have, so that it can be left out of the test.
+        """
+        fields = self._extended(row)
+        where = f"{self._where}, an example"
+        name = str(self._read(self._id, "doc_to_id", fields, where))
+        target = self._read(self._target, "doc_to_target", fields, where)
+        return fields | {"id": name, "target": target}
+
+    def _extended(self, row: Row) -> dict[str, object]:
+        fields = dict(row.fields)
+        for name, template in self._more.items():
+            fields[name] = template.text(fields)
+        return fields
+
     def _document(self, row: Row, number: int) -> Document:
         where = f"{self._where}, row {number}"
-        fields = dict(row.fields)
-        for extra, template in self._more.items():
-            fields[extra] = template.text(fields)
+        fields = self._extended(row)
         refuse_markers(fields, where)
         name = self._read(self._id, "doc_to_id", fields, where)
         cluster: object = fields.get("cluster", name)
@@ -86,6 +103,27 @@ class Shaper:
                 mend=f"its fields: {', '.join(sorted(fields))}",
             )
         return fields[way]
+
+
+def _ordered(templates: Mapping[str, Template]) -> dict[str, Template]:
+    """Templates in an order in which each comes after those that it reads.
+
+    Raises:
+        ConfigError: They read each other in a circle.
+    """
+    ordered: dict[str, Template] = {}
+    left = dict(templates)
+    while left:
+        ready = [name for name, made in left.items() if not made.names & (left.keys() - {name})]
+        if not ready:
+            names = ", ".join(sorted(left))
+            raise ConfigError(
+                f"these fields read each other in a circle: {names}",
+                where=next(iter(left.values())).where,
+                mend="let one of them stand by itself",
+            )
+        ordered |= {name: left.pop(name) for name in ready}
+    return ordered
 
 
 def hash_documents(documents: Sequence[Document]) -> str:

@@ -8,6 +8,7 @@ from random import Random
 from headbench.errors import ConfigError, DataError
 from headbench.tasks.data import read_rows
 from headbench.tasks.data.base import DataSpec
+from headbench.tasks.documents import Shaper
 from headbench.tasks.images import Images
 from headbench.tasks.merge import Merged
 from headbench.tasks.schema import TaskConfig
@@ -22,10 +23,11 @@ class Fewshot:
     Args:
         config: The task.
         merged: Its file, for line numbers.
+        shaper: Gives examples the same further fields as documents.
     """
 
-    def __init__(self, config: TaskConfig, merged: Merged) -> None:
-        self._config, self._merged = config, merged
+    def __init__(self, config: TaskConfig, merged: Merged, shaper: Shaper) -> None:
+        self._config, self._merged, self._shaper = config, merged, shaper
         shown = config.fewshot_config
         self._text: Template | None = None
         if config.num_fewshot and shown.placement == "before":
@@ -78,7 +80,7 @@ class Fewshot:
                 config.dataset_kwargs,
                 self._merged,
             )
-            pool = [dict(row.fields) for row in read_rows(spec, Images())]
+            pool = [self._shaper.example(row) for row in read_rows(spec, Images())]
         else:
             raise ConfigError(
                 "num_fewshot asks for examples, and none are given",

@@ -107,6 +107,12 @@ class Prompt(Strict):
         None, description="Field that lists items: one request each; templates read `item`."
     )
     captures: tuple[CaptureConfig, ...] = Field((), description="What `represent` captures.")
+    combine: Literal["none", "lines", "balanced_kmeans"] = Field(
+        "none",
+        description="How the outputs of a `for_each` step become one for the scorer: kept apart; "
+        "a line each; or groups of equal size by k-means over represented vectors.",
+    )
+    use_fewshot: bool = Field(True, description="Whether solved examples come before the prompt.")
 
 
 class StepConfig(Prompt):
@@ -191,7 +197,8 @@ class TaskConfig(Prompt):
         "target", description="Field (kept as it is) or template (text) of the ground truth."
     )
     doc_fields: dict[str, str] = Field(
-        default_factory=dict, description="Further fields of each document, as templates."
+        default_factory=dict,
+        description="Further fields of each document, as templates (a bare word is text).",
     )
     steps: tuple[StepConfig, ...] = Field(
         (), description="Steps in order; without any, one step `answer` with the top level."
@@ -202,6 +209,7 @@ class TaskConfig(Prompt):
     metric_list: tuple[MetricConfig, ...] = Field(min_length=1, description="What is reported.")
     breakdown: Names = Field((), description="Fields by which the metrics are also split.")
     needs_images: bool = Field(False, description="Only models that see images can answer.")
+    sensitive: bool = Field(False, description="Texts that no listing or log may show.")
     metadata: Metadata = Field(description="Version and sources.")
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from headbench.errors import ConfigError, nearest
+from headbench.tasks.combine import combine_outputs
 from headbench.tasks.data import read_rows
 from headbench.tasks.data.base import DataSpec
 from headbench.tasks.documents import Shaper, hash_documents
@@ -64,7 +65,8 @@ class Task:
             compile_step(step, merged, number if numbered else None)
             for number, step in enumerate(config.all_steps)
         )
-        return cls(config, merged, steps, Shaper(config, merged), Fewshot(config, merged))
+        shaper = Shaper(config, merged)
+        return cls(config, merged, steps, shaper, Fewshot(config, merged, shaper))
 
     # ------------------------------------------------------------- names
 
@@ -230,7 +232,10 @@ class Task:
 
         scorer = registry.scorer(self.scorer)
         parser = registry.parser(self.parser)
-        return scorer.record(document, outputs, parser, self.config.scorer_options, tokens)
+        combined = combine_outputs(self.steps, document, outputs)
+        if len(combined) != len(outputs):
+            tokens = ()  # they belong to outputs that are no longer apart
+        return scorer.record(document, combined, parser, self.config.scorer_options, tokens)
 
     def _fields(self, document: Document, earlier: Earlier) -> dict[str, object]:
         fields: dict[str, object] = {**document.fields, "target": document.target}
@@ -245,7 +250,7 @@ class Task:
     ) -> list[Turn | str]:
         """Earlier turns with their answers, then the step's own."""
         turns: list[Turn | str] = []
-        before = self._fewshot.before()
+        before = self._fewshot.before() if step.config.use_fewshot else ""
         for name in step.config.history:
             if not earlier.get(name):
                 raise ConfigError(

@@ -15,6 +15,7 @@ from functools import lru_cache
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError
 from jinja2 import Template as Compiled
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from headbench.errors import ConfigError, DataError, nearest
@@ -49,10 +50,12 @@ class Template:
     Attributes:
         source: What was written.
         where: File, line and key, for errors.
+        names: Fields that it reads.
     """
 
     source: str
     where: str
+    names: frozenset[str]
     _compiled: Compiled
 
     def render(self, fields: Mapping[str, object]) -> Rendered:
@@ -92,7 +95,9 @@ def compile_template(source: str, where: str, *, bare: bool = True) -> Template:
     """
     text = f"{{{{ {source} }}}}" if bare and is_field(source) else source
     try:
-        return Template(source, where, _environment().from_string(text))
+        environment = _environment()
+        names = find_undeclared_variables(environment.parse(text))
+        return Template(source, where, frozenset(names), environment.from_string(text))
     except TemplateSyntaxError as error:
         # Jinja reports an unknown filter as a syntax error too.
         known = re.search(r"No filter named '(\w+)'", str(error))

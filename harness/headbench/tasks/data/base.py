@@ -87,7 +87,7 @@ class DataSpec:
                 raise AbsentDataError(
                     f"the data of this task is not here: {variable} is not set",
                     where=self.where(option),
-                    mend=f"set {variable} to the folder that holds it",
+                    mend=f"set {variable} to where it lies",
                 )
         text = _VARIABLE.sub(lambda match: os.environ[match.group(1)], value)
         origin = self.merged.origins.get(("dataset_kwargs", option))

@@ -35,7 +35,7 @@ class FileOptions(Strict):
 def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
     """Yield the rows of a file; each gets an ``id`` from its content where it has none."""
     options = spec.options(FileOptions)
-    path = _file(spec, options)
+    path = split_file(spec, options.data_files)
     table = read_table(path, options.encoding, options.field)
     if options.sample is not None:
         table = Random(options.sample_seed).sample(table, min(options.sample, len(table)))
@@ -90,16 +90,22 @@ class ImageFolder:
         return images.add_file(self._files[name])
 
 
-def _file(spec: DataSpec, options: FileOptions) -> Path:
-    if isinstance(options.data_files, str):
-        return spec.locate("data_files", options.data_files)
-    if spec.split not in options.data_files:
+def split_file(spec: DataSpec, data_files: str | dict[str, str]) -> Path:
+    """The file of a split; one file given alone serves every split.
+
+    Raises:
+        ConfigError: The mapping names no such split.
+        AbsentDataError: The file is not there.
+    """
+    if isinstance(data_files, str):
+        return spec.locate("data_files", data_files)
+    if spec.split not in data_files:
         raise ConfigError(
             f"data_files names no split {spec.split!r}",
             where=spec.where("data_files"),
-            mend=nearest(spec.split, options.data_files),
+            mend=nearest(spec.split, data_files),
         )
-    return spec.locate("data_files", options.data_files[spec.split])
+    return spec.locate("data_files", data_files[spec.split])
 
 
 def _own_id(fields: dict[str, object], seen: dict[str, int]) -> str:

@@ -1,0 +1,88 @@
+"""Making one output of the several that a ``for_each`` step gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from headbench.errors import DataError
+from headbench.tasks.steps import Step
+from headbench.types import Document
+
+
+def combine_outputs(
+    steps: Sequence[Step], document: Document, outputs: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Outputs as the scorer reads them: those of a combining step as one text.
+
+    Args:
+        steps: The task's steps.
+        document: What was asked about; it says how many requests each step made.
+        outputs: One a request, in step order.
+
+    Raises:
+        DataError: There are not as many outputs as requests, or vectors cannot be read.
+    """
+    if all(step.config.combine == "none" for step in steps):
+        return outputs
+    made: list[str] = []
+    at = 0
+    for step in steps:
+        items = step.items(document)
+        own = outputs[at : at + len(items)]
+        at += len(items)
+        if len(own) < len(items):
+            raise DataError(
+                f"step {step.name!r} asked {len(items)} requests and has {len(own)} outputs",
+                where=f"document {document.id}",
+            )
+        if step.config.combine == "lines":
+            made.append("\n".join(" ".join(output.split()) for output in own))
+        elif step.config.combine == "balanced_kmeans":
+            made.append(_cluster([str(item) for item in items], own, document))
+        else:
+            made += own
+    return tuple(made)
+
+
+def _cluster(items: Sequence[str], outputs: Sequence[str], document: Document) -> str:
+    """Groups of equal size by k-means over the items' vectors, a line each.
+
+    The number of groups is that of the document's ``groups``, else 4, as the published embedding
+    baselines do. Items are separated by bars, because clues may hold commas.
+    """
+    import numpy as np
+
+    from headbench.scoring.walls_cluster import balanced_kmeans
+
+    vectors = np.array([_vector(output, document) for output in outputs], dtype=np.float64)
+    groups = document.fields.get("groups")
+    count = len(groups) if isinstance(groups, list | tuple) else 4
+    labels = balanced_kmeans(vectors, count)
+    return "\n".join(
+        " | ".join(item for item, label in zip(items, labels, strict=True) if label == group)
+        for group in range(count)
+    )
+
+
+def _vector(output: str, document: Document) -> list[float]:
+    """All numbers of one represented output, captures and positions joined."""
+    try:
+        value = json.loads(output)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            "an output of a represent step holds no vectors",
+            where=f"document {document.id}",
+            mend="answer the step with a model that represents, such as --model encoder",
+        ) from error
+    flat: list[float] = []
+    stack = [value]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, list):
+            stack.extend(reversed(part))
+        elif isinstance(part, int | float) and not isinstance(part, bool):
+            flat.append(float(part))
+        else:
+            raise DataError("a vector holds something else than numbers", where=document.id)
+    return flat
