@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from headbench.errors import StoreError
 from headbench.reference import vlm_train
@@ -17,20 +18,29 @@ from headbench.reference.vocabulary import vocabulary
 TINY = replace(SMOKE, tower_steps=2, prior_steps=2, look_steps=3, needles=((128, 1),))
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(vlm_train, "SMOKE", TINY)
-    mix = vlm_train.SceneMix
-    monkeypatch.setattr(vlm_train, "WITH_PICTURES", mix(2, 2, 1, 1))
-    monkeypatch.setattr(vlm_train, "TEXT_ONLY", mix(0, 0, 2, 2))
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vlm_train, "SMOKE", TINY)
+        mix = vlm_train.SceneMix
+        patch.setattr(vlm_train, "WITH_PICTURES", mix(2, 2, 1, 1))
+        patch.setattr(vlm_train, "TEXT_ONLY", mix(0, 0, 2, 2))
+        yield
+
+
+@pytest.fixture(scope="module")
+def unbroken(quick, tmp_path_factory):
+    """Folder and model of one run from start to end."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, train(VlmConfig(0, folder, None, smoke=True))
 
 
 def weights(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path, monkeypatch):
-    whole = train(VlmConfig(0, tmp_path / "whole", None, smoke=True))
+def test_a_killed_run_ends_where_an_unbroken_one_does(unbroken, tmp_path, monkeypatch):
+    _, whole = unbroken
     broken = VlmConfig(0, tmp_path / "broken", None, smoke=True, save_every=1)
     steps = {"left": 4}
     original = vlm_train._take
@@ -54,27 +64,23 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path, monkeypatch):
     assert any(json.loads(line).get("event") == "resumed" for line in lines)
 
 
-def test_looking_heads_are_silent_after_the_text_stage(tmp_path):
-    train(VlmConfig(0, tmp_path, None, smoke=True))
-    from safetensors.torch import load_file
-
-    prior = load_file(tmp_path / "prior.safetensors")
-    facts = json.loads((tmp_path / "prior.json").read_text())
+def test_looking_heads_are_silent_after_the_text_stage(unbroken):
+    folder, _ = unbroken
+    prior = load_file(folder / "prior.safetensors")
+    facts = json.loads((folder / "prior.json").read_text())
     assert len(facts["looking_heads"]) == 9
     for layer, head in facts["looking_heads"]:
         columns = prior[f"model.language_model.layers.{layer}.self_attn.o_proj.weight"]
         assert columns[:, 32 * head : 32 * head + 32].abs().max() == 0
-    look = load_file(tmp_path / "look.safetensors")
+    look = load_file(folder / "look.safetensors")
     layer, head = facts["looking_heads"][-1]
     columns = look[f"model.language_model.layers.{layer}.self_attn.o_proj.weight"]
     assert columns[:, 32 * head : 32 * head + 32].abs().max() > 0
 
 
-def test_the_tower_stays_still_while_text_is_learnt(tmp_path):
-    train(VlmConfig(0, tmp_path, None, smoke=True))
-    from safetensors.torch import load_file
-
-    tower, prior = (load_file(tmp_path / f"{name}.safetensors") for name in ("tower", "prior"))
+def test_the_tower_stays_still_while_text_is_learnt(unbroken):
+    folder, _ = unbroken
+    tower, prior = (load_file(folder / f"{name}.safetensors") for name in ("tower", "prior"))
     assert all(torch.equal(tower[name], prior[name]) for name in tower if "vision_tower" in name)
 
 

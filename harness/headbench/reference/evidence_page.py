@@ -1,0 +1,226 @@
+"""``docs/reference-models.md``, written from the tables of evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headbench._paths import checkpoints_root
+
+LM, VLM = "ref-lm-v1", "ref-vlm-v1"
+SECOND_WORLD = "second-world.json"
+SETTINGS = ("random", "popular", "adversarial")
+Table = Mapping[str, Any]
+
+_HEAD = """# Reference models
+
+Two small models ship with headbench, trained by this project on data that it draws itself. They
+are what the tasks run on when no model is named, and the test bed of every intervention: small
+enough for a laptop, and real enough that masking a few heads destroys recall and masking others
+does not.
+
+This page is written by `python -m headbench.reference.evidence --write`, which measures the shipped
+checkpoints anew. Figures of the other training seeds are stored beside the checkpoints by their
+own training runs. Each shipped folder has a model card with the recipe.
+
+| | `ref-lm-v1` | `ref-vlm-v1` |
+|---|---|---|
+| class | `LlamaForCausalLM` | `LlavaForConditionalGeneration` |
+| shape | 3 layers, width 128, 8 heads of 32 | the same behind a CLIP tower (16 image tokens) |
+| shows | needle recall, retrieval heads, rotary dimensions | POPE, CHAIR, VHD, VHR, needle recall |
+"""
+
+_PLANTED = """## Are heads planted?
+
+Yes, four. Four heads of layer 0 are made to look 1, 1, 2 and 3 positions back,
+by setting the biases of their queries and keys before training; during training these stay as
+they are. Whether recall would form without them was not isolated. The vocabulary head starts as a
+small copy of the embeddings. **The retrieval heads of the upper
+layers are not planted**: they were learnt. They were made *sparse* afterwards, so that masking a
+few of them shows an effect: all but two heads of each upper layer were closed, the model learned
+to do without, and the closed heads were then drawn anew and trained as language heads. In
+`ref-vlm-v1` three more heads a layer are closed while it learns what words usually go together,
+and regrown to learn to look.
+
+The controls never touch layer 0: everything stands on its planted heads, so masking them proves
+nothing.
+"""
+
+_SPLITS = """## Are train, calibration and test apart?
+
+Yes. The split is part of every seed. Needle worlds of different splits share no filler sentence
+and no pair of key and value; scenes of different splits share no seed. Heads are ranked and
+strengths chosen on calibration; every figure on this page is of test. See [worlds](worlds.md).
+"""
+
+
+_METHODS = """## Two methods, kept apart
+
+`fixed` scales the same heads in every picture: the top half of each layer by mean VHD over
+calibration captions, by 1.5. `vhr` chooses heads anew for every picture at the first step (He et
+al. 2024, arXiv 2412.13949). Controls scale as many heads in each layer: random halves, and the low
+half. CHAIR_i falls by itself when captions get shorter; read it beside object recall.
+
+"""
+_WORLDS = """## Yes/no answers: the method or the world?
+
+Accuracy per POPE setting, with the 95 % interval of its change against `base` (paired bootstrap
+over scenes). `hinted` asks about absent objects that the place suggests. *Pull* is how far the
+suggestion alone moves the answer towards yes, in logits: the same question with the suggestion and
+without it.
+"""
+
+
+def page(now: Mapping[str, Table], stored: Mapping[str, Mapping[int, Table]]) -> str:
+    """The whole page.
+
+    Args:
+        now: Model name -> table measured now for the shipped seed.
+        stored: Model name -> training seed -> stored table.
+    """
+    return "\n".join(
+        [
+            _HEAD,
+            "## The gates, and what other seeds give\n",
+            *(_gates(name, now[name], stored[name]) for name in (LM, VLM)),
+            _PLANTED,
+            _masking(now),
+            _SPLITS,
+            _figures(),
+            _methods(now[VLM], stored[VLM]),
+            _second_world(),
+            _failures(now, stored),
+        ]
+    )
+
+
+def _gates(name: str, now: Table, stored: Mapping[int, Table]) -> str:
+    others = sorted(seed for seed in stored if seed != 0)
+    rows = []
+    for index, gate in enumerate(now["gates"]):
+        cells = [gate["name"], gate["bound"], _verdict(gate)]
+        cells += [_verdict(stored[seed]["gates"][index]) for seed in others]
+        rows.append(cells)
+    heading = [f"`{name}`", "bound", "seed 0 (shipped, measured now)"]
+    return _table([*heading, *(f"seed {seed}" for seed in others)], rows)
+
+
+def _verdict(gate: Mapping[str, Any]) -> str:
+    figure = _shown(gate["value"])
+    return figure if gate["holds"] else f"**{figure} (fails)**"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_shown(item) for item in value)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _masking(now: Mapping[str, Table]) -> str:
+    masking, niah = now[LM]["masking"], now[VLM]["niah"]["masked"]
+    rows = [["none", _shown(masking["baseline"])]]
+    rows += [[f"top {count}", _shown(value)] for count, value in masking["top"].items()]
+    rows += [
+        [f"random {count}, same layers", _shown(values)]
+        for count, values in masking["random"].items()
+    ]
+    seen = ", ".join(_shown(value) for value in niah["random"].values())
+    return (
+        "## Does random masking hurt?\n\n"
+        f"Recall of `{LM}` at {masking['length']} tokens with heads zeroed. Random heads come\n"
+        "from the retrieval heads' own layers and retrieve nothing; each figure is a draw.\n\n"
+        + _table(["masked", "recall"], rows)
+        + f"\n`{VLM}` at {niah['length']}: none {_shown(niah['baseline'])}, its top 2 heads\n"
+        f"{_shown(niah['top'])}, random pairs of the same layers {seen}.\n"
+    )
+
+
+def _figures() -> str:
+    drawn = {
+        "recall-by-depth": "recall by prompt length and depth of the needle",
+        "masked-heads": "recall against masked heads, with matched random heads",
+        "rotary-dose": "recall against zeroed rotary dimensions: lowest, highest, random",
+        "pope": "POPE accuracy in three settings",
+        "chair-recall": "CHAIR_i against object recall at several strengths",
+    }
+    return "## Figures\n\n" + "\n".join(
+        f"![{text}](figures/{name}.svg)\n" for name, text in drawn.items()
+    )
+
+
+def _methods(now: Table, stored: Mapping[int, Table]) -> str:
+    rows = []
+    for name, chair in now["chair"].items():
+        accuracy = [now["pope"][name][setting]["accuracy"] for setting in SETTINGS]
+        figures = [chair[key] for key in ("chair_i", "chair_s", "recall", "mentions", "length")]
+        rows.append([f"`{name}`", *map(_shown, figures), _shown(accuracy)])
+    compared = ("base", "fixed", "vhr-1.5", "vhr-2")
+    spread = [
+        [
+            f"seed {seed}",
+            *(
+                _shown(table["chair"][arm][key])
+                for arm in compared
+                for key in ("chair_i", "recall")
+            ),
+        ]
+        for seed, table in sorted(stored.items())
+    ]
+    heading = ["arm", "CHAIR_i", "CHAIR_s", "object recall", "objects named", "words"]
+    return (
+        _METHODS
+        + _table([*heading, "POPE random, popular, adversarial"], rows)
+        + "\nCHAIR_i and object recall by training seed:\n\n"
+        + _table(
+            ["", *(f"`{arm}` {figure}" for arm in compared for figure in ("CHAIR_i", "recall"))],
+            spread,
+        )
+    )
+
+
+def _second_world() -> str:
+    path = checkpoints_root() / SECOND_WORLD
+    if not path.is_file():
+        return ""
+    worlds = json.loads(path.read_text())["worlds"]
+    arms = ["base", "fixed", "fixed-random-0", "fixed-low"]
+    arms += ["vhr-1.5", "vhr-2", "vhr-2-random-0", "vhr-2-low"]
+    parts = [_WORLDS]
+    for name, world in worlds.items():
+        rows = []
+        for arm in arms:
+            cells = [f"`{arm}`"]
+            for score in world["pope"][arm].values():
+                low, high = score["change_95"]
+                change = "" if arm == "base" else f" ({low:+.3f} to {high:+.3f})"
+                cells.append(f"{score['accuracy']:.3f}{change}")
+            pull = world["pull"].get(arm)
+            rows.append([*cells, f"{pull['pull']:.2f}" if pull else ""])
+        settings = list(world["pope"]["base"])
+        parts.append(
+            f"The prior lives in the {name}:\n\n" + _table(["arm", *settings, "pull"], rows)
+        )
+    return "\n".join(parts) + "\n" + WORLDS_VERDICT
+
+
+WORLDS_VERDICT = ""
+FAILURES = ""
+
+
+def _failures(now: Mapping[str, Table], stored: Mapping[str, Mapping[int, Table]]) -> str:
+    failed = [
+        f"- `{name}` seed {seed}: {gate['name']} is {_shown(gate['value'])} ({gate['bound']})."
+        for name in now
+        for seed, table in sorted({**stored[name], 0: now[name]}.items())
+        for gate in table["gates"]
+        if not gate["holds"]
+    ]
+    listed = "\n".join(failed) or "- No gate fails in any of the seeds."
+    return f"## What failed\n\nGates that do not hold:\n\n{listed}\n{FAILURES}"
