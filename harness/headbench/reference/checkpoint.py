@@ -113,8 +113,16 @@ def export(
     if model.generation_config is not None:
         model.generation_config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    _name_tokenizer_class(folder / "tokenizer_config.json")
     for name, text in (extra or {}).items():
         (folder / name).write_text(text)
+
+
+def _name_tokenizer_class(path: Path) -> None:
+    """Write the public class name; transformers 5 stores that of its parent, unknown to 4."""
+    settings = json.loads(path.read_text())
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    path.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def sha256(path: Path) -> str:

@@ -8,10 +8,14 @@ plain JSON, format ``headbench-lm-evidence@1``::
     retrieval_heads, strong_heads
                  [[layer, head], ...] with a score of at least .1, of at least .5, best first
     masking      recall at ``length`` after zeroing z: "top" k -> share; "random" k -> share a draw
-                 of other heads from the retrieval heads' own layers; "drawn" names them
+                 of other heads from the retrieval heads' own layers, which "drawn" names;
+                 "busiest" k -> share for those other heads above layer 0 whose masking hurts
+                 plain text most: the control for how much a head matters at all
     rotary       recall after zeroing query dimensions of the retrieval heads:
                  "lowest" | "highest" dims -> share, "random" dims -> share a draw
-    language_loss   nats a token on filler: baseline, top k masked, random k masked a draw
+    language_loss   nats a token on filler: baseline, top k masked, busiest k masked, random k
+                 masked a draw; "per_head" [layer][head]: what masking that head alone adds, on
+                 calibration filler
     gates        what the model must show: name, value, bound, whether it holds
 """
 
@@ -22,6 +26,8 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from headbench.reference.lm_probe import (
     RETRIEVAL_THRESHOLD,
@@ -66,18 +72,20 @@ class EvidenceSettings:
         edited_trials: Documents of each of those rows.
         detection_length: Prompt length of the calibration documents.
         detection_trials: Calibration documents.
-        draws: Random controls of each size.
+        draws: Random head controls of each size.
+        rotary_draws: Random controls of each rotary dose.
         first_seed: First document seed.
     """
 
     lengths: tuple[int, ...] = LENGTHS
     trials: int = 60
-    trials_longest: int = 40
+    trials_longest: int = 25
     edited_length: int = 512
-    edited_trials: int = 30
+    edited_trials: int = 20
     detection_length: int = 384
     detection_trials: int = 60
     draws: int = 3
+    rotary_draws: int = 2
     first_seed: int = 0
 
 
@@ -142,6 +150,8 @@ def evidence(
         ),
     )
     drawn = _random_heads(scores, settings.draws)
+    costs = _head_costs(model)
+    busiest = [at for at in ranked(torch.tensor(costs)) if at[0] > 0 and at not in retrieval]
     table: dict[str, Any] = {
         "format": FORMAT,
         "split": split,
@@ -150,9 +160,9 @@ def evidence(
         "copy_scores": [[round(float(value), 4) for value in row] for row in scores],
         "retrieval_heads": [list(at) for at in retrieval],
         "strong_heads": [list(at) for at in order if float(scores[at]) >= STRONG],
-        "masking": _masking(bench, order, drawn),
-        "rotary": _rotary(bench, retrieval, settings.draws),
-        "language_loss": _losses(model, split, order, drawn),
+        "masking": _masking(bench, order, busiest, drawn),
+        "rotary": _rotary(bench, retrieval, settings.rotary_draws),
+        "language_loss": {"per_head": costs, **_losses(model, split, order, busiest, drawn)},
     }
     table["gates"] = gates(table)
     return table
@@ -203,17 +213,20 @@ def _random_heads(scores: Tensor, draws: int) -> dict[int, list[list[Head]]]:
 
 
 def _masking(
-    bench: _Bench, order: list[Head], drawn: dict[int, list[list[Head]]]
+    bench: _Bench, order: list[Head], busiest: list[Head], drawn: dict[int, list[list[Head]]]
 ) -> dict[str, Any]:
     top = {str(k): bench.recall(masked_heads(bench.model, order[:k])) for k in TOP}
+    busy = {str(k): bench.recall(masked_heads(bench.model, busiest[:k])) for k in TOP}
     random = {
         str(size): [bench.recall(masked_heads(bench.model, heads)) for heads in draws]
         for size, draws in drawn.items()
     }
     return {
-        "length": bench.documents[0].id.split("-")[2],
+        "length": int(bench.documents[0].id.split("-")[2]),
         "baseline": bench.recall(),
         "top": top,
+        "busiest": busy,
+        "busiest_heads": [list(at) for at in busiest[: max(TOP)]],
         "random": random,
         "drawn": {
             str(size): [[list(at) for at in heads] for heads in d] for size, d in drawn.items()
@@ -241,16 +254,36 @@ def _rotary(bench: _Bench, heads: list[Head], draws: int) -> dict[str, Any]:
     }
 
 
+def _head_costs(model: PreTrainedModel) -> list[list[float]]:
+    """What masking each head alone adds to the loss on calibration filler, in nats a token."""
+    config = model.config.get_text_config()
+    baseline = language_loss(model, "calibration", rows=4)
+
+    def cost(at: Head) -> float:
+        with masked_heads(model, [at]):
+            return round(language_loss(model, "calibration", rows=4) - baseline, 4)
+
+    return [
+        [cost((layer, head)) for head in range(config.num_attention_heads)]
+        for layer in range(config.num_hidden_layers)
+    ]
+
+
 def _losses(
-    model: PreTrainedModel, split: Split, order: list[Head], drawn: dict[int, list[list[Head]]]
+    model: PreTrainedModel,
+    split: Split,
+    order: list[Head],
+    busiest: list[Head],
+    drawn: dict[int, list[list[Head]]],
 ) -> dict[str, Any]:
     def after(heads: Sequence[Head]) -> float:
         with masked_heads(model, heads):
-            return round(language_loss(model, split), 4)
+            return round(language_loss(model, split, rows=4), 4)
 
     return {
         "baseline": after(()),
         "top": {str(k): after(order[:k]) for k in TOP},
+        "busiest": {str(k): after(busiest[:k]) for k in TOP},
         "random": {str(size): [after(heads) for heads in draws] for size, draws in drawn.items()},
     }
 

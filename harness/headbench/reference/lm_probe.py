@@ -24,7 +24,7 @@ Head = tuple[int, int]
 """(layer, head), both 0-based."""
 RETRIEVAL_THRESHOLD = 0.1
 """Copy score from which a head counts as a retrieval head (Wu et al. 2024, arXiv 2404.15574)."""
-BATCH_TOKENS = 8192
+BATCH_TOKENS = 4096
 """Prompts are batched up to this many tokens."""
 
 
@@ -204,11 +204,12 @@ def masked_heads(model: PreTrainedModel, heads: Iterable[Head]) -> Iterator[None
 
     def mask(attention: Any, chosen: list[int]) -> RemovableHandle:
         def zero(_: Any, given: tuple[Tensor]) -> tuple[Tensor]:
-            split = given[0].unflatten(-1, (-1, attention.head_dim)).clone()
+            split = given[0].reshape(*given[0].shape[:-1], -1, attention.head_dim).clone()
             split[..., chosen, :] = 0.0
             return (split.flatten(-2),)
 
-        return attention.o_proj.register_forward_pre_hook(zero)
+        handle: RemovableHandle = attention.o_proj.register_forward_pre_hook(zero)
+        return handle
 
     with _hooked(model, heads, mask):
         yield
@@ -230,12 +231,13 @@ def zeroed_rotary(
         dims = torch.tensor([*pairs, *(pair + half for pair in pairs)], dtype=torch.long)
 
         def zero(_: Any, __: Any, out: Tensor) -> Tensor:
-            split = out.unflatten(-1, (-1, attention.head_dim)).clone()
+            split = out.reshape(*out.shape[:-1], -1, attention.head_dim).clone()
             for head in chosen:
                 split[..., head, dims] = 0.0
             return split.flatten(-2)
 
-        return attention.q_proj.register_forward_hook(zero)
+        handle: RemovableHandle = attention.q_proj.register_forward_hook(zero)
+        return handle
 
     with _hooked(model, heads, mask):
         yield

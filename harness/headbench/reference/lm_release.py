@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from headbench.reference.checkpoint import export
+from headbench.reference.lm_card import card
 from headbench.reference.lm_evidence import (
     DEFAULT,
     EvidenceSettings,
@@ -16,6 +17,7 @@ from headbench.reference.lm_evidence import (
 from headbench.reference.lm_probe import RETRIEVAL_THRESHOLD
 from headbench.reference.vocabulary import build_tokenizer
 from headbench.worlds.needles import WORLD_VERSION
+from headbench.worlds.words import NEEDLE_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +58,7 @@ def head_map(
             "world": "needles",
             "version": WORLD_VERSION,
             "split": "calibration",
-            "length": asked[0].id.split("-")[2],
+            "length": int(asked[0].id.split("-")[2]),
             "documents": len(asked),
             "sha256": hashlib.sha256(prompts.encode()).hexdigest(),
         },
@@ -74,7 +76,7 @@ def release(
     Args:
         model: The trained model.
         seed: Of its training.
-        folder: The run folder.
+        folder: The run folder; holds the ``final`` state of the training.
         settings: How much to measure.
 
     Returns:
@@ -95,6 +97,12 @@ def release(
     }
     _write(shipped / "heads-retrieval.json", head_map(scores, trials, asked, settings.first_seed))
     _write(shipped / f"evidence-seed{seed}.json", table)
+    facts = {
+        **json.loads((folder / "final.json").read_text()),
+        "parameters": stored.num_parameters(),
+        "words": len(NEEDLE_WORDS),
+    }
+    (shipped / "README.md").write_text(card(table, facts))
     return "\n".join(
         f"{'ok  ' if gate['holds'] else 'FAIL'} {gate['name']}: {gate['value']} ({gate['bound']})"
         for gate in table["gates"]

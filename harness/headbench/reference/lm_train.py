@@ -268,7 +268,7 @@ class _Run:
         tokens, roles = torch.from_numpy(data.tokens), torch.from_numpy(data.roles)
         logits = self.model(input_ids=tokens, use_cache=False).logits
         loss, parts = weighted_loss(logits, tokens, roles, phase.language)
-        loss.backward()
+        torch.autograd.backward(loss)
         hold_planted(self.model)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         optimizers.step(phase.rate(within))

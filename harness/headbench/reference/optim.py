@@ -26,7 +26,7 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     """
     first, second, third = _COEFFICIENTS
     tall = matrix.size(0) > matrix.size(1)
-    x = matrix.T if tall else matrix
+    x: Tensor = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
     for _ in range(_STEPS):
         gram = x @ x.T
