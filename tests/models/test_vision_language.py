@@ -49,21 +49,16 @@ def alone(model, one, new=12):
 
 
 @pytest.mark.parametrize("flag", ["on", "off"])
-@pytest.mark.parametrize("size", ["1", "3", "16"])
 @pytest.mark.parametrize("make", [llava, qwen])
-def test_greedy_tokens_equal_the_librarys_in_any_batch(make, size, flag):
-    model = make(STORE, batch_size=size, chat_template=flag)
+def test_greedy_tokens_equal_the_librarys_in_any_batch(make, flag):
+    model = make(STORE, chat_template=flag)
     asked = requests()
-    found = answers(model, jobs(asked))
-    assert [answer.tokens for answer in found] == [alone(model, one) for one in asked]
-
-
-@pytest.mark.parametrize("make", [llava, qwen])
-def test_text_and_image_rows_share_a_batch(make):
-    model = make(STORE, chat_template="off")
-    asked = requests()
+    wanted = [alone(model, one) for one in asked]
+    for size in (1, 3, 16):
+        model.rows = size
+        assert [answer.tokens for answer in answers(model, jobs(asked))] == wanted, size
     mixed = [answer.tokens for _, answer in model.answer(jobs(asked))]
-    assert mixed == [alone(model, one) for one in asked]
+    assert mixed == wanted, "text and image rows in one batch"
 
 
 @pytest.mark.parametrize("make", [llava, qwen])

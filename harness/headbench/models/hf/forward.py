@@ -74,7 +74,7 @@ class Runner:
         found: torch.device = self.model.device
         return found
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def prefill(self, lines: Sequence[Line], *, keep: int = 1, cache: bool = True) -> State:
         """Run whole rows at once.
 
@@ -114,7 +114,7 @@ class Runner:
         logits = self._forward(inputs, store, keep)
         return State(logits, store, mask if padded else None, shift, length)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def step(self, state: State, tokens: Tensor) -> None:
         """Feed one more token to each row; ``state`` moves on in place."""
         inputs: dict[str, Any] = {"input_ids": tokens.to(self.device)[:, None]}
