@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,7 +81,7 @@ def run(
     print_outcome(execute(spec, out), Console())
 
 
-def _written(tasks: str, given: dict[str, object]) -> RunSpec:
+def _written(tasks: str, given: Mapping[str, object]) -> RunSpec:
     """The spec that the options say; what was left out takes the spec's own default."""
     from headbench.running.spec import make_spec, parse_model_args
 
@@ -96,7 +97,7 @@ def _written(tasks: str, given: dict[str, object]) -> RunSpec:
     return make_spec(tasks=names, **values)
 
 
-def _replayed(path: Path, tasks: str, given: dict[str, object]) -> RunSpec:
+def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunSpec:
     """The spec that a result holds; options beside it would make it another run."""
     from headbench.running.spec import spec_from_result
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from headbench.results.files import Entry, read_entries, read_result, result_path, write_result
-from headbench.results.keys import response_key, result_id, seed_for
+from headbench.results.keys import ResponseKeys, response_key, result_id, seed_for
 from headbench.results.schema import SCHEMA_VERSION, Result
 from headbench.results.store import ResponseStore
 
 __all__ = [
     "SCHEMA_VERSION",
     "Entry",
+    "ResponseKeys",
     "ResponseStore",
     "Result",
     "read_entries",

@@ -29,7 +29,9 @@ class Sampling:
     level: float = 0.95
 
 
-def estimate(name: str, metric: Metric, records: Sequence[Record], sampling: Sampling) -> Estimate:
+def estimate(
+    name: str, metric: Metric, records: Sequence[Record], sampling: Sampling | None
+) -> Estimate:
     """One figure with its interval.
 
     Wilson's score interval where every record is an outcome of a cluster of its own; the cluster
@@ -39,28 +41,29 @@ def estimate(name: str, metric: Metric, records: Sequence[Record], sampling: Sam
         name: Registry name, kept so that the metric can be found again.
         metric: What to compute.
         records: Over which records; none gives a value of ``None``.
-        sampling: How intervals are made.
+        sampling: How intervals are made; ``None`` makes none.
     """
     value = metric.of(records) if records else math.nan
-    if math.isnan(value):
-        return _plain_estimate(name, metric, None, len(records))
+    known = None if math.isnan(value) else value
+    figure = _plain_estimate(name, metric, known, len(records))
+    if known is None or sampling is None:
+        return figure
     low, high, method = _interval(metric, records, sampling)
-    return _plain_estimate(name, metric, value, len(records)).model_copy(
-        update={"low": low, "high": high, "level": sampling.level, "method": method}
-        if method
-        else {}
-    )
+    if method is None:
+        return figure
+    interval = {"low": low, "high": high, "level": sampling.level, "method": method}
+    return figure.model_copy(update=interval)
 
 
 def figures(
-    metrics: Mapping[str, Metric], records: Sequence[Record], sampling: Sampling, where: str
+    metrics: Mapping[str, Metric], records: Sequence[Record], sampling: Sampling | None, where: str
 ) -> dict[str, Estimate]:
     """All metrics of a cell, by short name.
 
     Args:
         metrics: Registry name -> metric.
         records: Of the cell.
-        sampling: How intervals are made.
+        sampling: How intervals are made; ``None`` makes none.
         where: What an error names.
 
     Raises:
@@ -85,7 +88,7 @@ def split_figures(
     metrics: Mapping[str, Metric],
     records: Sequence[Record],
     parts: Sequence[str],
-    sampling: Sampling,
+    sampling: Sampling | None,
 ) -> dict[str, dict[str, dict[str, Estimate]]]:
     """The figures within each value of each part: part -> value -> metric."""
     return {

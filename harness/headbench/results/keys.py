@@ -34,8 +34,8 @@ def artefacts_of(intervention: object) -> Mapping[str, str]:
     return found if isinstance(found, Mapping) else {}
 
 
-def response_key(identity: Mapping[str, str], key: Mapping[str, object], job: Job) -> str:
-    """Identity of one answer.
+class ResponseKeys:
+    """Identities of one model's answers.
 
     The adapter's ``identity`` (weights, dtype, device kind, attention path, versions) and ``key``
     (prompt token ids) are joined with what every adapter shares. The arm is added HERE, so that
@@ -44,25 +44,44 @@ def response_key(identity: Mapping[str, str], key: Mapping[str, object], job: Jo
 
     Args:
         identity: ``Model.identity``.
-        key: ``Model.key(job)``.
-        job: The request and its arm.
-
-    Returns:
-        64 hexadecimal digits.
     """
-    request = job.request
-    return digest(
-        {
-            "model": identity,
-            "prompt": key,
-            "kind": request.kind,
-            "ask": request.ask,
-            "images": request.images,
-            "seed": request.seed,
-            "arm": arm_key(job.arm),
-            "spans": request.spans if job.arm.interventions else {},
-        }
-    )
+
+    def __init__(self, identity: Mapping[str, str]) -> None:
+        self._identity = digest(identity)
+        self._arms: dict[int, tuple[Arm, str]] = {}
+
+    def key(self, prompt: Mapping[str, object], job: Job) -> str:
+        """Identity of one answer, 64 hexadecimal digits.
+
+        Args:
+            prompt: ``Model.key(job)``.
+            job: The request and its arm.
+        """
+        request = job.request
+        return digest(
+            {
+                "model": self._identity,
+                "prompt": prompt,
+                "kind": request.kind,
+                "ask": request.ask,
+                "images": request.images,
+                "seed": request.seed,
+                "arm": self._arm(job.arm),
+                "spans": request.spans if job.arm.interventions else {},
+            }
+        )
+
+    def _arm(self, arm: Arm) -> str:
+        """Digest of an arm, kept while the arm lives: printing its heads for each row is slow."""
+        kept = self._arms.get(id(arm))
+        if kept is None:
+            kept = self._arms[id(arm)] = (arm, digest(arm_key(arm)))
+        return kept[1]
+
+
+def response_key(identity: Mapping[str, str], prompt: Mapping[str, object], job: Job) -> str:
+    """Identity of one answer; :class:`ResponseKeys` is faster for many of one model."""
+    return ResponseKeys(identity).key(prompt, job)
 
 
 def result_id(responses: Iterable[str], versions: Mapping[str, object]) -> str:

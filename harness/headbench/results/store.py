@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 from headbench.errors import StoreError
 from headbench.results.answers import decode, encode
-from headbench.results.canonical import dumps
+from headbench.results.canonical import dumps, dumps_plain
 from headbench.results.disk import make_folder, told
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class ResponseStore:
             StoreError: when the disk is full, or the answer holds a NaN. Lines written before
                 stay readable.
         """
-        body = dumps(encode(answer, arrays=arrays))
+        body = dumps_plain(encode(answer, arrays=arrays))
         line = b"".join(
             (_KEY, key.encode(), _BATCH, batch.encode(), f'","answer":{body}}}\n'.encode())
         )

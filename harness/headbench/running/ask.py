@@ -14,7 +14,7 @@ from typing import Protocol
 
 from headbench.errors import GuardError
 from headbench.results.canonical import digest
-from headbench.results.keys import response_key
+from headbench.results.keys import ResponseKeys
 from headbench.results.store import BATCH_DIGITS, ResponseStore
 from headbench.types import Answer, Job, Model
 
@@ -75,7 +75,8 @@ class Asker:
         Raises:
             HeadbenchError: the model refuses or fails; all answers before that are stored.
         """
-        keys = [response_key(self.model.identity, self.model.key(job), job) for job in jobs]
+        identify = ResponseKeys(self.model.identity)
+        keys = [identify.key(self.model.key(job), job) for job in jobs]
         first: dict[str, Job] = {}
         for key, job in zip(keys, jobs, strict=True):
             first.setdefault(key, job)

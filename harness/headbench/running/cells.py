@@ -61,7 +61,9 @@ class _Builder:
         entries = as_read(self._entry(index, row) for index, row in enumerate(rows))
         records = [entry.record for entry in entries]
         spec, task = self.plan.spec, self.task
-        sampling = Sampling(seed_for(spec.seed, "interval", task.name), spec.draws, spec.level)
+        # A control cell serves the rank of its toggle; nobody reads intervals there.
+        seed = seed_for(spec.seed, "interval", task.name)
+        sampling = None if arm.role == "control" else Sampling(seed, spec.draws, spec.level)
         where = f"task {task.name}, arm {arm.name}"
         arm_facts = self._arm(arm)
         status, reason = self._status(arm, rows)

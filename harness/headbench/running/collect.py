@@ -10,9 +10,10 @@ from headbench.running import neutral
 from headbench.running.ask import Asker, Reply
 from headbench.running.outputs import output_text
 from headbench.running.plan import BASELINE, RunPlan
-from headbench.tasks.task import Task
 from headbench.types import Answer, Arm, Document, Job, Request
 
+FirstStep = Mapping[str, Sequence[tuple[Request, ...]]]
+"""Task name -> the requests of its first step, one tuple a document."""
 UNKNOWN_LIMIT = 0.01
 """Largest share of a task's prompt tokens that may be the unknown token."""
 
@@ -59,10 +60,15 @@ class Collected:
     losses: Mapping[str, float]
 
 
-def collect(plan: RunPlan, asker: Asker) -> Collected:
+def collect(plan: RunPlan, first: FirstStep, asker: Asker) -> Collected:
     """Ask everything; steps that read earlier answers come after them.
 
     All tasks' steps of one number are planned together, so that a batch may mix tasks and arms.
+
+    Args:
+        plan: What is asked.
+        first: The requests of each task's first step.
+        asker: Puts them to the model.
     """
     rows = {
         (task.name, arm.name): [Row(document) for document in plan.documents[task.name]]
@@ -72,7 +78,7 @@ def collect(plan: RunPlan, asker: Asker) -> Collected:
     losses: dict[str, float] = {}
     text = neutral_text(plan)
     for number in range(max(len(task.steps) for task in plan.tasks)):
-        asked = _requests(plan, rows, number)
+        asked = _requests(plan, first, rows, number)
         jobs = [Job(request, arm) for _, request, arm in asked]
         beside = _neutral_jobs(plan, text) if number == 0 else []
         replies = asker.ask(jobs + beside, f"step {number + 1}")
@@ -84,15 +90,18 @@ def collect(plan: RunPlan, asker: Asker) -> Collected:
     return Collected(rows, text.name if text else None, losses)
 
 
-def first_requests(task: Task, documents: Sequence[Document], seed: int) -> list[Request]:
-    """The requests of a task's first step, which every arm shares."""
-    step = task.steps[0].name
-    return [
-        request for document in documents for request in task.requests(document, step, {}, seed)
-    ]
+def first_step(plan: RunPlan) -> FirstStep:
+    """The requests of every task's first step, rendered once: all arms share them."""
+    return {
+        task.name: [
+            task.requests(document, task.steps[0].name, {}, plan.spec.seed)
+            for document in plan.documents[task.name]
+        ]
+        for task in plan.tasks
+    }
 
 
-def check_known_words(plan: RunPlan) -> None:
+def check_known_words(plan: RunPlan, first: FirstStep) -> None:
     """Refuse a model whose tokenizer does not know the words of a task.
 
     Raises:
@@ -102,11 +111,11 @@ def check_known_words(plan: RunPlan) -> None:
     if share is None:
         return
     for task in plan.tasks:
-        requests = first_requests(task, plan.documents[task.name], plan.spec.seed)
-        worst = sum(share(request) for request in requests) / max(len(requests), 1)
-        if worst > UNKNOWN_LIMIT:
+        shares = [share(request) for requests in first[task.name] for request in requests]
+        mean = sum(shares) / max(len(shares), 1)
+        if mean > UNKNOWN_LIMIT:
             raise RefusedError(
-                f"{worst:.1%} of the prompt tokens of task {task.name!r} are unknown to the "
+                f"{mean:.1%} of the prompt tokens of task {task.name!r} are unknown to the "
                 f"tokenizer of {plan.model_name}",
                 where=f"task {task.name}; at most {UNKNOWN_LIMIT:.0%} is let through",
                 mend="choose a model whose vocabulary covers the task's language",
@@ -126,7 +135,7 @@ def neutral_text(plan: RunPlan) -> neutral.Neutral | None:
 
 
 def _requests(
-    plan: RunPlan, rows: Mapping[tuple[str, str], Sequence[Row]], number: int
+    plan: RunPlan, first: FirstStep, rows: Mapping[tuple[str, str], Sequence[Row]], number: int
 ) -> list[tuple[Row, Request, Arm]]:
     """What step ``number`` asks. Arms of one document stand side by side."""
     asked: list[tuple[Row, Request, Arm]] = []
@@ -135,7 +144,7 @@ def _requests(
             continue
         name, arms = task.steps[number].name, plan.arms(task)
         for index, document in enumerate(plan.documents[task.name]):
-            shared = task.requests(document, name, {}, plan.spec.seed) if number == 0 else None
+            shared = first[task.name][index] if number == 0 else None
             for arm in arms:
                 row = rows[task.name, arm.name][index]
                 requests = shared

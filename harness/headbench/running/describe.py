@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headbench.running.collect import first_requests
+from headbench.running.collect import first_step
 from headbench.running.plan import RunPlan
 
 
@@ -17,10 +17,10 @@ def describe(plan: RunPlan) -> Iterator[str]:
     yield plan.spec.command()
     yield f"model: {plan.model_name} ({plan.spec.model})"
     yield from (f"note: {note}" for note in plan.notes)
-    total = 0
+    total, first = 0, first_step(plan)
     for task in plan.tasks:
         documents = plan.documents[task.name]
-        asked = len(first_requests(task, documents, plan.spec.seed)) * len(plan.arms(task))
+        asked = sum(map(len, first[task.name])) * len(plan.arms(task))
         total += asked
         steps = " -> ".join(f"{step.name} ({step.kind})" for step in task.steps)
         yield (

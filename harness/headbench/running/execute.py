@@ -14,7 +14,7 @@ from headbench.results.timing import add_timing
 from headbench.running.ask import Asker
 from headbench.running.cell import Cell
 from headbench.running.cells import build_cells
-from headbench.running.collect import check_known_words, collect
+from headbench.running.collect import check_known_words, collect, first_step
 from headbench.running.compare import Comparison, adjust, compare_cells
 from headbench.running.plan import BASELINE, RunPlan, make_plan, meets
 from headbench.running.spec import RunSpec
@@ -63,12 +63,13 @@ def execute(spec: RunSpec, out: Path = DEFAULT_OUT, *, progress: bool | None = N
 
 def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOutcome:
     """Run what :func:`headbench.running.plan.make_plan` decided; see :func:`execute`."""
-    check_known_words(plan)
+    first = first_step(plan)
+    check_known_words(plan, first)
     shown = sys.stderr.isatty() if progress is None else progress
     started = time.perf_counter()
     with ResponseStore(out / STORE) as store:
         asker = Asker(plan.model, store, shown)
-        cells = build_cells(plan, collect(plan, asker))
+        cells = build_cells(plan, collect(plan, first, asker))
     files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
     folder = out / "measured" / slug(plan.model_name)
     add_timing(
