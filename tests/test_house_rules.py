@@ -1,0 +1,236 @@
+"""Rules of the house that no linter knows, read off the source text; nothing is imported.
+
+Each rule is a function from one file to what is wrong with it, so that the second half of this
+module can show every rule an offender that it must catch.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "harness" / "headbench"
+LONGEST = 450
+"""Lines of a file; the aim is 400."""
+LONGER_FOR_A_REASON: dict[str, str] = {}
+"""File -> why it is longer."""
+
+HEAVY = frozenset({"torch", "transformers", "datasets", "scipy", "sklearn"})
+MAY_BE_HEAVY = (
+    "interventions/engine/",  # runs inside a model
+    "interventions/api.py",  # the same, from Python
+    "models/hf/",
+    "models/encoder.py",
+    "reference/",  # trains the shipped models
+    "detectors/",  # score heads by running a model
+)
+"""Places that only a verb which runs a model imports."""
+
+FORBIDDEN_MODULES = frozenset({"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"})
+FORBIDDEN_CALLS = frozenset({"eval", "exec", "compile", "__import__"})
+FORBIDDEN_KEYWORDS = {"weights_only": False, "trust_remote_code": True, "shell": True}
+UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b|\braise NotImplementedError")
+PAPER = re.compile(r"arXiv[: ]?\s*\d{4}\.\d{4,5}|\bown\b")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file."""
+
+    name: str
+    text: str
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+
+Rule = Callable[[Module], Iterator[str]]
+
+
+def modules() -> list[Module]:
+    """Every Python file of the package."""
+    return [
+        Module(path.relative_to(SOURCE).as_posix(), path.read_text(encoding="utf-8"))
+        for path in sorted(SOURCE.rglob("*.py"))
+    ]
+
+
+# ------------------------------------------------------------------ the rules
+
+
+def is_short(module: Module) -> Iterator[str]:
+    """Files stay short enough to be read at one sitting."""
+    lines = module.text.count("\n")
+    if lines > LONGEST and module.name not in LONGER_FOR_A_REASON:
+        yield f"{lines} lines"
+
+
+def imports_nothing_heavy(module: Module) -> Iterator[str]:
+    """Cheap packages import model libraries inside functions only."""
+    if not module.name.startswith(MAY_BE_HEAVY):
+        for line, name in run_at_import(module.tree.body):
+            if name.partition(".")[0] in HEAVY:
+                yield f"line {line} imports {name}"
+
+
+def run_at_import(body: list[ast.stmt]) -> Iterator[tuple[int, str]]:
+    """Line and module of each import that runs when the file is imported."""
+    for node in body:
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.ImportFrom(module=str(name), level=0):
+                yield node.lineno, name
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                yield from run_at_import(node.orelse)
+            case ast.If():
+                yield from run_at_import([*node.body, *node.orelse])
+            case ast.Try():
+                handled = [line for handler in node.handlers for line in handler.body]
+                yield from run_at_import([*node.body, *handled, *node.orelse, *node.finalbody])
+            case ast.ClassDef() | ast.With():
+                yield from run_at_import(node.body)
+
+
+def catches_by_name(module: Module) -> Iterator[str]:
+    """No bare except, no ``except Exception``; ``BaseException`` only to clean up and re-raise."""
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+        names = {kind.id for kind in kinds if isinstance(kind, ast.Name)}
+        raises = any(isinstance(x, ast.Raise) and x.exc is None for x in ast.walk(node))
+        if node.type is None or "Exception" in names or ("BaseException" in names and not raises):
+            yield f"line {node.lineno} catches everything"
+
+
+def runs_no_foreign_code(module: Module) -> Iterator[str]:
+    """No pickle, no eval, no unsafe loading."""
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Import(names=names):
+                found = [a.name for a in names if a.name.partition(".")[0] in FORBIDDEN_MODULES]
+                yield from (f"line {node.lineno} imports {name}" for name in found)
+            case ast.ImportFrom(module=str(name)) if name.partition(".")[0] in FORBIDDEN_MODULES:
+                yield f"line {node.lineno} imports {name}"
+            case ast.Call(func=ast.Name(id=name)) if name in FORBIDDEN_CALLS:
+                yield f"line {node.lineno} calls {name}"
+            case ast.Attribute(value=ast.Name(id="torch"), attr="load"):
+                yield f"line {node.lineno} uses torch.load"
+            case ast.keyword(arg=str(key), value=ast.Constant(value=value)):
+                if key in FORBIDDEN_KEYWORDS and value is FORBIDDEN_KEYWORDS[key]:
+                    yield f"line {node.value.lineno} passes {key}={value}"
+
+
+def is_finished(module: Module) -> Iterator[str]:
+    """No stubs, no notes to oneself."""
+    for number, line in enumerate(module.text.splitlines(), start=1):
+        if UNFINISHED.search(line):
+            yield f"line {number}: {line.strip()}"
+
+
+def names_its_source(module: Module) -> Iterator[str]:
+    """A method's file says which paper it follows, or that it is our own."""
+    folder, _, file = module.name.rpartition("/")
+    if folder != "interventions/methods" or file == "__init__.py":
+        return
+    if not PAPER.search(ast.get_docstring(module.tree) or ""):
+        yield "the docstring names neither an arXiv id nor says 'own'"
+
+
+def is_documented(module: Module) -> Iterator[str]:
+    """Modules, and public classes and functions at any level of a class, have docstrings."""
+    if module.text.strip() and ast.get_docstring(module.tree) is None:
+        yield "the module"
+    yield from undocumented(module.tree.body, "")
+
+
+def undocumented(body: list[ast.stmt], within: str) -> Iterator[str]:
+    """Public definitions without a docstring; what overrides a documented one says so itself."""
+    for node in body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
+        if node.name.startswith("_") or decorators & {"overload", "override"}:
+            continue
+        if ast.get_docstring(node) is None:
+            yield f"line {node.lineno}: {within}{node.name}"
+        if isinstance(node, ast.ClassDef):
+            yield from undocumented(node.body, f"{within}{node.name}.")
+
+
+RULES: tuple[Rule, ...] = (
+    is_short,
+    imports_nothing_heavy,
+    catches_by_name,
+    runs_no_foreign_code,
+    is_finished,
+    names_its_source,
+    is_documented,
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_house_keeps(rule: Rule) -> None:
+    found = [f"{module.name}: {fault}" for module in modules() for fault in rule(module)]
+    assert not found, "\n".join(found)
+
+
+def test_every_reason_for_length_is_still_needed() -> None:
+    lines = {module.name: module.text.count("\n") for module in modules()}
+    assert [name for name in LONGER_FOR_A_REASON if lines.get(name, 0) <= LONGEST] == []
+
+
+# ------------------------------------------------------------------ each rule can fail
+
+
+OFFENDERS: tuple[tuple[Rule, str, str], ...] = (
+    (is_short, "a.py", "x = 1\n" * (LONGEST + 1)),
+    (imports_nothing_heavy, "scoring/a.py", "import torch.nn\n"),
+    (
+        imports_nothing_heavy,
+        "cli/a.py",
+        "try:\n    from scipy.stats import t\nfinally:\n    pass\n",
+    ),
+    (catches_by_name, "a.py", "try:\n    pass\nexcept:\n    raise\n"),
+    (catches_by_name, "a.py", "try:\n    pass\nexcept (OSError, Exception):\n    pass\n"),
+    (catches_by_name, "a.py", "try:\n    pass\nexcept BaseException:\n    pass\n"),
+    (runs_no_foreign_code, "a.py", "from pickle import loads\n"),
+    (runs_no_foreign_code, "a.py", "y = eval('1')\n"),
+    (runs_no_foreign_code, "a.py", "torch.load(path)\n"),
+    (runs_no_foreign_code, "a.py", "load(path, weights_only=False)\n"),
+    (is_finished, "a.py", "def f():\n    raise NotImplementedError\n"),
+    (names_its_source, "interventions/methods/a.py", '"""Scales heads."""\n'),
+    (is_documented, "a.py", '"""A."""\nclass A:\n    """A."""\n    def go(self): ...\n'),
+)
+INNOCENT = '''"""Follows arXiv 2412.13949."""
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def _hidden():
+    import torch
+
+    try:
+        return torch.ones(1).eval()
+    except BaseException:
+        raise
+'''
+
+
+@pytest.mark.parametrize(("rule", "name", "text"), OFFENDERS)
+def test_a_rule_catches_an_offender(rule: Rule, name: str, text: str) -> None:
+    assert list(rule(Module(name, text)))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_a_rule_lets_the_innocent_pass(rule: Rule) -> None:
+    assert list(rule(Module("interventions/methods/a.py", INNOCENT))) == []
