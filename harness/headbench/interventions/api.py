@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,7 +21,7 @@ from headbench.interventions.engine import Engine, Firing, Row
 from headbench.interventions.engine.engine import arguments, reach
 from headbench.interventions.engine.session import EditSession
 from headbench.interventions.resolve import resolve
-from headbench.types import Capture, Case, Intervention, ModelInfo, Plan, Positions, Request
+from headbench.types import Capture, Case, Intervention, ModelInfo, Plan, Positions, Probe, Request
 
 if TYPE_CHECKING:
     from torch import nn
@@ -134,13 +135,21 @@ class Running:
         mask: Tensor | None = given.get("attention_mask")
         if mask is None or mask.ndim != 2:
             mask = torch.ones_like(ids)
-        rows = []
+        bare, cases = [], []
         for tokens, seen in zip(ids, mask[:, : ids.shape[1]].bool(), strict=True):
             pad, prompt = int(seen.int().argmax()), int(seen.sum())
-            rows.append(self._row(tokens[pad : pad + prompt], pad))
+            case = self._case(tokens[pad : pad + prompt])
+            cases.append(case)
+            bare.append(Row(Plan(), prompt, pad, None, case.spans))
+        probes = self._probes(given, bare, cases)
+        rows = []
+        for row, case, seen_before in zip(bare, cases, probes, strict=True):
+            edits = [e for m in self.interventions for e in self._edits(m, case, seen_before)]
+            rows.append(replace(row, plan=Plan(edits=tuple(edits)), probes=seen_before))
         return rows
 
-    def _row(self, tokens: Tensor, pad: int) -> Row:
+    def _case(self, tokens: Tensor) -> Case:
+        """What methods may know of a prompt whose text is unknown: its tokens and its image."""
         spans: dict[str, Positions] = {"first": (0,), "last": (len(tokens) - 1,)}
         token = image_token(self.engine.model.config)
         pictures = [] if token is None else torch.nonzero(tokens == token).flatten().tolist()
@@ -150,17 +159,47 @@ class Running:
             "", "answer", 0, "generate", ({"role": "user", "content": IMAGE if pictures else ""},),
             images=("",) if pictures else (),
         )  # fmt: skip
-        info = model_info(self.engine, {})
-        case = Case(request, tuple(tokens.tolist()), spans, info)
-        probes = {
-            probe.name: self._probe(probe.request, probe.captures, tokens)
-            for method in self.interventions
-            for probe in method.probes(case)
-        }
-        edits = tuple(
-            edit for method in self.interventions for edit in self._edits(method, case, probes)
-        )
-        return Row(Plan(edits=edits), len(tokens), pad, None, spans, probes)
+        return Case(request, tuple(tokens.tolist()), spans, model_info(self.engine, {}))
+
+    def _probes(
+        self, given: Mapping[str, Any], rows: Sequence[Row], cases: Sequence[Case]
+    ) -> list[dict[str, Mapping[Capture, Tensor]]]:
+        """Run what the methods ask for first: the same prompt, or the prompt without its image."""
+        found: list[dict[str, Mapping[Capture, Tensor]]] = [{} for _ in rows]
+        same: set[Capture] = set()
+        for case, mine in zip(cases, found, strict=True):
+            for probe in (p for m in self.interventions for p in m.probes(case)):
+                if probe.request == case.request:
+                    same |= set(probe.captures)
+                    mine[probe.name] = {}
+                else:
+                    mine[probe.name] = self._without_image(probe, case.tokens)
+        if same:
+            unedited = {**given, "past_key_values": None, "use_cache": False}
+            captured = self._captured(tuple(same), rows, unedited)
+            for index, mine in enumerate(found):
+                found[index] = {name: got or captured[index] for name, got in mine.items()}
+        return found
+
+    def _without_image(self, probe: Probe, tokens: Positions) -> Mapping[Capture, Tensor]:
+        token = image_token(self.engine.model.config)
+        if probe.request.images or token is None:
+            raise RefusedError("this probe needs a prompt of its own", mend="use headbench.run")
+        device = next(self.engine.model.parameters()).device
+        ids = torch.tensor([[t for t in tokens if t != token]], device=device)
+        row = Row(Plan(), ids.shape[1])
+        return self._captured(probe.captures, [row], {"input_ids": ids, "use_cache": False})[0]
+
+    def _captured(
+        self, captures: Sequence[Capture], rows: Sequence[Row], inputs: Mapping[str, Any]
+    ) -> dict[int, dict[Capture, Tensor]]:
+        self._probing = True
+        try:
+            with torch.no_grad(), self.engine.capture(captures, rows) as found:
+                self.engine.model(**inputs)
+        finally:
+            self._probing = False
+        return found
 
     def _edits(
         self,
@@ -175,20 +214,3 @@ class Running:
                 mend="use headbench.run, which prepares requests",
             )
         return plan.edits
-
-    def _probe(
-        self, request: Request, captures: Sequence[Capture], tokens: Tensor
-    ) -> dict[Capture, Tensor]:
-        """Run the prompt without its image tokens, which is the one probe that needs no text."""
-        token = image_token(self.engine.model.config)
-        if request.images or token is None:
-            raise RefusedError("this probe needs a prompt of its own", mend="use headbench.run")
-        ids = tokens[tokens != token][None]
-        self._probing = True
-        try:
-            row = Row(Plan(), ids.shape[1])
-            with torch.no_grad(), self.engine.capture(captures, [row]) as found:
-                self.engine.model(input_ids=ids, use_cache=False)
-        finally:
-            self._probing = False
-        return found[0]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from headbench.interventions.choice import Chosen, HeadChoice, choose
+from headbench.interventions.choice import AnyHeads, Chosen, choose
 from headbench.interventions.draws import other_heads
 from headbench.interventions.grammar import ToggleSpec, Value, print_part
 from headbench.interventions.registry import Params
@@ -91,7 +91,7 @@ class HeadMethod(Method):
     chosen: Chosen
 
     @classmethod
-    def of(cls, name: str, params: HeadChoice, info: ModelInfo) -> Self:
+    def of(cls, name: str, params: AnyHeads, info: ModelInfo) -> Self:
         """Build from parameters that choose heads."""
         return cls(name, params, info, choose(params, info))
 
@@ -111,8 +111,13 @@ class HeadMethod(Method):
         return values
 
     def controls(self, count: int, seed: int) -> Controls | None:
-        """The same edit on other heads of the same layers, as many in each."""
+        """The same edit on other heads of the same layers, as many in each.
+
+        There is none when whole layers are edited: no other heads are left.
+        """
         draws = other_heads(self.table, self.info.heads, count, seed)
+        if not draws.possible:
+            return None
         methods: tuple[Intervention, ...] = tuple(
             replace(self, chosen=Chosen(table)) for table in draws.tables
         )

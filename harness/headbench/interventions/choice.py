@@ -6,22 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from headbench.errors import ConfigError, RefusedError, nearest
+from headbench.heads.headmap import HeadMap
 from headbench.interventions.registry import Params
 from headbench.types import HeadTable, ModelInfo
-
-if TYPE_CHECKING:
-    from headbench.heads.headmap import HeadMap
 
 Pair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 
-class HeadChoice(Params):
-    """Parameters of every method that edits chosen heads.
+class AnyHeads(Params):
+    """Parameters of a method that edits chosen heads, or all heads when none are named.
 
     Give ``heads``, or ``map`` with exactly one of ``top``, ``threshold`` and ``fraction``.
     """
@@ -38,20 +36,30 @@ class HeadChoice(Params):
     """This share of the best heads of each layer."""
 
     @model_validator(mode="after")
-    def _one_way(self) -> HeadChoice:
+    def _one_way(self) -> AnyHeads:
         ways = [w for w in (self.top, self.threshold, self.fraction) if w is not None]
-        if (self.heads is None) == (self.map is None):
+        if self.heads is not None and self.map is not None:
             raise ValueError("give either heads=[[layer,head],...] or map=NAME")
         if self.map is not None and len(ways) != 1:
             raise ValueError("with map=, give one of top=, threshold=, fraction=")
-        if self.heads is not None and ways:
+        if self.map is None and ways:
             raise ValueError("top=, threshold= and fraction= choose from a map=")
+        return self
+
+
+class HeadChoice(AnyHeads):
+    """Parameters of a method that must be told its heads."""
+
+    @model_validator(mode="after")
+    def _told(self) -> HeadChoice:
+        if self.heads is None and self.map is None:
+            raise ValueError("give either heads=[[layer,head],...] or map=NAME")
         return self
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The outcome of a :class:`HeadChoice` on one model.
+    """The outcome of a choice of heads on one model.
 
     Attributes:
         table: Layer -> heads, sorted.
@@ -67,8 +75,8 @@ class Chosen:
         return tuple((layer, head) for layer, heads in self.table.items() for head in heads)
 
 
-def choose(choice: HeadChoice, info: ModelInfo) -> Chosen:
-    """Resolve a choice of heads for a model.
+def choose(choice: AnyHeads, info: ModelInfo) -> Chosen:
+    """Resolve a choice of heads for a model; all heads where none are named.
 
     Raises:
         ConfigError: No such map, or a map of another model's shape.
@@ -76,7 +84,9 @@ def choose(choice: HeadChoice, info: ModelInfo) -> Chosen:
     """
     if choice.heads is not None:
         return Chosen(table_of(choice.heads, info))
-    headmap = read_map(choice.map or "", info)
+    if choice.map is None:
+        return Chosen({layer: tuple(range(info.heads)) for layer in range(info.layers)})
+    headmap = read_map(choice.map, info)
     if choice.top is not None:
         pairs = headmap.top(choice.top)
     elif choice.threshold is not None:
@@ -92,8 +102,6 @@ def read_map(name: str, info: ModelInfo) -> HeadMap:
     Raises:
         ConfigError: No such map, or its shape is not the model's.
     """
-    from headbench.heads.headmap import HeadMap
-
     path = Path(info.maps.get(name, name))
     if name not in info.maps and not path.is_file():
         raise ConfigError(
@@ -101,10 +109,10 @@ def read_map(name: str, info: ModelInfo) -> HeadMap:
             mend=nearest(name, info.maps) or "make one with: headbench heads --detector ...",
         )
     headmap = HeadMap.load(path)
-    if (headmap.layers, headmap.heads) != (info.layers, info.heads):
+    if (headmap.layers, headmap.heads, headmap.unit) != (info.layers, info.heads, "query"):
         raise ConfigError(
-            f"the head map holds {headmap.layers} layers x {headmap.heads} heads, "
-            f"{info.name} has {info.layers} x {info.heads}",
+            f"the head map holds {headmap.layers} layers x {headmap.heads} {headmap.unit} heads, "
+            f"{info.name} has {info.layers} x {info.heads} query heads",
             where=str(path),
             mend="use a map that was made on this model",
         )

@@ -26,9 +26,19 @@ from headbench.types import Intervention, ModelInfo
 GROUP = "headbench.interventions"
 _PACKAGE = "headbench.interventions.methods"
 _BUILT_IN = (
+    "gift",
     "mask_heads",
+    "offset_heads",
+    "pai",
+    "rope_zero",
     "scale_heads",
+    "scale_values",
+    "softpag",
+    "steer",
+    "stream_heads",
+    "var",
     "vhr",
+    "zerotuning",
 )
 _loaded: dict[str, Method] = {}
 

@@ -12,7 +12,6 @@ from headbench.interventions.engine.dense import visible
 from headbench.interventions.engine.direct import CHUNK_ELEMENTS, Tally
 from headbench.interventions.engine.extend import Extended
 from headbench.interventions.engine.regions import Region
-from headbench.types import Columns
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,6 @@ class Chunk:
     scores: Tensor
     values: Tensor
     lse: Tensor
-
-    @property
-    def op(self) -> Columns:
-        """The operation."""
-        if not isinstance(self.region.op, Columns):
-            raise TypeError(f"{self.region.op!r} has no columns")
-        return self.region.op
 
     @property
     def unseen(self) -> Tensor:
@@ -58,7 +50,7 @@ def correct(out: Tensor, lse: Tensor, wide: Extended, region: Region, tally: Tal
     """
     for chunk in _chunks(lse, wide, region):
         before = torch.exp(chunk.scores - chunk.lse)
-        after = chunk.op.new(chunk.region.view, before).masked_fill(chunk.unseen, 0.0)
+        after = chunk.region.new(before).masked_fill(chunk.unseen, 0.0)
         tally(region, (after != before).any(-1).sum())
         change = (after - before) @ chunk.values
         _store(out, chunk.region, change, torch.ones_like(chunk.lse))
@@ -83,14 +75,14 @@ def merge(out: Tensor, lse: Tensor, wide: Extended, region: Region, tally: Tally
     for chunk in _chunks(lse, wide, region):
         scores = chunk.scores
         if region.edit.site == "scores":
-            edited = chunk.op.new(chunk.region.view, scores)
+            edited = chunk.region.new(scores)
             scores = edited.masked_fill(chunk.unseen, float("-inf"))
             tally(region, (scores != chunk.scores).any(-1).sum())
         total = torch.logaddexp(chunk.lse, scores.logsumexp(-1, keepdim=True))
         pattern, rest = torch.exp(scores - total), torch.exp(chunk.lse - total)
         if region.edit.site == "pattern":
             before = pattern
-            pattern = chunk.op.new(chunk.region.view, before).masked_fill(chunk.unseen, 0.0)
+            pattern = chunk.region.new(before).masked_fill(chunk.unseen, 0.0)
             tally(region, (pattern != before).any(-1).sum())
         mass = (rest + pattern.sum(-1, keepdim=True)).clamp(min=torch.finfo(torch.float32).tiny)
         _store(out, chunk.region, pattern @ chunk.values / mass, rest / mass)

@@ -100,10 +100,10 @@ def _edit_scores(scores: Tensor, low: int, region: Region, inputs: Inputs, tally
         case Bias(value=value):
             mine[where] = mine[where] + value
             tally(region, len(region.heads) * region.rows)
-        case Columns(new=new):
+        case Columns():
             before = mine[where]
             unseen = before == float("-inf")
-            after = new(region.view, before).masked_fill(unseen, float("-inf"))
+            after = region.new(before).masked_fill(unseen, float("-inf"))
             mine[where] = after
             tally(region, (after != before).any(-1).sum())
         case Visible():
@@ -122,7 +122,7 @@ def _edit_pattern(pattern: Tensor, unseen: Tensor, low: int, region: Region, tal
     mine, where = pattern[region.batch_row], _place(region, low)
     before = mine[where]
     # Whatever an edit makes of a column, a row gives nothing to a key it may not see.
-    after = op.new(region.view, before).masked_fill(unseen[region.batch_row][where], 0.0)
+    after = region.new(before).masked_fill(unseen[region.batch_row][where], 0.0)
     tally(region, (after != before).any(-1).sum())
     if not op.renormalise:
         mine[where] = after

@@ -186,7 +186,8 @@ class Engine:
         def announce(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             session.begin(*reach(arguments(module, args, kwargs)))
 
-        return self.model.register_forward_pre_hook(announce, with_kwargs=True)
+        hook: RemovableHandle = self.model.register_forward_pre_hook(announce, with_kwargs=True)
+        return hook
 
 
 def reach(given: Mapping[str, Any]) -> tuple[int, int]:

@@ -36,6 +36,7 @@ class Region:
         pad: Padding of the batch row.
         number: Order of the edit in its plan.
         row: The row of the plan.
+        held: Which of the edit's columns the cache still holds, bool; ``None`` is all.
     """
 
     batch_row: int
@@ -48,6 +49,22 @@ class Region:
     pad: int
     number: int
     row: int
+    held: Tensor | None = None
+
+    def new(self, columns: Tensor) -> Tensor:
+        """The edit of ``columns`` ``[head, row, key]``; unseen keys are the caller's care.
+
+        The operation always gets all of its columns, in its own order: those that a sliding cache
+        has dropped as 0 (pattern) or -inf (scores).
+        """
+        if not isinstance(self.op, Columns):
+            raise TypeError(f"{self.op!r} has no columns")
+        if self.held is None:
+            return self.op.new(self.view, columns)
+        lost = 0.0 if self.edit.site == "pattern" else float("-inf")
+        whole = columns.new_full((*columns.shape[:-1], self.held.shape[0]), lost)
+        whole[..., self.held] = columns
+        return self.op.new(self.view, whole)[..., self.held]
 
     @property
     def op(self) -> Op:
@@ -120,7 +137,9 @@ def regions(
         if layer_input is not None and call.start == 0:
             mine = layer_input[item.batch_row, bound.pad : bound.decode]
         view = View(layer, low - bound.pad, row.prompt, row.spans, mine, row.memory, row.probes)
-        columns = _columns(item.edit, view, bound.pad, inputs)
+        every = _columns(item.edit, view, bound.pad, inputs)
+        held = (every >= 0) & (every < inputs.key.shape[2])
+        columns = every[held]
         useful = isinstance(item.edit.op, Visible) or columns.numel() > 0
         if high > low and item.heads and useful:
             found.append(
@@ -141,7 +160,7 @@ def regions(
 
 
 def _columns(edit: Edit, view: View, pad: int, inputs: Inputs) -> Tensor:
-    """Key indices of an edit's columns; keys a sliding cache no longer holds are left out."""
+    """Key indices of an edit's columns; a sliding cache may no longer hold them (negative)."""
     device = inputs.key.device
     if not isinstance(edit.op, Bias | Columns):
         return torch.empty(0, dtype=torch.long, device=device)
@@ -154,5 +173,4 @@ def _columns(edit: Edit, view: View, pad: int, inputs: Inputs) -> Tensor:
             )
         keys = view.spans[keys]
     positions = keys(view) if callable(keys) else torch.tensor(keys, dtype=torch.long)
-    index = positions.to(device) + pad - inputs.key_offset
-    return index[(index >= 0) & (index < inputs.key.shape[2])]
+    return positions.to(device) + pad - inputs.key_offset

@@ -203,7 +203,9 @@ class _Builder:
             setattr(program, edit.site, table)
             owned = kv_heads(edit, layer, heads, self.shape)
             table.edit([batch_row], touched, owned, edit.op, layer)
-        kind = "residual" if edit.site == "residual" else "attention"
+        kind: Literal["attention", "residual"] = "attention"
+        if edit.site == "residual":
+            kind = "residual"
         program.facts.append(Fact(batch_row, row, touched, frozenset(heads), kind))
 
     def _stage(self, program: Program, key: tuple[int, int], select: bool) -> Stage:

@@ -1,0 +1,207 @@
+"""GIFT: boost the image tokens that the question turned the gaze to, and the question with them.
+
+"Capturing Gaze Shifts for Guidance" (Qi et al., arXiv 2510.22067), after its released code. From
+the unedited pattern ``a`` ``[head, row, key]`` of one layer, once per sample::
+
+    G[h, t, j] = max(0, a[h, t, j] - a[h, t - 1, j])     t a question row, j an image key
+    the half of the heads with the largest sum over (t, j) is kept
+    g[j] = mean of G over kept heads and rows, clipped to mean +- 3 std, scaled to [0, 1]
+    w[j] = exp(alpha g[j])
+
+Then, in the edited layers, at the row that predicts the next token, after the softmax::
+
+    the half of the heads with the most image attention:    a[h, j] *= w[j],  j in the image
+    s = image attention of those heads after / before
+    the half of the heads with the most question attention: a[h, t] *= s,     t in the question
+    rows are renormalised
+
+Head choices are made anew in each layer and step; ``w`` stays. The code keeps only content words of
+the question by a part-of-speech tagger; that filter is not offered, all question rows count. Where
+the template marks no question, every prompt row after the image does. No image, no question row or
+a flat map leave the row as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from headbench.interventions.base import Method as BaseMethod
+from headbench.interventions.base import Seen
+from headbench.interventions.depth import all_heads, carried, check_layers
+from headbench.interventions.grammar import Value
+from headbench.interventions.registry import Method, Params
+from headbench.types import Capture, Case, Columns, Edit, ModelInfo, Probe, View
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PROBE = "gaze"
+LLAVA_7B = (11, (12, 22), 5.0)
+DEFAULTS: dict[tuple[str, int], tuple[int, tuple[int, int], float]] = {
+    ("llava", 32): LLAVA_7B,
+    ("llava", 40): (10, (14, 20), 5.0),
+    ("qwen2_vl", 28): (14, (5, 18), 4.0),
+}
+"""(family, layers) -> saliency layer, first and last edited layer, alpha, as released."""
+
+
+class GiftParams(Params):
+    """GIFT's layers and strength."""
+
+    alpha: float | None = Field(None, ge=0)
+    """Largest log-multiplier of an image key; 0 changes nothing. Default: Qwen2-VL 4, else 5."""
+    saliency_layer: int | None = Field(None, ge=0)
+    """Layer whose gaze shifts make the map. Default by family, else the same share of the depth."""
+    layers: tuple[int, ...] | None = None
+    """Edited layers. Default by family, else the same share of the depth."""
+
+
+@dataclass(frozen=True)
+class Gift(BaseMethod):
+    """Boost what the question made the model look at.
+
+    Attributes:
+        alpha: The strength that was resolved.
+        saliency_layer: The layer of the map.
+        layers: The layers that are edited.
+    """
+
+    params: GiftParams
+    alpha: float
+    saliency_layer: int
+    layers: tuple[int, ...]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """An image."""
+        return frozenset({"image"})
+
+    @property
+    def idle(self) -> bool:
+        """Strength 0."""
+        return self.alpha == 0.0
+
+    def resolved(self) -> dict[str, Value]:
+        """Strength and layers."""
+        return {
+            "alpha": self.alpha, "saliency_layer": self.saliency_layer, "layers": self.layers,
+        }  # fmt: skip
+
+    @property
+    def capture(self) -> Capture:
+        """The pattern over the image in the rows after it."""
+        return Capture("pattern", (self.saliency_layer,), rows="after_image", keys="image")
+
+    def probes(self, case: Case) -> tuple[Probe, ...]:
+        """One unedited pass of the same request; none without an image."""
+        if self.idle or not case.spans.get("image"):
+            return ()
+        return (Probe(PROBE, case.request, (self.capture,)),)
+
+    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+        """One edit of image and question columns at ``pattern``."""
+        op = Columns(self.keys, self.boosted, renormalise=True)
+        return (Edit("pattern", op, all_heads(self.layers, self.info), "both", "last"),)
+
+    def keys(self, view: View) -> Tensor:
+        """The image, then the question; nothing where there is no map."""
+        import torch
+
+        if self.weights(view).numel() == 0:
+            return torch.empty(0, dtype=torch.long)
+        return torch.tensor((*view.spans["image"], *question_rows(view)), dtype=torch.long)
+
+    def weights(self, view: View) -> Tensor:
+        """Multipliers of the image keys, made once a sample; empty where there is no map."""
+        import torch
+
+        if "gift" not in view.memory:
+            rows = question_rows(view)
+            found = view.probes.get(PROBE, {}).get(self.capture)
+            empty = torch.empty(0)
+            if found is not None and rows:
+                start = max(view.spans["image"]) + 1
+                gaze = saliency(found[0].float().cpu(), [row - start for row in rows])
+                empty = torch.exp(self.alpha * gaze) if gaze is not None else empty
+            view.memory["gift"] = empty
+        return view.memory["gift"]
+
+    def boosted(self, view: View, columns: Tensor) -> Tensor:
+        """The edited columns ``[head, row, key]``, before the engine renormalises."""
+        import torch
+
+        weights = self.weights(view).to(columns.device)
+        image, question = columns[..., : len(weights)], columns[..., len(weights) :]
+        half = max(1, columns.shape[0] // 2)
+        looking = _top(image.sum(-1), half)
+        raised = torch.where(looking, image * weights, image)
+        before = (image * looking).sum((0, 2), keepdim=True)
+        after = (raised * looking).sum((0, 2), keepdim=True)
+        tiny = torch.finfo(columns.dtype).tiny
+        scale = torch.where(before > 0, after / before.clamp(min=tiny), 1.0)
+        reading = _top(question.sum(-1), half)
+        return torch.cat([raised, torch.where(reading, question * scale, question)], -1)
+
+
+def question_rows(view: View) -> tuple[int, ...]:
+    """Positions of the question after the image; all prompt rows after it where none is marked."""
+    start = max(view.spans.get("image", (view.prompt,))) + 1
+    marked = view.spans.get("question", range(start, view.prompt))
+    return tuple(position for position in marked if position >= start)
+
+
+def saliency(pattern: Tensor, rows: list[int]) -> Tensor | None:
+    """The gaze map of an image, ``[key]`` in [0, 1].
+
+    Args:
+        pattern: Attention of the rows after the image to the image, ``[head, row, key]``.
+        rows: Which of those rows are the question's; the first row has no predecessor here.
+
+    Returns:
+        The map, or ``None`` where there is nothing to compare or the map is flat.
+    """
+    rows = [row for row in rows if 1 <= row < pattern.shape[1]]
+    if not rows:
+        return None
+    shift = (pattern[:, rows] - pattern[:, [row - 1 for row in rows]]).clamp(min=0)
+    heads = shift.sum((1, 2)).topk(max(1, pattern.shape[0] // 2)).indices
+    gaze = shift[heads].mean((0, 1))
+    spread = 3 * gaze.std(correction=0)
+    gaze = gaze.clamp(gaze.mean() - spread, gaze.mean() + spread)
+    low, high = gaze.min(), gaze.max()
+    return None if not bool(high > low) else (gaze - low) / (high - low)
+
+
+def _top(score: Tensor, count: int) -> Tensor:
+    """The ``count`` best heads of each row: bool ``[head, row, 1]`` from ``[head, row]``."""
+    import torch
+
+    best = torch.zeros_like(score, dtype=torch.bool)
+    return best.scatter(0, score.topk(count, dim=0).indices, True)[..., None]
+
+
+def build(params: GiftParams, info: ModelInfo) -> Gift:
+    """Resolve strength and layers for a model."""
+    known = DEFAULTS.get((info.family, info.layers))
+    source, (first, last), alpha = known or LLAVA_7B
+    saliency_layer = source if known else carried(source, source, 32, info.layers)[0]
+    layers = tuple(range(first, last + 1)) if known else carried(first, last, 32, info.layers)
+    (saliency_layer,) = check_layers(
+        (saliency_layer if params.saliency_layer is None else params.saliency_layer,), info
+    )
+    strength = alpha if params.alpha is None else params.alpha
+    chosen = check_layers(params.layers or layers, info)
+    return Gift("gift", params, info, strength, saliency_layer, chosen)
+
+
+METHOD = Method(
+    name="gift",
+    params_model=GiftParams,
+    build=build,
+    summary="boost image tokens that the question turned the gaze to, and the question with them",
+    source="arXiv 2510.22067 and its released code",
+    needs=frozenset({"image"}),
+)

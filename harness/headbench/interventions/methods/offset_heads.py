@@ -1,0 +1,133 @@
+"""Adding given vectors to head outputs: ``z[:, t, h] <- z[:, t, h] + strength c[l, h]``.
+
+``z`` is ``[batch, query, head, dim]`` before the output projection; ``c`` is a tensor
+``[layer, head, dim]`` in a safetensors file. Heads whose vector is zero are left alone. In both
+phases and all rows this equals a bias of ``o_proj`` and folds into the weights.
+
+Sources: inference-time intervention (Li et al., arXiv 2306.03341) adds ``alpha sigma_h theta_h``,
+unit direction times the spread of its projections: give the product as ``c`` and alpha as
+``strength``; its released code edits the last position while generating (``rows=last``). LoFiT
+(Yin et al., arXiv 2406.01563) adds trained vectors at every position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from headbench.errors import RefusedError
+from headbench.interventions.base import Method as BaseMethod
+from headbench.interventions.base import Seen
+from headbench.interventions.choice import table_of
+from headbench.interventions.draws import other_heads
+from headbench.interventions.grammar import Value
+from headbench.interventions.registry import Method, Params
+from headbench.interventions.vectors import VectorFile, locate
+from headbench.types import (
+    Case,
+    Controls,
+    Edit,
+    HeadTable,
+    Intervention,
+    ModelInfo,
+    Offset,
+    Phase,
+    Rows,
+)
+
+
+class OffsetHeadsParams(Params):
+    """Which vectors, how strongly, and where."""
+
+    file: str
+    """A safetensors file."""
+    tensor: str = "offset"
+    """Name of the tensor ``[layer, head, dim]``."""
+    strength: float = 1.0
+    """Factor of the vectors; 0 changes nothing."""
+    phase: Phase = "both"
+    """Positions that are edited: prompt, generated, or both."""
+    rows: Rows = "all"
+    """Query rows; ``last`` is the last prompt row and every generated one."""
+
+
+@dataclass(frozen=True)
+class OffsetHeads(BaseMethod):
+    """Add vectors to the heads that have one.
+
+    Attributes:
+        vectors: Where they come from.
+        table: Layer -> heads that receive a vector.
+        donors: For a control: layer -> heads whose vectors those heads receive, in order.
+    """
+
+    params: OffsetHeadsParams
+    vectors: VectorFile
+    table: HeadTable
+    donors: HeadTable
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The vectors."""
+        return frozenset({"artefact"})
+
+    @property
+    def idle(self) -> bool:
+        """Strength 0."""
+        return self.params.strength == 0.0
+
+    def resolved(self) -> dict[str, Value]:
+        """Parameters with the file's digest and the heads."""
+        values = super().resolved() | {"source": self.vectors.source}
+        values.pop("file"), values.pop("tensor")
+        values["heads"] = tuple((layer, h) for layer, heads in self.table.items() for h in heads)
+        return values
+
+    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+        """One offset at ``z``."""
+        given = self.vectors.read()
+        placed = given.new_zeros(given.shape)
+        for layer, heads in self.table.items():
+            placed[layer, list(heads)] = given[layer, list(self.donors[layer])]
+        op = Offset(self.params.strength * placed)
+        return (Edit("z", op, self.table, self.params.phase, self.params.rows),)
+
+    def controls(self, count: int, seed: int) -> Controls | None:
+        """The same vectors on other heads of the same layers."""
+        draws = other_heads(self.table, self.info.heads, count, seed)
+        if not draws.possible:
+            return None
+        methods: tuple[Intervention, ...] = tuple(
+            replace(self, table=table) for table in draws.tables
+        )
+        unit = "the same vectors on other heads of the same layers"
+        return Controls(unit, methods, draws.possible, draws.excluded)
+
+
+def build(params: OffsetHeadsParams, info: ModelInfo) -> OffsetHeads:
+    """Read the vectors and find the heads that have one.
+
+    Raises:
+        DataError: The file or the tensor is missing.
+        RefusedError: The vectors are of another model's shape, or all zero.
+    """
+    vectors = locate(params.file, params.tensor)
+    given = vectors.read()
+    if tuple(given.shape) != (info.layers, info.heads, info.head_dim):
+        raise RefusedError(
+            f"the vectors have shape {tuple(given.shape)}",
+            where=params.file,
+            mend=f"{info.name} needs {(info.layers, info.heads, info.head_dim)}",
+        )
+    pairs = [(int(layer), int(head)) for layer, head in given.abs().sum(-1).nonzero().tolist()]
+    table = table_of(pairs, info)
+    return OffsetHeads("offset_heads", params, info, vectors, table, table)
+
+
+METHOD = Method(
+    name="offset_heads",
+    params_model=OffsetHeadsParams,
+    build=build,
+    summary="add given vectors to head outputs",
+    source="arXiv 2306.03341, arXiv 2406.01563",
+    needs=frozenset({"artefact"}),
+)

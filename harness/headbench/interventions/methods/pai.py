@@ -1,0 +1,105 @@
+"""PAI, attention part: raise the scores of image keys in the rows that predict the next token.
+
+For scores ``s`` ``[batch, head, query, key]``, mask already added, the last prompt row and every
+generated row, all heads of the edited layers::
+
+    s[j] <- s[j] + alpha |s[j]|      j an image key
+
+A negative score is raised too. The contrast of logits with a text-only prompt is not part of this
+toggle.
+
+Source: "Paying More Attention to Image" (Liu et al., arXiv 2407.21771) and its released code:
+layers 2 to the last of 32; alpha 0.5 for LLaVA and 0.2 for MiniGPT-4 in the paper (as others report
+it), 0.2 in the code's defaults. Other depths take the same share of layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from headbench.interventions.base import Method as BaseMethod
+from headbench.interventions.base import Seen
+from headbench.interventions.depth import all_heads, carried, check_layers
+from headbench.interventions.grammar import Value
+from headbench.interventions.registry import Method, Params
+from headbench.types import Case, Columns, Edit, ModelInfo, View
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ALPHA = {"llava": 0.5, "llava_next": 0.5}
+"""Family -> strength in the paper."""
+DEFAULT_ALPHA = 0.2
+
+
+class PaiParams(Params):
+    """How strongly, and where."""
+
+    alpha: float | None = Field(None, ge=0)
+    """Strength; 0 changes nothing. Default: 0.5 for LLaVA, else 0.2."""
+    layers: tuple[int, ...] | None = None
+    """Edited layers. Default: all but the first sixteenth."""
+
+
+@dataclass(frozen=True)
+class Pai(BaseMethod):
+    """Raise image scores.
+
+    Attributes:
+        alpha: The strength that was resolved.
+        layers: The layers that were resolved.
+    """
+
+    params: PaiParams
+    alpha: float
+    layers: tuple[int, ...]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """An image."""
+        return frozenset({"image"})
+
+    @property
+    def idle(self) -> bool:
+        """Strength 0."""
+        return self.alpha == 0.0
+
+    def resolved(self) -> dict[str, Value]:
+        """Strength and layers."""
+        return {"alpha": self.alpha, "layers": self.layers}
+
+    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+        """One edit of image columns at ``scores``."""
+        op = Columns(image_keys, self.raised, renormalise=True)
+        return (Edit("scores", op, all_heads(self.layers, self.info), "both", "last"),)
+
+    def raised(self, view: View, scores: Tensor) -> Tensor:
+        """``s + alpha |s|``."""
+        return scores + self.alpha * scores.abs()
+
+
+def image_keys(view: View) -> Tensor:
+    """Positions of the image; none in a text-only prompt, which leaves the row as it is."""
+    import torch
+
+    return torch.tensor(view.spans.get("image", ()), dtype=torch.long)
+
+
+def build(params: PaiParams, info: ModelInfo) -> Pai:
+    """Resolve strength and layers for a model."""
+    alpha = ALPHA.get(info.family, DEFAULT_ALPHA) if params.alpha is None else params.alpha
+    layers = params.layers or carried(2, 31, 32, info.layers)
+    return Pai("pai", params, info, alpha, check_layers(layers, info))
+
+
+METHOD = Method(
+    name="pai",
+    params_model=PaiParams,
+    build=build,
+    summary="raise the scores of image keys where the next token is predicted",
+    source="arXiv 2407.21771, attention part",
+    needs=frozenset({"image"}),
+)

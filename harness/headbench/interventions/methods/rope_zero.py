@@ -1,0 +1,130 @@
+"""Zeroing rotary dimensions of chosen heads: which frequencies does a head need?
+
+Rotary pair ``i`` of a head of width ``d`` turns at ``theta ** (-2 i / d)`` and consists of the
+dimensions ``i`` and ``i + d / 2`` (the rotate-half layout). ``dose`` dimensions are zeroed in whole
+pairs: the slowest (``dims=lowest``), the fastest (``highest``) or random ones by ``seed``.
+
+``q`` is ``[batch, head, query, dim]`` after rotation: zeroing both members of a pair there removes
+exactly the terms that zeroing queries and keys before rotation removes, and leaves other heads
+alone. ``mode=qk`` also zeroes the keys, as the source does; under grouped heads that reaches every
+query head of the group.
+
+Source: "Does RoPE Prevent or Degrade Retrieval Heads?" (Bayram, arXiv 2606.21249): doses 8 to 64 of
+128 dimensions, lowest frequencies first, random dimensions as its control; default an eighth.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from headbench.errors import ConfigError, RefusedError
+from headbench.interventions.base import HeadMethod, Seen
+from headbench.interventions.choice import HeadChoice
+from headbench.interventions.grammar import Value
+from headbench.interventions.methods.scale_values import whole_groups
+from headbench.interventions.registry import Method
+from headbench.types import Case, Edit, ModelInfo, Phase, ZeroDims
+
+UNROTATED = frozenset({"gpt2", "opt", "bert", "xlm-roberta", "clip_vision_model", "clip"})
+"""Families without rotary positions."""
+PARTIAL = frozenset({"gpt_neox", "phi", "phi3", "deepseek_v3", "deepseek_v2", "glm", "glm4"})
+"""Families that may rotate only part of a head, or lay pairs out otherwise."""
+
+
+class RopeZeroParams(HeadChoice):
+    """Which heads and which frequencies."""
+
+    dims: Literal["lowest", "highest", "random"] = "lowest"
+    """Which frequencies are zeroed."""
+    dose: int | None = Field(None, ge=0)
+    """Dimensions to zero, an even number; default an eighth of the head's width. 0: none."""
+    mode: Literal["q", "qk"] = "q"
+    """Zero the queries (exact for one head), or queries and keys (the source's code)."""
+    seed: int = 0
+    """Draws the pairs of ``dims=random``."""
+    phase: Phase = "both"
+    """Positions that are edited: prompt, generated, or both."""
+    rotary_dim: int | None = Field(None, ge=2)
+    """Rotated dimensions, from the first on; needed for families that may rotate only part."""
+
+
+@dataclass(frozen=True)
+class RopeZero(HeadMethod):
+    """Zero rotary dimensions of a table of heads."""
+
+    params: RopeZeroParams
+
+    @property
+    def rotary(self) -> int:
+        """Rotated dimensions of a head."""
+        return self.params.rotary_dim or self.info.head_dim
+
+    @property
+    def dose(self) -> int:
+        """Dimensions that are zeroed."""
+        default = max(2, self.rotary // 8 // 2 * 2)
+        return default if self.params.dose is None else self.params.dose
+
+    @property
+    def dimensions(self) -> tuple[int, ...]:
+        """The zeroed dimensions, sorted."""
+        half, pairs = self.rotary // 2, self.dose // 2
+        order = list(range(half))
+        if self.params.dims == "lowest":
+            order.reverse()
+        elif self.params.dims == "random":
+            random.Random(f"rope_zero/{self.params.seed}").shuffle(order)
+        return tuple(sorted(i + part for i in order[:pairs] for part in (0, half)))
+
+    @property
+    def idle(self) -> bool:
+        """Dose 0."""
+        return self.dose == 0
+
+    def resolved(self) -> dict[str, Value]:
+        """Parameters with the dimensions that were resolved."""
+        return super().resolved() | {"dose": self.dose, "rotary_dim": self.rotary}
+
+    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+        """Zero queries, and keys in mode ``qk``."""
+        op, phase = ZeroDims(self.dimensions), self.params.phase
+        queries = Edit("q", op, self.table, phase)
+        if self.params.mode == "q":
+            return (queries,)
+        return (queries, Edit("k", op, whole_groups(self.table, self.info), phase))
+
+
+def build(params: RopeZeroParams, info: ModelInfo) -> RopeZero:
+    """Resolve heads and dimensions for a model.
+
+    Raises:
+        RefusedError: The family has no rotary positions, or its layout must be told.
+        ConfigError: An odd dose, or one larger than what is rotated.
+    """
+    if info.family in UNROTATED:
+        raise RefusedError(f"{info.name} ({info.family}) has no rotary positions")
+    if info.family in PARTIAL and params.rotary_dim is None:
+        raise RefusedError(
+            f"{info.family} may rotate only part of a head",
+            mend="give rotary_dim=, the number of rotated dimensions",
+        )
+    method = RopeZero.of("rope_zero", params, info)
+    if method.dose % 2 or method.dose > method.rotary or method.rotary > info.head_dim:
+        raise ConfigError(
+            f"rope_zero: a dose of {method.dose} of {method.rotary} dimensions is impossible",
+            mend="pairs are zeroed whole: give an even dose, at most the rotated width",
+        )
+    return method
+
+
+METHOD = Method(
+    name="rope_zero",
+    params_model=RopeZeroParams,
+    build=build,
+    summary="zero slow, fast or random rotary dimensions of chosen heads",
+    source="arXiv 2606.21249",
+)

@@ -1,0 +1,73 @@
+"""Scaling values: ``v[:, g] <- alpha v[:, g]`` for the key/value heads of chosen query heads.
+
+``v`` is ``[batch, kv head, key, dim]``. Under grouped heads a value head serves several query
+heads: by default the edit is refused unless the whole group is listed, because for one query head
+``scale_heads`` is the exact form. ``phase`` is the phase of the *value's* position: ``prefill``
+scales what prompt tokens hold, whoever reads it.
+
+Source: "Characterizing Mechanisms for Factual Recall" (Yu et al., arXiv 2310.15910), value vectors
+of single heads; its range of alpha was not found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from headbench.interventions.base import HeadMethod, Seen
+from headbench.interventions.choice import HeadChoice
+from headbench.interventions.registry import Method
+from headbench.types import Case, Edit, HeadTable, ModelInfo, Phase, Scale
+
+
+class ScaleValuesParams(HeadChoice):
+    """Which heads, by how much, and when."""
+
+    alpha: float
+    """Factor of the values; 1 changes nothing."""
+    phase: Phase = "both"
+    """Positions whose values are scaled: prompt, generated, or both."""
+    siblings: Literal["refuse", "include"] = "refuse"
+    """What to do with query heads that share a listed head's values and are not listed."""
+
+
+@dataclass(frozen=True)
+class ScaleValues(HeadMethod):
+    """Scale the values that a table of heads reads."""
+
+    params: ScaleValuesParams
+
+    @property
+    def idle(self) -> bool:
+        """Factor 1."""
+        return self.params.alpha == 1.0
+
+    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+        """One scale at ``v``."""
+        table = self.table
+        if self.params.siblings == "include":
+            table = whole_groups(table, self.info)
+        return (Edit("v", Scale(self.params.alpha), table, self.params.phase),)
+
+
+def whole_groups(table: HeadTable, info: ModelInfo) -> HeadTable:
+    """The table with every query head that shares a key/value head with a listed one."""
+    ratio = info.heads // info.kv_heads
+    return {
+        layer: tuple(sorted({head // ratio * ratio + i for head in heads for i in range(ratio)}))
+        for layer, heads in table.items()
+    }
+
+
+def build(params: ScaleValuesParams, info: ModelInfo) -> ScaleValues:
+    """Resolve the heads for a model."""
+    return ScaleValues.of("scale_values", params, info)
+
+
+METHOD = Method(
+    name="scale_values",
+    params_model=ScaleValuesParams,
+    build=build,
+    summary="multiply the values that chosen heads read by alpha",
+    source="arXiv 2310.15910",
+)

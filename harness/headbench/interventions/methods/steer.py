@@ -1,0 +1,133 @@
+"""Steering the residual stream: ``x[:, t] <- x[:, t] + strength d / ||d||`` after one layer.
+
+``x`` is ``[batch, query, width]``, the output of a decoder layer; ``d`` is a direction ``[width]``,
+or row ``layer`` of a tensor ``[layer, width]``, in a safetensors file.
+
+Source: difference-of-means directions of unit norm, scaled and added to the residual stream (Handa
+et al., arXiv 2509.04794; layer and strength are calibrated per trait, so neither has a default).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pydantic import Field
+
+from headbench.errors import RefusedError
+from headbench.interventions.base import Method as BaseMethod
+from headbench.interventions.base import Seen
+from headbench.interventions.grammar import Value
+from headbench.interventions.registry import Method, Params
+from headbench.interventions.vectors import VectorFile, locate
+from headbench.types import Case, Controls, Edit, ModelInfo, Offset, Phase, Rows
+
+SEEDS = 2**32
+"""How many random directions the control may draw from."""
+
+
+class SteerParams(Params):
+    """Which direction, at which layer, how strongly."""
+
+    file: str
+    """A safetensors file."""
+    tensor: str = "direction"
+    """Name of the tensor ``[width]`` or ``[layer, width]``."""
+    layer: int = Field(ge=0)
+    """Layer after which the direction is added, 0-based."""
+    strength: float
+    """Length of the step along the direction; 0 changes nothing."""
+    normalise: bool = True
+    """Bring the direction to unit length first."""
+    phase: Phase = "both"
+    """Positions that are edited: prompt, generated, or both."""
+    rows: Rows = "all"
+    """Query rows; ``last`` is the last prompt row and every generated one."""
+
+
+@dataclass(frozen=True)
+class Steer(BaseMethod):
+    """Step along a direction.
+
+    Attributes:
+        vectors: Where the direction comes from.
+        draw: For a control: the seed of its random direction.
+    """
+
+    params: SteerParams
+    vectors: VectorFile
+    draw: int | None = None
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The direction."""
+        return frozenset({"artefact"})
+
+    @property
+    def idle(self) -> bool:
+        """Strength 0."""
+        return self.params.strength == 0.0
+
+    def resolved(self) -> dict[str, Value]:
+        """Parameters with the file's digest."""
+        values = super().resolved() | {"source": self.vectors.source}
+        values.pop("file"), values.pop("tensor")
+        if self.draw is not None:
+            values["control"] = self.draw
+        return values
+
+    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+        """One offset at ``residual``."""
+        import torch
+
+        given = self.vectors.read()
+        direction = given if given.ndim == 1 else given[self.params.layer]
+        if self.draw is not None:
+            generator = torch.Generator().manual_seed(self.draw)
+            noise = torch.randn(direction.shape, generator=generator)
+            direction = noise * direction.norm() / noise.norm()
+        if self.params.normalise:
+            direction = direction / direction.norm()
+        stacked = torch.zeros(self.info.layers, direction.shape[0])
+        stacked[self.params.layer] = self.params.strength * direction
+        where: dict[int, tuple[int, ...]] = {self.params.layer: ()}
+        return (Edit("residual", Offset(stacked), where, self.params.phase, self.params.rows),)
+
+    def controls(self, count: int, seed: int) -> Controls | None:
+        """Random directions of the same length."""
+        draws = tuple(replace(self, draw=(seed * 1_000_003 + i) % SEEDS) for i in range(count))
+        return Controls("random directions of the same length", draws, SEEDS, excluded=False)
+
+
+def build(params: SteerParams, info: ModelInfo) -> Steer:
+    """Check the direction against the model.
+
+    Raises:
+        DataError: The file or the tensor is missing.
+        RefusedError: No such layer, a wrong shape, or a direction of length zero.
+    """
+    vectors = locate(params.file, params.tensor)
+    given = vectors.read()
+    if params.layer >= info.layers:
+        raise RefusedError(
+            f"{info.name} has no layer {params.layer}", mend=f"layers: 0 to {info.layers - 1}"
+        )
+    if given.ndim not in (1, 2) or (given.ndim == 2 and given.shape[0] != info.layers):
+        raise RefusedError(
+            f"the direction has shape {tuple(given.shape)}",
+            where=params.file,
+            mend=f"give [width] or [{info.layers}, width]",
+        )
+    chosen = given if given.ndim == 1 else given[params.layer]
+    if not bool(chosen.norm() > 0):
+        raise RefusedError("the direction has length zero", where=params.file)
+    return Steer("steer", params, info, vectors)
+
+
+METHOD = Method(
+    name="steer",
+    params_model=SteerParams,
+    build=build,
+    summary="add a given direction to the residual stream after one layer",
+    source="arXiv 2509.04794",
+    needs=frozenset({"artefact"}),
+)

@@ -1,0 +1,165 @@
+"""VAR: take attention from sinks and give it to the other image tokens, in heads that look there.
+
+"See What You Are Told: Visual Attention Sink in Large Multimodal Models" (Kang et al., ICLR 2025,
+arXiv 2503.03321). With ``x_j`` the layer's input at position ``j``, no norm weight applied::
+
+    phi(x_j) = max over d in D_sink of |x_j[d] / rms(x_j)|,   sinks = { j : phi(x_j) > tau }
+
+found once, over the prompt. For each row and head, with ``a`` the pattern ``[batch, head, query,
+key]``, ``I`` the image and ``V = I minus sinks``::
+
+    m = sum_I a,  r = sum_V a / m;     edited if m >= mass and r >= rho
+    omega = p sum_sinks a              all sinks, the first token's included
+    a'[j] = (1 - p) a[j]               j a sink
+    a'[j] = a[j] + omega a[j] / sum_V a    j in V
+
+Rows still sum to one. Rows after the image and generated rows are edited; a layer without a sink
+in the image is not. The last layer and the first two are left out, as in the paper's account.
+
+Where paper and released code differ, this is the paper: ``p`` is the share that moves (the code
+moves ``1 - p``), ``rho`` bounds the non-sink share from below (the code bounds the sink share from
+above), sinks are found anew for every sample.
+
+``D_sink`` by model is read off the code and Figure 7. For other models a dimension counts when the
+first token's own input stands out in it (``|x_0[d]| / rms > tau``), which is how such dimensions
+are found; results say which rule was used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from headbench.interventions.base import Method as BaseMethod
+from headbench.interventions.base import Seen
+from headbench.interventions.depth import all_heads, check_layers
+from headbench.interventions.grammar import Value
+from headbench.interventions.registry import Method, Params
+from headbench.types import Case, Columns, Edit, ModelInfo, View
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SINK_DIMS: dict[tuple[str, int, int], tuple[int, ...]] = {
+    ("llava", 32, 4096): (1415, 2533),
+    ("llava", 40, 5120): (2100, 4743),
+    ("llava_next", 40, 5120): (2100, 4743),
+    ("qwen2_vl", 28, 3584): (458, 2570),
+}
+"""(family, layers, width) -> sink dimensions."""
+EPSILON = 1e-6
+
+
+class VarParams(Params):
+    """VAR's thresholds, with the paper's defaults."""
+
+    p: float = Field(0.6, ge=0, le=1)
+    """Share of the sinks' attention that moves; 0 changes nothing."""
+    rho: float = Field(0.5, ge=0, le=1)
+    """Least non-sink share of a head's image attention. 0.5 for hallucination tasks; others report
+    0.8 for general questions and 0.9 for vision-centric ones."""
+    mass: float = Field(0.2, ge=0, le=1)
+    """Least attention to the image."""
+    tau: float = Field(20.0, gt=0)
+    """From what size, in units of the root mean square, an activation makes a sink."""
+    sink_dims: tuple[int, ...] | None = None
+    """Sink dimensions of the residual stream. Default: by model, else from the first token."""
+    layers: tuple[int, ...] | None = None
+    """Edited layers. Default: 2 to the last but one (from 1 on in models of at most 8 layers)."""
+
+
+@dataclass(frozen=True)
+class Var(BaseMethod):
+    """Redistribute image attention.
+
+    Attributes:
+        layers: The layers that were resolved.
+        sink_dims: The dimensions that were resolved; empty where the first token decides.
+    """
+
+    params: VarParams
+    layers: tuple[int, ...]
+    sink_dims: tuple[int, ...]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """An image."""
+        return frozenset({"image"})
+
+    @property
+    def idle(self) -> bool:
+        """Share 0."""
+        return self.params.p == 0.0
+
+    def resolved(self) -> dict[str, Value]:
+        """Thresholds with layers and the rule for sinks."""
+        rule: Value = self.sink_dims or "first_token"
+        return super().resolved() | {"layers": self.layers, "sink_dims": rule}
+
+    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+        """One edit of image and sink columns at ``pattern``."""
+        op = Columns(self.keys, self.redistributed, renormalise=False, reads=("layer_input",))
+        return (Edit("pattern", op, all_heads(self.layers, self.info), "both", "after_image"),)
+
+    def sinks(self, view: View) -> Tensor:
+        """Positions of the layer's sinks, found at prefill and remembered."""
+        import torch
+
+        key = f"var/{view.layer}"
+        if key not in view.memory and view.layer_input is not None:
+            x = view.layer_input.float()
+            size = (x / (x.square().mean(-1, keepdim=True) + EPSILON).sqrt()).abs()
+            dims = torch.tensor(self.sink_dims, dtype=torch.long, device=x.device)
+            if not self.sink_dims:
+                dims = torch.nonzero(size[0] > self.params.tau).flatten()
+            found = (size[:, dims] > self.params.tau).any(-1)
+            view.memory[key] = torch.nonzero(found).flatten().cpu()
+        return view.memory.get(key, torch.empty(0, dtype=torch.long))
+
+    def keys(self, view: View) -> Tensor:
+        """The image, then the sinks outside it; nothing where the image holds no sink."""
+        import torch
+
+        image = torch.tensor(view.spans.get("image", ()), dtype=torch.long)
+        sinks = self.sinks(view)
+        if not bool(torch.isin(image, sinks).any()):
+            return image[:0]
+        return torch.cat([image, sinks[~torch.isin(sinks, image)]])
+
+    def redistributed(self, view: View, columns: Tensor) -> Tensor:
+        """The edited columns, in the order of :meth:`keys`."""
+        import torch
+
+        image = torch.tensor(view.spans["image"], dtype=torch.long)
+        is_sink = torch.ones(columns.shape[-1], dtype=torch.bool)
+        is_sink[: len(image)] = torch.isin(image, self.sinks(view))
+        sink = is_sink.to(columns.device)
+        rest = columns.masked_fill(sink, 0.0)
+        mass = columns[..., : len(image)].sum(-1, keepdim=True)
+        kept = rest.sum(-1, keepdim=True)
+        looks = (mass >= self.params.mass) & (kept >= self.params.rho * mass) & (kept > 0)
+        moved = self.params.p * columns.masked_fill(~sink, 0.0).sum(-1, keepdim=True)
+        share = rest * (moved / kept.clamp(min=torch.finfo(columns.dtype).tiny))
+        edited = torch.where(sink, (1 - self.params.p) * columns, columns + share)
+        return torch.where(looks, edited, columns)
+
+
+def build(params: VarParams, info: ModelInfo) -> Var:
+    """Resolve layers and sink dimensions for a model."""
+    first = 1 if info.layers <= 8 else 2
+    layers = params.layers or tuple(range(min(first, info.layers - 1), max(info.layers - 1, 1)))
+    width = info.heads * info.head_dim
+    dims = params.sink_dims or SINK_DIMS.get((info.family, info.layers, width), ())
+    return Var("var", params, info, check_layers(layers, info), dims)
+
+
+METHOD = Method(
+    name="var",
+    params_model=VarParams,
+    build=build,
+    summary="move attention from sinks to other image tokens in heads that look at the image",
+    source="arXiv 2503.03321",
+    needs=frozenset({"image"}),
+)

@@ -1,0 +1,73 @@
+"""Vectors that a user gives to a method, read from safetensors and named by their digest."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headbench.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class VectorFile:
+    """One tensor of a safetensors file.
+
+    Attributes:
+        path: The file.
+        tensor: Name of the tensor.
+        digest: First 16 digits of the file's SHA-256.
+    """
+
+    path: str
+    tensor: str
+    digest: str
+
+    @property
+    def source(self) -> str:
+        """How results name it."""
+        return f"{Path(self.path).name}:{self.tensor}@{self.digest}"
+
+    def read(self) -> Tensor:
+        """The tensor, float32."""
+        return _read(self)
+
+
+def locate(path: str, tensor: str) -> VectorFile:
+    """Check that a file is there, and take its digest.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    try:
+        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise DataError(
+            f"the vectors cannot be read: {error.strerror}", where=path, mend="give file=PATH"
+        ) from None
+    return VectorFile(path, tensor, digest)
+
+
+@cache
+def _read(file: VectorFile) -> Tensor:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file.path, framework="pt") as content:
+            if file.tensor not in content.keys():  # noqa: SIM118 (the handle is no mapping)
+                raise DataError(
+                    f"the file holds no tensor {file.tensor!r}",
+                    where=file.path,
+                    mend=nearest(file.tensor, content.keys()),
+                )
+            found: Tensor = content.get_tensor(file.tensor).float()
+    except SafetensorError as error:
+        raise DataError(f"not a safetensors file: {error}", where=file.path) from None
+    if not bool(found.isfinite().all()):
+        raise DataError("the vectors hold values that are not finite", where=file.path)
+    return found
