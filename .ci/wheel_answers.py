@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import headbench
 from PIL import Image
 from transformers import (
     AutoModelForCausalLM,
@@ -10,6 +9,8 @@ from transformers import (
     AutoProcessor,
     AutoTokenizer,
 )
+
+import headbench
 
 package = Path(headbench.__file__).parent
 if (package.parents[1] / "pyproject.toml").exists():

@@ -48,7 +48,7 @@ class RealDataAccount:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("real-data checks")
-        terminalreporter.write_line(f"ran and passed: {self.ran} (at least {self.minimum} demanded)")
+        terminalreporter.write_line(f"ran and passed: {self.ran} (demanded: {self.minimum})")
         for reason, count in sorted(self.skipped.items()):
             terminalreporter.write_line(f"skipped: {count}, because: {reason}")
 

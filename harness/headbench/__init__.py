@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from headbench._version import __version__
+
 if TYPE_CHECKING:
     from headbench.interventions.api import intervene
     from headbench.running.api import compare, run
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "compare", "intervene", "run"]
 
 _HOMES = {

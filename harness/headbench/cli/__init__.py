@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from headbench import __version__
+from headbench._version import __version__
 from headbench.errors import HeadbenchError, nearest
 
 VERBS: Mapping[str, str] = {

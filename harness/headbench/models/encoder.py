@@ -11,7 +11,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer
 
-import headbench
+from headbench._version import __version__
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
@@ -86,7 +86,7 @@ class EncoderModel(BaseModel):
             "device": model.device.type,
             "pooling": "mean",
             "normalize": str(encoding.normalize).lower(),
-            "headbench": headbench.__version__,
+            "headbench": __version__,
             "torch": str(torch.__version__),
             "transformers": str(transformers.__version__),
         }

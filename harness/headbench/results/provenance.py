@@ -16,7 +16,7 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "scipy", "scikit-le
 
 def versions() -> dict[str, str]:
     """Versions of Python, headbench and :data:`LIBRARIES`; read from metadata, nothing imported."""
-    from headbench import __version__
+    from headbench._version import __version__
 
     found = {"python": platform.python_version(), "headbench": __version__}
     for name in LIBRARIES:

@@ -188,7 +188,7 @@ class ResponseStore:
 
     def _begin(self, torn: bytes) -> int:
         """Write the header of a new file, or of one that was killed within its header."""
-        from headbench import __version__
+        from headbench._version import __version__
 
         header = dumps({"format": FORMAT, "headbench": __version__, "version": VERSION}).encode()
         if not header.startswith(torn):

@@ -8,7 +8,7 @@ import json
 import torch
 import transformers
 
-import headbench
+from headbench._version import __version__
 from headbench.models.hf.load import Loaded, Settings
 
 
@@ -27,7 +27,7 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "chat_template": _short(chat_text(loaded)) if chat else "off",
         "image_processor": _short(pixels.to_json_string()) if pixels is not None else "none",
         "trust_remote_code": str(settings.trust_remote_code).lower(),
-        "headbench": headbench.__version__,
+        "headbench": __version__,
         "torch": str(torch.__version__),
         "transformers": str(transformers.__version__),
     }
