@@ -11,6 +11,7 @@ from typing import Literal
 from headbench._paths import tasks_root
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.tasks.merge import Merged, read_merged
+from headbench.tasks.yamlfile import YamlFile
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,11 @@ def build_index(include: Sequence[Path] = ()) -> Index:
     """
     entries: dict[str, Entry] = {}
     problems: list[HeadbenchError] = []
+    parsed: dict[Path, YamlFile] = {}
     for folder in search_path(include):
         for path in task_files(folder):
             try:
-                entry = _entry(read_merged(path))
+                entry = _entry(read_merged(path, parsed))
             except HeadbenchError as problem:
                 problems.append(problem)
                 continue

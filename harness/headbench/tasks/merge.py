@@ -47,16 +47,21 @@ class Merged:
         return f"{place}, key {dotted(path)}" if path else place
 
 
-def read_merged(path: Path) -> Merged:
+def read_merged(path: Path, parsed: dict[Path, YamlFile] | None = None) -> Merged:
     """Read a file and merge what it includes: the includer wins, lists are replaced whole.
+
+    Args:
+        path: The file.
+        parsed: Files already parsed, by resolved path; added to. Pass one dictionary when reading
+            many files that include the same ones.
 
     Raises:
         ConfigError: A file is unreadable or includes itself in a circle.
     """
-    return _merge(path, ())
+    return _merge(path, (), {} if parsed is None else parsed)
 
 
-def _merge(path: Path, chain: tuple[Path, ...]) -> Merged:
+def _merge(path: Path, chain: tuple[Path, ...], parsed: dict[Path, YamlFile]) -> Merged:
     resolved = path.resolve()
     if resolved in chain:
         circle = " -> ".join(str(step.name) for step in (*chain, resolved))
@@ -65,7 +70,9 @@ def _merge(path: Path, chain: tuple[Path, ...]) -> Merged:
             where=str(path),
             mend="remove one `include`",
         )
-    own = read_yaml(path)
+    if resolved not in parsed:
+        parsed[resolved] = read_yaml(path)
+    own = parsed[resolved]
     data: dict[str, object] = {}
     origins: dict[KeyPath, Origin] = {}
     files: list[Path] = []
@@ -77,7 +84,7 @@ def _merge(path: Path, chain: tuple[Path, ...]) -> Merged:
                 where=f"{path}:{own.lines.get(('include',), 1)}",
                 mend="paths are relative to the including file",
             )
-        part = _merge(target, (*chain, resolved))
+        part = _merge(target, (*chain, resolved), parsed)
         _overlay(data, origins, part.data, part.origins)
         files.extend(file for file in part.files if file not in files)
     lines = {key: Origin(path, line) for key, line in own.lines.items()}
@@ -102,22 +109,32 @@ def _overlay(
     origins: dict[KeyPath, Origin],
     upper: Mapping[str, object],
     upper_origins: Mapping[KeyPath, Origin],
-    at: KeyPath = (),
 ) -> None:
     """Lay ``upper`` over ``data`` in place; mappings merge, everything else is replaced."""
+    replaced: set[KeyPath] = set()
+    _lay(data, upper, (), replaced)
+    if replaced:
+        # What stood below a replaced value has no line any more.
+        stale = [
+            known
+            for known in origins
+            if any(known[:length] in replaced for length in range(1, len(known) + 1))
+        ]
+        for known in stale:
+            del origins[known]
+    origins.update(upper_origins)
+
+
+def _lay(
+    data: dict[str, object], upper: Mapping[str, object], at: KeyPath, replaced: set[KeyPath]
+) -> None:
     for key, value in upper.items():
-        path = (*at, key)
         below = data.get(key)
         if isinstance(value, dict) and isinstance(below, dict):
             merged = dict(below)
-            _overlay(merged, origins, value, upper_origins, path)
+            _lay(merged, value, (*at, key), replaced)
             data[key] = merged
         else:
-            for stale in [known for known in origins if known[: len(path)] == path]:
-                del origins[stale]
+            if key in data:
+                replaced.add((*at, key))
             data[key] = value
-            for known, origin in upper_origins.items():
-                if known[: len(path)] == path:
-                    origins[known] = origin
-        if path in upper_origins:
-            origins[path] = upper_origins[path]
