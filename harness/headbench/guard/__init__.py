@@ -1,0 +1,1 @@
+"""Checks that results still say what published and pinned numbers say."""

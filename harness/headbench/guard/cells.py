@@ -1,0 +1,253 @@
+"""Published cells: what papers print, in files that a person can read and add to.
+
+A file holds one paper. Its tables hold rows, a row holds the figures of one model (or method) as
+they are PRINTED, so that "15.0" keeps its digit. A row that our scorers can recompute from recorded
+outputs names a recipe; the others stand for comparison only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from headbench.errors import DataError
+
+Grade = Literal["P", "C", "S"]
+"""P: read in the paper. C: authors' code or released files. S: second hand, never fails a build."""
+_PRINTED = re.compile(r"[+-]?\d+(?:\.(\d+))?")
+
+
+class Frozen(BaseModel):
+    """Immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Chair(Frozen):
+    """Captions against the objects of their images."""
+
+    kind: Literal["chair"]
+    predictions: str
+    ground_truth: str
+
+
+class Pope(Frozen):
+    """Answers against labelled questions."""
+
+    kind: Literal["pope"]
+    predictions: str
+    questions: str
+
+
+class Confusion(Frozen):
+    """A pair of counts; guards the metrics where answers were never released."""
+
+    kind: Literal["confusion"]
+    tp: int = Field(ge=0)
+    fp: int = Field(ge=0)
+    positives: int = Field(gt=0)
+    negatives: int = Field(gt=0)
+
+
+class Humans(Frozen):
+    """People on walls."""
+
+    kind: Literal["humans"]
+    walls: str
+
+
+class NeedleCells(Frozen):
+    """Judged needle cells."""
+
+    kind: Literal["needle_cells"]
+    cells: str
+
+
+class Heads(Frozen):
+    """A released list of retrieval scores."""
+
+    kind: Literal["heads"]
+    file: str
+
+
+class Agreement(Frozen):
+    """Share of lines whose last word is the same in two files."""
+
+    kind: Literal["agreement"]
+    first: str
+    second: str
+
+
+class Correlation(Frozen):
+    """Pearson's r of two columns of a table inside an archive."""
+
+    kind: Literal["correlation"]
+    archive: str
+    member: str
+    first: str
+    second: str
+
+
+Recipe = Annotated[
+    Chair | Pope | Confusion | Humans | NeedleCells | Heads | Agreement | Correlation,
+    Field(discriminator="kind"),
+]
+
+
+class Row(Frozen):
+    """The printed figures of one model under one condition."""
+
+    model: str
+    cells: dict[str, str]
+    """Metric -> the figure as printed."""
+    method: str | None = None
+    prompt: str | None = None
+    decoding: str | None = None
+    n: int | None = Field(default=None, gt=0)
+    tolerance: float | None = Field(default=None, ge=0)
+    note: str | None = None
+    recipe: Recipe | None = None
+
+    @field_validator("cells")
+    @classmethod
+    def _printed(cls, cells: dict[str, str]) -> dict[str, str]:
+        wrong = [value for value in cells.values() if not _PRINTED.fullmatch(value)]
+        if wrong or not cells:
+            raise ValueError(f"figures are quoted numbers, not {wrong}")
+        return cells
+
+
+class Table(Frozen):
+    """Rows of one table that share what a row does not say itself."""
+
+    table: str
+    task: str
+    grade: Grade
+    rows: tuple[Row, ...]
+    n: int | None = Field(default=None, gt=0)
+    prompt: str | None = None
+    decoding: str | None = None
+    parser: str | None = None
+    profile: str | None = None
+    percent: bool = False
+    """Whether fractions are printed in per cent."""
+    tolerance: float | None = Field(default=None, ge=0)
+    """How far a recomputed figure may lie, in printed units; ``None``: not a printed digit."""
+    note: str | None = None
+
+
+class Paper(Frozen):
+    """One file."""
+
+    paper: str
+    arxiv: str | None
+    source: str
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed figure with everything that it hangs on.
+
+    Attributes:
+        file: Name of the paper's file, without its ending.
+        paper: The paper.
+        table: Its table.
+        row: Its row.
+        metric: Which figure of the row.
+    """
+
+    file: str
+    paper: Paper
+    table: Table
+    row: Row
+    metric: str
+
+    @property
+    def name(self) -> str:
+        """Where to find the cell."""
+        parts = (self.table.table, self.table.task, self.row.model, self.row.decoding, self.metric)
+        return " / ".join(part for part in parts if part)
+
+    @property
+    def printed(self) -> str:
+        """The figure as printed."""
+        return self.row.cells[self.metric]
+
+    @property
+    def digits(self) -> int:
+        """Digits after the point."""
+        match = _PRINTED.fullmatch(self.printed)
+        return len(match[1] or "") if match else 0
+
+    @property
+    def tolerance(self) -> float | None:
+        """How far a recomputed figure may lie; ``None``: it must print the same digits."""
+        return self.table.tolerance if self.row.tolerance is None else self.row.tolerance
+
+    @property
+    def fails(self) -> bool:
+        """Whether a drift may fail a build: only what was read in the source may."""
+        return self.table.grade in ("P", "C")
+
+
+def load_paper(path: Path) -> Paper:
+    """Read one paper's file.
+
+    Raises:
+        DataError: It is missing, no YAML, or does not have this form; the first faults are named.
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot read the cells: {error.strerror}", where=str(path)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"not YAML: {error}", where=str(path)) from error
+    try:
+        return Paper.model_validate(loaded)
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            for fault in error.errors(include_url=False)[:4]
+        ]
+        raise DataError(
+            f"not a file of published cells: {'; '.join(faults)}",
+            where=str(path),
+            mend="see the other files of the folder for the form",
+        ) from error
+
+
+def load_cells(folder: Path) -> tuple[Cell, ...]:
+    """Every cell of every paper of a folder, in order of file and place.
+
+    Raises:
+        DataError: A file is broken, the folder holds none, or a cell is named twice.
+    """
+    cells = [cell for path in sorted(folder.glob("*.yaml")) for cell in _cells(path)]
+    if not cells:
+        raise DataError(
+            "there are no published cells", where=str(folder), mend="name the folder of YAML files"
+        )
+    return tuple(cells)
+
+
+def _cells(path: Path) -> Iterator[Cell]:
+    paper = load_paper(path)
+    seen: set[tuple[object, ...]] = set()
+    for table in paper.tables:
+        for row in table.rows:
+            prompt = row.prompt or table.prompt
+            key = (table.table, table.task, row.model, row.method, row.decoding, prompt)
+            if key in seen:
+                raise DataError(
+                    "a row stands twice", where=f"{path}: {' / '.join(filter(None, map(str, key)))}"
+                )
+            seen.add(key)
+            for metric in row.cells:
+                yield Cell(path.stem, paper, table, row, metric)

@@ -1,0 +1,187 @@
+"""Recomputing a row's figures from recorded outputs with headbench's own scorers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+from headbench.errors import ConfigError, DataError
+from headbench.guard import cells as form
+from headbench.heads.formats import import_heads
+from headbench.results.figures import Sampling
+from headbench.results.recorded import read_rows
+from headbench.running.rescore import rescore_chair, rescore_pope
+from headbench.running.rescore_walls import rescore_walls
+from headbench.running.rescored import Rescored
+from headbench.scoring import registry
+from headbench.scoring.breakdown import by_part
+from headbench.scoring.niah_cells import JUDGE, SCALE, cell_records
+from headbench.types import Document, Record
+
+Figures = dict[str, tuple[float, str]]
+"""Metric -> (value, unit); fractions in 0..1."""
+Paths = dict[str, Path]
+FEW = Sampling(draws=2)
+"""Only values are compared, so resampling is kept to the least."""
+
+
+def recompute(recipe: form.Recipe, table: form.Table, data: Path | None) -> Figures | None:
+    """The figures of one row.
+
+    Args:
+        recipe: What to recompute, and from which files.
+        table: Gives profile and parser.
+        data: Folder of third-party data; ``None``: there is none.
+
+    Returns:
+        ``None`` where the recipe needs files that are not there.
+
+    Raises:
+        HeadbenchError: The files are there, and are not what the recipe says.
+    """
+    names = _files(recipe)
+    if names and data is None:
+        return None
+    paths = {name: _inside(data, text) for name, text in names.items()} if data else {}
+    if not all(path.is_file() for path in paths.values()):
+        return None
+    return _figures(recipe, table, paths)
+
+
+def _figures(recipe: form.Recipe, table: form.Table, paths: Paths) -> Figures:
+    parser = table.parser or "pope_ref"
+    match recipe:
+        case form.Chair():
+            truth, profile = [paths["ground_truth"]], table.profile or "chair-2018"
+            return _of(rescore_chair(paths["predictions"], truth, profile, sampling=FEW))
+        case form.Pope():
+            log, questions = paths["predictions"], paths["questions"]
+            return _of(rescore_pope(log, questions, parser, sampling=FEW))
+        case form.Humans():
+            return _of(rescore_walls(None, paths["walls"], sampling=FEW))
+        case form.Confusion():
+            return _confusion(recipe, parser, table.table)
+        case form.NeedleCells():
+            return _needle_cells(paths["cells"])
+        case form.Heads():
+            return _heads(paths["file"])
+        case form.Agreement():
+            return _agreement(paths["first"], paths["second"])
+        case form.Correlation():
+            return _correlation(recipe, paths["archive"])
+
+
+_PATHS = ("predictions", "ground_truth", "questions", "walls", "cells", "file", "archive")
+
+
+def _files(recipe: form.Recipe) -> dict[str, str]:
+    """Names of the files that a recipe reads, by its own key."""
+    keys = (*_PATHS, "first", "second") if isinstance(recipe, form.Agreement) else _PATHS
+    return {key: str(getattr(recipe, key)) for key in keys if hasattr(recipe, key)}
+
+
+def _inside(data: Path, name: str) -> Path:
+    path = (data / name).resolve()
+    if not path.is_relative_to(data.resolve()):
+        raise ConfigError(
+            "a recipe names a file outside the data folder",
+            where=name,
+            mend="give paths relative to HEADBENCH_DATA",
+        )
+    return path
+
+
+def _of(found: Rescored) -> Figures:
+    return {
+        name: (float(one.value), one.unit)
+        for name, one in found.result.metrics.items()
+        if one.value is not None
+    }
+
+
+def _confusion(recipe: form.Confusion, reader: str, where: str) -> Figures:
+    """POPE's metrics over records made from the counts."""
+    if recipe.tp > recipe.positives or recipe.fp > recipe.negatives:
+        raise DataError(
+            f"{recipe.tp} of {recipe.positives} and {recipe.fp} of {recipe.negatives} cannot be",
+            where=where,
+        )
+    answers = {
+        ("yes", "Yes"): recipe.tp,
+        ("yes", "No"): recipe.positives - recipe.tp,
+        ("no", "Yes"): recipe.fp,
+        ("no", "No"): recipe.negatives - recipe.fp,
+    }
+    scorer, parser = registry.scorer("pope"), registry.parser(reader)
+    records: list[Record] = []
+    for (label, answer), count in answers.items():
+        records += [scorer.record(Document("", "", {}, target=label), (answer,), parser)] * count
+    return {
+        metric.name: (metric.of(records), metric.unit) for metric in registry.metrics_of(scorer)
+    }
+
+
+def _needle_cells(path: Path) -> Figures:
+    """``judge``, ``n``, ``score_S`` (how many cells), ``length_L`` (mean of a length)."""
+    records = cell_records(read_rows(path).rows)
+    counts = Counter(record.parts["score"] for record in records)
+    return {
+        "judge": (JUDGE.of(records), "points"),
+        "n": (len(records), "count"),
+        **{f"score_{score}": (counts[float(score)], "count") for score in SCALE},
+        **{
+            f"length_{float(length):.0f}": (cell.value, "points")
+            for length, cell in by_part(JUDGE, records, "length").items()
+        },
+    }
+
+
+def _heads(path: Path) -> Figures:
+    """``n_heads``, ``trials``, ``above_0.1``, ``above_0.5``, ``zero``, ``head_LAYER-HEAD``."""
+    found = import_heads(path, "retrieval_head")
+    every = found.ranked()
+    figures: Figures = {
+        "n_heads": (len(every), "count"),
+        "above_0.1": (len(found.above(0.1)), "count"),
+        "above_0.5": (len(found.above(0.5)), "count"),
+        "zero": (sum(found.score(*head) == 0 for head in every), "count"),
+    }
+    if found.trials is not None:
+        figures["trials"] = (found.trials, "count")
+    for layer, head in every:
+        figures[f"head_{layer}-{head}"] = (found.score(layer, head), "points")
+    return figures
+
+
+def _agreement(first_file: Path, second_file: Path) -> Figures:
+    first, second = (
+        [line.split() for line in path.read_text("utf-8").splitlines() if line.strip()]
+        for path in (first_file, second_file)
+    )
+    pairs = list(zip(first, second, strict=False))
+    same_items = all(sorted(one) == sorted(other) for one, other in pairs)
+    if not pairs or len(first) != len(second) or not same_items:
+        raise DataError("the two files do not hold the same items", where=str(second_file))
+    agreed = sum(one[-1] == other[-1] for one, other in pairs)
+    return {"agreement": (agreed / len(pairs), "fraction"), "n": (len(pairs), "count")}
+
+
+def _correlation(recipe: form.Correlation, path: Path) -> Figures:
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read(recipe.member).decode("utf-8")
+    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {recipe.member}", where=str(path)) from error
+    rows = list(csv.DictReader(io.StringIO(text)))
+    try:
+        pairs = np.array([[float(row[recipe.first]), float(row[recipe.second])] for row in rows])
+    except (KeyError, ValueError) as error:
+        raise DataError(f"no numbers under {error}", where=recipe.member) from error
+    r = float(np.corrcoef(pairs.T)[0, 1]) if len(pairs) > 1 else math.nan
+    return {"r": (r, "points"), "n": (len(pairs), "count")}
