@@ -74,6 +74,7 @@ class EvidenceSettings:
         detection_trials: Calibration documents.
         draws: Random head controls of each size.
         rotary_draws: Random controls of each rotary dose.
+        filler_length: Tokens of each of the rows of plain text.
         first_seed: First document seed.
     """
 
@@ -86,6 +87,7 @@ class EvidenceSettings:
     detection_trials: int = 60
     draws: int = 3
     rotary_draws: int = 2
+    filler_length: int = 512
     first_seed: int = 0
 
 
@@ -103,6 +105,19 @@ class _Bench:
     def recall(self, edit: AbstractContextManager[None] | None = None) -> float:
         with edit or nullcontext():
             return round(recall(self.model, self.tokenizer, self.documents), 4)
+
+
+@dataclass(frozen=True)
+class _Filler:
+    """A model with the plain text on which its edits are compared."""
+
+    model: PreTrainedModel
+    split: Split
+    length: int
+
+    def loss(self, masked: Sequence[Head]) -> float:
+        with masked_heads(self.model, masked):
+            return round(language_loss(self.model, self.split, self.length), 4)
 
 
 def retrieval_scores(
@@ -150,7 +165,7 @@ def evidence(
         ),
     )
     drawn = _random_heads(scores, settings.draws)
-    costs = _head_costs(model)
+    costs = _head_costs(model, settings.filler_length)
     busiest = [at for at in ranked(torch.tensor(costs)) if at[0] > 0 and at not in retrieval]
     table: dict[str, Any] = {
         "format": FORMAT,
@@ -162,7 +177,10 @@ def evidence(
         "strong_heads": [list(at) for at in order if float(scores[at]) >= STRONG],
         "masking": _masking(bench, order, busiest, drawn),
         "rotary": _rotary(bench, retrieval, settings.rotary_draws),
-        "language_loss": {"per_head": costs, **_losses(model, split, order, busiest, drawn)},
+        "language_loss": {
+            "per_head": costs,
+            **_losses(_Filler(model, split, settings.filler_length), order, busiest, drawn),
+        },
     }
     table["gates"] = gates(table)
     return table
@@ -254,14 +272,14 @@ def _rotary(bench: _Bench, heads: list[Head], draws: int) -> dict[str, Any]:
     }
 
 
-def _head_costs(model: PreTrainedModel) -> list[list[float]]:
+def _head_costs(model: PreTrainedModel, length: int) -> list[list[float]]:
     """What masking each head alone adds to the loss on calibration filler, in nats a token."""
     config = model.config.get_text_config()
-    baseline = language_loss(model, "calibration", rows=4)
+    baseline = language_loss(model, "calibration", length)
 
     def cost(at: Head) -> float:
         with masked_heads(model, [at]):
-            return round(language_loss(model, "calibration", rows=4) - baseline, 4)
+            return round(language_loss(model, "calibration", length) - baseline, 4)
 
     return [
         [cost((layer, head)) for head in range(config.num_attention_heads)]
@@ -270,16 +288,9 @@ def _head_costs(model: PreTrainedModel) -> list[list[float]]:
 
 
 def _losses(
-    model: PreTrainedModel,
-    split: Split,
-    order: list[Head],
-    busiest: list[Head],
-    drawn: dict[int, list[list[Head]]],
+    filler: _Filler, order: list[Head], busiest: list[Head], drawn: dict[int, list[list[Head]]]
 ) -> dict[str, Any]:
-    def after(heads: Sequence[Head]) -> float:
-        with masked_heads(model, heads):
-            return round(language_loss(model, split, rows=4), 4)
-
+    after = filler.loss
     return {
         "baseline": after(()),
         "top": {str(k): after(order[:k]) for k in TOP},
@@ -297,7 +308,8 @@ def gates(table: dict[str, Any]) -> list[dict[str, Any]]:
     recall_at = {int(length): row["all"] for length, row in table["recall"].items()}
     masking, rotary = table["masking"], table["rotary"]
     lowest = [rotary["lowest"][str(dose)] for dose in DOSES]
-    random = min(value for draws in masking["random"].values() for value in draws)
+    # Without a retrieval head there is nothing to draw from, and nothing to show.
+    random = min((value for draws in masking["random"].values() for value in draws), default=0.0)
     rises = max((later - earlier for earlier, later in pairwise(lowest)), default=0.0)
     rows = [(f"recall at {n}", recall_at[n], ">=", 0.95) for n in (128, 256, 512) if n in recall_at]
     if 1024 in recall_at:

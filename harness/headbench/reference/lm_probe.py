@@ -265,7 +265,7 @@ def _hooked(
 
 
 @torch.no_grad()
-def language_loss(model: PreTrainedModel, split: Split, length: int = 512, rows: int = 8) -> float:
+def language_loss(model: PreTrainedModel, split: Split, length: int = 512, rows: int = 4) -> float:
     """Next-token loss on needle-free filler, in nats a token: did an edit break the model?"""
     from headbench.reference.lm_data import filler_rows
 
