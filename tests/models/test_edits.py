@@ -10,9 +10,11 @@ import torch
 
 from headbench.errors import RefusedError
 from headbench.interventions.resolve import control_arms, resolve
+from headbench.models.hf.adapter import wrap
 from headbench.results.keys import response_key
 from headbench.types import Arm, Capture, Edit, Job, Plan, Probe, Request, Scale
 from helpers_models import BASELINE, answers, images, llama, llava, qwen, request
+from helpers_tiny import tiny_llama, tiny_tokenizer
 
 STORE = images(2)
 TEXTS = ("who", "what is the secret word of river? answer:", "describe the red lamp please")
@@ -259,3 +261,31 @@ def test_probes_see_the_unedited_model():
     plain = request(TEXTS[1], "represent", ask={"captures": [z]})
     wanted = answers(model, [Job(plain, BASELINE)])[0].arrays[z]
     torch.testing.assert_close(seen[z], wanted)
+
+
+@pytest.mark.parametrize("mode", ["sink", "identity", "uniform", "zero"])
+def test_rows_that_end_early_leave_the_others_as_they_would_be_alone(mode: str) -> None:
+    """The batch is laid out anew when a row ends; what an edit remembers must survive that."""
+    model = llama(attn="headbench")
+    arm = resolve(f"mask_heads(heads=[[0,1],[1,0],[2,3]],mode={mode})", model.info)[0]
+    asked = [
+        request(text, ask={"max_new_tokens": limit})
+        for text, limit in zip((*TEXTS, *TEXTS), (12, 3, 7, 1, 9, 5), strict=True)
+    ]
+    together = answers(model, [Job(one, arm) for one in asked])
+    alone = [answers(model, [Job(one, arm)])[0] for one in asked]
+    assert [answer.tokens for answer in together] == [answer.tokens for answer in alone]
+    assert len({len(answer.tokens) for answer in together}) > 2
+
+
+def test_another_configuration_is_another_model() -> None:
+    """Equal weights under another rotary base answer otherwise, so they must not share answers."""
+    rope = {"rope_type": "default", "rope_theta": 50.0}
+    plain, turned = (
+        wrap(tiny_llama(**changes), tiny_tokenizer(chat_template=True), name="m")
+        for changes in ({}, {"rope_parameters": rope})
+    )
+    job = Job(request("is there a cat in the image?"), BASELINE)
+    assert plain.identity["weights"] == turned.identity["weights"]
+    keys = {response_key(model.identity, model.key(job), job) for model in (plain, turned)}
+    assert len(keys) == 2

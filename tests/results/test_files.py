@@ -20,6 +20,7 @@ from headbench.results.files import (
     result_path,
     slug,
     to_bytes,
+    unpack_records,
     write_result,
 )
 from headbench.results.schema import ArmFacts, Coverage, Estimate, ModelFacts, Result, TaskFacts
@@ -237,3 +238,11 @@ def test_timing_stands_beside_and_survives_damage(tmp_path: Path) -> None:
 def test_result_path_uses_the_kind(tmp_path: Path) -> None:
     rescored = a_result(kind="rescored")
     assert result_path(tmp_path, rescored).parts[-4] == "rescored"
+
+
+def test_a_line_separator_within_an_answer_is_no_end_of_a_record() -> None:
+    """JSON leaves U+2028, U+2029 and U+0085 as they are, and ``splitlines`` would cut there."""
+    odd = Record("d1", "c1", ("one\u2028two\u2029three\u0085four",), None, "plain@1", {"hit": 1})
+    entries = (Entry(odd), Entry(Record("d2", "c1", ("x",), None, "plain@1", {"hit": 0})))
+    found = unpack_records(pack_records(entries))
+    assert [entry.record.outputs for entry in found] == [odd.outputs, ("x",)]

@@ -101,7 +101,9 @@ def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunSpec:
     """The spec that a result holds; options beside it would make it another run."""
     from headbench.running.spec import spec_from_result
 
-    beside = [name for name, value in {"tasks": tasks, **given}.items() if value]
+    beside = [
+        name for name, value in {"tasks": tasks, **given}.items() if value not in (None, (), "")
+    ]
     if beside:
         raise ConfigError(
             "--from takes the whole run from the file",

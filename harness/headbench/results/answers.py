@@ -49,7 +49,11 @@ def encode(answer: Answer, *, arrays: bool) -> dict[str, Any]:
         document["arrays"] = [
             {"capture": plain(capture), **_pack(array)} for capture, array in answer.arrays.items()
         ]
-    return {name: value for name, value in document.items() if value not in ([], {}, False)}
+    return {
+        name: value
+        for name, value in document.items()
+        if value is not False and value not in ([], {})
+    }
 
 
 def decode(document: Mapping[str, Any]) -> Answer:

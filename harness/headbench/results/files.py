@@ -166,7 +166,7 @@ def unpack_records(packed: bytes, where: str = "") -> tuple[Entry, ...]:
     """The entries that :func:`pack_records` wrote."""
     try:
         text = gzip.decompress(packed).decode()
-        return tuple(_entry(json.loads(line)) for line in text.splitlines())
+        return tuple(_entry(json.loads(line)) for line in text.split("\n") if line)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"the records are damaged: {error}", where=where) from error
 

@@ -45,11 +45,17 @@ def test_f1_must_follow_from_precision_and_recall() -> None:
 
 
 def test_counts_must_add_up() -> None:
-    counts = {"tp": 1.0, "fp": 1.0, "tn": 1.0, "fn": 1.0}
+    counts = {"tp": 1.0, "fp": 1.0, "tn": 1.0, "fn": 1.0, "unparsed_rate": 0.0}
     check_counts(counts, 4)
     check_counts({**counts, "unparsed_rate": 0.2}, 5)
     with pytest.raises(GuardError, match="there are 5"):
         check_counts(counts, 5)
+
+
+def test_counts_are_not_judged_where_the_unparsed_are_not_known() -> None:
+    four = {"tp": 1.0, "fp": 1.0, "tn": 1.0, "fn": 1.0}
+    check_counts(four, 5)
+    check_counts({**four, "unparsed_rate": float("nan")}, 5)
 
 
 def test_what_the_scorer_says_is_always_possible() -> None:

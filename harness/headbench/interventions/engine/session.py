@@ -49,7 +49,6 @@ class EditSession:
     def _compile(self) -> None:
         self.programs = compile_rows(self.rows, self.copies, self.shape)
         self.bounds = [Bounds.of(row) for row in self.rows for _ in range(self.copies)]
-        self.first_values: dict[int, Tensor] = {}
 
     def begin(self, batch: int, start: int) -> None:
         """A forward pass of ``batch`` rows from padded position ``start`` begins.
@@ -92,9 +91,10 @@ class EditSession:
         if program.q is not None or program.k is not None or program.v is not None:
             inputs = self._edit_inputs(program, inputs)
         out = self._attention(layer, program, inputs)
-        values = (
-            Values(inputs, self.call, self.first_values, layer) if needs_values(program) else None
-        )
+        values = None
+        if needs_values(program):
+            memories = [row.memory for row in self.rows for _ in range(self.copies)]
+            values = Values(inputs, self.call, memories, layer)
         for stage in program.z:
             if stage.picks:
                 self._pick(layer, program, stage, out)

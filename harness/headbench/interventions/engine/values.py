@@ -9,6 +9,8 @@ import torch
 from headbench.interventions.engine.affine import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from headbench.interventions.engine.attention import Inputs
@@ -23,18 +25,20 @@ class Values:
     Args:
         inputs: The call.
         call: Where its rows stand.
-        first: Layer -> first token's value of every row, ``[batch, kv head, dim]``; filled when
-            the prompt begins, because a sliding window may drop that token later.
+        memories: The memory of every batch row. The first token's value ``[kv head, dim]`` is
+            kept there when the prompt begins: a sliding window may drop that token later, and
+            one answer may be computed under several sessions, as rows of its batch end.
         layer: The layer.
     """
 
-    def __init__(self, inputs: Inputs, call: Call, first: dict[int, Tensor], layer: int) -> None:
-        self.inputs, self.call, self.layer = inputs, call, layer
-        self.first = first
+    def __init__(
+        self, inputs: Inputs, call: Call, memories: Sequence[dict[str, Tensor]], layer: int
+    ) -> None:
+        self.inputs, self.call, self.memories = inputs, call, memories
+        self.name = f"first value of layer {layer}"
         if call.start == 0:
-            pads = torch.tensor([bound.pad for bound in call.bounds], device=inputs.value.device)
-            batch = torch.arange(len(call.bounds), device=inputs.value.device)
-            first[layer] = inputs.value[batch, :, pads]
+            for row, (memory, bound) in enumerate(zip(memories, call.bounds, strict=True)):
+                memory[self.name] = inputs.value[row, :, bound.pad]
 
     def __call__(self, target: Target) -> Tensor:
         """The values that ``target`` names."""
@@ -45,7 +49,7 @@ class Values:
                 found = self.inputs.value[:, :, own : own + self.inputs.query.shape[2]]
                 found = found.transpose(1, 2)
             case "first":
-                found = self.first[self.layer][:, None]
+                found = torch.stack([memory[self.name] for memory in self.memories])[:, None]
             case "mean":
                 found = self._mean()
         return found.repeat_interleave(ratio, dim=2)

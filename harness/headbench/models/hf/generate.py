@@ -31,6 +31,8 @@ KNOWN = (
     "until",
     "do_sample",
     "temperature",
+    "top_p",
+    "top_k",
     "num_beams",
     "num_return_sequences",
 )
@@ -64,6 +66,8 @@ class Limits:
                     mend=nearest(name, KNOWN),
                 )
         _refuse(bool(ask.get("do_sample")), "sampling (do_sample)", where)
+        sampled = [name for name in ("top_p", "top_k") if name in ask]
+        _refuse(bool(sampled), f"sampling ({', '.join(sampled)})", where)
         _refuse(ask.get("temperature", 0) not in (0, None), "a temperature above 0", where)
         _refuse(ask.get("num_beams", 1) != 1, "beam search (num_beams)", where)
         _refuse(ask.get("num_return_sequences", 1) != 1, "several samples", where)

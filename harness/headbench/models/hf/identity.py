@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import torch
 import transformers
@@ -21,6 +22,8 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "name": loaded.info.name,
         "architecture": type(model).__name__,
         "weights": loaded.weights,
+        "config": _short(config_text(model)),
+        "tokenizer": _short(loaded.tokenizer.backend_tokenizer.to_str()),
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": model.device.type,
         "attention": settings.attn,
@@ -31,6 +34,28 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "torch": str(torch.__version__),
         "transformers": str(transformers.__version__),
     }
+
+
+def config_text(model: Any) -> str:
+    """What decides the computation beside the weights: rotary base, norms, windows, end tokens.
+
+    Where a file lies and which attention function runs are left out; the second is named apart.
+    """
+    config = model.config.to_dict()
+    ends = getattr(model, "generation_config", None)
+    config["generation_end"] = getattr(ends, "eos_token_id", None)
+    return json.dumps(_essential(config), sort_keys=True, default=str)
+
+
+def _essential(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _essential(item) for key, item in value.items() if key not in _INCIDENTAL}
+    return value
+
+
+_INCIDENTAL = frozenset(
+    {"_name_or_path", "_attn_implementation", "transformers_version", "dtype", "torch_dtype"}
+)
 
 
 def chat_text(loaded: Loaded) -> str:

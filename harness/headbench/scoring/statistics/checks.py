@@ -61,16 +61,16 @@ def check_f1(values: Mapping[str, float], where: str = "", slack: float = SLACK)
 
 
 def check_counts(values: Mapping[str, float], n: int, where: str = "") -> None:
-    """TP + FP + TN + FN plus the unparsed is n, where the four are there.
+    """TP + FP + TN + FN plus the unparsed is n, where all five are there and defined.
 
     Raises:
         GuardError: The counts do not add up.
     """
-    names = ("tp", "fp", "tn", "fn")
-    if not all(name in values for name in names):
+    five = [values.get(name, math.nan) for name in ("tp", "fp", "tn", "fn", "unparsed_rate")]
+    if any(math.isnan(value) for value in five):
         return
-    unparsed = round(values.get("unparsed_rate", 0.0) * n)
-    total = sum(values[name] for name in names) + unparsed
+    *four, rate = five
+    total = sum(four) + round(rate * n)
     if total != n:
         raise GuardError(
             f"tp + fp + tn + fn + unparsed = {total:g}, but there are {n} records",
