@@ -53,6 +53,11 @@ def test_a_missing_option_is_named(files: tuple[str, str]) -> None:
 
 def test_out_writes_what_it_prints(files: tuple[str, str], tmp_path: Path) -> None:
     options = ["--task", "chair", "--predictions", files[0], "--ground-truth", files[1]]
-    done = CliRunner().invoke(app, [*options, "--out", str(tmp_path / "out")])
+    named = ["--name", "A model", "--origin", "owner/repository @ 1"]
+    done = CliRunner().invoke(app, [*options, *named, "--out", str(tmp_path / "out")])
     written = Path(done.stdout.rsplit("written: ", 1)[1].replace("\n", ""))
-    assert json.loads(written.read_text())["kind"] == "rescored"
+    document = json.loads(written.read_text())
+    assert document["kind"] == "rescored"
+    assert document["model"]["name"] == "A model"
+    assert document["source"]["origin"] == "owner/repository @ 1"
+    assert written.parent == tmp_path / "out/rescored/A-model/chair"

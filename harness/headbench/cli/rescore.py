@@ -46,6 +46,8 @@ def rescore(
     field: Annotated[
         list[str] | None, typer.Option(help="A field name, e.g. caption=text; may be repeated.")
     ] = None,
+    name: Annotated[str, typer.Option(help="Who answered; else the name of the file.")] = "",
+    origin: Annotated[str, typer.Option(help="Where the outputs were found, for the record.")] = "",
     out: Annotated[
         Path | None, typer.Option(help="Also write result and records below this folder, no text.")
     ] = None,
@@ -71,7 +73,7 @@ def rescore(
         ),
         Family.NIAH: lambda: rescore_niah(file, fields),
     }
-    found = work[task]()
+    found = work[task]().named(name, origin)
     written = found.write(out) if out else None
     if as_json:
         import json

@@ -76,6 +76,13 @@ class Rescored:
         """A figure by its short name; ``None`` where it is undefined."""
         return self.result.metrics[metric].value
 
+    def named(self, name: str = "", origin: str = "") -> Rescored:
+        """The same with the name of who answered, and with where the outputs were found."""
+        model = self.result.model.model_copy(update={"name": name} if name else {})
+        source = {**self.result.source, **({"origin": origin} if origin else {})}
+        result = self.result.model_copy(update={"model": model, "source": source})
+        return replace(self, result=result)
+
     def write(self, out: Path) -> Path:
         """Write result and records below ``out``; outputs are replaced by their digests."""
         return write_result(out, self.result, [Entry(without_text(one)) for one in self.records])
