@@ -106,9 +106,12 @@ class HeadMethod(Method):
         for way in ("map", "top", "threshold", "fraction"):
             values.pop(way, None)
         values["heads"] = self.chosen.pairs
-        if self.chosen.source:
-            values["source"] = self.chosen.source
         return values
+
+    @property
+    def artefacts(self) -> Mapping[str, str]:
+        """What was read beside the parameters: the head map and its digest."""
+        return {"map": self.chosen.source} if self.chosen.source else {}
 
     def controls(self, count: int, seed: int) -> Controls | None:
         """The same edit on other heads of the same layers, as many in each.

@@ -109,6 +109,8 @@ def read_map(name: str, info: ModelInfo) -> HeadMap:
             mend=nearest(name, info.maps) or "make one with: headbench heads --detector ...",
         )
     headmap = HeadMap.load(path)
+    if headmap.unit == "kv" and headmap.heads == info.kv_heads:
+        headmap = headmap.to_query_heads(info.heads)
     if (headmap.layers, headmap.heads, headmap.unit) != (info.layers, info.heads, "query"):
         raise ConfigError(
             f"the head map holds {headmap.layers} layers x {headmap.heads} {headmap.unit} heads, "

@@ -132,19 +132,37 @@ def load_file(path: Path) -> tuple[Method, ...]:
     """Register the methods of a user's Python file: its ``METHOD``, or all of its ``METHODS``.
 
     Raises:
-        ConfigError: The file defines neither.
+        ConfigError: The file defines neither, or is not a program that runs.
     """
     spec = importlib.util.spec_from_file_location(f"headbench_user_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ConfigError("not a Python file", where=str(path))
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError) as error:
+        line = getattr(error, "lineno", None) or _line_in(path, error)
+        raise ConfigError(
+            f"the file does not load: {type(error).__name__}: {error}",
+            where=f"{path}:{line}",
+            mend="run it with python to see the whole trace",
+        ) from error
     found = (*getattr(module, "METHODS", ()), *filter(None, [getattr(module, "METHOD", None)]))
     if not found:
         raise ConfigError(
             "the file defines no intervention", where=str(path), mend="define METHOD = Method(...)"
         )
     return tuple(register(method) for method in found)
+
+
+def _line_in(path: Path, error: BaseException) -> int:
+    """The last line of ``path`` in an error's trace; 0 where it has none."""
+    trace, line = error.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
 
 
 def shapes(annotation: object) -> set[str]:

@@ -193,7 +193,7 @@ def build(params: GiftParams, info: ModelInfo) -> Gift:
         (saliency_layer if params.saliency_layer is None else params.saliency_layer,), info
     )
     strength = alpha if params.alpha is None else params.alpha
-    chosen = check_layers(params.layers or layers, info)
+    chosen = check_layers(layers if params.layers is None else params.layers, info)
     return Gift("gift", params, info, strength, saliency_layer, chosen)
 
 

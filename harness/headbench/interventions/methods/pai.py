@@ -91,7 +91,7 @@ def image_keys(view: View) -> Tensor:
 def build(params: PaiParams, info: ModelInfo) -> Pai:
     """Resolve strength and layers for a model."""
     alpha = ALPHA.get(info.family, DEFAULT_ALPHA) if params.alpha is None else params.alpha
-    layers = params.layers or carried(2, 31, 32, info.layers)
+    layers = carried(2, 31, 32, info.layers) if params.layers is None else params.layers
     return Pai("pai", params, info, alpha, check_layers(layers, info))
 
 

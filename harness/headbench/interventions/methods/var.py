@@ -149,7 +149,9 @@ class Var(BaseMethod):
 def build(params: VarParams, info: ModelInfo) -> Var:
     """Resolve layers and sink dimensions for a model."""
     first = 1 if info.layers <= 8 else 2
-    layers = params.layers or tuple(range(min(first, info.layers - 1), max(info.layers - 1, 1)))
+    layers = params.layers
+    if layers is None:
+        layers = tuple(range(min(first, info.layers - 1), max(info.layers - 1, 1)))
     width = info.heads * info.head_dim
     dims = params.sink_dims or SINK_DIMS.get((info.family, info.layers, width), ())
     return Var("var", params, info, check_layers(layers, info), dims)

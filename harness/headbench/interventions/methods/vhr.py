@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -155,11 +156,15 @@ class Vhr(BaseMethod):
         values.pop("map", None)
         if self.chosen is not None:
             values["heads"] = self.chosen.pairs
-            if self.chosen.source:
-                values["source"] = self.chosen.source
         if self.draw is not None:
             values["control"] = self.draw
         return values
+
+    @property
+    def artefacts(self) -> Mapping[str, str]:
+        """The head map and its digest, where heads are fixed by one."""
+        fixed = self.chosen is not None and self.chosen.source
+        return {"map": fixed} if fixed else {}
 
     @property
     def capture(self) -> Capture:
@@ -243,7 +248,11 @@ def build(params: VhrParams, info: ModelInfo) -> Vhr:
     Raises:
         RefusedError: A layer that the model does not have.
     """
-    layers = params.layers or default_layers(info, params.second_layer)
+    layers = params.layers
+    if layers is None:
+        layers = default_layers(info, params.second_layer)
+    if not layers:
+        raise RefusedError("no layer is chosen", mend="list layers, or leave `layers` out")
     if wrong := [layer for layer in layers if not 0 <= layer < info.layers]:
         raise RefusedError(
             f"{info.name} has no layer {wrong[0]}", mend=f"layers run from 0 to {info.layers - 1}"

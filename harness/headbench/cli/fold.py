@@ -1,0 +1,41 @@
+"""``headbench fold``: write a static toggle into a checkpoint's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def fold(
+    intervention: Annotated[
+        str, typer.Option(help="A static toggle, e.g. 'mask_heads(heads=[[2,5]])'.")
+    ],
+    pretrained: Annotated[str, typer.Option(help="Checkpoint: a folder or a hub id.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; must be empty or absent.")],
+    dtype: Annotated[str, typer.Option(help="Weights' type: auto, float32, bfloat16.")] = "auto",
+) -> None:
+    """Write an intervention into a checkpoint's weights.
+
+    The result is a standard checkpoint: it runs in any engine, at no cost, under the toggle.
+    """
+    from headbench.errors import ConfigError
+    from headbench.interventions.fold import fold as write
+    from headbench.interventions.fold import foldable
+    from headbench.interventions.resolve import resolve
+    from headbench.models.hf.load import Settings, load
+
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError("the folder is not empty", where=str(out), mend="give a new --out")
+    settings = Settings.read({"pretrained": pretrained, "dtype": dtype, "device": "cpu"})
+    loaded = load(settings)
+    arms = resolve(intervention, loaded.info)
+    if len(arms) != 1:
+        raise ConfigError(f"{intervention!r} sweeps over {len(arms)} arms", mend="fold one arm")
+    edits = foldable(arms[0].interventions)
+    folded = write(loaded.model, edits)
+    loaded.model.save_pretrained(out)
+    (loaded.processor or loaded.tokenizer).save_pretrained(out)
+    typer.echo(f"{arms[0].name}: {folded.edits} edits in layers {list(folded.layers)}")
+    typer.echo(f"wrote {out}")
