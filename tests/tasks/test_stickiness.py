@@ -7,6 +7,7 @@ import pytest
 
 from headbench.tasks.loader import load
 from headbench.types import Document, Record
+from headbench.worlds.labels import DEFINITIONS, LabelWorld, prompt
 
 CONDITIONS = (
     "zero_shot",
@@ -73,6 +74,26 @@ def test_examples_are_balanced_and_come_from_another_split() -> None:
     assert not any(
         sentence in text for sentence in asked - {str(task.documents()[0].fields["text"])}
     )
+
+
+def test_the_packaged_prompts_are_the_worlds_own() -> None:
+    task = load("stickiness")
+    document = task.documents(limit=1)[0]
+    message = LabelWorld("test").message(0)
+    own, other = DEFINITIONS["animal"], DEFINITIONS["food"]
+    calibration = {(m := LabelWorld("calibration").message(seed)).text: m for seed in range(120)}
+
+    def said(step: str) -> str:
+        (request,) = task.requests(document, step, {}, 0)
+        return request.messages[0]["content"]
+
+    assert said("zero_shot") == prompt(message)
+    assert said("aligned") == prompt(message, own)
+    assert said("misaligned") == prompt(message, other)
+    shown = [calibration[text] for text in calibration if text in said("few_shot")]
+    shown.sort(key=lambda m: said("few_shot").index(m.text))
+    assert said("few_shot") == prompt(message, None, [(m, own.holds(m)) for m in shown])
+    assert said("few_shot_definition") == prompt(message, own, [(m, own.holds(m)) for m in shown])
 
 
 def test_definitions_reach_the_prompts_that_have_them() -> None:

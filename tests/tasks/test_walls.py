@@ -8,6 +8,7 @@ import pytest
 
 from headbench.errors import DataError
 from headbench.tasks.loader import load, load_file
+from headbench.worlds.walls import answer, naming_prompt, prompt
 
 
 def test_walls_are_shown_shuffled_and_asked_about_in_two_steps() -> None:
@@ -19,9 +20,11 @@ def test_walls_are_shown_shuffled_and_asked_about_in_two_steps() -> None:
     assert sorted(clues) == sorted(word for group in groups for word in group)
     assert clues != [word for group in groups for word in group]
     (grouping,) = task.requests(document, "grouping", {}, 0)
-    assert ", ".join(clues) in grouping.messages[0]["content"]
+    assert grouping.messages[0]["content"] == prompt(clues)
     naming = task.requests(document, "naming", {"grouping": ("",)}, 0)
-    assert [request.messages[0]["content"].count(",") for request in naming] == [3] * 4
+    assert [request.messages[0]["content"] for request in naming] == [
+        naming_prompt(group) for group in groups
+    ]
 
 
 def test_a_perfect_player_solves_every_wall() -> None:
@@ -29,7 +32,7 @@ def test_a_perfect_player_solves_every_wall() -> None:
     for document in task.documents(limit=6):
         target = document.target
         assert isinstance(target, dict)
-        groups = "; ".join(", ".join(group) for group in reversed(target["groups"]))
+        groups = answer(target["groups"][::-1])
         record = task.record(document, (groups, *target["connections"]))
         assert record.parts["solved"] == 1
         assert record.parts["connections_exact"] == 4

@@ -34,6 +34,7 @@ class _Held:
 
     images: Images = field(default_factory=Images)
     documents: dict[tuple[int, int | None], tuple[Document, ...]] = field(default_factory=dict)
+    data_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,9 @@ class Task:
     @property
     def data_hash(self) -> str:
         """SHA-256 over all documents (of part of them: :func:`.documents.hash_documents`)."""
-        return hash_documents(self.documents())
+        if not self._held.data_hash:
+            self._held.data_hash = hash_documents(self.documents())
+        return self._held.data_hash
 
     @property
     def prompt_hash(self) -> str:

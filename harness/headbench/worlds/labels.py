@@ -13,7 +13,7 @@ the words that make a message noble. Splits never share a message, as in the fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
@@ -156,3 +156,25 @@ _POSITION: dict[str, int] = {
 
 def _index(word: str) -> int:
     return _POSITION[word]
+
+
+def prompt(
+    message: Message,
+    definition: Definition | None = None,
+    examples: Sequence[tuple[Message, bool]] = (),
+) -> str:
+    """How a message is put: definition, solved examples, the message, the question.
+
+    Args:
+        message: What is to be labelled.
+        definition: Shown first, if given.
+        examples: Messages with their labels.
+    """
+    parts = [] if definition is None else [definition.text]
+    parts += [f"{other.text} {QUESTION} {answer(label)}" for other, label in examples]
+    return " ".join([*parts, message.text, QUESTION])
+
+
+def answer(label: bool) -> str:
+    """How it is answered: ``yes.`` or ``no.``."""
+    return "yes." if label else "no."
