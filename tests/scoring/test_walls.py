@@ -103,9 +103,9 @@ def test_a_clue_that_stands_twice_counts_where_its_neighbours_are() -> None:
 
 
 def test_chance_levels_are_what_random_groupings_score() -> None:
-    measured = simulate(300, seed=7)
-    for name, tolerance in {"wd": 0.02, "fms": 0.02, "ari": 0.03, "nmi": 0.03, "ami": 0.03}.items():
-        assert measured[name] == pytest.approx(CHANCE[name], abs=tolerance)
+    measured = simulate(150, seed=7)
+    for name in ("wd", "fms", "ari", "nmi", "ami"):
+        assert measured[name] == pytest.approx(CHANCE[name], abs=0.04), name
     assert CHANCE["correct_groups"] == pytest.approx(4 * 4 / math.comb(16, 4), abs=1e-4)
     assert CHANCE["group_rate"] == pytest.approx(4 / math.comb(16, 4), abs=1e-4)
     assert CHANCE["fms"] == 3 / 15
