@@ -381,7 +381,8 @@ def test_canonical_forms_name_resolved_heads_and_the_map(tmp_path: Path) -> None
     (arm,) = resolve("mask_heads(map=retrieval,top=2)", info)
     canonical = arm.interventions[0].canonical
     assert "heads=[[2,2],[2,3]]" in canonical
-    assert headmap.sha256[:16] in canonical
+    assert headmap.sha256[:16] in arm.interventions[0].artefacts["map"]
+    assert resolve(canonical, info)[0].interventions[0].canonical == canonical
     assert parse(canonical).parts[0].name == "mask_heads"
     wrong = ModelInfo("other", "llama", 4, 4, 2, 12, maps=info.maps)
     with pytest.raises(ConfigError, match="3 layers x 4 query heads"):

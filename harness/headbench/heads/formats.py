@@ -226,6 +226,12 @@ def _grid(table: Table, shape: tuple[int, int] | None, where: str) -> tuple[tupl
     """Cells as ``[layer][head]``; the shape is never guessed from a list of chosen heads."""
     if not table.cells:
         raise DataError("the head list is empty", where=where, mend="check the file")
+    if below := [pair for pair in table.cells if min(pair) < 0]:
+        raise DataError(
+            f"layer {below[0][0]}, head {below[0][1]}: an index is below 0",
+            where=where,
+            mend="layers and heads both count from 0",
+        )
     seen = tuple(1 + max(pair[axis] for pair in table.cells) for axis in (0, 1))
     if shape is None and not table.full:
         raise DataError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from headbench.results import provenance
-from headbench.results.canonical import Plain, digest
+from headbench.results.canonical import Plain, digest, plain
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, as_read
 from headbench.results.keys import artefacts_of, result_id, seed_for
@@ -134,6 +134,7 @@ class _Builder:
         versions = {
             "task": self.facts.model_dump(mode="json"),
             "metrics": list(self.metrics),
+            "scorer_options": plain(self.task.config.scorer_options),
             "arm": [arm.name, arm.canonical],
             "sampling": [spec.seed, spec.draws, spec.level],
         }

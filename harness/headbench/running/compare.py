@@ -69,7 +69,14 @@ class Comparison:
     @property
     def main(self) -> Line:
         """The headline's line."""
-        return next(line for line in self.lines if line.main)
+        found = next((line for line in self.lines if line.main), None)
+        if found is None:
+            raise RefusedError(
+                f"the results do not share {self.other.task.main_metric!r}, the main metric",
+                where=f"{self.base.task.name} and {self.other.task.name}",
+                mend="compare results of one task version",
+            )
+        return found
 
 
 def compare_files(first: Path, second: Path) -> Comparison:
@@ -106,7 +113,7 @@ def compare_cells(base: Cell, other: Cell, controls: Sequence[Cell]) -> Comparis
     seed = seed_for(one.run.seed, "interval", two.task.name)
     lines = []
     for name, figure in two.metrics.items():
-        if name not in one.metrics:
+        if name not in one.metrics or not figure.metric:  # counts of a log are no metrics
             continue
         metric = registry.metric(figure.metric)
         sampling = Sampling(seed, _draws(two), figure.level or Sampling().level)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -177,6 +177,13 @@ def lexicon_of(options: Mapping[str, object]) -> Lexicon:
     vocabulary = options.get("vocabulary")
     if vocabulary is None:
         return coco_lexicon(profile)
+    words = vocabulary.values() if isinstance(vocabulary, Mapping) else vocabulary
+    if isinstance(words, Iterable) and not all(isinstance(word, str) for word in words):
+        raise ConfigError(
+            "a vocabulary names one object a word, as a text",
+            where="scorer_options.vocabulary",
+            mend="write {dog: dog, puppy: dog}, or a list of words",
+        )
     if isinstance(vocabulary, Mapping):
         return _given_lexicon(profile, tuple(vocabulary.items()))
     if isinstance(vocabulary, list | tuple):
