@@ -471,3 +471,35 @@ def test_a_users_file_adds_a_method(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(source)
     (arm,) = resolve("my_mask(heads=[[0,1]])", INFO, include=[tmp_path])
     assert arm.name == "my_mask(heads=[[0,1]])"
+
+
+@pytest.mark.parametrize(
+    "toggle",
+    [
+        f"mask_heads({CHOSEN},mode=uniform)", f"rope_zero({CHOSEN})", f"stream_heads({CHOSEN})",
+        "zerotuning(gamma=2)", "softpag(heads=[[0,1]],u=0.5)", "vhr",
+        "vhr(per_sample=false,heads=[[0,1]])",
+        "var", "var(sink_dims=[1,2])", "pai", "gift", "offset_heads(file=V)",
+        "steer(file=V,layer=1,strength=2)", "scale_values(heads=[[0,0]],alpha=2)",
+    ],
+)  # fmt: skip
+def test_a_canonical_form_can_be_given_again(toggle: str, vectors: str) -> None:
+    (arm,) = resolve(toggle.replace("V", repr(vectors)), INFO)
+    canonical = arm.interventions[0].canonical
+    assert resolve(canonical, INFO)[0].interventions[0].canonical == canonical
+
+
+def test_controls_of_given_vectors_move_or_redraw_them(vectors: str) -> None:
+    offsets = build(parse(f"offset_heads(file={vectors!r})").parts[0], INFO)
+    controls = offsets.controls(3, seed=0)
+    assert controls is not None
+    (edit,) = controls.draws[0].plan(None, {}).edits
+    (own,) = offsets.plan(None, {}).edits
+    assert edit.where != own.where
+    assert sorted(edit.op.vector.norm(dim=-1)[0]) == sorted(own.op.vector.norm(dim=-1)[0])  # type: ignore[union-attr]
+    steer = build(parse(f"steer(file={vectors!r},layer=1,strength=2)").parts[0], INFO)
+    controls = steer.controls(2, seed=0)
+    assert controls is not None
+    first, second = (draw.plan(None, {}).edits[0].op.vector for draw in controls.draws)  # type: ignore[union-attr]
+    assert abs(float(first.norm()) - 2) < 1e-5
+    assert not torch.equal(first, second)

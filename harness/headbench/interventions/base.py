@@ -59,6 +59,11 @@ class Method:
         return frozenset()
 
     @property
+    def artefacts(self) -> Mapping[str, str]:
+        """What is read beside the parameters, by name, with its digest; nothing."""
+        return {}
+
+    @property
     def idle(self) -> bool:
         """Whether the strength is zero, so that the plan is empty and costs nothing."""
         return False

@@ -106,6 +106,11 @@ class _Ungrouped(nn.Module):
 class Session(Protocol):
     """What an engine puts in charge of an attention module."""
 
+    @property
+    def start(self) -> int:
+        """Padded position of the first query row of the running pass."""
+        ...
+
     def attend(self, layer: int, inputs: Inputs) -> Tensor:
         """Head outputs ``[batch, query, head, dim]``."""
         ...
@@ -173,10 +178,12 @@ def attend(
     **extra: Any,
 ) -> tuple[Tensor, None]:
     """The function transformers calls; see :class:`Inputs` for shapes."""
-    inputs = Inputs(module, query, key, value, attention_mask, extra)
     place = _SEATS.get(module)
     if place is not None and place.session is not None:
-        return place.session.attend(place.layer, inputs), None
+        session = place.session
+        inputs = Inputs(module, query, key, value, attention_mask, extra, session.start)
+        return session.attend(place.layer, inputs), None
+    inputs = Inputs(module, query, key, value, attention_mask, extra)
     if _WATCHED:
         sizes = Sizes(query.shape[1], key.shape[1], query.shape[3], value.shape[3])
         _WATCHED[-1].setdefault(module, sizes)

@@ -67,6 +67,11 @@ class EditSession:
             self._compile()
         self.call = Call(self.bounds, start, 0)
 
+    @property
+    def start(self) -> int:
+        """Padded position of the first query row of the running pass."""
+        return self.call.start
+
     def locate(self, rows: int) -> Call:
         """Where the ``rows`` query rows of the running forward pass stand."""
         if self.call.rows != rows:
@@ -80,8 +85,6 @@ class EditSession:
         if program is None and not recorded:
             return unedited(inputs)
         self.locate(inputs.query.shape[2])
-        if self.call.start:
-            inputs = replace(inputs, start=self.call.start)
         out = unedited(inputs) if program is None else self._edited(layer, program, inputs)
         if self.recorder is not None and recorded:
             self.recorder.attention(layer, self.call, inputs, out)

@@ -121,7 +121,7 @@ def identity_check(model: PreTrainedModel, saved: Saved) -> dict[nn.Module, Size
     batch = short_input(model)
     with evaluating(model):
         with watch() as modules:
-            ours = _first(model(**batch))
+            ours = _attempt(model, batch)
         if not modules:
             raise RefusedError(
                 f"{name} accepts an attention implementation and never calls it", mend=_MEND
@@ -129,7 +129,7 @@ def identity_check(model: PreTrainedModel, saved: Saved) -> dict[nn.Module, Size
         own = str(dict((id(c), n) for c, n in saved).get(id(model.config.get_text_config())))
         restore(saved)
         try:
-            theirs = _first(model(**batch))
+            theirs = _attempt(model, batch)
         finally:
             install(model)
     if own == "sdpa" and torch.equal(ours, theirs):
@@ -146,8 +146,18 @@ def identity_check(model: PreTrainedModel, saved: Saved) -> dict[nn.Module, Size
     return modules
 
 
-def _first(output: Any) -> Tensor:
-    """Logits where there are any, else the last hidden state."""
+def _attempt(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
+    """Logits where there are any, else the last hidden state, of a short pass.
+
+    Raises:
+        RefusedError: The class cannot run on a few tokens (or one image) alone.
+    """
+    try:
+        output = model(**batch)
+    except (TypeError, ValueError, AttributeError, LookupError, NotImplementedError) as error:
+        raise RefusedError(
+            f"{type(model).__name__} does not run on {', '.join(batch)} alone: {error}", mend=_MEND
+        ) from error
     logits = getattr(output, "logits", None)
     found: Tensor = logits if logits is not None else output[0]
     return found

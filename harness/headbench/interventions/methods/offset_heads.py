@@ -12,6 +12,7 @@ unit direction times the spread of its projections: give the product as ``c`` an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from headbench.errors import RefusedError
@@ -75,11 +76,17 @@ class OffsetHeads(BaseMethod):
         """Strength 0."""
         return self.params.strength == 0.0
 
+    @property
+    def artefacts(self) -> Mapping[str, str]:
+        """The file's digest."""
+        return {"vectors": self.vectors.source}
+
     def resolved(self) -> dict[str, Value]:
-        """Parameters with the file's digest and the heads."""
-        values = super().resolved() | {"source": self.vectors.source}
-        values.pop("file"), values.pop("tensor")
-        values["heads"] = tuple((layer, h) for layer, heads in self.table.items() for h in heads)
+        """Parameters; for a control, also the heads it moves the vectors to."""
+        values = super().resolved()
+        if self.table != self.donors:
+            pairs = tuple((layer, h) for layer, heads in self.table.items() for h in heads)
+            values["control"] = pairs
         return values
 
     def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:

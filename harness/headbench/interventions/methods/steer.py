@@ -9,6 +9,7 @@ et al., arXiv 2509.04794; layer and strength are calibrated per trait, so neithe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import Field
@@ -67,10 +68,14 @@ class Steer(BaseMethod):
         """Strength 0."""
         return self.params.strength == 0.0
 
+    @property
+    def artefacts(self) -> Mapping[str, str]:
+        """The file's digest."""
+        return {"vectors": self.vectors.source}
+
     def resolved(self) -> dict[str, Value]:
-        """Parameters with the file's digest."""
-        values = super().resolved() | {"source": self.vectors.source}
-        values.pop("file"), values.pop("tensor")
+        """Parameters; for a control, also the seed of its direction."""
+        values = super().resolved()
         if self.draw is not None:
             values["control"] = self.draw
         return values

@@ -94,9 +94,9 @@ class Var(BaseMethod):
         return self.params.p == 0.0
 
     def resolved(self) -> dict[str, Value]:
-        """Thresholds with layers and the rule for sinks."""
-        rule: Value = self.sink_dims or "first_token"
-        return super().resolved() | {"layers": self.layers, "sink_dims": rule}
+        """Thresholds with layers and sink dimensions; none where the first token decides."""
+        values = super().resolved() | {"layers": self.layers}
+        return values | ({"sink_dims": self.sink_dims} if self.sink_dims else {})
 
     def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
         """One edit of image and sink columns at ``pattern``."""
