@@ -180,8 +180,33 @@ def _show_intervention(data: dict[str, Any]) -> None:
 
 
 def _show_result(result: dict[str, Any]) -> None:
-    typer.echo(f"result {result.get('id', '')} ({result.get('kind', '')}, {result.get('status')})")
+    """Figures first, then every other value that says something."""
+    task, model, arm = result["task"], result["model"], result["arm"]
+    typer.echo(f"result {result['id']} ({result['kind']}, {result['status']})")
+    typer.echo(f"  {task['name']} version {task['version']}, {model['name']}, {arm['name']}")
+    if result["reason"]:
+        typer.echo(f"  {result['reason']}")
+    coverage = result["coverage"]
+    typer.echo(f"  {coverage['answered']:,} of {coverage['expected']:,} documents answered\n")
+    for name, figure in result["metrics"].items():
+        mark = " *" if name == result["headline"] else ""
+        typer.echo(f"  {name + mark:<28} {_figure(figure)}")
+    typer.echo("")
     for key, value in _flat(result):
-        if not _is_default(value):
+        if key[0] not in ("metrics", "breakdowns") and not _is_default(value):
             text = value if isinstance(value, str) else json.dumps(value)
             typer.echo(f"  {_dotted(key):<44} {text}")
+
+
+def _figure(figure: dict[str, Any]) -> str:
+    """``0.8123 [0.7900, 0.8300] n 90``; a dash where the figure is undefined."""
+    if figure["value"] is None:
+        return f"-  n {figure['n']}"
+    shown = _number(figure["value"])
+    if figure["low"] is not None and figure["high"] is not None:
+        shown += f" [{_number(figure['low'])}, {_number(figure['high'])}]"
+    return f"{shown} n {figure['n']}"
+
+
+def _number(value: int | float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4f}"

@@ -16,7 +16,7 @@ from headbench.tasks.documents import Shaper, hash_documents
 from headbench.tasks.fewshot import Fewshot
 from headbench.tasks.images import Images
 from headbench.tasks.merge import Merged
-from headbench.tasks.schema import Prompt, TaskConfig
+from headbench.tasks.schema import TaskConfig
 from headbench.tasks.steps import (
     Earlier,
     Step,
@@ -165,15 +165,20 @@ class Task:
 
     @property
     def prompt_hash(self) -> str:
-        """SHA-256 over everything that decides what a model is asked, given the documents."""
+        """SHA-256 over everything that decides what a model is asked, given the documents.
+
+        Keys that nobody set stay out of it, so that a new optional key leaves old hashes alone.
+        """
         config = self.config
         said = {
-            "steps": [step.config.model_dump(mode="json") for step in self.steps],
+            "steps": [
+                step.config.model_dump(mode="json", exclude_defaults=True) for step in self.steps
+            ],
+            "generation": [step.config.generation_kwargs.ask() for step in self.steps],
             "num_fewshot": config.num_fewshot,
-            "fewshot": config.fewshot_config.model_dump(mode="json"),
+            "fewshot": config.fewshot_config.model_dump(mode="json", exclude_defaults=True),
             "fewshot_split": config.fewshot_split,
             "doc_fields": config.doc_fields,
-            "prompt": sorted(Prompt.model_fields),
         }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
