@@ -81,3 +81,26 @@ def test_provenance_follows_includes() -> None:
     task = load("pope")
     assert task.provenance["doc_to_text"].split("/")[-1].startswith("pope.yaml:")
     assert task.provenance["scorer"].split("/")[-1].startswith("_base.yaml:")
+
+
+class Point:
+    """Stands for an installed package's entry point."""
+
+    name = "mine"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def load(self) -> Path:
+        return self.folder
+
+
+def test_installed_packages_add_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_task(tmp_path, name="plugged")
+    monkeypatch.setattr("headbench.tasks.index.entry_points", lambda group: [Point(tmp_path)])
+    assert load("plugged").name == "plugged"
+    monkeypatch.setattr(
+        "headbench.tasks.index.entry_points", lambda group: [Point(tmp_path / "gone")]
+    )
+    with pytest.raises(ConfigError, match="plugin 'mine'"):
+        build_index()
