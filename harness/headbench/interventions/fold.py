@@ -118,7 +118,7 @@ def _write(
                 columns[:, _part(head, shape.value_dim)] *= factor
         case Offset(vector):
             columns, bias = _output_columns(module, layer), _output(module, layer).bias
-            if bias is None:
+            if not isinstance(bias, torch.Tensor):
                 raise RefusedError(
                     f"the output projection of layer {layer} has no bias to hold an offset",
                     mend="run the toggle through the engine, or use a class with such a bias",

@@ -131,11 +131,11 @@ class _Builder:
 
     def _id(self, arm: ArmFacts, rows: Sequence[Row]) -> str:
         spec = self.plan.spec
-        versions = {
+        versions: dict[str, Plain] = {
             "task": self.facts.model_dump(mode="json"),
             "metrics": list(self.metrics),
             "scorer_options": plain(self.task.config.scorer_options),
-            "arm": [arm.name, arm.canonical],
+            "arm": plain([arm.name, arm.canonical]),
             "sampling": [spec.seed, spec.draws, spec.level],
         }
         return result_id((reply.key for row in rows for reply in row.replies), versions)
