@@ -10,6 +10,7 @@ import torch
 
 from headbench.errors import RefusedError
 from headbench.interventions.resolve import control_arms, resolve
+from headbench.models.hf import forward
 from headbench.models.hf.adapter import wrap
 from headbench.results.keys import response_key
 from headbench.types import Arm, Capture, Edit, Job, Plan, Probe, Request, Scale
@@ -50,9 +51,12 @@ def work(model, limits=(9, 4, 7), texts=TOGGLES):
 
 
 @pytest.mark.parametrize("make", [llama, llava, qwen])
-def test_every_row_of_a_mixed_batch_gives_the_tokens_of_its_own_run(make):
+def test_every_row_of_a_mixed_batch_gives_the_tokens_of_its_own_run(make, monkeypatch):
+    monkeypatch.setattr(forward, "PREFILL_TOKENS", 128)  # several prefill passes, joined
     model = make(STORE, attn="headbench") if make is not llama else make(attn="headbench")
     jobs = work(model)
+    lines = [model.desk.line(model.prompter.resolve(job.request)) for job in jobs]
+    assert len(model.runner.parts(lines)) >= 3
     together = dict(model.answer(jobs))
     alone = [next(iter(model.answer([job])))[1] for job in jobs]
     for place, single in enumerate(alone):

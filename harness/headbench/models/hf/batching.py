@@ -2,7 +2,7 @@
 
 Jobs are grouped by what their pass needs (kind, images, new tokens), sorted by length, and cut into
 batches. Arms of one prompt have one length and so stand side by side, padding nothing. Arms with
-probes stay beside the others: an arm that does nothing to a prompt then gives its baseline's bits.
+probes stay beside the others, so that an arm and its baseline differ in nothing but the edits.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from headbench.errors import ConfigError, HeadbenchError, RefusedError, nearest
-from headbench.models.hf.forward import Line, Runner, State
+from headbench.models.hf.forward import Line, Runner, State, join
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,8 +108,9 @@ class Growing:
     steps: int = 0
 
 
-Attach = Callable[[Sequence[int]], AbstractContextManager[object]]
-"""Row numbers -> a context in which these rows, in this order, run under their edits."""
+Attach = Callable[[Sequence[int], int], AbstractContextManager[object]]
+"""Row numbers, padded length -> a context in which these rows, in this order and padded on the left
+to this length, run under their edits."""
 
 
 class Greedy:
@@ -135,22 +136,32 @@ class Greedy:
         edits are then attached anew for those that stay, which is why a row's memory lives outside
         of an attachment.
         """
-        running = list(range(len(lines)))
-        state: State | None = None
+        state = self._prefill(lines, attach)
+        length = state.seen
+        running = self._leave(state, list(range(len(lines))), self._take(state, rows))
         while running:
-            with attach(running):
-                if state is None:
-                    state = self.runner.prefill(lines)
-                    ended = self._take(state, [rows[i] for i in running])
-                else:
-                    ended = [False] * len(running)
+            alive = [rows[index] for index in running]
+            with attach(running, length):
+                ended = [False]
                 while not any(ended):
-                    self.runner.step(state, torch.tensor([rows[i].tokens[-1] for i in running]))
-                    ended = self._take(state, [rows[i] for i in running])
-            kept = [place for place, end in enumerate(ended) if not end]
-            if kept:
-                self.runner.retire(state, kept)
-            running = [running[place] for place in kept]
+                    self.runner.step(state, torch.tensor([row.tokens[-1] for row in alive]))
+                    ended = self._take(state, alive)
+            running = self._leave(state, running, ended)
+
+    def _prefill(self, lines: Sequence[Line], attach: Attach) -> State:
+        parts = self.runner.parts(lines)
+        states = []
+        for part in parts:
+            with attach(part, max(len(lines[index].tokens) for index in part)):
+                states.append(self.runner.prefill([lines[index] for index in part]))
+        return join(states, [index for part in parts for index in part])
+
+    def _leave(self, state: State, running: list[int], ended: Sequence[bool]) -> list[int]:
+        """Drop the rows that have ended; the numbers of those that stay."""
+        kept = [place for place, end in enumerate(ended) if not end]
+        if kept and len(kept) < len(running):
+            self.runner.retire(state, kept)
+        return [running[place] for place in kept]
 
     def _take(self, state: State, rows: Sequence[Growing]) -> list[bool]:
         """Give each row its likeliest token; which rows have ended."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from headbench.errors import HeadbenchError, RefusedError
 from headbench.models.hf.forward import Line, Runner
+from headbench.models.hf.generate import Attach
 from headbench.models.hf.prompts import Prompt
 from headbench.types import Capture, Case, Heads, Job, ModelInfo, Plan, Probe, Request
 
@@ -111,27 +112,24 @@ class Desk:
                 work.case = self.case(work.plan.request)
         return works
 
-    def attach(
-        self, works: Sequence[Work], lines: Sequence[Line]
-    ) -> Callable[[Sequence[int]], AbstractContextManager[object]]:
-        """How rows of this batch run under their edits, by row number.
+    def attach(self, works: Sequence[Work], lines: Sequence[Line]) -> Attach:
+        """How rows of this batch run under their edits.
 
         Args:
             works: The work of each row; several rows may share one.
-            lines: The rows as they were laid out, which fixes the padding.
+            lines: The rows.
         """
-        longest = max(len(line.tokens) for line in lines)
         if not any(work.plan.edits for work in works):
-            return lambda indices: nullcontext()
-        rows = [
-            self._row(work, longest - len(line.tokens))
-            for work, line in zip(works, lines, strict=True)
-        ]
+            return lambda indices, length: nullcontext()
         engine = self._engine()
 
         @contextmanager
-        def attached(indices: Sequence[int]) -> Iterator[object]:
-            with engine.attach([rows[index] for index in indices]) as firing:
+        def attached(indices: Sequence[int], length: int) -> Iterator[object]:
+            rows = [self._row(works[i], length - len(lines[i].tokens)) for i in indices]
+            if not any(works[index].plan.edits for index in indices):
+                yield None
+                return
+            with engine.attach(rows) as firing:
                 yield firing
             for place, index in enumerate(indices):
                 note(works[index], firing, place)
@@ -143,17 +141,17 @@ class Desk:
     ) -> list[Mapping[Capture, Tensor]]:
         """Run prompts under their edits and bring activations home, one mapping a row."""
         lines = [self.line(work.prompt) for work in works]
-        longest = max(len(line.tokens) for line in lines)
-        rows = [
-            self._row(work, longest - len(line.tokens))
-            for work, line in zip(works, lines, strict=True)
-        ]
         engine = self._engine()
-        with engine.attach(rows) as firing, engine.capture(captures, rows) as found:
-            self.runner.prefill(lines, cache=False)
-        for place, work in enumerate(works):
-            note(work, firing, place)
-        return [found[place] for place in range(len(rows))]
+        arrays: dict[int, Mapping[Capture, Tensor]] = {}
+        for part in self.runner.parts(lines):
+            length = max(len(lines[index].tokens) for index in part)
+            rows = [self._row(works[i], length - len(lines[i].tokens)) for i in part]
+            with engine.attach(rows) as firing, engine.capture(captures, rows) as found:
+                self.runner.prefill([lines[index] for index in part], cache=False)
+            for place, index in enumerate(part):
+                arrays[index] = found[place]
+                note(works[index], firing, place)
+        return [arrays[index] for index in range(len(works))]
 
     # ------------------------------------------------------------- inside
 

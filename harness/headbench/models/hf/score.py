@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 
 from headbench.models.hf.forward import Line, Runner
 from headbench.models.hf.generate import Attach, log_probability, not_a_number, top_entries
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass
@@ -42,20 +46,27 @@ class Forced:
 
 
 def score(runner: Runner, rows: Sequence[Forced], attach: Attach) -> None:
-    """Fill in the log-probabilities of all rows, in one forward pass.
+    """Fill in the log-probabilities of all rows.
 
     Raises:
         HeadbenchError: the logits of a row are not numbers.
     """
-    keep = max(row.length for row in rows)
-    with attach(range(len(rows))):
-        state = runner.prefill([row.line for row in rows], keep=keep, cache=False)
-    for place, row in enumerate(rows):
-        logits = state.logits[place, -row.length :]
-        fed = torch.tensor(row.line.tokens[row.prompt :], device=logits.device, dtype=torch.long)
-        body = log_probability(logits[:-1], fed).tolist()
-        last = logits[-1].log_softmax(dim=-1)[list(row.endings)].tolist()
-        if any(math.isnan(value) for value in (*body, *last)):
-            raise not_a_number(row.where, runner)
-        row.logprobs = [(*body, value) for value in last]
-        row.first = top_entries(logits[0])
+    for part in runner.parts([row.line for row in rows]):
+        chosen = [rows[index] for index in part]
+        lines = [row.line for row in chosen]
+        keep = max(row.length for row in chosen)
+        with attach(part, max(len(line.tokens) for line in lines)):
+            logits = runner.prefill(lines, keep=keep, cache=False).logits
+        for row, found in zip(chosen, logits, strict=True):
+            _read(row, found[-row.length :], runner)
+
+
+def _read(row: Forced, logits: Tensor, runner: Runner) -> None:
+    """Read one row's log-probabilities off its logits ``[position, vocabulary]``."""
+    fed = torch.tensor(row.line.tokens[row.prompt :], device=logits.device, dtype=torch.long)
+    body = log_probability(logits[:-1], fed).tolist()
+    last = logits[-1].log_softmax(dim=-1)[list(row.endings)].tolist()
+    if any(math.isnan(value) for value in (*body, *last)):
+        raise not_a_number(row.where, runner)
+    row.logprobs = [(*body, value) for value in last]
+    row.first = top_entries(logits[0])

@@ -1,0 +1,71 @@
+"""A cache with room to grow: a step writes one position and copies nothing.
+
+The library's dynamic cache joins tensors at every step, which for long prompts costs as much as
+the attention itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ROOM = 64
+"""Positions that are allocated ahead."""
+
+
+class RoomyLayer(DynamicLayer):  # type: ignore[misc]
+    """Keys and values of one layer as views of larger buffers ``[row, head, position, dim]``."""
+
+    _key_room: Tensor | None = None
+    _value_room: Tensor | None = None
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Append positions; all keys and values so far."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        held = self.get_seq_length()
+        if not held:  # a prefill that nothing follows needs no room
+            self.keys, self.values = key_states, value_states
+            return key_states, value_states
+        self.keys, self._key_room = append(self.keys, self._key_room, key_states)
+        self.values, self._value_room = append(self.values, self._value_room, value_states)
+        return self.keys, self.values
+
+
+def append(states: Tensor, room: Tensor | None, new: Tensor) -> tuple[Tensor, Tensor]:
+    """Write new positions behind those held.
+
+    Returns:
+        A view of all positions, and the buffer that it looks into. A buffer that is full, or that
+        no longer belongs to ``states`` because rows left, is replaced by a larger copy.
+    """
+    held = states.shape[-2]
+    wanted = held + new.shape[-2]
+    fits = room is not None and room.shape[-2] >= wanted and room.data_ptr() == states.data_ptr()
+    if room is None or not fits:
+        room = new.new_empty((*new.shape[:-2], wanted + ROOM, new.shape[-1]))
+        room[..., :held, :] = states
+    room[..., held:wanted, :] = new
+    return room[..., :wanted, :], room
+
+
+def roomy_cache(config: Any) -> DynamicCache:
+    """The model's dynamic cache, with roomy layers where it has plain ones.
+
+    Sliding windows and recurrent states stay the library's own.
+    """
+    cache = DynamicCache(config=config)
+    cache.layers = [RoomyLayer() if is_plain(layer) else layer for layer in cache.layers]
+    return cache
+
+
+def is_plain(layer: object) -> bool:
+    """Whether a cache layer simply holds all positions."""
+    return type(layer) in (DynamicLayer, RoomyLayer)
