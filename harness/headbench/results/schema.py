@@ -75,7 +75,7 @@ class TaskFacts(Frozen):
     prompt_hash: str = ""
     """Digest of the templates, steps and generation settings."""
     data_hash: str = ""
-    """Digest of the documents that the task can draw from."""
+    """Digest of the documents that were asked."""
     data_revision: str | None = None
     """Pinned revision of a data set from the hub."""
 

@@ -28,8 +28,9 @@ from headbench.scoring import registry
 from headbench.scoring.metric import Metric
 from headbench.scoring.statistics import changed_share, mean_first_token_kl
 from headbench.scoring.statistics.change import first_token_kl
+from headbench.tasks.documents import hash_documents
 from headbench.tasks.task import Task
-from headbench.types import Arm, Record
+from headbench.types import Arm, Document, Record
 
 
 def build_cells(plan: RunPlan, collected: Collected) -> dict[tuple[str, str], Cell]:
@@ -52,7 +53,7 @@ class _Builder:
     def __init__(self, plan: RunPlan, collected: Collected, task: Task) -> None:
         self.plan, self.collected, self.task = plan, collected, task
         self.metrics = task_metrics(task)
-        self.facts = task_facts(task)
+        self.facts = task_facts(task, plan.documents[task.name])
         self.base: Cell | None = None
         self.base_rows: Sequence[Row] = ()
 
@@ -192,7 +193,7 @@ def task_metrics(task: Task) -> Mapping[str, Metric]:
     return {name: registry.metric(name) for name in names}
 
 
-def task_facts(task: Task) -> TaskFacts:
+def task_facts(task: Task, documents: Sequence[Document]) -> TaskFacts:
     """What was asked, with every version that turns answers into figures."""
     profile = task.config.scorer_options.get("profile")
     revision = task.config.dataset_kwargs.get("revision")
@@ -204,7 +205,7 @@ def task_facts(task: Task) -> TaskFacts:
         parser=registry.parser(task.parser).id,
         profile=None if profile is None else str(profile),
         prompt_hash=task.prompt_hash,
-        data_hash=task.data_hash,
+        data_hash=hash_documents(documents),
         data_revision=None if revision is None else str(revision),
     )
 
