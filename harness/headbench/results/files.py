@@ -43,6 +43,7 @@ class Entry:
 
     record: Record
     facts: Mapping[str, Plain] = field(default_factory=dict)
+    _text: str = field(default="", compare=False, repr=False)  # its line, where it was made of one
 
 
 def slug(text: str) -> str:
@@ -150,7 +151,8 @@ def as_read(entries: Iterable[Entry]) -> tuple[Entry, ...]:
 
     A run computes its figures from these, so that ``compare`` finds the very same numbers.
     """
-    return tuple(_entry(json.loads(dumps(_line(entry)))) for entry in entries)
+    texts = (dumps(_line(entry)) for entry in entries)
+    return tuple(_entry(json.loads(text), text) for text in texts)
 
 
 def pack_records(entries: Sequence[Entry]) -> bytes:
@@ -158,7 +160,7 @@ def pack_records(entries: Sequence[Entry]) -> bytes:
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=9) as stream:
         for entry in entries:
-            stream.write(f"{dumps(_line(entry))}\n".encode())
+            stream.write(f"{entry._text or dumps(_line(entry))}\n".encode())
     return buffer.getvalue()
 
 
@@ -182,7 +184,7 @@ def _line(entry: Entry) -> dict[str, object]:
     return line
 
 
-def _entry(line: dict[str, object]) -> Entry:
+def _entry(line: dict[str, object], text: str = "") -> Entry:
     facts = line.pop("facts", {})
     tokens = line.pop("tokens", [])
     record = Record(
@@ -195,7 +197,7 @@ def _entry(line: dict[str, object]) -> Entry:
         target=line.get("target"),
         tokens=tuple(tuple(_list(row)) for row in _list(tokens)),
     )
-    return Entry(record, _mapping(facts))
+    return Entry(record, _mapping(facts), text)
 
 
 def _list(value: object) -> list[Any]:

@@ -6,6 +6,7 @@ import functools
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 
 from headbench._paths import PACKAGE
@@ -16,6 +17,12 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "scipy", "scikit-le
 
 def versions() -> dict[str, str]:
     """Versions of Python, headbench and :data:`LIBRARIES`; read from metadata, nothing imported."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> Mapping[str, str]:
+    """Reading the metadata of all libraries takes a tenth of a second: once a process."""
     from headbench._version import __version__
 
     found = {"python": platform.python_version(), "headbench": __version__}

@@ -100,11 +100,12 @@ class Asker:
         batch_name = digest(list(keys))[:BATCH_DIGITS]
         fresh: dict[str, Answer] = {}
         for index, answer in self.model.answer(jobs):
-            named = replace(answer, batch=f"{batch_name}{answer.batch and '/'}{answer.batch}")
             represent = jobs[index].request.kind == "represent"
-            self.store.put(batch_name, keys[index], named, arrays=represent)
             # Arrays that only served an edit are not stored; a continued run must see the same.
-            fresh[keys[index]] = named if represent else replace(named, arrays={})
+            kept = answer.arrays if represent else {}
+            name = f"{batch_name}/{answer.batch}" if answer.batch else batch_name
+            fresh[keys[index]] = named = replace(answer, batch=name, arrays=kept)
+            self.store.put(batch_name, keys[index], named, arrays=represent)
             bar.update(1)
         if len(fresh) != len(keys):
             raise GuardError(

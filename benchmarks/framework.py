@@ -1,0 +1,79 @@
+"""What headbench itself costs a document, around a model that answers at once: 0.3 ms.
+
+    python benchmarks/framework.py [--rounds 15]
+
+The packaged POPE task (1,080 documents) runs at baseline: prompts, keys, store, parsing, records
+and files. The resamples of the intervals cost the same for ten documents as for ten thousand;
+they are timed on a line of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from measuring import ROUNDS, alternate, median
+
+from headbench.models import registry
+from headbench.models.base import BaseModel
+from headbench.running.execute import run_plan
+from headbench.running.plan import RunPlan, make_plan
+from headbench.running.spec import make_spec
+from headbench.types import Answer, Job
+
+LIMIT = 0.3
+FIRST = {token: -0.1 * token for token in range(1, 21)}
+ANSWER = Answer(text="yes", tokens=(7,), logprobs=(-0.25,), first=FIRST)
+
+
+class Instant(BaseModel):
+    """Answers before it is asked."""
+
+    kinds = frozenset({"generate"})
+    images = True
+    batch_size = 16
+
+    def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
+        """The same answer to everything."""
+        return ((index, ANSWER) for index in range(len(jobs)))
+
+
+def create(args: Mapping[str, str]) -> Instant:
+    """The registry's factory."""
+    return Instant("instant")
+
+
+def cost(plan: RunPlan) -> float:
+    """CPU milliseconds a document of one run into a fresh folder."""
+    documents = sum(map(len, plan.documents.values()))
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        run_plan(plan, Path(folder), progress=False)
+        return 1000 * (time.process_time() - start) / documents
+
+
+def main() -> None:
+    """Alternate a run without resamples and one with the usual number."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rounds", type=int, default=ROUNDS)
+    rounds = options.parse_args().rounds
+    registry.SHIPPED = {**registry.SHIPPED, "instant": (f"{__name__}:create", "for benchmarks")}
+    plans = {
+        name: make_plan(make_spec(tasks=("pope",), model="instant", draws=draws))
+        for name, draws in {"asking, scoring, storing": 1, "with 10,000 resamples": 10_000}.items()
+    }
+    for plan in plans.values():
+        cost(plan)
+    measures = {name: partial(cost, plan) for name, plan in plans.items()}
+    for index, (name, values) in enumerate(alternate(measures, rounds).items()):
+        found = median(values)
+        told = "" if index else f"  limit {LIMIT}  {'ok' if found.value <= LIMIT else 'OVER'}"
+        print(f"{name:<28} {found} CPU-ms a document{told}")
+
+
+if __name__ == "__main__":
+    main()
