@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,7 +11,7 @@ import torch
 from headbench.errors import RefusedError
 from headbench.interventions.engine.places import Call, classes
 from headbench.interventions.engine.stages import PatternEdit
-from headbench.types import Bias, Columns, Edit, Op, View, Visible
+from headbench.types import Bias, Columns, Edit, Op, Positions, View, Visible
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +31,7 @@ class Region:
         low: First query row, relative to the call.
         high: Last query row plus one.
         columns: Key indices of the call, ``[key]``, on the call's device (empty for ``Visible``).
+        head_index: The heads as an index, on the call's device.
         view: What callbacks may read; its ``start`` is the position of row ``low``.
         pad: Padding of the batch row.
         number: Order of the edit in its plan.
@@ -45,6 +45,7 @@ class Region:
     low: int
     high: int
     columns: Tensor
+    head_index: Tensor
     view: View
     pad: int
     number: int
@@ -75,11 +76,6 @@ class Region:
     def rows(self) -> int:
         """How many query rows."""
         return self.high - self.low
-
-    @cached_property
-    def head_index(self) -> Tensor:
-        """The heads as an index on the call's device."""
-        return torch.tensor(self.heads, device=self.columns.device)
 
     def part(self, low: int, high: int) -> Region:
         """The region's rows that lie in ``[low, high)``, relative to the call."""
@@ -133,15 +129,14 @@ def regions(
         bound, row = call.bounds[item.batch_row], rows[item.row]
         touched = classes(item.edit.phase, item.edit.rows)
         low, high = bound.span(touched, call.start, call.stop)
+        if high <= low:
+            continue
         mine = None
         if layer_input is not None and call.start == 0:
             mine = layer_input[item.batch_row, bound.pad : bound.decode]
         view = View(layer, low - bound.pad, row.prompt, row.spans, mine, row.memory, row.probes)
-        every = _columns(item.edit, view, bound.pad, inputs)
-        held = (every >= 0) & (every < inputs.key.shape[2])
-        columns = every[held]
-        useful = isinstance(item.edit.op, Visible) or columns.numel() > 0
-        if high > low and item.heads and useful:
+        columns, held = _columns(item, view, bound.pad, inputs)
+        if isinstance(item.edit.op, Visible) or columns.numel() > 0:
             found.append(
                 Region(
                     item.batch_row,
@@ -150,27 +145,56 @@ def regions(
                     low - call.start,
                     high - call.start,
                     columns,
+                    _heads(item, inputs),
                     view,
                     bound.pad,
                     item.number,
                     item.row,
+                    held,
                 )
             )
     return found
 
 
-def _columns(edit: Edit, view: View, pad: int, inputs: Inputs) -> Tensor:
-    """Key indices of an edit's columns; a sliding cache may no longer hold them (negative)."""
-    device = inputs.key.device
-    if not isinstance(edit.op, Bias | Columns):
-        return torch.empty(0, dtype=torch.long, device=device)
-    keys = edit.op.keys
-    if isinstance(keys, str):
-        if keys not in view.spans:
-            raise RefusedError(
-                f"the prompt marks no span {keys!r}",
-                mend=f"spans of this prompt: {', '.join(sorted(view.spans)) or 'none'}",
-            )
-        keys = view.spans[keys]
-    positions = keys(view) if callable(keys) else torch.tensor(keys, dtype=torch.long)
-    return positions.to(device) + pad - inputs.key_offset
+def _heads(item: PatternEdit, inputs: Inputs) -> Tensor:
+    if "heads" not in item.index:
+        item.index["heads"] = torch.tensor(item.heads, device=inputs.key.device)
+    return item.index["heads"]
+
+
+def _columns(
+    item: PatternEdit, view: View, pad: int, inputs: Inputs
+) -> tuple[Tensor, Tensor | None]:
+    """Key indices of an edit's columns, and which of them a sliding cache still holds.
+
+    ``None`` stands for all.
+    """
+    every = _positions(item, view, inputs) + pad
+    if inputs.key_offset == 0 and not callable(getattr(item.edit.op, "keys", None)):
+        return every, None
+    every = every - inputs.key_offset
+    held = (every >= 0) & (every < inputs.key.shape[2])
+    return (every, None) if bool(held.all()) else (every[held], held)
+
+
+def _positions(item: PatternEdit, view: View, inputs: Inputs) -> Tensor:
+    """Positions of an edit's columns in the unpadded prompt; fixed ones are made once."""
+    device, op = inputs.key.device, item.edit.op
+    if isinstance(op, Columns) and callable(op.keys):
+        return op.keys(view).to(device)
+    if "positions" in item.index:
+        return item.index["positions"]
+    keys: Positions = ()
+    if isinstance(op, Bias | Columns):
+        keys = _marked(op.keys, view) if isinstance(op.keys, str) else op.keys  # type: ignore[assignment]
+    item.index["positions"] = torch.tensor(keys, dtype=torch.long, device=device)
+    return item.index["positions"]
+
+
+def _marked(name: str, view: View) -> Positions:
+    if name not in view.spans:
+        raise RefusedError(
+            f"the prompt marks no span {name!r}",
+            mend=f"spans of this prompt: {', '.join(sorted(view.spans)) or 'none'}",
+        )
+    return view.spans[name]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from headbench.errors import RefusedError
 from headbench.interventions.engine.affine import AFFINE, Table
 from headbench.interventions.engine.places import classes
 from headbench.interventions.engine.rows import Row
 from headbench.types import Bias, Columns, Edit, Mix, Offset, Scale, Select, Visible, ZeroDims
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ALLOWED: dict[str, tuple[type, ...]] = {
     "q": (Scale, ZeroDims, Offset),
@@ -56,13 +59,23 @@ class Stage:
 
 @dataclass(frozen=True)
 class PatternEdit:
-    """An edit of scores or pattern, for one batch row and layer."""
+    """An edit of scores or pattern, for one batch row and layer.
+
+    Attributes:
+        batch_row: Row of the batch.
+        row: Row of the plan.
+        number: Order of the edit in its plan.
+        edit: The edit.
+        heads: Query heads.
+        index: Heads and fixed columns as tensors, made once: a decoding step is short.
+    """
 
     batch_row: int
     row: int
     number: int
     edit: Edit
     heads: tuple[int, ...]
+    index: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
