@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headbench.errors import StoreError
@@ -104,6 +104,7 @@ def test_seeds_differ_by_purpose_and_are_the_same_in_every_process() -> None:
     assert 0 <= seed_for(3, "doc", "step", 1) < 2**63
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none()
