@@ -88,6 +88,14 @@ def test_the_card_tells_what_failed(table):
     assert "(1, 6) 0.90" in text
 
 
+def test_the_card_sets_other_seeds_beside_its_own(table):
+    facts = {"parameters": 1, "words": 2, "planted_heads": [0], "kept_heads": {"1": [2]}}
+    own, other = ({"model": "ref-lm-v1", "seed": seed, **table} for seed in (3, 1))
+    text = card(own, facts, [other])
+    assert "| quantity | seed 1 | seed 3 |" in text
+    assert "seed 1" not in card(own, facts)
+
+
 def test_a_head_map_says_what_made_it(scores):
     from headbench.heads.headmap import HeadMap
 
@@ -99,9 +107,8 @@ def test_a_head_map_says_what_made_it(scores):
 
 
 def test_a_release_measures_the_exported_files(tmp_path):
-    (tmp_path / "final.json").write_text(
-        json.dumps({"planted_heads": [0], "kept_heads": {"1": [0], "2": [1]}})
-    )
+    facts = {"seed": 4, "planted_heads": [0], "kept_heads": {"1": [0], "2": [1]}}
+    (tmp_path / "final.json").write_text(json.dumps(facts))
     lines = release(build_model(0).eval(), 4, tmp_path, SMALL).splitlines()
     written = {file.name for file in (tmp_path / "ref-lm-v1").iterdir()}
     assert {"README.md", "heads-retrieval.json", "evidence-seed4.json"} <= written

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _CARD = """---
 license: apache-2.0
@@ -66,8 +69,8 @@ are shared. Heads were chosen on calibration documents; the figures are of test 
 ## Evidence
 
 Training seed {seed}; which seed ships was fixed beforehand, not chosen by result.
-`evidence-seed*.json` hold the full tables, those of two more training seeds among them; `python
--m headbench.reference.evidence` measures this one again.
+`evidence-seed*.json` hold the full tables; `python -m headbench.reference.evidence` measures
+this one again.
 
 | quantity | value | bound | |
 |---|---|---|---|
@@ -87,7 +90,7 @@ loss on plain text, in nats a token:
 |---|---|---|
 {masked}
 
-## Limits
+{spread}## Limits
 
 The regrown heads do little: masking any one of the {idle} heads above layer 0 that do not
 retrieve, save the {busy} listed as busiest, adds at most {most:.3f} nats to the loss on plain
@@ -104,12 +107,15 @@ Apache-2.0, weights and data alike.
 """
 
 
-def card(table: dict[str, Any], facts: dict[str, Any]) -> str:
+def card(
+    table: dict[str, Any], facts: dict[str, Any], others: Sequence[dict[str, Any]] = ()
+) -> str:
     """The card as Markdown.
 
     Args:
         table: :func:`headbench.reference.lm_evidence.evidence`, with ``model`` and ``seed``.
         facts: ``parameters``, ``words``, ``planted_heads`` and ``kept_heads`` of the training.
+        others: Tables of other training seeds, for the spread.
     """
     recall = table["recall"]
     depths = next(iter(recall.values()))["by_depth"]
@@ -146,8 +152,27 @@ def card(table: dict[str, Any], facts: dict[str, Any]) -> str:
         ),
         edited=table["masking"]["length"],
         masked=_masked_rows(table),
+        spread=_spread([table, *others]) if others else "",
         **_idle_heads(table),
     )
+
+
+def _spread(tables: Sequence[dict[str, Any]]) -> str:
+    """The gated figures of several training seeds, side by side."""
+    ordered = sorted(tables, key=lambda table: int(table["seed"]))
+    lines = [
+        "Other training seeds, trained and measured alike:",
+        "",
+        "| quantity | " + " | ".join(f"seed {table['seed']}" for table in ordered) + " |",
+        "|---|" + "---|" * len(ordered),
+    ]
+    for row, gate in enumerate(ordered[0]["gates"]):
+        values = (str(table["gates"][row]["value"]) for table in ordered)
+        lines.append(f"| {gate['name']} | " + " | ".join(values) + " |")
+    longest = max(ordered[0]["recall"], key=int)
+    values = (str(table["recall"][longest]["all"]) for table in ordered)
+    lines.append(f"| recall at {longest} | " + " | ".join(values) + " |")
+    return "\n".join(lines) + "\n\n"
 
 
 def _masked_rows(table: dict[str, Any]) -> str:

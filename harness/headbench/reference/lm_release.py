@@ -97,16 +97,41 @@ def release(
     }
     _write(shipped / "heads-retrieval.json", head_map(scores, trials, asked, settings.first_seed))
     _write(shipped / f"evidence-seed{seed}.json", table)
-    facts = {
-        **json.loads((folder / "final.json").read_text()),
-        "parameters": stored.num_parameters(),
-        "words": len(NEEDLE_WORDS),
-    }
-    (shipped / "README.md").write_text(card(table, facts))
+    (shipped / "README.md").write_text(card(table, _facts(folder)))
     return "\n".join(
         f"{'ok  ' if gate['holds'] else 'FAIL'} {gate['name']}: {gate['value']} ({gate['bound']})"
         for gate in table["gates"]
     )
+
+
+def gather(folder: Path, others: Sequence[Path]) -> None:
+    """Put the evidence of other training seeds beside a release, and the spread into its card.
+
+    Args:
+        folder: Run folder of the release.
+        others: Run folders of the other seeds, released as well.
+    """
+    shipped = folder / NAME
+    (own,) = shipped.glob(f"evidence-seed{_facts(folder)['seed']}.json")
+    tables = []
+    for other in others:
+        (path,) = (other / NAME).glob(f"evidence-seed{_facts(other)['seed']}.json")
+        tables.append(json.loads(path.read_text()))
+        (shipped / path.name).write_text(path.read_text())
+    text = card(json.loads(own.read_text()), _facts(folder), tables)
+    (shipped / "README.md").write_text(text)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """What the card needs to know of a training."""
+    from safetensors.torch import load_file
+
+    weights = load_file(str(folder / NAME / "model.safetensors"))
+    return {
+        **json.loads((folder / "final.json").read_text()),
+        "parameters": sum(weight.numel() for weight in weights.values()),
+        "words": len(NEEDLE_WORDS),
+    }
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
