@@ -18,9 +18,7 @@ from headbench.interventions.resolve import build, control_arms, resolve
 from headbench.types import ModelInfo
 
 INFO = ModelInfo("tiny", "llama", 3, 4, 2, 12)
-LENGTH = 24
 CHOSEN = "heads=[[0,1],[1,0],[1,3]]"
-TABLE = {0: (1,), 1: (0, 3)}
 
 
 @pytest.fixture(scope="module")
