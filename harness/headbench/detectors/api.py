@@ -1,0 +1,123 @@
+"""Running a detector: a model in, a head map out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from pydantic import JsonValue, ValidationError
+
+from headbench.detectors import data, registry
+from headbench.detectors.base import Detector, Params, Trials, World
+from headbench.errors import ConfigError, RefusedError, nearest
+from headbench.heads.headmap import HeadMap
+from headbench.models.hf.adapter import HFModel
+from headbench.types import Model
+
+DIGITS = 6
+"""Decimals that are kept of a score."""
+
+
+def detect(
+    detector: str,
+    model: Model,
+    trials: Trials | None = None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    parameters: Mapping[str, object] | None = None,
+) -> HeadMap:
+    """Score every head of a model.
+
+    Args:
+        detector: Name, as in ``headbench heads detect --detector``.
+        model: An adapter of ``headbench.models`` with the intervention engine.
+        trials: What to measure on; default: calibration documents of the detector's world.
+        limit: Trials; default: the detector's own number. Ignored where trials are given.
+        seed: Which calibration documents.
+        parameters: The detector's parameters, over their defaults.
+
+    Raises:
+        ConfigError: An unknown detector or parameter, or a wrong value.
+        RefusedError: A model whose heads cannot be watched, or without images where they matter.
+    """
+    found = registry.get(detector)
+    params = read_params(found, parameters or {})
+    if not isinstance(model, HFModel) or model.info is None:
+        raise RefusedError(
+            "heads are detected in transformers models only",
+            where=f"model {model.identity.get('name', '')}",
+            mend="load it with --model hf",
+        )
+    if trials is None:
+        trials = data.load(found.world, limit or found.limit, seed)
+    if trials.images:
+        if not model.images:
+            raise RefusedError(
+                f"{model.info.name} takes no images, which this detector shows it",
+                where=f"detector {detector}",
+                mend="use a vision-language model, or data without images",
+            )
+        model.bind(trials.images.__getitem__)
+    measured = found.run(model, trials, params)
+    scores = tuple(
+        tuple(round(float(score), DIGITS) + 0.0 for score in layer) for layer in measured.scores
+    )
+    facts: dict[str, JsonValue] = {
+        **trials.facts,
+        **measured.facts,
+        "parameters": params.model_dump(mode="json"),
+    }
+    return HeadMap(
+        detector=detector,
+        model=model.info.name,
+        layers=len(scores),
+        heads=len(scores[0]),
+        scores=scores,
+        threshold=found.threshold,
+        seed=seed,
+        data=facts,
+        trials=measured.trials,
+    )
+
+
+def read_params(detector: Detector, given: Mapping[str, object]) -> Params:
+    """A detector's parameters from names and values.
+
+    Raises:
+        ConfigError: An unknown name, or a wrong value.
+    """
+    known = detector.params_model.model_fields
+    for name in given:
+        if name not in known:
+            raise ConfigError(
+                f"the detector {detector.name!r} has no parameter {name!r}",
+                where=f"--set {name}={given[name]}",
+                mend=nearest(name, known),
+            )
+    try:
+        return detector.params_model.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"{key} of the detector {detector.name!r}: {first['msg']}",
+            where=f"--set {key}={given.get(key)}",
+        ) from error
+
+
+def world_of(detector: str, named: str = "") -> World:
+    """The world a detector measures on: the named one, or its own.
+
+    Raises:
+        ConfigError: There is no such world.
+    """
+    if named in ("needles", "scenes"):
+        return cast("World", named)
+    if named:
+        raise ConfigError(
+            f"there is no calibration data {named!r}",
+            where=f"--data {named}",
+            mend=nearest(named, ("needles", "scenes")),
+        )
+    return registry.get(detector).world

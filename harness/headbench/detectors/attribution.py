@@ -1,0 +1,230 @@
+"""Direct logit attribution: what a head's output adds to the answer's logit by itself.
+
+For each token a of the answer, at the row that predicts it, with ``z_h`` the head's output
+``[dim]``, ``W_O[h]`` its columns of the output projection, x the stream that enters the final norm
+and ``N`` that norm made linear by holding its scale at what it is for x::
+
+    score(h) = mean over trials and tokens of  (W_U[a] - mean_v W_U[v]) . N(W_O[h] z_h)
+
+The mean over the vocabulary makes the score blind to what raises all logits alike
+(``contrast=none`` leaves it out). Effects through later layers are not in it: a head may score 0
+here and be indispensable, for which see ``masking_loss``.
+
+Refused by name: models that normalise or rescale what attention writes to the stream, and models
+whose logits are more than a projection of the normed stream (capped or scaled logits).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import nn
+
+from headbench.detectors.base import (
+    Detector,
+    Found,
+    Params,
+    Trial,
+    Trials,
+    all_layers,
+    chunks,
+    engine_of,
+)
+from headbench.errors import RefusedError
+from headbench.interventions.engine import Row
+from headbench.types import Capture, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor
+
+    from headbench.interventions.engine import Engine
+    from headbench.models.hf.adapter import HFModel
+
+OUTPUTS = ("o_proj", "out_proj", "dense", "c_proj")
+"""Names of the projection after attention."""
+AFTER_NORMS = ("post_feedforward_layernorm", "post_self_attn_layernorm")
+"""Layers with one of these normalise what attention writes."""
+TOLERANCE = 1e-3
+"""Largest difference of recomputed logits, relative to their size (x 100 in half precision)."""
+
+
+class AttributionParams(Params):
+    """What the answer's logit is compared with."""
+
+    contrast: Literal["mean", "none"] = "mean"
+    """``mean``: the mean logit of the vocabulary. ``none``: nothing."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What lies between the heads and the logits.
+
+    Attributes:
+        outputs: A layer's output projection as ``[width, head * dim]``.
+        norm: The final norm.
+        unembedding: ``[vocabulary, width]``.
+    """
+
+    outputs: tuple[Tensor, ...]
+    norm: nn.Module
+    unembedding: Tensor
+
+    def linear(self, parts: Tensor, stream: Tensor) -> Tensor:
+        """The final norm, its scale held at ``stream``'s, on parts of the stream ``[..., width]``.
+
+        Norms are blind to scale: a part brought to the stream's size, normed, and scaled back, has
+        been divided by the stream's size (its epsilon included) and weighted.
+        """
+
+        def spread(x: Tensor) -> Tensor:
+            if isinstance(self.norm, nn.LayerNorm):
+                x = x - x.mean(-1, keepdim=True)
+            return x.square().mean(-1, keepdim=True).sqrt()
+
+        size = spread(parts)
+        factor = spread(stream) / size.clamp(min=torch.finfo(parts.dtype).tiny)
+        shift = self.norm(torch.zeros_like(stream))
+        found: Tensor = torch.where(size > 0, (self.norm(parts * factor) - shift) / factor, 0.0)
+        return found
+
+
+def run(model: HFModel, trials: Trials, params: AttributionParams) -> Found:
+    """Score every head.
+
+    Raises:
+        RefusedError: The model's logits are no sum over heads that could be read off.
+    """
+    parts = parts_of(model.model, engine_of(model))
+    scores: list[Tensor] = []
+    for batch in chunks(model, trials.trials):
+        scores += _batch(model, batch, parts, params)
+    return Found(torch.stack(scores).mean(0), len(scores))
+
+
+@torch.inference_mode()
+def _batch(
+    model: HFModel, batch: Sequence[Trial], parts: Parts, params: AttributionParams
+) -> list[Tensor]:
+    engine = engine_of(model)
+    prompts = [model.prompter.resolve(trial.request) for trial in batch]
+    said = [
+        model.prompter.continuation(prompt, f" {trial.answer}")
+        for prompt, trial in zip(prompts, batch, strict=True)
+    ]
+    lines = [model.desk.line(p, tokens[:-1]) for p, tokens in zip(prompts, said, strict=True)]
+    length = max(len(line.tokens) for line in lines)
+    rows = [
+        Row(Plan(), prompt=len(prompt.tokens), pad=length - len(line.tokens), spans=prompt.spans)
+        for prompt, line in zip(prompts, lines, strict=True)
+    ]
+    heads = Capture("z", all_layers(model))
+    keep = max(len(tokens) for tokens in said)
+    with engine.capture((heads,), rows) as seen, _entering(parts.norm) as streams:
+        logits = model.runner.prefill(lines, keep=keep, cache=False).logits
+    scores = []
+    for row, tokens in enumerate(said):
+        x = streams[-1][row, -len(tokens) :]
+        _check(parts, x, logits[row, -len(tokens) :])
+        ids = torch.tensor(tokens, device=x.device)
+        target = parts.unembedding[ids].float()
+        if params.contrast == "mean":
+            target = target - parts.unembedding.float().mean(0)
+        scores.append(contributions(parts, seen[row][heads], x, target).mean(-1).cpu())
+    return scores
+
+
+@contextmanager
+def _entering(norm: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect what enters a norm, ``[batch, position, width]`` a call."""
+    entered: list[Tensor] = []
+
+    def keep(_module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        entered.append(given[0].detach())
+
+    handle = norm.register_forward_pre_hook(keep)
+    try:
+        yield entered
+    finally:
+        handle.remove()
+
+
+def contributions(parts: Parts, z: Tensor, stream: Tensor, target: Tensor) -> Tensor:
+    """What each head adds along ``target``, ``[layer, head, row]``.
+
+    Args:
+        parts: The way to the logits.
+        z: Head outputs ``[layer, row, head, dim]``.
+        stream: What enters the final norm, ``[row, width]``.
+        target: Direction of the normed stream, ``[row, width]``.
+    """
+    found = []
+    for layer, weight in enumerate(parts.outputs):
+        by_head = weight.unflatten(-1, z.shape[-2:])
+        written = torch.einsum("rhd,whd->hrw", z[layer], by_head)
+        found.append((parts.linear(written, stream).float() * target).sum(-1))
+    return torch.stack(found)
+
+
+def parts_of(model: Any, engine: Engine) -> Parts:
+    """Find projections, final norm and unembedding.
+
+    Raises:
+        RefusedError: One is missing, or attention's output is normalised or rescaled.
+    """
+    config = model.config.get_text_config()
+    name = type(model).__name__
+    block = engine.blocks[0]
+    rescaled = getattr(config, "residual_multiplier", 1.0) != 1.0
+    if rescaled or any(hasattr(block, after) for after in AFTER_NORMS):
+        raise RefusedError(
+            f"{name} normalises or rescales what attention adds to the stream",
+            mend="use masking_loss, which needs no such sum",
+        )
+    head = model.get_output_embeddings()
+    if head is None or getattr(head, "bias", None) is not None:
+        raise RefusedError(f"{name} has no plain projection to the vocabulary")
+    outputs = tuple(_output(module, name) for module in engine.modules)
+    return Parts(outputs, _final_norm(model, block, name), head.weight)
+
+
+def _output(module: nn.Module, name: str) -> Tensor:
+    for attribute in OUTPUTS:
+        found = getattr(module, attribute, None)
+        if isinstance(found, nn.Module) and isinstance(weight := found.weight, torch.Tensor):
+            return weight if isinstance(found, nn.Linear) else weight.T
+    raise RefusedError(f"{name} has no output projection inside its attention modules")
+
+
+def _final_norm(model: nn.Module, block: nn.Module, name: str) -> nn.Module:
+    """The one norm beside the list of decoder layers."""
+    for owner in model.modules():
+        lists = [child for child in owner.children() if isinstance(child, nn.ModuleList)]
+        if any(block is layer for layers in lists for layer in layers):
+            norms = [child for child in owner.children() if "Norm" in type(child).__name__]
+            if len(norms) == 1:
+                return norms[0]
+    raise RefusedError(f"{name} has no single norm after its layers")
+
+
+def _check(parts: Parts, stream: Tensor, logits: Tensor) -> None:
+    """The logits must be a projection of the normed stream, or attribution means nothing.
+
+    Raises:
+        RefusedError: They are not.
+    """
+    ours = (parts.norm(stream) @ parts.unembedding.T).float()
+    scale = float(logits.abs().max().clamp(min=1.0))
+    allowed = TOLERANCE * scale * (1 if stream.dtype == torch.float32 else 100)
+    if float((ours - logits).abs().max()) > allowed:
+        raise RefusedError(
+            "the model's logits are more than a projection of the normed stream",
+            mend="use masking_loss, which needs no such sum",
+        )
+
+
+DETECTOR = Detector("attribution", AttributionParams, run, "needles", 20)

@@ -1,0 +1,143 @@
+"""What a detector is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from headbench.errors import DataError, RefusedError
+from headbench.types import Request
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from headbench.interventions.engine import Engine
+    from headbench.models.hf.adapter import HFModel
+
+World = Literal["needles", "scenes"]
+BATCH_TOKENS = 4096
+"""Trials run together up to this many tokens, padding counted."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One prompt whose right continuation is known.
+
+    Attributes:
+        request: The prompt; its spans name ``question`` and, for text, ``evidence``.
+        answer: What should be said.
+    """
+
+    request: Request
+    answer: str
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What a detector measures on.
+
+    Attributes:
+        trials: The prompts.
+        facts: Name, split, lengths, digest: what a head map records of its data.
+        evidence: Name of the span that holds the evidence: ``evidence``, or ``image``.
+        images: Encoded images by content hash.
+    """
+
+    trials: tuple[Trial, ...]
+    facts: Mapping[str, JsonValue]
+    evidence: str = "evidence"
+    images: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a detector measured.
+
+    Attributes:
+        scores: ``[layer, head]``, the mean over trials.
+        trials: Trials behind the mean; fewer than were asked where a detector drops some.
+        facts: What else belongs in the head map.
+    """
+
+    scores: Tensor
+    trials: int
+    facts: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+class Params(BaseModel):
+    """Base of every detector's parameters: frozen, unknown keys forbidden."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A named way to score heads.
+
+    Attributes:
+        name: As in ``--detector``.
+        params_model: Its parameters, with defaults and documentation.
+        run: Measures: adapter, trials, parameters -> scores.
+        world: Packaged world it measures on unless told otherwise.
+        limit: Trials unless told otherwise.
+        threshold: Score from which a head counts as detected; ``None``: take the best by number.
+    """
+
+    name: str
+    params_model: type[Params]
+    run: Callable[[HFModel, Trials, Any], Found]
+    world: World
+    limit: int
+    threshold: float | None = None
+
+
+def engine_of(model: HFModel) -> Engine:
+    """The engine that brings activations home.
+
+    Raises:
+        RefusedError: The model was loaded without it.
+    """
+    engine = model.desk.engine
+    if engine is None:
+        raise RefusedError(
+            f"{model.name} was loaded without the intervention engine, so heads cannot be watched",
+            where="--model-args attn=sdpa",
+            mend="use attn=headbench",
+        )
+    return engine
+
+
+def all_layers(model: HFModel) -> tuple[int, ...]:
+    """Every decoder layer, 0-based."""
+    return tuple(range(engine_of(model).shape.layers))
+
+
+def mean_of(scores: Sequence[Tensor], what: str) -> Tensor:
+    """The mean over trials.
+
+    Raises:
+        DataError: There is no trial.
+    """
+    import torch
+
+    if not scores:
+        raise DataError(what, mend="take more trials, or easier ones")
+    return torch.stack(list(scores)).mean(0)
+
+
+def chunks(model: HFModel, trials: Sequence[Trial]) -> Iterator[tuple[Trial, ...]]:
+    """Trials in batches of at most :data:`BATCH_TOKENS` tokens, in their order."""
+    batch: list[Trial] = []
+    longest = 0
+    for trial in trials:
+        length = len(model.prompter.resolve(trial.request).tokens)
+        if batch and max(longest, length) * (len(batch) + 1) > BATCH_TOKENS:
+            yield tuple(batch)
+            batch, longest = [], 0
+        batch.append(trial)
+        longest = max(longest, length)
+    if batch:
+        yield tuple(batch)

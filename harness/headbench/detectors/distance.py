@@ -1,0 +1,74 @@
+"""How far back a head looks while the answer is read: windowed average attention distance.
+
+"Attention Illuminates LLM Reasoning" (arXiv 2510.13554, Eqs. 7-8), a head at a time. Over the
+positions t of the (teacher-forced) answer, ``a`` the pattern ``[head, query, key]``::
+
+    score(h) = mean over t of  sum_s a_h[t, s] min(t - s, W)
+
+in tokens. The paper averages patterns over the heads of short span first and uses W = 10; without
+a window (``window=null``) the score is the head's span, by which the paper ranks heads: the lowest
+30 % are local, the highest 30 % global. It is a description, not a detection: there is no
+threshold, and a learned sink's share counts as distance 0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import Field
+
+from headbench.detectors.base import Detector, Found, Params, Trial, Trials, all_layers, chunks
+from headbench.detectors.walk import Path, walk
+from headbench.types import Capture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from headbench.models.hf.adapter import HFModel
+
+
+class DistanceParams(Params):
+    """The window."""
+
+    window: int | None = Field(10, ge=1)
+    """Distances count up to this many tokens; ``null``: in full."""
+
+
+def run(model: HFModel, trials: Trials, params: DistanceParams) -> Found:
+    """Score every head."""
+    scores: list[Tensor] = []
+    for batch in chunks(model, trials.trials):
+        scores += _batch(model, batch, params.window)
+    return Found(torch.stack(scores).mean(0), len(scores))
+
+
+def _batch(model: HFModel, batch: Sequence[Trial], window: int | None) -> list[Tensor]:
+    paths = []
+    for trial in batch:
+        prompt = model.prompter.resolve(trial.request)
+        said = model.prompter.continuation(prompt, f" {trial.answer}")
+        paths.append(Path(prompt, (*prompt.tokens, *said), len(prompt.tokens)))
+    capture = Capture("pattern", all_layers(model))
+    sums: list[list[Tensor]] = [[] for _ in paths]
+    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+        for row, path in enumerate(paths):
+            if step.number < path.rows:
+                sums[row].append(reach(step.seen[row][capture][..., 0, :], window).cpu())
+    return [torch.stack(found).mean(0) for found in sums]
+
+
+def reach(row: Tensor, window: int | None) -> Tensor:
+    """Average distance of the newest row, ``[layer, head]``.
+
+    Args:
+        row: ``[layer, head, key]``, the query's own position last.
+        window: Largest distance that counts.
+    """
+    back = torch.arange(row.shape[-1] - 1, -1, -1, device=row.device, dtype=row.dtype)
+    return (row * (back if window is None else back.clamp(max=window))).sum(-1)
+
+
+DETECTOR = Detector("distance", DistanceParams, run, "needles", 20)

@@ -1,0 +1,129 @@
+"""Image-centric heads: much attention to the image, and little of it to the image's sinks.
+
+"See What You Are Told: Visual Attention Sink in Large Multimodal Models" (Kang et al.,
+arXiv 2503.03321). For a row after the image, with ``a`` its pattern, ``I`` the image's positions
+and ``V`` those of them that are no attention sink::
+
+    m = sum_I a,    r = sum_V a / m;    the head is image-centric in this row if m >= mass, r >= rho
+
+The paper chooses heads anew for every row; the score here is the share of rows (from the first
+token after the image to the last of the prompt, all trials together) in which a head is chosen.
+
+Sinks are found as the toggle ``var`` finds them: dimensions of the layer's input known by model, or
+given, or derived from the first token. The input of layer 0 is no layer's output and has no sinks.
+A layer without sinks has r = 1, and its heads count by mass alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import Field
+
+from headbench.detectors.base import Detector, Found, Params, Trials, all_layers, chunks
+from headbench.detectors.represent import represent
+from headbench.detectors.walk import Path, walk
+from headbench.errors import DataError
+from headbench.interventions.methods import var
+from headbench.types import Capture, View
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from headbench.models.hf.adapter import HFModel
+    from headbench.models.hf.prompts import Prompt
+
+
+class ImageCentricParams(Params):
+    """The thresholds of the paper."""
+
+    mass: float = Field(0.2, ge=0, le=1)
+    """Least attention to the image."""
+    rho: float = Field(0.5, ge=0, le=1)
+    """Least share of it outside the sinks; others report 0.8 and 0.9 for other tasks."""
+    tau: float = Field(20.0, gt=0)
+    """From what size, in units of the root mean square, an activation makes a sink."""
+    sink_dims: tuple[int, ...] | None = None
+    """Sink dimensions. Default: by model, else those in which the first token stands out."""
+
+
+def run(model: HFModel, trials: Trials, params: ImageCentricParams) -> Found:
+    """Score every head.
+
+    Raises:
+        DataError: A trial has no image.
+    """
+    if any(not trial.request.images for trial in trials.trials) or model.info is None:
+        raise DataError("image_centric needs an image in every trial", mend="use --data scenes")
+    finder = var.build(var.VarParams(tau=params.tau, sink_dims=params.sink_dims), model.info)
+    layers = all_layers(model)
+    stream = Capture("residual", layers[:-1], rows="all")
+    chosen = torch.zeros(len(layers), model.info.heads)
+    rows, sinks = 0, 0
+    for batch in chunks(model, trials.trials):
+        prompts = [model.prompter.resolve(trial.request) for trial in batch]
+        inputs = represent(model, [trial.request for trial in batch], (stream,))
+        kept = [
+            outside_sinks(finder, prompt, found[stream])
+            for prompt, found in zip(prompts, inputs, strict=True)
+        ]
+        sinks += sum(int((~part).sum()) for part in kept)
+        count, number = _count(model, prompts, kept, params)
+        chosen, rows = chosen + count, rows + number
+    facts = {
+        "rows": rows,
+        "sink_dims": list(finder.sink_dims) or "from the first token",
+        "sinks_per_layer_and_image": round(sinks / (len(trials.trials) * len(layers)), 4),
+    }
+    return Found(chosen / rows, len(trials.trials), facts)
+
+
+def outside_sinks(finder: var.Var, prompt: Prompt, outputs: Tensor) -> Tensor:
+    """Which image positions are no sinks, ``[layer, image position]``.
+
+    Args:
+        finder: Knows the rule.
+        prompt: The prompt.
+        outputs: Residual stream after each layer but the last, ``[layer - 1, position, width]``.
+    """
+    image = torch.tensor(prompt.spans["image"])
+    kept = [torch.ones(len(image), dtype=torch.bool)]
+    for layer, x in enumerate(outputs, start=1):
+        view = View(layer, 0, len(prompt.tokens), prompt.spans, x, {}, {})
+        kept.append(~torch.isin(image, finder.sinks(view)))
+    return torch.stack(kept)
+
+
+def is_centric(image: Tensor, kept: Tensor, params: ImageCentricParams) -> Tensor:
+    """Which heads are image-centric in one row, bool ``[layer, head]``.
+
+    Args:
+        image: The row's attention to the image, ``[layer, head, image position]``.
+        kept: ``[layer, image position]``: no sink.
+        params: Thresholds.
+    """
+    mass = image.sum(-1)
+    rest = (image * kept[:, None, :]).sum(-1)
+    return (mass >= params.mass) & (mass > 0) & (rest >= params.rho * mass)
+
+
+def _count(
+    model: HFModel, prompts: list[Prompt], kept: list[Tensor], params: ImageCentricParams
+) -> tuple[Tensor, int]:
+    """Rows in which each head was chosen ``[layer, head]``, and all rows."""
+    paths = [Path(prompt, prompt.tokens, max(prompt.spans["image"]) + 1) for prompt in prompts]
+    capture = Capture("pattern", all_layers(model), keys="image")
+    total: Tensor | None = None
+    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+        for row, path in enumerate(paths):
+            if step.number < path.rows:
+                image = step.seen[row][capture][..., 0, :].cpu()
+                found = is_centric(image, kept[row], params).float()
+                total = found if total is None else total + found
+    if total is None:
+        raise DataError("nothing follows the image", mend="put the question after the image")
+    return total, sum(path.rows for path in paths)
+
+
+DETECTOR = Detector("image_centric", ImageCentricParams, run, "scenes", 40)

@@ -1,0 +1,80 @@
+"""What a head's absence costs: the answer's loss with the head masked, minus the loss with it.
+
+After AttentionInfluence (Hua et al., arXiv 2505.07293, Eq. 5), one head at a time instead of the
+best 5 % together::
+
+    L(x)     = mean cross-entropy of the answer's tokens, in nats
+    score(h) = mean over x of  L(x | h masked) - L(x)          relative=true divides by L(x)
+
+A masked head is silent (``mode=zero``) or, as in the paper, attends uniformly (``mode=uniform``),
+in prefill and answer alike. It takes a pass a head and trial: 1,000 heads and 8 trials take 8,000.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from headbench.detectors.base import Detector, Found, Params, Trials, engine_of
+from headbench.detectors.represent import BASELINE, answers
+from headbench.errors import DataError, RefusedError
+from headbench.interventions.resolve import resolve
+from headbench.types import Arm, Job, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from headbench.models.hf.adapter import HFModel
+
+
+class MaskingLossParams(Params):
+    """What masking means, and the unit."""
+
+    mode: Literal["zero", "uniform"] = "zero"
+    """What a masked head does; see ``headbench show intervention mask_heads``."""
+    relative: bool = False
+    """Divide each trial's difference by its unmasked loss (Eq. 5)."""
+
+
+def run(model: HFModel, trials: Trials, params: MaskingLossParams) -> Found:
+    """Score every head."""
+    shape = engine_of(model).shape
+    requests = [
+        replace(trial.request, kind="score", ask={"continuations": [f" {trial.answer}"]})
+        for trial in trials.trials
+    ]
+    base = losses(model, requests, BASELINE)
+    rows = []
+    for layer in range(shape.layers):
+        arms = [_masked(model, layer, head, params.mode) for head in range(shape.heads)]
+        rows.append([(losses(model, requests, arm) - base) for arm in arms])
+    costs = torch.stack([torch.stack(row) for row in rows])
+    if params.relative:
+        costs = costs / base
+    return Found(costs.mean(-1), len(requests), {"unmasked_loss": round(float(base.mean()), 6)})
+
+
+def losses(model: HFModel, requests: Sequence[Request], arm: Arm) -> Tensor:
+    """Mean cross-entropy of each request's one continuation, in nats a token, ``[request]``.
+
+    Raises:
+        DataError: A continuation has no probability at all.
+    """
+    found = answers(model, [Job(request, arm) for request in requests])
+    values = torch.tensor([-sum(one.logprobs) / len(one.logprobs) for one in found])
+    if not bool(values.isfinite().all()):
+        raise DataError("a continuation has probability 0 under the model", where=arm.name)
+    return values
+
+
+def _masked(model: HFModel, layer: int, head: int, mode: str) -> Arm:
+    if model.info is None:
+        raise RefusedError(f"{model.name} says nothing of its heads")
+    return resolve(f"mask_heads(heads=[[{layer},{head}]],mode={mode})", model.info)[0]
+
+
+DETECTOR = Detector("masking_loss", MaskingLossParams, run, "needles", 8)

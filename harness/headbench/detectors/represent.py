@@ -1,0 +1,36 @@
+"""Captures of whole prompts, asked through the adapter like any other request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from headbench.types import Answer, Arm, Capture, Job, Request
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from headbench.models.hf.adapter import HFModel
+
+BASELINE = Arm("baseline")
+
+
+def answers(model: HFModel, jobs: Sequence[Job]) -> list[Answer]:
+    """The answers in the order of the jobs, over the model's own plan."""
+    found: dict[int, Answer] = {}
+    for batch in model.plan(jobs):
+        for place, answer in model.answer([jobs[index] for index in batch]):
+            found[batch[place]] = answer
+    return [found[index] for index in range(len(jobs))]
+
+
+def represent(
+    model: HFModel, requests: Sequence[Request], captures: Sequence[Capture]
+) -> list[Mapping[Capture, Tensor]]:
+    """What unedited passes over the prompts hold at ``captures``, one mapping a request."""
+    asked = [
+        replace(request, kind="represent", ask={"captures": tuple(captures)})
+        for request in requests
+    ]
+    return [answer.arrays for answer in answers(model, [Job(one, BASELINE) for one in asked])]

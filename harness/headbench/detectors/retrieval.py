@@ -1,0 +1,136 @@
+"""Retrieval heads: copying from context to answer.
+
+"Retrieval Head Mechanistically Explains Long-Context Factuality" (Wu et al., arXiv 2404.15574,
+sec. 2). While the answer is decoded greedily, at each step with the newest row ``a_h`` of head h
+and the token w that this step produces::
+
+    head h copies position j   if   j = argmax a_h,  j in the needle,  x_j = w
+    score(h, trial) = |positions of the needle that h copied| / |needle|
+
+and a head's score is the mean over trials. Prefill rows are never looked at. The needle here is its
+value span, the part that an answer consists of. A largest weight that several keys share is no
+argmax: a head without preference copies nothing.
+
+Trials whose answer was not found (ROUGE-1 recall of the expected answer at or below
+:data:`~headbench.scoring.needle_rouge.SUCCESS`) are dropped, not scored 0. ``compat=repo`` counts
+every copying step, as the released code does: repeats count again, and scores may exceed 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from pydantic import Field
+
+from headbench.detectors.base import Detector, Found, Params, Trial, Trials, all_layers, chunks
+from headbench.detectors.walk import Path, walk
+from headbench.errors import DataError
+from headbench.scoring.needle_rouge import SUCCESS, rouge1_recall
+from headbench.types import Capture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from headbench.models.hf.adapter import HFModel
+    from headbench.models.hf.prompts import Prompt
+
+THRESHOLD = 0.1
+"""Score from which a head is a retrieval head (sec. 2)."""
+
+
+class RetrievalParams(Params):
+    """How copying is counted."""
+
+    compat: Literal["paper", "repo"] = "paper"
+    """``paper``: each needle position once. ``repo``: every copying step."""
+    max_new_tokens: int | None = Field(None, ge=1)
+    """Most tokens to decode; default: as many as the needle's span has. The released code takes 50
+    and stops at a line break, as is done here in either case."""
+
+
+class _Copying:
+    """The account of one trial."""
+
+    def __init__(self, prompt: Prompt, evidence: str, params: RetrievalParams) -> None:
+        self.tokens = torch.tensor([prompt.tokens[at] for at in prompt.spans[evidence]])
+        self.limit = params.max_new_tokens or len(self.tokens)
+        self.each_step = params.compat == "repo"
+        self.said: list[int] = []
+        self.over = False
+        self.copied: Tensor | None = None
+
+    def take(self, produced: int, row: Tensor, part: Tensor) -> None:
+        """Read one step: patterns ``[layer, head, key]``, whole and of the needle's positions."""
+        hit = copies(row, part, self.tokens.to(row.device) == produced).cpu()
+        before = torch.zeros_like(hit) if self.copied is None else self.copied
+        self.copied = before + hit if self.each_step else before.maximum(hit)
+        self.said.append(produced)
+
+    @property
+    def score(self) -> Tensor:
+        """``[layer, head]``."""
+        if self.copied is None:
+            raise DataError("a trial produced no token")
+        return self.copied.sum(-1) / len(self.tokens)
+
+
+def copies(row: Tensor, part: Tensor, same: Tensor) -> Tensor:
+    """Where each head copies from, as 0 and 1 ``[layer, head, needle position]``.
+
+    Args:
+        row: The newest row over all keys, ``[layer, head, key]``.
+        part: The same at the needle's positions, ``[layer, head, needle position]``.
+        same: ``[needle position]``: whether the token there is the produced one.
+    """
+    peak = row.amax(-1, keepdim=True)
+    alone = (row == peak).sum(-1, keepdim=True) == 1
+    return ((part == peak) & alone & same).float()
+
+
+def run(model: HFModel, trials: Trials, params: RetrievalParams) -> Found:
+    """Score every head.
+
+    Raises:
+        DataError: No trial's answer was found.
+    """
+    scores: list[Tensor] = []
+    for batch in chunks(model, trials.trials):
+        scores += _batch(model, batch, trials.evidence, params)
+    if not scores:
+        raise DataError(
+            f"the model found none of {len(trials.trials)} needles: nobody copies",
+            mend="take shorter prompts (--length), or a model that recalls",
+        )
+    return Found(torch.stack(scores).mean(0), len(scores), {"asked": len(trials.trials)})
+
+
+def _batch(
+    model: HFModel, batch: Sequence[Trial], evidence: str, params: RetrievalParams
+) -> list[Tensor]:
+    prompts = [model.prompter.resolve(trial.request) for trial in batch]
+    counts = [_Copying(prompt, evidence, params) for prompt in prompts]
+    paths = [Path(prompt, prompt.tokens, len(prompt.tokens) - 1) for prompt in prompts]
+    whole = Capture("pattern", all_layers(model))
+    part = Capture("pattern", all_layers(model), keys=evidence)
+    ends = model.greedy.ends
+    for step in walk(model, paths, (whole, part), max(count.limit for count in counts)):
+        for row, count in enumerate(counts):
+            token = int(step.produced[row])
+            count.over |= token in ends or len(count.said) >= count.limit
+            if not count.over:
+                seen = step.seen[row]
+                count.take(token, seen[whole][..., 0, :], seen[part][..., 0, :])
+                count.over = "\n" in model.prompter.decode([token])
+        if all(count.over for count in counts):
+            break
+    return [
+        count.score
+        for trial, count in zip(batch, counts, strict=True)
+        if count.said and rouge1_recall(trial.answer, model.prompter.decode(count.said)) > SUCCESS
+    ]
+
+
+DETECTOR = Detector("retrieval", RetrievalParams, run, "needles", 60, THRESHOLD)
