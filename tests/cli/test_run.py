@@ -78,7 +78,7 @@ def test_the_table_has_its_columns_and_the_files_are_named(done: tuple[Path, str
         "n",
         "control rank",
         "changed",
-        "KL",
+        "KL, at least",
         "detectable",
     ):
         assert column in head

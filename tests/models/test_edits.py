@@ -293,3 +293,19 @@ def test_another_configuration_is_another_model() -> None:
     assert plain.identity["weights"] == turned.identity["weights"]
     keys = {response_key(model.identity, model.key(job), job) for model in (plain, turned)}
     assert len(keys) == 2
+
+
+@pytest.mark.parametrize("most", [16, 64])
+def test_arms_prefilled_in_parts_may_remember_different_things(most, monkeypatch) -> None:
+    """One part holds rows that must remember their first value, another part holds none."""
+    monkeypatch.setattr("headbench.models.hf.forward.PREFILL_TOKENS", most)
+    model = llama(attn="headbench")
+    sink = resolve("mask_heads(heads=[[0,1],[1,0]],mode=sink)", model.info)[0]
+    work = [
+        Job(request(text, ask={"max_new_tokens": 5}), arm)
+        for arm in (BASELINE, sink)
+        for text in TEXTS
+    ]
+    together = answers(model, work)
+    alone = [answers(model, [job])[0] for job in work]
+    assert [answer.tokens for answer in together] == [answer.tokens for answer in alone]

@@ -106,3 +106,62 @@ def test_positions_of_images_reach_the_model_padded_alike():
     for at, line in enumerate(lines):
         single = model.runner.prefill([line]).logits[0]
         torch.testing.assert_close(both[at], single, atol=1e-4, rtol=0)
+
+
+def tiny_gemma3():
+    """Gemma-3 with sharp weights: its image tokens see each other both ways."""
+    import torch
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    torch.manual_seed(0)
+    text = {
+        "vocab_size": 64,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "sliding_window": 16,
+        "initializer_range": 0.3,
+    }
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "image_size": 16,
+        "patch_size": 4,
+        "vision_use_head": False,
+    }
+    config = Gemma3Config(
+        text_config=text,
+        vision_config=vision,
+        mm_tokens_per_image=4,
+        image_token_index=60,
+        boi_token_index=61,
+        eoi_token_index=62,
+        initializer_range=0.3,
+    )
+    model = Gemma3ForConditionalGeneration(config).eval()
+    with torch.no_grad():
+        model.model.multi_modal_projector.mm_input_projection_weight.normal_()
+    return model
+
+
+def test_gemma_images_are_read_both_ways_as_the_library_reads_them() -> None:
+    import torch
+
+    from headbench.models.hf.forward import Line, Runner
+
+    model = tiny_gemma3()
+    pixels = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    tokens = (2, 61, 60, 60, 60, 60, 62, 10, 11, 12)
+    line = Line(tokens, (2, 3, 4, 5), ({"pixel_values": pixels},))
+    ours = Runner(model, 0).prefill([line]).logits[0, -1]
+    ids = torch.tensor([tokens])
+    with torch.no_grad():
+        both = model(input_ids=ids, pixel_values=pixels, token_type_ids=(ids == 60).long())
+        causal = model(input_ids=ids, pixel_values=pixels)
+    assert torch.allclose(ours, both.logits[0, -1], atol=1e-5)
+    assert not torch.allclose(ours, causal.logits[0, -1], atol=1e-3)

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
     from headbench.heads.headmap import HeadMap
 
+
+class HeadsGroup(TyperGroup):
+    """``headbench heads --detector NAME ...`` is ``headbench heads detect --detector NAME ...``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the command in where only its options were given."""
+        options = args[:1] and args[0].startswith("-") and args[0] not in ("-h", "--help")
+        found: list[str] = super().parse_args(ctx, ["detect", *args] if options else args)
+        return found
+
+
 heads = typer.Typer(
+    cls=HeadsGroup,
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -67,6 +80,125 @@ def import_(
         typer.echo(json.dumps(facts, indent=2, allow_nan=False))
         return
     show(found, facts)
+
+
+@heads.command("detect")
+def detect_(
+    detector: Annotated[str, typer.Option(help="What to look for; 'heads detectors' lists them.")],
+    model: Annotated[
+        str | None, typer.Option(help="An adapter of 'headbench ls models'; default: shipped.")
+    ] = None,
+    model_args: Annotated[
+        str, typer.Option(help="The adapter's arguments, e.g. pretrained=PATH,dtype=bfloat16.")
+    ] = "",
+    out: Annotated[Path, typer.Option(help="Where the head map goes.")] = Path("heads.json"),
+    data: Annotated[
+        str, typer.Option(help="needles or scenes; default: the detector's own world.")
+    ] = "",
+    length: Annotated[int, typer.Option(min=48, help="Words of a needle prompt.")] = 384,
+    limit: Annotated[int | None, typer.Option(min=1, help="How many documents.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which documents.")] = 0,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter of the detector: name=value.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best heads to print.")] = 10,
+) -> None:
+    """Score every head of a model and write the head map."""
+    from headbench.detectors.api import detect, read_params, world_of
+    from headbench.detectors.data import load
+    from headbench.detectors.registry import get
+    from headbench.models.registry import create
+    from headbench.running.spec import parse_model_args
+
+    world, chosen = world_of(detector, data), get(detector)
+    given = _parameters(parameter or [])
+    read_params(chosen, given)
+    adapter = create(
+        model or ("ref-lm" if world == "needles" else "ref-vlm"), parse_model_args(model_args)
+    )
+    trials = load(world, limit or chosen.limit, seed, length)
+    found = detect(detector, adapter, trials, seed=seed, parameters=given)
+    found.save(out)
+    show(found, summary(found, top))
+    typer.echo(f"written to {out}")
+
+
+@heads.command("detectors")
+def detectors() -> None:
+    """List the detectors."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from headbench.detectors.registry import rows
+
+    table = Table("name", "a high score says of a head", "source", box=box.SIMPLE, pad_edge=False)
+    for row in rows():
+        table.add_row(*row.values())
+    Console().print(table)
+
+
+@heads.command("show")
+def show_(
+    file: Annotated[Path, typer.Argument(metavar="HEADS.json", help="A head map.")],
+    svg: Annotated[Path | None, typer.Option(help="Also write an SVG.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Also write a PNG.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best heads to print.")] = 10,
+) -> None:
+    """Draw a head map: layers down, heads across, darker for higher scores."""
+    from headbench.detectors import picture
+    from headbench.heads.headmap import HeadMap
+
+    found = HeadMap.load(file)
+    show(found, summary(found, top))
+    typer.echo(picture.terminal(found))
+    if svg is not None:
+        svg.write_text(picture.svg(found), encoding="utf-8")
+    if png is not None:
+        picture.save_png(found, png)
+
+
+@heads.command("agree")
+def agree_(
+    one: Annotated[Path, typer.Argument(metavar="A.json", help="A head map.")],
+    other: Annotated[Path, typer.Argument(metavar="B.json", help="Another, of the same model.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how far two head maps agree."""
+    from dataclasses import asdict
+
+    from headbench.detectors.agreement import agree
+    from headbench.heads.headmap import HeadMap
+
+    found = agree(HeadMap.load(one), HeadMap.load(other))
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(asdict(found), indent=2, allow_nan=False))
+        return
+    for k, share in found.top.items():
+        typer.echo(f"top {k}: Jaccard {share:.3f} (two random lists: about {found.chance[k]:.3f})")
+    if found.threshold is not None:
+        first, second = found.counts
+        typer.echo(f"at the thresholds ({first} and {second} heads): {found.threshold:.3f}")
+    rank = "undefined: a map is flat" if found.rank is None else f"{found.rank:.3f}"
+    typer.echo(f"Spearman rank correlation over all heads: {rank}")
+
+
+def _parameters(given: list[str]) -> dict[str, object]:
+    """Values of ``--set name=value``: JSON where it is JSON, else the text."""
+    import json
+
+    found: dict[str, object] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise ConfigError(f"{text!r} is not name=value", where=f"--set {text}")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
 
 
 def summary(found: HeadMap, top: int) -> dict[str, object]:

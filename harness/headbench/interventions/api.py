@@ -78,6 +78,13 @@ def model_info(engine: Engine, maps: Mapping[str, str]) -> ModelInfo:
     )
 
 
+def image_marks(config: Any) -> set[int]:
+    """Tokens that only frame an image: a prompt without the image has none of them."""
+    names = ("vision_start_token_id", "vision_end_token_id", "boi_token_index", "eoi_token_index")
+    found = {getattr(config, name, None) for name in names}
+    return {token for token in found if isinstance(token, int)}
+
+
 def image_token(config: Any) -> int | None:
     """The placeholder token of an image, where the model takes images in a text."""
     for name in ("image_token_id", "image_token_index"):
@@ -186,7 +193,8 @@ class Running:
         if probe.request.images or token is None:
             raise RefusedError("this probe needs a prompt of its own", mend="use headbench.run")
         device = next(self.engine.model.parameters()).device
-        ids = torch.tensor([[t for t in tokens if t != token]], device=device)
+        marks = image_marks(self.engine.model.config) | {token}
+        ids = torch.tensor([[t for t in tokens if t not in marks]], device=device)
         row = Row(Plan(), ids.shape[1])
         return self._captured(probe.captures, [row], {"input_ids": ids, "use_cache": False})[0]
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 OUTPUTS = ("o_proj", "out_proj", "c_proj", "dense")
 """Names of the output projection inside an attention module."""
-JOINT_NORMS = frozenset({"olmo2", "olmo3"})
+JOINT_NORMS = frozenset({"olmo2", "olmo3", "olmoe", "flex_olmo", "olmo_hybrid", "minimax_m2"})
 """Families that normalise the queries of all heads together: zeroing one head's rows there would
 rescale the others."""
 
@@ -132,6 +132,11 @@ def _write(
             query = getattr(module, "q_proj", None)
             if not isinstance(query, nn.Linear):
                 raise RefusedError(f"layer {layer} has no query projection of its own")
+            if query.weight.shape[0] != shape.heads * shape.head_dim:
+                raise RefusedError(
+                    f"the query projection of layer {layer} holds more than queries",
+                    mend="run the toggle through the engine",
+                )
             for head in heads:
                 query.weight[_part(head, shape.head_dim)] = 0
                 if query.bias is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headbench.errors import ConfigError, DataError
+from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.models.base import BaseModel
 from headbench.models.registry import check_args
 from headbench.results.recorded import Fields, Row, as_text, read_rows
@@ -31,6 +31,7 @@ class RecordedModel(BaseModel):
         super().__init__(name or path.name.split(".")[0], file=recorded.sha256)
         self._path = path
         self._outputs: dict[str, Sequence[str]] = {}
+        self._step: dict[str, str] = {}
         for number, row in enumerate(recorded.rows):
             document, outputs = self._read(row, fields, number)
             if document in self._outputs:
@@ -53,6 +54,14 @@ class RecordedModel(BaseModel):
     def refuse(self, job: Job) -> None:
         """Also: a document without a stored output."""
         super().refuse(job)
+        step = self._step.setdefault(job.request.document, job.request.step)
+        if step != job.request.step:
+            raise RefusedError(
+                f"the task asks in several steps ({step!r}, {job.request.step!r}), and a recorded "
+                "row does not say which step its outputs answer",
+                where=str(self._path),
+                mend="score it with `headbench rescore`, or record one file a step",
+            )
         outputs = self._outputs.get(job.request.document, ())
         if job.request.index >= len(outputs):
             raise DataError(

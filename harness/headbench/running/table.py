@@ -25,7 +25,7 @@ COLUMNS = (
     "n",
     "control rank",
     "changed",
-    "KL",
+    "KL, at least",
     "detectable",
 )
 """Headings; ``interval`` and ``toggle`` are made exact when a table is filled."""

@@ -39,8 +39,9 @@ def test_equal_distributions_do_not_diverge() -> None:
 
 def test_a_token_that_moved_into_the_tail_is_seen() -> None:
     sure, other = {1: math.log(0.9)}, {2: math.log(0.9)}
-    # Nothing is shared, so both tails are everything: the honest bound is zero.
-    assert first_token_kl(sure, other) == 0.0
+    # Token 1 is not among the other's best, and only .1 is left there for all that is not.
+    expected = 0.9 * math.log(0.9 / 0.1) + 0.1 * math.log(0.1 / 1.0)
+    assert first_token_kl(sure, other) == pytest.approx(expected)
     listed = {1: math.log(0.05), 2: math.log(0.9)}
     expected = 0.9 * math.log(0.9 / 0.05) + 0.1 * math.log(0.1 / 0.95)
     assert first_token_kl(sure, listed) == pytest.approx(expected)

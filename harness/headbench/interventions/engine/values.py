@@ -49,7 +49,9 @@ class Values:
                 found = self.inputs.value[:, :, own : own + self.inputs.query.shape[2]]
                 found = found.transpose(1, 2)
             case "first":
-                found = torch.stack([memory[self.name] for memory in self.memories])[:, None]
+                # Rows that were prefilled beside no such edit hold none, and their weight is 0.
+                none = torch.zeros_like(self.inputs.value[0, :, 0])
+                found = torch.stack([m.get(self.name, none) for m in self.memories])[:, None]
             case "mean":
                 found = self._mean()
         return found.repeat_interleave(ratio, dim=2)

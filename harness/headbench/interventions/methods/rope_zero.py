@@ -31,8 +31,13 @@ from headbench.types import Case, Edit, ModelInfo, Phase, ZeroDims
 
 UNROTATED = frozenset({"gpt2", "opt", "bert", "xlm-roberta", "clip_vision_model", "clip"})
 """Families without rotary positions."""
-PARTIAL = frozenset({"gpt_neox", "phi", "phi3", "deepseek_v3", "deepseek_v2", "glm", "glm4"})
-"""Families that may rotate only part of a head, or lay pairs out otherwise."""
+PARTIAL = frozenset({"gpt_neox", "phi", "phi3", "stablelm", "nemotron", "persimmon"})
+"""Families that may rotate only part of a head."""
+INTERLEAVED = frozenset(
+    {"cohere", "cohere2", "helium", "ernie4_5", "llama4", "llama4_text", "blt", "moonshine"}
+    | {"glm", "glm4", "deepseek_v2", "deepseek_v3"}
+)
+"""Families whose rotary pairs are neighbours, not halves: other dimensions would be hit."""
 
 
 class RopeZeroParams(HeadChoice):
@@ -107,6 +112,10 @@ def build(params: RopeZeroParams, info: ModelInfo) -> RopeZero:
     """
     if info.family in UNROTATED:
         raise RefusedError(f"{info.name} ({info.family}) has no rotary positions")
+    if info.family in INTERLEAVED:
+        raise RefusedError(
+            f"{info.family} lays rotary pairs out as neighbours; rope_zero knows halves only"
+        )
     if info.family in PARTIAL and params.rotary_dim is None:
         raise RefusedError(
             f"{info.family} may rotate only part of a head",

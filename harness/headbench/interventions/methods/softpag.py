@@ -10,9 +10,9 @@
 
 so no pattern is needed.
 
-Source: fine-grained perturbation guidance by attention head selection (HeadHunter), Eq. 7, for the
-identity; the other targets apply the same interpolation. Published for image diffusion only:
-``u`` has no default for language models.
+Source: Ahn et al. 2025, "Fine-Grained Perturbation Guidance via Attention Head Selection",
+arXiv 2506.10978, Eq. 7, for the identity; the other targets apply the same interpolation. Published
+for image diffusion only: ``u`` has no default for language models.
 """
 
 from __future__ import annotations
@@ -73,5 +73,5 @@ METHOD = Method(
     params_model=SoftPagParams,
     build=build,
     summary="interpolate the pattern of chosen heads towards identity, uniform, zero or sink-only",
-    source="HeadHunter, Eq. 7",
+    source="arXiv 2506.10978, Eq. 7",
 )

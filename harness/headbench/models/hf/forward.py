@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import pad
 
+from headbench.errors import RefusedError
 from headbench.models.hf.cache import is_plain, roomy_cache
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import DynamicCache
 
+TYPED = ("gemma3",)
+"""Families whose ``token_type_ids`` mark image tokens, which then see each other both ways."""
 PREFILL_TOKENS = 1024
 """Rows x padded length of one prefill pass on a CPU.
 
@@ -117,6 +120,8 @@ class Runner:
             inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
         if any(line.pixels for line in lines) and "mm_token_type_ids" in self._takes:
             inputs["mm_token_type_ids"] = types
+        if any(line.pixels for line in lines) and "token_type_ids" in self._takes:
+            inputs["token_type_ids"] = self._typed(types)
         if padded or self._rope_index is not None:
             inputs["attention_mask"] = mask
         store = roomy_cache(self.model.config) if cache else None
@@ -160,6 +165,16 @@ class Runner:
         if state.mask is not None:
             state.mask = state.mask[index]
         state.shift = state.shift[index]
+
+    def _typed(self, types: Tensor) -> Tensor:
+        """The types, where their meaning is known; else an image would be read another way."""
+        family = str(self.model.config.model_type)
+        if family not in TYPED:
+            raise RefusedError(
+                f"{family} reads token_type_ids beside images; what they mean there is not known",
+                mend=f"use a family without them, or one of: {', '.join(TYPED)}",
+            )
+        return types
 
     def _forward(self, inputs: dict[str, Any], cache: DynamicCache | None, keep: int) -> Tensor:
         if "logits_to_keep" in self._takes:

@@ -23,7 +23,7 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "architecture": type(model).__name__,
         "weights": loaded.weights,
         "config": _short(config_text(model)),
-        "tokenizer": _short(loaded.tokenizer.backend_tokenizer.to_str()),
+        "tokenizer": _short(tokenizer_text(loaded.tokenizer)),
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": model.device.type,
         "attention": settings.attn,
@@ -45,6 +45,14 @@ def config_text(model: Any) -> str:
     ends = getattr(model, "generation_config", None)
     config["generation_end"] = getattr(ends, "eos_token_id", None)
     return json.dumps(_essential(config), sort_keys=True, default=str)
+
+
+def tokenizer_text(tokenizer: Any) -> str:
+    """The whole fast tokenizer; of a slow one, which has no such text, its vocabulary."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        return str(backend.to_str())
+    return json.dumps(tokenizer.get_vocab(), sort_keys=True)
 
 
 def _essential(value: Any) -> Any:

@@ -30,22 +30,35 @@ def first_token_kl(base: Mapping[int, float], other: Mapping[int, float]) -> flo
     this, and equals it where the whole vocabulary is listed. The unlisted cell of ``other`` is
     taken to hold at least :data:`FLOOR`, which only lowers the bound.
 
+    That bound collapses where the edit works best: a token that was nearly certain and is not
+    among the other side's top tokens falls into "everything else" on both sides. But what is not
+    listed is at most as likely as the least token that is, and as all that is not listed. So such a
+    token, a cell of its own, adds at least p log(p / q_most). The larger bound is returned.
+
     Args:
         base: Token id -> log-probability of the first arm's top tokens.
-        other: The same of the second arm.
+        other: The same of the second arm: its MOST likely tokens, in any order.
 
     Returns:
         The bound, at least 0; ``None`` where a side lists nothing.
     """
     if not base or not other:
         return None
-    shared = base.keys() & other.keys()
-    kl = sum(math.exp(base[token]) * (base[token] - other[token]) for token in sorted(shared))
-    rest_base = 1 - sum(math.exp(base[token]) for token in shared)
+    shared = sorted(base.keys() & other.keys())
+    known = sum(math.exp(base[token]) * (base[token] - other[token]) for token in shared)
     rest_other = max(FLOOR, 1 - sum(math.exp(other[token]) for token in shared))
-    if rest_base > FLOOR:
-        kl += rest_base * math.log(rest_base / rest_other)
-    return max(0.0, kl)
+    merged = known + _cell(1 - sum(math.exp(base[token]) for token in shared), rest_other)
+    unlisted = 1 - sum(math.exp(q) for q in other.values())
+    most = max(FLOOR, min(unlisted, math.exp(min(other.values()))))
+    lost = [base[token] for token in sorted(base.keys() - other.keys())]
+    apart = known + sum(_cell(math.exp(p), most) for p in lost)
+    apart += _cell(1 - sum(math.exp(p) for p in base.values()), rest_other)
+    return max(0.0, merged, apart)
+
+
+def _cell(p: float, q: float) -> float:
+    """A cell's share of a divergence; what rounding alone can leave counts as nothing."""
+    return p * math.log(p / q) if p > FLOOR else 0.0
 
 
 def mean_first_token_kl(
