@@ -266,7 +266,7 @@ class Edit:
 
 
 Combine = Callable[[Mapping[str, "Tensor"], bool], "Tensor"]
-"""``{branch: logits [vocab]}, forced`` -> ``logits [vocab]``; ``forced`` is True under ``score``."""
+"""``{branch: logits [vocab]}, forced`` -> ``logits [vocab]``; ``forced`` is True in ``score``."""
 
 
 @dataclass(frozen=True)
