@@ -1,4 +1,4 @@
-"""The training command: ``python -m headbench.reference.train lm|lm2|vlm --seed N``.
+"""The training command: ``python -m headbench.reference.train lm|vlm --seed N``.
 
 Writes a run folder with a log, resume states and, at the end, an exported model with its evidence.
 Checkpoints that ship are never overwritten: a change is a new version.
@@ -31,26 +31,6 @@ def lm(seed: Seed = 0, out: Out = None, smoke: Smoke = False) -> None:
         return
     model = lm_train.train(lm_train.LmConfig(seed, folder))
     typer.echo(lm_release.release(model, seed, folder))
-
-
-@app.command()
-def lm2(
-    seed: Seed = 0,
-    out: Out = None,
-    start: Annotated[
-        Path | None, typer.Option(help="Run folder of the lm to continue. Default runs/lm-seedN.")
-    ] = None,
-) -> None:
-    """Teach ref-lm walls and labels: ref-lm-v2 (some six minutes on one core)."""
-    from functools import partial
-
-    from headbench.reference import lm2_model, lm2_probe, lm2_release, lm2_train
-
-    folder = out or Path("runs") / f"lm2-seed{seed}"
-    begin = start or Path("runs") / f"lm-seed{seed}"
-    probe = partial(lm2_probe.calibration_figures, tokenizer=lm2_model.tokenizer_v2())
-    model = lm2_train.train(lm2_train.Lm2Config(seed, folder, begin), probe)
-    typer.echo(lm2_release.release(model, seed, folder))
 
 
 @app.command()
