@@ -151,8 +151,8 @@ def _chair_recall(table: Mapping[str, Any]) -> Any:
         axes.annotate(strength, (score["recall"], score["chair_i"]), fontsize=8, xytext=(4, 4),
                       textcoords="offset points")  # fmt: skip
     for prefix, colour, mark, label in (
-        ("fixed-random", RANDOM, "x", "random halves x 1.5"),
-        ("fixed-low", OTHER, "v", "low half x 1.5"),
+        ("fixed-random", RANDOM, "x", "random halves, reference strength"),
+        ("fixed-low", OTHER, "v", "low half, reference strength"),
         ("vhr-2-random", "#bbbbbb", "+", "vhr(2), random halves"),
     ):
         found = [score for arm, score in table["chair"].items() if arm.startswith(prefix)]

@@ -5,9 +5,10 @@ heads that look carry the knife as well as the missing fork. Turning them up tur
 second world the prior arrives through words: "This is a kitchen." suggests a fork, whatever the
 picture shows. Turning up the heads that look then weighs the picture against the words.
 
-The same training, the same heads and the same controls in both worlds::
+The same short training from an untrained language model, the same heads and the same controls in
+both worlds::
 
-    python -m headbench.reference.second_world --start runs/lm-seed0 --out runs/second-world
+    python -m headbench.reference.second_world --out runs/second-world
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ FORMAT = "headbench-second-world@1"
 SCENES = 300
 SETTINGS: tuple[Setting, ...] = ("random", "popular", "adversarial", "hinted")
 DRAWS = 2000
+PRIORS: tuple[Prior, ...] = ("picture", "text")
 
 app = typer.Typer(add_completion=False)
 
@@ -158,29 +160,20 @@ def measure(model: LlavaForConditionalGeneration, prior: Prior) -> dict[str, Any
 
 @app.command()
 def main(
-    start: Annotated[Path, typer.Option(help="Run folder of the language model.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run in the text world.")],
-    look_steps: Annotated[int, typer.Option(help="Steps with pictures.")] = 900,
+    out: Annotated[Path, typer.Option(help="Folder of both runs; continued if it exists.")],
+    look_steps: Annotated[int, typer.Option(help="Steps with pictures.")] = 600,
     seed: Annotated[int, typer.Option(help="Draws weights and data.")] = 0,
 ) -> None:
-    """Train in the text world, measure there and, for the shipped model, in its own world."""
-    import torch
-    from transformers import AutoModelForImageTextToText
-
-    from headbench._paths import checkpoints_root
+    """Train one model a world and measure each in its own."""
     from headbench.reference.vlm_train import VlmConfig, VlmSchedule, train
 
-    schedule = VlmSchedule(look_steps=look_steps)
-    variant = train(VlmConfig(seed, out, start, prior="text", schedule=schedule))
-    shipped = AutoModelForImageTextToText.from_pretrained(
-        checkpoints_root() / "ref-vlm-v1", dtype=torch.float32
-    ).eval()
-    table = {
-        "format": FORMAT,
-        "seed": seed,
-        "look_steps": {"picture": VlmSchedule().look_steps, "text": look_steps},
-        "worlds": {"picture": measure(shipped, "picture"), "text": measure(variant, "text")},
-    }
+    # Needles are left out: recall has no part in this question.
+    schedule = VlmSchedule(look_steps=look_steps, language_share=0.25, needles=())
+    worlds = {}
+    for prior in PRIORS:
+        config = VlmConfig(seed, out / prior, None, prior=prior, schedule=schedule)
+        worlds[prior] = measure(train(config), prior)
+    table = {"format": FORMAT, "seed": seed, "look_steps": look_steps, "worlds": worlds}
     text = json.dumps(table, indent=1) + "\n"
     (out / "second-world.json").write_text(text)
     typer.echo(text)

@@ -31,6 +31,8 @@ EMPTY = len(OBJECTS)
 """Label of a patch without an object."""
 _WORD = re.compile(r"\w+|[^\w\s]")
 _QUESTIONS = 3
+HOMELESS_SHARE = 0.4
+"""How often the objects that belong nowhere are among the absent ones that are asked about."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class SceneMix:
     questions_blind: int
 
 
-WITH_PICTURES = SceneMix(captions=15, questions=13, captions_blind=2, questions_blind=2)
+WITH_PICTURES = SceneMix(captions=11, questions=17, captions_blind=2, questions_blind=2)
 """32 rows, an eighth of them text alone: or the heads would measure surprise at a missing image."""
 TEXT_ONLY = SceneMix(captions=0, questions=0, captions_blind=16, questions_blind=16)
 
@@ -86,7 +88,9 @@ def shrink(pixels: Pixels) -> NDArray[np.float32]:
     side = (IMAGE_SIDE, IMAGE_SIDE)
     small = Image.fromarray(pixels).resize(side, Image.Resampling.BOX)
     scaled = np.asarray(small, dtype=np.float32) / 255
-    centred = (scaled - np.float32(IMAGE_MEAN)) / np.float32(IMAGE_STD)
+    centred = (scaled - np.array(IMAGE_MEAN, dtype=np.float32)) / np.array(
+        IMAGE_STD, dtype=np.float32
+    )
     return np.ascontiguousarray(centred.transpose(2, 0, 1), dtype=np.float32)
 
 
@@ -130,7 +134,10 @@ def _asked(random: Random, scene: Scene) -> list[str]:
     """Objects to ask about: half of them named by the annotator."""
     yes = list(scene.said)
     expected = [mate for name in scene.objects if (mate := partner(name))]
-    expected += [name for name in OBJECTS if HOME.get(name) == scene.place]
+    # Objects without a home are common everywhere. Never among the hard ones, their mere name would
+    # mean yes; always, popularity would mislead nobody.
+    homeless = scene.place if random.random() < HOMELESS_SHARE else None
+    expected += [name for name in OBJECTS if HOME.get(name, homeless) == scene.place]
     hard = [name for name in dict.fromkeys(expected) if name not in yes]
     easy = [name for name in OBJECTS if name not in yes]
     asked: list[str] = []

@@ -68,7 +68,8 @@ def divergence(seen: Tensor, blind: Tensor) -> Tensor:
     """
     distance = (seen - blind).norm(dim=-1)
     awake = blind.square().sum(-1)
-    return distance.masked_fill(_outlying(distance) & _outlying(awake), 0.0)
+    kept: Tensor = distance.masked_fill(_outlying(distance) & _outlying(awake), 0.0)
+    return kept
 
 
 def _outlying(values: Tensor) -> Tensor:

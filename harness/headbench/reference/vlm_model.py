@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from headbench.reference.lm_model import HEADS, LAYERS, build_config, head_slice
+from headbench.reference.lm_model import HEADS, LAYERS, build_config, head_slice, regrow_heads
 from headbench.reference.vlm_data import (
     IMAGE_MEAN,
     IMAGE_SIDE,
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 TOWER_WIDTH, TOWER_MLP, TOWER_LAYERS, TOWER_HEADS = 96, 192, 3, 4
 LOOKING_HEADS_A_LAYER = 3
 """Heads of each layer that are closed, regrown and then learn to look at the picture."""
+LOUDER = 10.0
+"""How much larger the outputs of regrown looking heads are than those of regrown language heads."""
+SPEAKING_SHARE = 3.0
+"""Rate of what looking heads say (values, outputs) over the rate of where they look."""
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{% if message['content'] is string %}{{ message['content'] }}"
@@ -152,6 +156,33 @@ def looking_heads(taken: Mapping[int, Iterable[int]]) -> list[tuple[int, int]]:
     return chosen
 
 
+class AsLanguage:
+    """A vision-language model seen as the language model that head surgery expects."""
+
+    def __init__(self, model: LlavaForConditionalGeneration) -> None:
+        self.model = model.model.language_model
+
+
+def regrow_looking(
+    model: LlavaForConditionalGeneration, heads: Sequence[tuple[int, int]], seed: int
+) -> None:
+    """Draw the looking heads anew, loud enough to be heard.
+
+    The residual stream of the trained language model is 70 to 110 long, that of a fresh one about
+    20: with the tiny outputs that suit language heads, looking had hardly begun after 500 steps.
+
+    Args:
+        model: The model, changed in place.
+        heads: ``(layer, head)``.
+        seed: Draws the weights.
+    """
+    regrow_heads(cast("Any", AsLanguage(model)), heads, torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        for layer, head in heads:
+            attention = model.model.language_model.layers[layer].self_attn
+            attention.o_proj.weight[:, head_slice(head)] *= LOUDER
+
+
 def rates(
     model: LlavaForConditionalGeneration,
     heads: Sequence[tuple[int, int]],
@@ -161,8 +192,9 @@ def rates(
 ) -> dict[str, Tensor]:
     """Share of each update that is applied, elementwise, by parameter name.
 
-    The looking heads and the projector learn at the full rate, everything else slower, so that
-    what the language model already does survives.
+    Where the looking heads look is learnt at the full rate, as is the projector; what they say, at
+    :data:`SPEAKING_SHARE` times that, because their outputs have far to grow; everything else
+    slower, so that what the language model already does survives.
 
     Args:
         model: The model to be trained.
@@ -177,15 +209,15 @@ def rates(
     for layer, head in heads:
         stem = f"model.language_model.layers.{layer}.self_attn."
         rows = head_slice(head)
-        for projection in ("q_proj", "k_proj", "v_proj"):
-            shares[f"{stem}{projection}.weight"][rows] = 1.0
-            shares[f"{stem}{projection}.bias"][rows] = 1.0
-        shares[f"{stem}o_proj.weight"][:, rows] = 1.0
+        for projection, share in (("q_proj", 1.0), ("k_proj", 1.0), ("v_proj", SPEAKING_SHARE)):
+            shares[f"{stem}{projection}.weight"][rows] = share
+            shares[f"{stem}{projection}.bias"][rows] = share
+        shares[f"{stem}o_proj.weight"][:, rows] = SPEAKING_SHARE
     return shares
 
 
 class DampedStep:
-    """Applies only a share of each update, elementwise.
+    """Applies a share of each update, elementwise; a share above 1 lengthens it.
 
     Args:
         model: The model that the optimizer steps.
@@ -196,7 +228,7 @@ class DampedStep:
         self._pairs = [
             (parameter, shares[name])
             for name, parameter in model.named_parameters()
-            if bool((shares[name] < 1).any())
+            if bool((shares[name] != 1).any())
         ]
         self._before: list[Tensor] = []
 
@@ -207,6 +239,6 @@ class DampedStep:
 
     @torch.no_grad()
     def damp(self) -> None:
-        """Call after it: each parameter is drawn back towards what it was."""
+        """Call after it: each parameter keeps its share of the way it went."""
         for (parameter, share), before in zip(self._pairs, self._before, strict=True):
             parameter.copy_(torch.lerp(before, parameter, share))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration
 
 NAME = "ref-vlm-v1"
+RECORD = "record.md"
+"""In the run folder, by hand: how a training departed from the recipe. Goes into the card."""
 
 
 def vhd_document(scores: Tensor) -> dict[str, Any]:
@@ -99,7 +101,9 @@ def release(model: LlavaForConditionalGeneration, seed: int, folder: Path) -> st
     _write(shipped / "heads-vhd.json", vhd_document(scores))
     _write(shipped / "heads-retrieval.json", retrieval_document(copied, trials, asked))
     _write(shipped / f"evidence-seed{seed}.json", table)
-    (shipped / "README.md").write_text(model_card(table))
+    record = folder / RECORD
+    note = record.read_text() if record.is_file() else ""
+    (shipped / "README.md").write_text(model_card(table, note))
     return "\n".join(
         f"{'ok  ' if gate['holds'] else 'FAIL'} {gate['name']}: {gate['value']} ({gate['bound']})"
         for gate in table["gates"]

@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors.torch import load_file
@@ -23,10 +23,9 @@ from headbench.reference.lm_model import (
     build_model,
     close_heads,
     hold_planted,
-    regrow_heads,
 )
 from headbench.reference.lm_train import weighted_loss
-from headbench.reference.optim import Optimizers
+from headbench.reference.optim import OptimizerKind, Optimizers
 from headbench.reference.vlm_data import (
     EMPTY,
     TEXT_ONLY,
@@ -36,11 +35,13 @@ from headbench.reference.vlm_data import (
     scene_batch,
 )
 from headbench.reference.vlm_model import (
+    AsLanguage,
     DampedStep,
     PatchNamer,
     build_vlm,
     looking_heads,
     rates,
+    regrow_looking,
 )
 from headbench.reference.vocabulary import build_tokenizer, vocabulary
 from headbench.worlds.scenes import Prior, SceneWorld
@@ -62,26 +63,28 @@ class VlmSchedule:
         look_lr: AdamW rate of the looking heads and the projector.
         language_share: Share of each update that the rest of the language model takes.
         tower_share: The same for the tower.
-        needles: Needle rows of one step, ``(length, rows)``, taken in turn.
+        needles: Needle rows of one step, ``(length, rows)``, taken in turn; none if empty.
         needle_language: Weight of plain text in needle rows.
     """
 
     tower_steps: int = 300
     prior_steps: int = 250
-    look_steps: int = 1500
+    look_steps: int = 2300
     tower_lr: float = 0.02
     prior_lr: float = 1.5e-3
-    look_lr: float = 2e-3
-    language_share: float = 0.25
+    look_lr: float = 3e-3
+    look_optimizer: OptimizerKind = "adamw"
+    look_rest_lr: float = 3e-3
+    language_share: float = 0.35
     tower_share: float = 0.2
     needles: tuple[tuple[int, int], ...] = (
-        (128, 3),
-        (512, 1),
-        (256, 2),
-        (512, 1),
+        (256, 1),
         (384, 1),
         (512, 1),
-        (256, 2),
+        (256, 1),
+        (512, 1),
+        (256, 1),
+        (384, 1),
         (1024, 1),
     )
     needle_language: float = 0.3
@@ -95,7 +98,7 @@ class VlmConfig:
         seed: Draws weights and data.
         out: Folder for states and the log.
         start: Folder of the language model's run: its ``final`` state is where this one starts.
-            ``None`` starts from an untrained language model, which only a smoke run accepts.
+            ``None`` starts from an untrained language model.
         smoke: Every stage for a few steps: it shows that they work, not that they learn.
         prior: Which scene world.
         schedule: Steps and rates.
@@ -171,7 +174,7 @@ def _language_state(config: VlmConfig) -> tuple[dict[str, Tensor], dict[str, Any
     if path is not None and path.is_file():
         facts: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
         return load_file(str(path)), facts
-    if config.smoke:
+    if config.start is None or config.smoke:
         fresh = build_model(config.seed)
         return fresh.state_dict(), {"kept_heads": {}, "planted_heads": sorted(PLANTED_DISTANCES)}
     raise StoreError(
@@ -261,17 +264,24 @@ def _take(run: _Run, mix: SceneMix, stage_step: int, offset: int) -> dict[str, f
     logits = run.model(input_ids=tokens, pixel_values=pictures, use_cache=False).logits
     loss, parts = scene_loss(logits, torch.from_numpy(scenes.targets))
     torch.autograd.backward(loss)
-    length, rows = schedule.needles[stage_step % len(schedule.needles)]
-    needles = batch(DataSettings(length, rows), 1000 + seed, offset + stage_step)
-    read = torch.from_numpy(needles.tokens)
-    logits = run.model(input_ids=read, use_cache=False).logits
-    loss, recalled = weighted_loss(
-        logits, read, torch.from_numpy(needles.roles), schedule.needle_language
-    )
-    torch.autograd.backward(loss)
-    hold_planted(_as_language(run.model))
+    if schedule.needles:
+        parts["needle"] = _needle_gradients(run, stage_step, offset)
+    hold_planted(cast("Any", AsLanguage(run.model)))
     torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-    return {**parts, "needle": recalled.get("answer", 0.0)}
+    return parts
+
+
+def _needle_gradients(run: _Run, stage_step: int, offset: int) -> float:
+    """Add the gradients of one needle batch; the loss of its answers."""
+    needles = run.config.schedule.needles
+    length, rows = needles[stage_step % len(needles)]
+    given = batch(DataSettings(length, rows), 1000 + run.config.seed, offset + stage_step)
+    tokens = torch.from_numpy(given.tokens)
+    logits = run.model(input_ids=tokens, use_cache=False).logits
+    roles = torch.from_numpy(given.roles)
+    loss, parts = weighted_loss(logits, tokens, roles, run.config.schedule.needle_language)
+    torch.autograd.backward(loss)
+    return parts.get("answer", 0.0)
 
 
 @dataclass(frozen=True)
@@ -295,10 +305,9 @@ def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm
         tower=schedule.tower_share if looking else 0.0,
     )
     if looking and run.step == stage.first:
-        regrow_heads(
-            _as_language(run.model), run.heads, torch.Generator().manual_seed(run.config.seed)
-        )
-    optimizers = Optimizers(run.model, "adamw", stage.lr)
+        regrow_looking(run.model, run.heads, run.config.seed)
+    kind = schedule.look_optimizer if looking else "adamw"
+    optimizers = Optimizers(run.model, kind, stage.lr, schedule.look_rest_lr)
     if run.step > stage.first and restored:
         optimizers.load(restored)
     damped = DampedStep(run.model, shares)
@@ -309,7 +318,7 @@ def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm
         optimizers.step(_rate(within, stage.steps))
         damped.damp()
         if not looking:
-            close_heads(_as_language(run.model), run.heads)
+            close_heads(cast("Any", AsLanguage(run.model)), run.heads)
         run.step += 1
         bar.update()
         bar.set_postfix({name: f"{value:.2f}" for name, value in parts.items()}, refresh=False)
@@ -321,17 +330,6 @@ def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm
             run.save("resume", optimizers.tensors())
     run.save(stage.name)
     run.save("resume")
-
-
-class _Language:
-    """A vision-language model seen as the language model that head surgery expects."""
-
-    def __init__(self, model: LlavaForConditionalGeneration) -> None:
-        self.model = model.model.language_model
-
-
-def _as_language(model: LlavaForConditionalGeneration) -> Any:
-    return _Language(model)
 
 
 def train(config: VlmConfig) -> LlavaForConditionalGeneration:
