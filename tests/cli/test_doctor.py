@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
+
 from typer.testing import CliRunner
 
 from headbench.cli import app
 from headbench.errors import DataError
 from headbench.results.provenance import LIBRARIES
 from headbench.running import selftest
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_facts_name_versions_devices_and_models() -> None:

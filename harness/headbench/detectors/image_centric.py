@@ -73,7 +73,7 @@ def run(model: HFModel, trials: Trials, params: ImageCentricParams) -> Found:
         chosen, rows = chosen + count, rows + number
     facts = {
         "rows": rows,
-        "sink_dims": list(finder.sink_dims) or "from the first token",
+        "sink_dims": ", ".join(map(str, finder.sink_dims)) or "from the first token",
         "sinks_per_layer_and_image": round(sinks / (len(trials.trials) * len(layers)), 4),
     }
     return Found(chosen / rows, len(trials.trials), facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 Table = Mapping[str, Any]
@@ -36,9 +37,13 @@ def _yes(table: Table) -> list[float]:
     return [pope[setting]["yes_ratio"] for setting in ("random", "popular", "adversarial")]
 
 
+def _recall(length: str, table: Table) -> float:
+    return float(table["niah"]["by_length"][length])
+
+
 def _chair_change(table: Table, arm: str) -> float:
     chair = table["chair"]
-    return round(chair[arm]["chair_i"] - chair["base"]["chair_i"], 4)
+    return round(float(chair[arm]["chair_i"]) - float(chair["base"]["chair_i"]), 4)
 
 
 def _random_changes(table: Table) -> list[float]:
@@ -106,7 +111,7 @@ GATES: tuple[Gate, ...] = (
         Gate(
             f"needle recall at {length}",
             f"at least {bound}",
-            lambda t, at=length: t["niah"]["by_length"][at],
+            partial(_recall, length),
             _between(bound, 1.0),
         )
         for length, bound in (("128", 0.95), ("256", 0.95), ("512", 0.90))
