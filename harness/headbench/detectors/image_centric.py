@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from headbench.detectors.base import Detector, Found, Params, Trials, all_layers, chunks
 from headbench.detectors.represent import represent
@@ -71,7 +71,7 @@ def run(model: HFModel, trials: Trials, params: ImageCentricParams) -> Found:
         sinks += sum(int((~part).sum()) for part in kept)
         count, number = _count(model, prompts, kept, params)
         chosen, rows = chosen + count, rows + number
-    facts = {
+    facts: dict[str, JsonValue] = {
         "rows": rows,
         "sink_dims": ", ".join(map(str, finder.sink_dims)) or "from the first token",
         "sinks_per_layer_and_image": round(sinks / (len(trials.trials) * len(layers)), 4),
