@@ -42,9 +42,9 @@ Prompts: "Describe the image." and "Is there a fork in the image?". Text is lowe
 1. It begins as the language model of the same seed, with previous-token attention *planted* in four
    heads of layer 0 ({planted}). Whether recall would form without it was not isolated.
 2. The tower alone learned to name the object in each patch, with a layer that was thrown away.
-3. Three heads of each layer ({looking}) were *closed*
-   (their output zeroed) while the rest learned captions and answers without pictures. This puts the expectation of which objects
-   belong together into heads that never saw a picture.
+3. Three heads of each layer ({looking})
+   were *closed* (their output zeroed) while the rest learned captions and answers without pictures.
+   This puts the expectation of which objects belong together into heads that never saw a picture.
 4. Those heads were *regrown*, with outputs ten times as loud as regrown language heads have (the
    trained model's residual stream is long), and learned to look. They and the projector learned at
    the full rate, what the heads say at three times that, the rest of the language model at about a
