@@ -240,7 +240,8 @@ How to read this, and what else failed on the way:
 - Looking was slow to learn on top of the trained language model: after 500 steps yes/no answers
   were at chance, where an untrained language model of the same shape had learnt them. About 2,000
   steps were needed. Louder regrown heads and higher rates were in use by then, but what they
-  add was not isolated; making the whole language model four times quieter did not help in 500 steps.
+  add was not isolated; making the whole language model four times quieter did not help in 500
+  steps.
 - Absent objects that belong to no place were asked about too rarely at first, so that the name
   alone came to mean yes (POPE popular .61 on calibration). Asking evenly mended it in 450 steps.
 - `vhr` over all layers does not help here, and at the paper's strength of 2 it harms. With three
