@@ -48,6 +48,8 @@ class Recorder:
     def attention(self, layer: int, call: Call, inputs: Inputs, z: Tensor) -> None:
         """Record from one attention call: its (edited) inputs and its head outputs."""
         for capture in self._by_layer.get(layer, ()):
+            if capture.site == "residual":  # that is the decoder layer's to give
+                continue
             for index, (low, high) in self._places(capture, call):
                 part = _read(capture, inputs, z, index, low, high, self._columns(capture, index))
                 self._parts[index, capture, layer].append(part)
