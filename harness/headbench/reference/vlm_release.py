@@ -38,10 +38,10 @@ def vhd_document(scores: Tensor) -> dict[str, Any]:
         "split": "calibration",
         "scenes": len(shown.scenes),
         "positions": "every generated token of the model's own greedy captions",
+        "outliers": "population",
         "sha256": hashlib.sha256("\n".join(s.id for s in shown.scenes).encode()).hexdigest(),
     }
-    # By layer, because a fixed choice takes half of the heads of each.
-    return _document("vhd", scores, None, data) | {"outliers": "population"}
+    return _document("vhd", scores, None, data)
 
 
 def retrieval_document(scores: Tensor, trials: int, asked: list[Any]) -> dict[str, Any]:
