@@ -50,8 +50,9 @@ nothing.
 _SPLITS = """## Are train, calibration and test apart?
 
 Yes. The split is part of every seed. Needle worlds of different splits share no filler sentence
-and no pair of key and value; scenes of different splits share no seed. Heads are ranked and
-strengths chosen on calibration; every figure on this page is of test. See [worlds](worlds.md).
+and no pair of key and value; scenes of different splits share no seed. Heads are ranked on
+calibration; every figure on this page is of test. The strength of 1.5 was set beforehand, not chosen
+on calibration. See [worlds](worlds.md).
 """
 
 
