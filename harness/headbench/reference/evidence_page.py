@@ -51,8 +51,8 @@ _SPLITS = """## Are train, calibration and test apart?
 
 Yes. The split is part of every seed. Needle worlds of different splits share no filler sentence
 and no pair of key and value; scenes of different splits share no seed. Heads are ranked on
-calibration; every figure on this page is of test. The strength of 1.5 was set beforehand, not chosen
-on calibration. See [worlds](worlds.md).
+calibration; every figure on this page is of test. The strength of 1.5 was set beforehand, not
+chosen on calibration. See [worlds](worlds.md).
 """
 
 
