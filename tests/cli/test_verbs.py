@@ -59,7 +59,7 @@ def test_the_version(headbench: Verb) -> None:
     assert headbench("--version") == (0, f"{__version__}\n", "")
 
 
-@pytest.mark.parametrize("kind", ["tasks", "interventions", "models", "metrics"])
+@pytest.mark.parametrize("kind", ["tasks", "interventions", "models", "metrics", "detectors"])
 def test_ls_lists_as_a_table_and_as_json(headbench: Verb, kind: str) -> None:
     status, out, _ = headbench("ls", kind)
     assert status == 0

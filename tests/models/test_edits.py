@@ -165,6 +165,20 @@ def test_represent_brings_captures_home(size):
         assert edited.changed > 0
 
 
+def test_layers_of_captures_count_from_the_top_too():
+    model = llama(attn="headbench", chat_template="off")
+    top, same, low = (Capture("residual", (at,), rows="last") for at in (-1, 2, -3))
+    (found,) = answers(
+        model, [Job(request(TEXTS[0], "represent", ask={"captures": [top, same, low]}), BASELINE)]
+    )
+    assert list(found.arrays) == [top, same, low]
+    assert torch.equal(found.arrays[top], found.arrays[same])
+    assert not torch.equal(found.arrays[top], found.arrays[low])
+    below = request(TEXTS[0], "represent", ask={"captures": [Capture("residual", (-4,))]})
+    with pytest.raises(RefusedError, match="layer -4 does not exist"):
+        model.plan([Job(below, BASELINE)])
+
+
 # ------------------------------------------------------------------ what methods may ask for
 
 

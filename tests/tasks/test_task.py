@@ -33,6 +33,19 @@ def test_a_generate_request(tmp_path: Path) -> None:
     )
 
 
+def test_a_step_is_asked_for_by_name_or_as_it_is(tmp_path: Path) -> None:
+    task = load_file(write_task(tmp_path))
+    document = task.documents()[0]
+    named = task.requests(document, "answer", {}, 7)
+    assert task.requests(document, task.steps[0], {}, 7) == named
+    (tmp_path / "other").mkdir()
+    other = load_file(write_task(tmp_path / "other", "system: Be brief.\n"))
+    with pytest.raises(ConfigError, match="belongs to another task"):
+        task.requests(document, other.steps[0], {}, 7)
+    with pytest.raises(ConfigError, match="by its name, not by 0"):
+        task.requests(document, 0, {}, 7)  # type: ignore[arg-type]
+
+
 def test_choices_become_continuations_with_the_delimiter(tmp_path: Path) -> None:
     more = "output_type: multiple_choice\ndoc_to_choice: ['yes', 'not {{ target }}']\n"
     task = load_file(write_task(tmp_path, more))

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     INTERVENTIONS = "interventions"
     MODELS = "models"
     METRICS = "metrics"
+    DETECTORS = "detectors"
 
 
 def ls(
@@ -31,12 +32,13 @@ def ls(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List tasks, interventions, models or metrics."""
+    """List tasks, interventions, models, metrics or detectors."""
     rows = {
         Kind.TASKS: lambda: _tasks(include or []),
         Kind.INTERVENTIONS: _interventions,
         Kind.MODELS: _models,
         Kind.METRICS: _metrics,
+        Kind.DETECTORS: _detectors,
     }[kind]()
     wild = any(sign in pattern for sign in "*?[")
     wanted = pattern if wild else f"*{pattern}*"
@@ -113,3 +115,9 @@ def _metrics() -> Rows:
         {"name": name, "unit": metric.unit, "better": better[metric.higher_is_better]}
         for name, metric in found
     ]
+
+
+def _detectors() -> Rows:
+    from headbench.detectors.registry import rows
+
+    return rows()

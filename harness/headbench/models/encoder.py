@@ -15,7 +15,7 @@ from headbench._version import __version__
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
-from headbench.models.hf.adapter import captures_of
+from headbench.models.hf.captures import captures_of
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
 from headbench.models.hf.load import DTYPES, display_name, pick_device
 from headbench.models.registry import check_args, positive, rows_a_batch

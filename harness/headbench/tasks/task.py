@@ -188,8 +188,14 @@ class Task:
         """A step by name.
 
         Raises:
-            ConfigError: No step has this name.
+            ConfigError: No step has this name, or what was given is no name.
         """
+        if not isinstance(name, str):
+            raise ConfigError(
+                f"a step is asked for by its name, not by {name!r}",
+                where=f"task {self.name!r}",
+                mend=f"give one of: {', '.join(step.name for step in self.steps)}",
+            )
         for step in self.steps:
             if step.name == name:
                 return step
@@ -199,13 +205,13 @@ class Task:
         )
 
     def requests(
-        self, document: Document, step: str, earlier: Earlier, run_seed: int
+        self, document: Document, step: str | Step, earlier: Earlier, run_seed: int
     ) -> tuple[Request, ...]:
         """The requests of one step about one document.
 
         Args:
             document: One of :meth:`documents`.
-            step: Name of the step.
+            step: One of :attr:`steps`, or its name.
             earlier: Outputs of the steps before it; templates read ``earlier.NAME[0]``.
             run_seed: Seed of the run; each request gets its own from it.
 
@@ -214,16 +220,30 @@ class Task:
         """
         from dataclasses import replace
 
-        asked = self.step(step)
+        asked = step if isinstance(step, Step) and step in self.steps else self._named(step)
         fields = self._fields(document, earlier)
         requests: list[Request] = []
         for index, item in enumerate(asked.items(document)):
             own = fields if asked.config.for_each is None else fields | {"item": item}
             turns = self._turns(asked, document, own, earlier)
             request = build_request(asked, document, own, turns, index)
-            seed = request_seed(run_seed, document.id, step, index)
+            seed = request_seed(run_seed, document.id, asked.name, index)
             requests.append(replace(request, seed=seed))
         return tuple(requests)
+
+    def _named(self, step: str | Step) -> Step:
+        """The step of that name; a step of another task is not ours, whatever its name.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if isinstance(step, Step):
+            raise ConfigError(
+                f"the step {step.name!r} belongs to another task",
+                where=f"task {self.name!r}",
+                mend="give one of this task's steps, or its name",
+            )
+        return self.step(step)
 
     def record(
         self,

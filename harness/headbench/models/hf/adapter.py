@@ -11,6 +11,7 @@ import torch
 from headbench.errors import ConfigError, DataError, HeadbenchError, RefusedError
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
+from headbench.models.hf.captures import absolute, captures_of
 from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.forward import Runner
 from headbench.models.hf.generate import Greedy, Growing, Limits
@@ -21,7 +22,7 @@ from headbench.models.hf.rows import Desk, Work, check_visited
 from headbench.models.hf.score import Forced, score
 from headbench.models.hf.vision import Vision
 from headbench.models.registry import rows_a_batch
-from headbench.types import Answer, Capture, Job, Request, Site
+from headbench.types import Answer, Job, Request, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,7 +85,8 @@ class HFModel(BaseModel):
         if request.kind == "generate":
             Limits.read(request.ask, f"document {request.document!r}, step {request.step!r}")
         if request.kind == "represent":
-            captures_of(request)
+            for capture in captures_of(request):
+                absolute(capture, self._layers)
         for part in job.arm.interventions:
             if "gradients" in part.needs:
                 raise RefusedError(
@@ -199,15 +201,23 @@ class HFModel(BaseModel):
         wanted = [captures_of(work.job.request) for work in works]
         for captures in dict.fromkeys(wanted):
             places = [place for place, found in enumerate(wanted) if found == captures]
-            arrays = self.desk.capture([works[place] for place in places], captures)
+            counted = {one: absolute(one, self._layers) for one in captures}
+            distinct = tuple(dict.fromkeys(counted.values()))
+            arrays = self.desk.capture([works[place] for place in places], distinct)
             for place, found in zip(places, arrays, strict=True):
+                named = {one: found[at] for one, at in counted.items() if at in found}
                 answers[place] = _finish(
                     works[place],
-                    Answer(text=None, arrays=found, passes=works[place].passes + 1),
+                    Answer(text=None, arrays=named, passes=works[place].passes + 1),
                 )
         return [answers[place] for place in range(len(works))]
 
     # ------------------------------------------------------------- inside
+
+    @property
+    def _layers(self) -> int:
+        """Decoder layers."""
+        return self.desk.info.layers
 
     def _need(self, job: Job) -> batching.Need:
         request = job.request
@@ -309,28 +319,6 @@ def end_ids(loaded: Loaded) -> frozenset[int]:
     named = getattr(getattr(loaded.model, "generation_config", None), "eos_token_id", None)
     ids = named if isinstance(named, list | tuple) else [named]
     return frozenset(i for i in (*ids, loaded.tokenizer.eos_token_id) if i is not None)
-
-
-def captures_of(request: Request) -> tuple[Capture, ...]:
-    """The captures of a ``represent`` request: ``Capture`` objects, or mappings of their fields.
-
-    Raises:
-        ConfigError: none are asked for, or one is malformed.
-    """
-    asked = cast("Sequence[Capture | Mapping[str, Any]]", request.ask.get("captures") or ())
-    where = f"document {request.document!r}, step {request.step!r}"
-    if not asked:
-        raise ConfigError("a represent request needs 'captures'", where=where)
-    found = []
-    for one in asked:
-        if isinstance(one, Capture):
-            found.append(one)
-            continue
-        try:
-            found.append(Capture(**{**one, "layers": tuple(one["layers"])}))
-        except (TypeError, KeyError) as error:
-            raise ConfigError(f"a capture is malformed: {error}", where=where) from error
-    return tuple(found)
 
 
 def batch_name(jobs: Sequence[Job]) -> str:

@@ -1,0 +1,53 @@
+"""What a ``represent`` request brings home, and layers counted from the top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from headbench.errors import ConfigError, RefusedError
+from headbench.types import Capture, Request
+
+
+def captures_of(request: Request) -> tuple[Capture, ...]:
+    """The captures of a ``represent`` request: ``Capture`` objects, or mappings of their fields.
+
+    Raises:
+        ConfigError: none are asked for, or one is malformed.
+    """
+    asked = cast("Sequence[Capture | Mapping[str, Any]]", request.ask.get("captures") or ())
+    where = f"document {request.document!r}, step {request.step!r}"
+    if not asked:
+        raise ConfigError("a represent request needs 'captures'", where=where)
+    found = []
+    for one in asked:
+        if isinstance(one, Capture):
+            found.append(one)
+            continue
+        try:
+            found.append(Capture(**{**one, "layers": tuple(one["layers"])}))
+        except (TypeError, KeyError) as error:
+            raise ConfigError(f"a capture is malformed: {error}", where=where) from error
+    return tuple(found)
+
+
+def absolute(capture: Capture, layers: int) -> Capture:
+    """The capture with its layers counted from 0; -1 is the last one.
+
+    Args:
+        capture: As asked. The vision tower's layers are left alone: its depth is its own.
+        layers: Decoder layers of the model.
+
+    Raises:
+        RefusedError: The model has no such layer.
+    """
+    if capture.tower != "text":
+        return capture
+    if wrong := [layer for layer in capture.layers if not -layers <= layer < layers]:
+        raise RefusedError(
+            f"layer {wrong[0]} does not exist",
+            where=f"capture at {capture.site!r}",
+            mend=f"layers run from 0 to {layers - 1}; -1 is the last, -{layers} the first",
+        )
+    return replace(capture, layers=tuple(layer % layers for layer in capture.layers))
