@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from headbench.guard.pins import Pin
+    from headbench.guard.pins import Pin, Pins
     from headbench.guard.published import Verdict
     from headbench.guard.stored import Fault
 
@@ -28,6 +28,12 @@ def guard(
         int, typer.Option(min=0, help="Fail if fewer published cells were recomputed.")
     ] = 0,
     pin: Annotated[bool, typer.Option("--pin", help="Write down today's prompts.")] = False,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Run measured/runs.yaml and hold what it gives.")
+    ] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Make the held measurements again and compare.")
+    ] = False,
     every: Annotated[bool, typer.Option("--all", help="Show what holds, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -42,31 +48,74 @@ def guard(
     pins_file = results / "pins" / "prompts.json"
     if pin:
         write_pins(pins_file, current(include)[0])
-    verdicts = check_cells(load_cells(results / "published"), folder)
-    pins = check_pins(read_pins(pins_file), include)
+    pinned = read_pins(pins_file)
+    again, moved = _measured(results, pinned, hold=hold, measure=measure)
     stored, faults = check_stored(results)
-    recomputed = sum(one.status in ("holds", "drifts") for one in verdicts)
-    failed = (
-        any(one.fails for one in verdicts)
-        or any(one.fails for one in pins)
-        or bool(faults)
-        or recomputed < at_least
+    found = Found(
+        tuple(check_cells(load_cells(results / "published"), folder)),
+        tuple(check_pins(pinned, include)),
+        (*faults, *moved),
+        stored,
+        again,
     )
     if as_json:
         import json
 
-        typer.echo(json.dumps(document(verdicts, pins, faults, stored), indent=2, allow_nan=False))
+        typer.echo(json.dumps(document(found), indent=2, allow_nan=False))
     else:
-        show(verdicts, pins, faults, every=every)
-        typer.echo(_summary(verdicts, pins, faults, stored))
-        if recomputed < at_least:
-            typer.echo(f"only {recomputed} cells were recomputed, at least {at_least} must be")
-    raise typer.Exit(1 if failed else 0)
+        show(found, every=every)
+        typer.echo(_summary(found))
+        if found.recomputed < at_least:
+            typer.echo(
+                f"only {found.recomputed} cells were recomputed, at least {at_least} must be"
+            )
+    raise typer.Exit(1 if found.fails or found.recomputed < at_least else 0)
 
 
-def document(
-    verdicts: Sequence[Verdict], pins: Sequence[Pin], faults: Sequence[Fault], stored: int
-) -> dict[str, object]:
+@dataclass(frozen=True)
+class Found:
+    """Everything the guard found.
+
+    Attributes:
+        verdicts: One a published cell.
+        pins: One a task.
+        faults: What is wrong with stored results.
+        stored: How many stored results there are.
+        again: How many held measurements were made again; ``None``: nobody asked.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    pins: tuple[Pin, ...]
+    faults: tuple[Fault, ...]
+    stored: int
+    again: int | None
+
+    @property
+    def recomputed(self) -> int:
+        """Published cells that were recomputed."""
+        return sum(one.status in ("holds", "drifts") for one in self.verdicts)
+
+    @property
+    def fails(self) -> bool:
+        """Whether anything fails a build."""
+        drifts = any(one.fails for one in self.verdicts)
+        return drifts or any(one.fails for one in self.pins) or bool(self.faults)
+
+
+def _measured(
+    results: Path, pinned: Pins, *, hold: bool, measure: bool
+) -> tuple[int | None, list[Fault]]:
+    """Hold measurements, or make the held ones again; else only see whether they are current."""
+    from headbench.guard.measured import check_held, hold_runs, remeasure
+
+    if hold:
+        for path in hold_runs(results):
+            typer.echo(f"held {path}", err=True)
+    again, faults = remeasure(results) if measure else (None, [])
+    return again, [*faults, *check_held(results, pinned)]
+
+
+def document(found: Found) -> dict[str, object]:
     """Everything the guard found, as JSON values."""
     return {
         "cells": [
@@ -81,25 +130,28 @@ def document(
                 "status": one.status,
                 "reason": one.reason,
             }
-            for one in verdicts
+            for one in found.verdicts
         ],
-        "pins": [{"task": pin.task, "status": pin.status, "reason": pin.reason} for pin in pins],
+        "pins": [
+            {"task": pin.task, "status": pin.status, "reason": pin.reason} for pin in found.pins
+        ],
         "stored": {
-            "results": stored,
-            "faults": [{"file": str(fault.path), "reason": fault.reason} for fault in faults],
+            "results": found.stored,
+            "made_again": found.again,
+            "faults": [{"file": str(one.path), "reason": one.reason} for one in found.faults],
         },
     }
 
 
-def show(
-    verdicts: Sequence[Verdict], pins: Sequence[Pin], faults: Sequence[Fault], *, every: bool
-) -> None:
+def show(found: Found, *, every: bool) -> None:
     """Print the table of drift: what does not hold, or everything."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    shown = [one for one in verdicts if every or one.status in ("drifts", "impossible", "error")]
+    shown = [
+        one for one in found.verdicts if every or one.status in ("drifts", "impossible", "error")
+    ]
     if shown:
         table = Table(box=box.SIMPLE, pad_edge=False, title="published cells", title_justify="left")
         for column in ("paper", "cell", "printed", "recomputed", "drift", "status"):
@@ -111,24 +163,24 @@ def show(
             status = f"{one.status}: {one.reason}" if one.reason else one.status
             table.add_row(one.cell.file, one.cell.name, one.cell.printed, value, drift, status)
         Console().print(table)
-    for pin in pins:
+    for pin in found.pins:
         if pin.status != "holds":
             typer.echo(f"task {pin.task}: {pin.status}: {pin.reason}")
-    for fault in faults:
+    for fault in found.faults:
         typer.echo(f"result {fault.path}: {fault.reason}")
 
 
-def _summary(
-    verdicts: Sequence[Verdict], pins: Sequence[Pin], faults: Sequence[Fault], stored: int
-) -> str:
-    cells: Counter[str] = Counter(one.status for one in verdicts)
-    tasks: Counter[str] = Counter(pin.status for pin in pins)
-    parts = [
-        f"{len(verdicts)} published cells: " + _counts(cells),
-        f"{len(pins)} tasks: " + _counts(tasks),
-        f"{stored} stored results: {len(faults)} faults",
-    ]
-    return "\n".join(parts)
+def _summary(found: Found) -> str:
+    cells: Counter[str] = Counter(one.status for one in found.verdicts)
+    tasks: Counter[str] = Counter(pin.status for pin in found.pins)
+    again = "" if found.again is None else f", {found.again} of them made again"
+    return "\n".join(
+        (
+            f"{len(found.verdicts)} published cells: {_counts(cells)}",
+            f"{len(found.pins)} tasks: {_counts(tasks)}",
+            f"{found.stored} stored results{again}: {len(found.faults)} faults",
+        )
+    )
 
 
 def _counts(counter: Counter[str]) -> str:

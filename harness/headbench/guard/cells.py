@@ -13,20 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from headbench.errors import DataError
+from headbench.guard.forms import Frozen, read_form
 
 Grade = Literal["P", "C", "S"]
 """P: read in the paper. C: authors' code or released files. S: second hand, never fails a build."""
 _PRINTED = re.compile(r"[+-]?\d+(?:\.(\d+))?")
-
-
-class Frozen(BaseModel):
-    """Immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Chair(Frozen):
@@ -203,24 +197,8 @@ def load_paper(path: Path) -> Paper:
     Raises:
         DataError: It is missing, no YAML, or does not have this form; the first faults are named.
     """
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"cannot read the cells: {error.strerror}", where=str(path)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"not YAML: {error}", where=str(path)) from error
-    try:
-        return Paper.model_validate(loaded)
-    except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-            for fault in error.errors(include_url=False)[:4]
-        ]
-        raise DataError(
-            f"not a file of published cells: {'; '.join(faults)}",
-            where=str(path),
-            mend="see the other files of the folder for the form",
-        ) from error
+    mend = "see the other files of the folder, or docs/rescoring.md, for the form"
+    return read_form(path, Paper, "a file of published cells", mend)
 
 
 def load_cells(folder: Path) -> tuple[Cell, ...]:
