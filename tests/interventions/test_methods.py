@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from headbench.errors import RefusedError
 from headbench.interventions.api import intervene
-from headbench.types import ModelInfo
+from headbench.interventions.grammar import parse
+from headbench.interventions.resolve import build
+from headbench.types import ModelInfo, View
 from helpers_formula import Formula, logits
 from helpers_tiny import picture, tiny_llama, tiny_llava, tiny_llava_processor
 
 INFO = ModelInfo("tiny", "llama", 3, 4, 2, 12)
 LENGTH = 24
+IMAGE = 4
+"""The placeholder token of the tiny models."""
 CHOSEN = "heads=[[0,1],[1,0],[1,3]]"
 TABLE = {0: (1,), 1: (0, 3)}
 
@@ -53,7 +59,10 @@ def prompt(length: int = LENGTH) -> torch.Tensor:
 
 
 def under(model: Any, toggle: str, **inputs: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad(), intervene(model, toggle):
+    """Logits under a toggle; the question of a prompt with an image is what follows the image."""
+    shown = torch.nonzero(inputs["input_ids"][0] == IMAGE).flatten().tolist()
+    behind = range(shown[-1] + 1, inputs["input_ids"].shape[1]) if shown else ()
+    with torch.no_grad(), intervene(model, toggle, spans={"question": tuple(behind)}):
         return model(**inputs).logits
 
 
@@ -193,7 +202,7 @@ def test_image_toggles_move_a_little_at_little_strength(
 
 
 def image_span(batch: dict[str, torch.Tensor]) -> list[int]:
-    return torch.nonzero(batch["input_ids"][0] == 4).flatten().tolist()
+    return torch.nonzero(batch["input_ids"][0] == IMAGE).flatten().tolist()
 
 
 def test_pai_equals_its_formula(llava: Any, image_batch: dict[str, torch.Tensor]) -> None:
@@ -253,9 +262,15 @@ def test_var_equals_its_formula(llava: Any, image_batch: dict[str, torch.Tensor]
     assert (under(llava, toggle, **image_batch) - expected).abs().max() < 3e-4
 
 
-def test_gift_equals_its_formula(llava: Any, image_batch: dict[str, torch.Tensor]) -> None:
+@pytest.mark.parametrize("asked", ["all behind the image", "the question"])
+def test_gift_equals_its_formula(
+    llava: Any, image_batch: dict[str, torch.Tensor], asked: str
+) -> None:
     image, patterns = image_span(image_batch), {}
     rows = list(range(max(image) + 1, image_batch["input_ids"].shape[1]))
+    # The first row after the image has no predecessor that is captured.
+    rows = rows if asked.startswith("all") else rows[2:7]
+    captured = [row for row in rows if row > max(image) + 1]
 
     def note(layer: int, pattern: torch.Tensor) -> torch.Tensor:
         patterns[layer] = pattern[0]
@@ -264,9 +279,8 @@ def test_gift_equals_its_formula(llava: Any, image_batch: dict[str, torch.Tensor
     logits(llava, Formula(pattern=note), **image_batch)
     a, shift = patterns[0], {}
     for head in range(4):
-        # The first row after the image has no predecessor that is captured.
         shift[head] = torch.stack(
-            [(a[head, t] - a[head, t - 1]).clamp(min=0)[image] for t in rows[1:]]
+            [(a[head, t] - a[head, t - 1]).clamp(min=0)[image] for t in captured]
         )
     best = sorted(shift, key=lambda head: -float(shift[head].sum()))[:2]
     g = torch.stack([shift[head] for head in best]).mean((0, 1))
@@ -291,9 +305,59 @@ def test_gift_equals_its_formula(llava: Any, image_batch: dict[str, torch.Tensor
         return new
 
     expected = logits(llava, Formula(pattern=boost), **image_batch)
-    found = under(llava, "gift(alpha=2,saliency_layer=0,layers=[1,2])", **image_batch)
+    toggle = "gift(alpha=2,saliency_layer=0,layers=[1,2])"
+    with torch.no_grad(), intervene(llava, toggle, spans={"question": tuple(rows)}):
+        found = llava(**image_batch).logits
     assert (found - expected).abs().max() < 3e-4
     assert (found - llava(**image_batch).logits).abs().max() > 1e-2
+
+
+def test_gift_is_refused_where_nothing_says_where_the_question_is(
+    llava: Any, image_batch: dict[str, torch.Tensor]
+) -> None:
+    length = image_batch["input_ids"].shape[1]
+    for spans, message in [
+        ({}, r"span\('question'\)"),
+        ({"question": (length,)}, "ends behind the prompt"),
+        ([{"question": (length - 1,)}] * 2, "for 2 rows"),
+    ]:
+        with (
+            torch.no_grad(),
+            intervene(llava, "gift", spans=spans),
+            pytest.raises(RefusedError, match=message),
+        ):
+            llava(**image_batch)
+
+
+def test_controls_of_image_toggles_edit_other_columns_alike(
+    llava: Any, image_batch: dict[str, torch.Tensor]
+) -> None:
+    image, length = image_span(image_batch), image_batch["input_ids"].shape[1]
+    others = tuple(j for j in range(length) if j not in image)
+    view = View(1, 0, length, {"image": tuple(image), "question": (length - 2,)}, None, {}, {})
+    pai = build(parse("pai(alpha=0.4)").parts[0], INFO).controls(3, seed=1)
+    assert pai is not None and pai.possible == len(pai.draws) == 1
+    (edit,) = pai.draws[0].plan(None, {}).edits
+    assert tuple(edit.op.keys(view).tolist()) == others
+
+    var = build(parse("var(sink_dims=[0],tau=1)").parts[0], INFO).controls(2, seed=1)
+    stream = torch.ones(length, 4)
+    stream[[0, image[1], image[5]], 0] = 50.0
+    placed = []
+    for method in (build(parse("var(sink_dims=[0],tau=1)").parts[0], INFO), *var.draws):
+        seen = replace(view, layer_input=stream, memory={})
+        placed.append(method.sinks(seen).tolist())
+        assert len(set(placed[-1]) & set(image)) == 2 and len(placed[-1]) == 3
+    assert placed[0] == [0, image[1], image[5]]
+    assert len({tuple(places) for places in placed}) == 3
+
+    gift = build(parse("gift").parts[0], INFO)
+    gaze = torch.rand(1, 4, length - max(image) - 1, len(image))
+    probed = {"gaze": {gift.capture: gaze}}
+    drawn = [m.weights(replace(view, memory={}, probes=probed)) for m in
+             (gift, *gift.controls(2, seed=1).draws)]  # fmt: skip
+    assert all(torch.equal(w.sort().values, drawn[0].sort().values) for w in drawn)
+    assert len({tuple(w.tolist()) for w in drawn}) == 3
 
 
 @pytest.mark.parametrize("name", ["vhr", "var", "pai", "gift"])

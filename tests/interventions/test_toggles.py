@@ -122,7 +122,7 @@ def test_controls_are_distinct_matched_and_apart_while_enough_remain() -> None:
 
 
 def test_control_arms_replace_what_declares_a_control() -> None:
-    (arm,) = resolve(f"scale_heads({CHOSEN},alpha=2)+pai", INFO)
+    (arm,) = resolve(f"scale_heads({CHOSEN},alpha=2)+zerotuning(gamma=2)", INFO)
     arms, declared = control_arms(arm, 4, seed=1)
     # Without the chosen heads 3 x 1 draws remain, too few for 4, so any heads may be drawn.
     assert declared is not None
@@ -133,7 +133,8 @@ def test_control_arms_replace_what_declares_a_control() -> None:
         len({a.interventions[0].canonical for a in arms} | {arm.interventions[0].canonical})
         == len(arms) + 1
     )
-    assert control_arms(resolve("pai", INFO)[0], 4, seed=1) == ((), None)
+    (alone,), pai = control_arms(resolve("pai", INFO)[0], 4, seed=1)
+    assert pai is not None and (pai.possible, alone.draw) == (1, 0)
     assert control_arms(resolve("zerotuning(gamma=2)", INFO)[0], 4, seed=1) == ((), None)
 
 

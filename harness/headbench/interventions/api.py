@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,11 +29,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 IMAGE = "<image>"
+Spans = Mapping[str, Sequence[int]]
 
 
 @contextmanager
 def intervene(
-    model: PreTrainedModel, toggle: str, *, maps: Mapping[str, str] | None = None
+    model: PreTrainedModel,
+    toggle: str,
+    *,
+    maps: Mapping[str, str] | None = None,
+    spans: Spans | Sequence[Spans] = MappingProxyType({}),
 ) -> Iterator[Running]:
     """Run every forward pass of ``model`` inside the block under a toggle.
 
@@ -45,6 +51,9 @@ def intervene(
         model: A transformers model in evaluation mode.
         toggle: For example ``scale_heads(heads=[[1,2]],alpha=0.5)``; no sweeps.
         maps: Name -> path of head maps that the toggle may name.
+        spans: Name -> positions of parts of the prompt, padding not counted, for toggles that read
+            them: ``gift`` follows the ``question``. A sequence gives one mapping a row. The image
+            is found by its placeholder tokens.
 
     Yields:
         Running: What the edits of the latest generation reached and altered.
@@ -59,7 +68,7 @@ def intervene(
             raise ConfigError(
                 f"{toggle!r} sweeps over {len(arms)} arms", mend="open one block for each value"
             )
-        with Running(engine, arms[0].interventions) as running:
+        with Running(engine, arms[0].interventions, spans) as running:
             yield running
 
 
@@ -100,8 +109,14 @@ class Running:
         firing: Reports of the latest prompt's rows; ``None`` before the first pass.
     """
 
-    def __init__(self, engine: Engine, interventions: Sequence[Intervention]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        interventions: Sequence[Intervention],
+        spans: Spans | Sequence[Spans] = MappingProxyType({}),
+    ) -> None:
         self.engine, self.interventions = engine, tuple(interventions)
+        self.spans = spans
         self.firing: Firing | None = None
         self._stack = ExitStack()
         self._session: EditSession | None = None
@@ -143,9 +158,10 @@ class Running:
         if mask is None or mask.ndim != 2:
             mask = torch.ones_like(ids)
         bare, cases = [], []
-        for tokens, seen in zip(ids, mask[:, : ids.shape[1]].bool(), strict=True):
+        visible = mask[:, : ids.shape[1]].bool()
+        for tokens, seen, marked in zip(ids, visible, self._marked(len(ids)), strict=True):
             pad, prompt = int(seen.int().argmax()), int(seen.sum())
-            case = self._case(tokens[pad : pad + prompt])
+            case = self._case(tokens[pad : pad + prompt], marked)
             cases.append(case)
             bare.append(Row(Plan(), prompt, pad, None, case.spans))
         probes = self._probes(given, bare, cases)
@@ -155,9 +171,27 @@ class Running:
             rows.append(replace(row, plan=Plan(edits=tuple(edits)), probes=seen_before))
         return rows
 
-    def _case(self, tokens: Tensor) -> Case:
-        """What methods may know of a prompt whose text is unknown: its tokens and its image."""
-        spans: dict[str, Positions] = {"first": (0,), "last": (len(tokens) - 1,)}
+    def _marked(self, count: int) -> Sequence[Spans]:
+        """The spans that the user gave, one mapping a row."""
+        if isinstance(self.spans, Mapping):
+            return [self.spans] * count
+        if len(self.spans) != count:
+            raise RefusedError(
+                f"spans are given for {len(self.spans)} rows, and the prompt has {count}",
+                mend="give one mapping for all rows, or one a row",
+            )
+        return self.spans
+
+    def _case(self, tokens: Tensor, marked: Spans) -> Case:
+        """What methods may know of a prompt whose text is unknown: tokens, image, given spans."""
+        beyond = [name for name, at in marked.items() if at and max(at) >= len(tokens)]
+        if beyond:
+            raise RefusedError(
+                f"the span {beyond[0]!r} ends behind the prompt of {len(tokens)} tokens",
+                mend="count positions from the first token that is not padding",
+            )
+        given = {name: tuple(at) for name, at in marked.items()}
+        spans: dict[str, Positions] = {**given, "first": (0,), "last": (len(tokens) - 1,)}
         token = image_token(self.engine.model.config)
         pictures = [] if token is None else torch.nonzero(tokens == token).flatten().tolist()
         if pictures:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headbench.errors import DataError, nearest
+from headbench.interventions.base import Method
+from headbench.interventions.registry import Params
+from headbench.types import Edit, HeadTable, Offset, Phase, Rows, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +40,53 @@ class VectorFile:
     def read(self) -> Tensor:
         """The tensor, float32."""
         return _read(self)
+
+
+class GivenVectors(Params):
+    """Parameters of a method that adds given vectors; it says which tensor and how strongly."""
+
+    file: str
+    """A safetensors file."""
+    tensor: str
+    """Name of the tensor."""
+    strength: float
+    """Factor of the vectors; 0 changes nothing."""
+    phase: Phase = "both"
+    """Positions that are edited: prompt, generated, or both."""
+    rows: Rows = "all"
+    """Query rows; ``last`` is the last prompt row and every generated one."""
+
+
+@dataclass(frozen=True)
+class VectorMethod(Method):
+    """A method that adds given vectors somewhere.
+
+    Attributes:
+        vectors: Where they come from.
+    """
+
+    params: GivenVectors
+    vectors: VectorFile
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The vectors."""
+        return frozenset({"artefact"})
+
+    @property
+    def idle(self) -> bool:
+        """Strength 0."""
+        return self.params.strength == 0.0
+
+    @property
+    def artefacts(self) -> Mapping[str, str]:
+        """The file's digest."""
+        return {"vectors": self.vectors.source}
+
+    def added(self, site: Site, vector: Tensor, where: HeadTable) -> tuple[Edit, ...]:
+        """One offset by ``strength`` times a stack of vectors, ``[layer, ...]``."""
+        op = Offset(self.params.strength * vector)
+        return (Edit(site, op, where, self.params.phase, self.params.rows),)
 
 
 def locate(path: str, tensor: str) -> VectorFile:

@@ -16,9 +16,10 @@ Then, in the edited layers, at the row that predicts the next token, after the s
     rows are renormalised
 
 Head choices are made anew in each layer and step; ``w`` stays. The code keeps only content words of
-the question by a part-of-speech tagger; that filter is not offered, all question rows count. Where
-the template marks no question, every prompt row after the image does. No image, no question row or
-a flat map leave the row as it is.
+the question by a part-of-speech tagger; that filter is not offered, all question rows count. A
+prompt with an image whose question is not marked is refused; no image, no question row behind it or
+a flat map leave the row as it is. The control deals the same multipliers to the image keys in a
+random order.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from headbench.interventions.base import Method as BaseMethod
+from headbench.errors import RefusedError
 from headbench.interventions.base import Seen
-from headbench.interventions.depth import all_heads, carried, check_layers
+from headbench.interventions.depth import carried, check_layers
 from headbench.interventions.grammar import Value
+from headbench.interventions.image import ImageBoost
 from headbench.interventions.registry import Method, Params
-from headbench.types import Capture, Case, Columns, Edit, ModelInfo, Probe, View
+from headbench.types import Capture, Case, Columns, Controls, Edit, ModelInfo, Probe, View
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,35 +62,19 @@ class GiftParams(Params):
 
 
 @dataclass(frozen=True)
-class Gift(BaseMethod):
+class Gift(ImageBoost):
     """Boost what the question made the model look at.
 
     Attributes:
-        alpha: The strength that was resolved.
         saliency_layer: The layer of the map.
-        layers: The layers that are edited.
     """
 
     params: GiftParams
-    alpha: float
     saliency_layer: int
-    layers: tuple[int, ...]
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """An image."""
-        return frozenset({"image"})
-
-    @property
-    def idle(self) -> bool:
-        """Strength 0."""
-        return self.alpha == 0.0
 
     def resolved(self) -> dict[str, Value]:
         """Strength and layers."""
-        return {
-            "alpha": self.alpha, "saliency_layer": self.saliency_layer, "layers": self.layers,
-        }  # fmt: skip
+        return super().resolved() | {"saliency_layer": self.saliency_layer}
 
     @property
     def capture(self) -> Capture:
@@ -96,15 +82,30 @@ class Gift(BaseMethod):
         return Capture("pattern", (self.saliency_layer,), rows="after_image", keys="image")
 
     def probes(self, case: Case) -> tuple[Probe, ...]:
-        """One unedited pass of the same request; none without an image."""
+        """One unedited pass of the same request; none without an image.
+
+        Raises:
+            RefusedError: Nothing says where the question is.
+        """
         if self.idle or not case.spans.get("image"):
             return ()
+        if "question" not in case.spans:
+            raise RefusedError(
+                "gift follows the gaze of the question, and nothing says where the question is",
+                where=f"document {case.request.document!r}",
+                mend="mark it in the task's template with span('question'), or give "
+                "intervene(..., spans={'question': positions})",
+            )
         return (Probe(PROBE, case.request, (self.capture,)),)
 
     def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
         """One edit of image and question columns at ``pattern``."""
         op = Columns(self.keys, self.boosted, renormalise=True)
-        return (Edit("pattern", op, all_heads(self.layers, self.info), "both", "last"),)
+        return self.everywhere("pattern", op, "last")
+
+    def controls(self, count: int, seed: int) -> Controls | None:
+        """The same multipliers, dealt to the image keys at random."""
+        return self.redrawn("the same multipliers on image keys in a random order", count, seed)
 
     def keys(self, view: View) -> Tensor:
         """The image, then the question; nothing where there is no map."""
@@ -126,7 +127,7 @@ class Gift(BaseMethod):
                 start = max(view.spans["image"]) + 1
                 gaze = saliency(found[0].float().cpu(), [row - start for row in rows])
                 empty = torch.exp(self.alpha * gaze) if gaze is not None else empty
-            view.memory["gift"] = empty
+            view.memory["gift"] = empty if self.draw is None else shuffled(empty, self.draw)
         return view.memory["gift"]
 
     def boosted(self, view: View, columns: Tensor) -> Tensor:
@@ -147,10 +148,16 @@ class Gift(BaseMethod):
 
 
 def question_rows(view: View) -> tuple[int, ...]:
-    """Positions of the question after the image; all prompt rows after it where none is marked."""
+    """Positions of the question after the image."""
     start = max(view.spans.get("image", (view.prompt,))) + 1
-    marked = view.spans.get("question", range(start, view.prompt))
-    return tuple(position for position in marked if position >= start)
+    return tuple(position for position in view.spans.get("question", ()) if position >= start)
+
+
+def shuffled(weights: Tensor, seed: int) -> Tensor:
+    """The weights in a random order, the same for every sample of this many."""
+    import torch
+
+    return weights[torch.randperm(len(weights), generator=torch.Generator().manual_seed(seed))]
 
 
 def saliency(pattern: Tensor, rows: list[int]) -> Tensor | None:
@@ -194,7 +201,7 @@ def build(params: GiftParams, info: ModelInfo) -> Gift:
     )
     strength = alpha if params.alpha is None else params.alpha
     chosen = check_layers(layers if params.layers is None else params.layers, info)
-    return Gift("gift", params, info, strength, saliency_layer, chosen)
+    return Gift("gift", params, info, chosen, strength, saliency_layer)
 
 
 METHOD = Method(

@@ -12,74 +12,39 @@ unit direction times the spread of its projections: give the product as ``c`` an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from headbench.errors import RefusedError
-from headbench.interventions.base import Method as BaseMethod
 from headbench.interventions.base import Seen
 from headbench.interventions.choice import table_of
 from headbench.interventions.draws import other_heads
 from headbench.interventions.grammar import Value
-from headbench.interventions.registry import Method, Params
-from headbench.interventions.vectors import VectorFile, locate
-from headbench.types import (
-    Case,
-    Controls,
-    Edit,
-    HeadTable,
-    Intervention,
-    ModelInfo,
-    Offset,
-    Phase,
-    Rows,
-)
+from headbench.interventions.registry import Method
+from headbench.interventions.vectors import GivenVectors, VectorMethod, locate
+from headbench.types import Case, Controls, Edit, HeadTable, Intervention, ModelInfo
 
 
-class OffsetHeadsParams(Params):
+class OffsetHeadsParams(GivenVectors):
     """Which vectors, how strongly, and where."""
 
-    file: str
-    """A safetensors file."""
     tensor: str = "offset"
     """Name of the tensor ``[layer, head, dim]``."""
     strength: float = 1.0
     """Factor of the vectors; 0 changes nothing."""
-    phase: Phase = "both"
-    """Positions that are edited: prompt, generated, or both."""
-    rows: Rows = "all"
-    """Query rows; ``last`` is the last prompt row and every generated one."""
 
 
 @dataclass(frozen=True)
-class OffsetHeads(BaseMethod):
+class OffsetHeads(VectorMethod):
     """Add vectors to the heads that have one.
 
     Attributes:
-        vectors: Where they come from.
         table: Layer -> heads that receive a vector.
         donors: For a control: layer -> heads whose vectors those heads receive, in order.
     """
 
     params: OffsetHeadsParams
-    vectors: VectorFile
     table: HeadTable
     donors: HeadTable
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The vectors."""
-        return frozenset({"artefact"})
-
-    @property
-    def idle(self) -> bool:
-        """Strength 0."""
-        return self.params.strength == 0.0
-
-    @property
-    def artefacts(self) -> Mapping[str, str]:
-        """The file's digest."""
-        return {"vectors": self.vectors.source}
 
     def resolved(self) -> dict[str, Value]:
         """Parameters; for a control, also the heads it moves the vectors to."""
@@ -95,8 +60,7 @@ class OffsetHeads(BaseMethod):
         placed = given.new_zeros(given.shape)
         for layer, heads in self.table.items():
             placed[layer, list(heads)] = given[layer, list(self.donors[layer])]
-        op = Offset(self.params.strength * placed)
-        return (Edit("z", op, self.table, self.params.phase, self.params.rows),)
+        return self.added("z", placed, self.table)
 
     def controls(self, count: int, seed: int) -> Controls | None:
         """The same vectors on other heads of the same layers."""

@@ -6,7 +6,8 @@ generated row, all heads of the edited layers::
     s[j] <- s[j] + alpha |s[j]|      j an image key
 
 A negative score is raised too. The contrast of logits with a text-only prompt is not part of this
-toggle.
+toggle. The control raises the scores of all other keys of the prompt in the image's place: there is
+one such draw.
 
 Source: "Paying More Attention to Image" (Liu et al., arXiv 2407.21771) and its released code:
 layers 2 to the last of 32; alpha 0.5 for LLaVA and 0.2 for MiniGPT-4 in the paper (as others report
@@ -15,17 +16,16 @@ it), 0.2 in the code's defaults. Other depths take the same share of layers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from headbench.interventions.base import Method as BaseMethod
 from headbench.interventions.base import Seen
-from headbench.interventions.depth import all_heads, carried, check_layers
-from headbench.interventions.grammar import Value
+from headbench.interventions.depth import carried, check_layers
+from headbench.interventions.image import ImageBoost, image_keys
 from headbench.interventions.registry import Method, Params
-from headbench.types import Case, Columns, Edit, ModelInfo, View
+from headbench.types import Case, Columns, Controls, Edit, ModelInfo, View
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,54 +45,41 @@ class PaiParams(Params):
 
 
 @dataclass(frozen=True)
-class Pai(BaseMethod):
-    """Raise image scores.
-
-    Attributes:
-        alpha: The strength that was resolved.
-        layers: The layers that were resolved.
-    """
+class Pai(ImageBoost):
+    """Raise image scores."""
 
     params: PaiParams
-    alpha: float
-    layers: tuple[int, ...]
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """An image."""
-        return frozenset({"image"})
-
-    @property
-    def idle(self) -> bool:
-        """Strength 0."""
-        return self.alpha == 0.0
-
-    def resolved(self) -> dict[str, Value]:
-        """Strength and layers."""
-        return {"alpha": self.alpha, "layers": self.layers}
 
     def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
         """One edit of image columns at ``scores``."""
-        op = Columns(image_keys, self.raised, renormalise=True)
-        return (Edit("scores", op, all_heads(self.layers, self.info), "both", "last"),)
+        keys = image_keys if self.draw is None else other_keys
+        return self.everywhere("scores", Columns(keys, self.raised, renormalise=True), "last")
 
     def raised(self, view: View, scores: Tensor) -> Tensor:
         """``s + alpha |s|``."""
         return scores + self.alpha * scores.abs()
 
+    def controls(self, count: int, seed: int) -> Controls | None:
+        """The prompt's other keys in the image's place."""
+        unit = "the prompt's other keys in the image's place"
+        draws = (replace(self, draw=0),) if count else ()
+        return Controls(unit, draws, possible=1, excluded=True)
 
-def image_keys(view: View) -> Tensor:
-    """Positions of the image; none in a text-only prompt, which leaves the row as it is."""
+
+def other_keys(view: View) -> Tensor:
+    """All positions of the prompt outside its image; none where it has no image."""
     import torch
 
-    return torch.tensor(view.spans.get("image", ()), dtype=torch.long)
+    image = image_keys(view)
+    every = torch.arange(view.prompt if len(image) else 0)
+    return every[~torch.isin(every, image)]
 
 
 def build(params: PaiParams, info: ModelInfo) -> Pai:
     """Resolve strength and layers for a model."""
     alpha = ALPHA.get(info.family, DEFAULT_ALPHA) if params.alpha is None else params.alpha
     layers = carried(2, 31, 32, info.layers) if params.layers is None else params.layers
-    return Pai("pai", params, info, alpha, check_layers(layers, info))
+    return Pai("pai", params, info, check_layers(layers, info), alpha)
 
 
 METHOD = Method(

@@ -9,28 +9,24 @@ et al., arXiv 2509.04794; layer and strength are calibrated per trait, so neithe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import Field
 
 from headbench.errors import RefusedError
-from headbench.interventions.base import Method as BaseMethod
 from headbench.interventions.base import Seen
 from headbench.interventions.grammar import Value
-from headbench.interventions.registry import Method, Params
-from headbench.interventions.vectors import VectorFile, locate
-from headbench.types import Case, Controls, Edit, ModelInfo, Offset, Phase, Rows
+from headbench.interventions.registry import Method
+from headbench.interventions.vectors import GivenVectors, VectorMethod, locate
+from headbench.types import Case, Controls, Edit, ModelInfo
 
 SEEDS = 2**32
 """How many random directions the control may draw from."""
 
 
-class SteerParams(Params):
+class SteerParams(GivenVectors):
     """Which direction, at which layer, how strongly."""
 
-    file: str
-    """A safetensors file."""
     tensor: str = "direction"
     """Name of the tensor ``[width]`` or ``[layer, width]``."""
     layer: int = Field(ge=0)
@@ -39,39 +35,18 @@ class SteerParams(Params):
     """Length of the step along the direction; 0 changes nothing."""
     normalise: bool = True
     """Bring the direction to unit length first."""
-    phase: Phase = "both"
-    """Positions that are edited: prompt, generated, or both."""
-    rows: Rows = "all"
-    """Query rows; ``last`` is the last prompt row and every generated one."""
 
 
 @dataclass(frozen=True)
-class Steer(BaseMethod):
+class Steer(VectorMethod):
     """Step along a direction.
 
     Attributes:
-        vectors: Where the direction comes from.
         draw: For a control: the seed of its random direction.
     """
 
     params: SteerParams
-    vectors: VectorFile
     draw: int | None = None
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The direction."""
-        return frozenset({"artefact"})
-
-    @property
-    def idle(self) -> bool:
-        """Strength 0."""
-        return self.params.strength == 0.0
-
-    @property
-    def artefacts(self) -> Mapping[str, str]:
-        """The file's digest."""
-        return {"vectors": self.vectors.source}
 
     def resolved(self) -> dict[str, Value]:
         """Parameters; for a control, also the seed of its direction."""
@@ -93,9 +68,8 @@ class Steer(BaseMethod):
         if self.params.normalise:
             direction = direction / direction.norm()
         stacked = torch.zeros(self.info.layers, direction.shape[0])
-        stacked[self.params.layer] = self.params.strength * direction
-        where: dict[int, tuple[int, ...]] = {self.params.layer: ()}
-        return (Edit("residual", Offset(stacked), where, self.params.phase, self.params.rows),)
+        stacked[self.params.layer] = direction
+        return self.added("residual", stacked, {self.params.layer: ()})
 
     def controls(self, count: int, seed: int) -> Controls | None:
         """Random directions of the same length."""

@@ -20,6 +20,8 @@ Where paper and released code differ, this is the paper: ``p`` is the share that
 moves ``1 - p``), ``rho`` bounds the non-sink share from below (the code bounds the sink share from
 above), sinks are found anew for every sample.
 
+The control takes as many tokens at random for sinks, in the image and outside it.
+
 ``D_sink`` by model is read off the code and Figure 7. For other models a dimension counts when the
 first token's own input stands out in it (``|x_0[d]| / rms > tau``), which is how such dimensions
 are found; results say which rule was used.
@@ -32,12 +34,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from headbench.interventions.base import Method as BaseMethod
 from headbench.interventions.base import Seen
-from headbench.interventions.depth import all_heads, check_layers
+from headbench.interventions.depth import check_layers
 from headbench.interventions.grammar import Value
+from headbench.interventions.image import ImageMethod, image_keys
 from headbench.interventions.registry import Method, Params
-from headbench.types import Case, Columns, Edit, ModelInfo, View
+from headbench.types import Case, Columns, Controls, Edit, ModelInfo, View
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,22 +73,15 @@ class VarParams(Params):
 
 
 @dataclass(frozen=True)
-class Var(BaseMethod):
+class Var(ImageMethod):
     """Redistribute image attention.
 
     Attributes:
-        layers: The layers that were resolved.
         sink_dims: The dimensions that were resolved; empty where the first token decides.
     """
 
     params: VarParams
-    layers: tuple[int, ...]
     sink_dims: tuple[int, ...]
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """An image."""
-        return frozenset({"image"})
 
     @property
     def idle(self) -> bool:
@@ -95,13 +90,18 @@ class Var(BaseMethod):
 
     def resolved(self) -> dict[str, Value]:
         """Thresholds with layers and sink dimensions; none where the first token decides."""
-        values = super().resolved() | {"layers": self.layers}
+        values = super().resolved()
         return values | ({"sink_dims": self.sink_dims} if self.sink_dims else {})
 
     def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
         """One edit of image and sink columns at ``pattern``."""
         op = Columns(self.keys, self.redistributed, renormalise=False, reads=("layer_input",))
-        return (Edit("pattern", op, all_heads(self.layers, self.info), "both", "after_image"),)
+        return self.everywhere("pattern", op, "after_image")
+
+    def controls(self, count: int, seed: int) -> Controls | None:
+        """As many other tokens in the sinks' place, in the image and outside it."""
+        unit = "as many tokens at random in the sinks' place, in the image and outside it"
+        return self.redrawn(unit, count, seed)
 
     def sinks(self, view: View) -> Tensor:
         """Positions of the layer's sinks, found at prefill and remembered."""
@@ -116,14 +116,15 @@ class Var(BaseMethod):
                 dims = torch.nonzero(size[0] > self.params.tau).flatten()
             found = (size[:, dims] > self.params.tau).any(-1)
             view.memory[key] = torch.nonzero(found).flatten().cpu()
+            if self.draw is not None:
+                view.memory[key] = elsewhere(view.memory[key], view, self.draw)
         return view.memory.get(key, torch.empty(0, dtype=torch.long))
 
     def keys(self, view: View) -> Tensor:
         """The image, then the sinks outside it; nothing where the image holds no sink."""
         import torch
 
-        image = torch.tensor(view.spans.get("image", ()), dtype=torch.long)
-        sinks = self.sinks(view)
+        image, sinks = image_keys(view), self.sinks(view)
         if not bool(torch.isin(image, sinks).any()):
             return image[:0]
         return torch.cat([image, sinks[~torch.isin(sinks, image)]])
@@ -132,7 +133,7 @@ class Var(BaseMethod):
         """The edited columns, in the order of :meth:`keys`."""
         import torch
 
-        image = torch.tensor(view.spans["image"], dtype=torch.long)
+        image = image_keys(view)
         is_sink = torch.ones(columns.shape[-1], dtype=torch.bool)
         is_sink[: len(image)] = torch.isin(image, self.sinks(view))
         sink = is_sink.to(columns.device)
@@ -144,6 +145,22 @@ class Var(BaseMethod):
         share = rest * (moved / kept.clamp(min=torch.finfo(columns.dtype).tiny))
         edited = torch.where(sink, (1 - self.params.p) * columns, columns + share)
         return torch.where(looks, edited, columns)
+
+
+def elsewhere(sinks: Tensor, view: View, seed: int) -> Tensor:
+    """As many positions at random as there are sinks, in the image and outside it alike.
+
+    The order is the same for every sample of one length, so that the draw is one set of places.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    image, every = image_keys(view), torch.arange(view.prompt)
+    places = []
+    for pool in (image, every[~torch.isin(every, image)]):
+        order = torch.randperm(len(pool), generator=generator)
+        places.append(pool[order][: int(torch.isin(sinks, pool).sum())])
+    return torch.cat(places).sort().values
 
 
 def build(params: VarParams, info: ModelInfo) -> Var:
