@@ -51,3 +51,26 @@ ODD_OUTPUTS: tuple[tuple[str, str, str | None, str | None], ...] = (
     ("\u306f\u3044", "yes", None, None),
     ("No\u00a0dog", "yes", None, "no"),
 )
+
+ODD_TEXTS: tuple[str, ...] = (
+    "\x00",
+    "\ufeffyes",
+    "\u202eno",
+    "a\u2028b\u2029c\x85d",
+    "\U0001f600" * 50,
+    "yes" * 5000,
+    "(" * 5000,
+    "[[" * 2000,
+    '{"groups": [[1, null], [true]]}',
+    '[["a", ["b"]], 3]',
+    r'[["\ud83d", "b"], ["c", "d"]]',
+    '{"a": {"b": {"c": []}}}',
+    "NaN",
+    "1e999",
+    "CONFIDENCE: 100000000000000000000000",
+    "PREDICTION: []\nCONFIDENCE: [nan]",
+    "PREDICTION: [hateful]\nPREDICTION: [not hateful]\nCONFIDENCE: [80]",
+    "Group 1: ,,,,\nGroup 2: ;;;;",
+    "\\ \" ' ` ```json\n[]\n```",
+)
+"""Outputs on which no parser may stumble, whatever it makes of them."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
 from headbench.results.recorded import Fields, as_text, read_rows
@@ -61,10 +65,63 @@ def test_tables_with_either_delimiter(place: Path) -> None:
     assert read_rows(place).rows[0]["text"] == "a, b"
 
 
+CONTAINERS: dict[str, Callable[[list[dict[str, object]], bool], str]] = {
+    "lines": lambda rows, plain: "\n".join(json.dumps(row, ensure_ascii=plain) for row in rows),
+    "array": lambda rows, plain: json.dumps(rows, ensure_ascii=plain),
+    "pretty array": lambda rows, plain: json.dumps(rows, ensure_ascii=plain, indent=1),
+    "objects": lambda rows, plain: "".join(
+        json.dumps(row, ensure_ascii=plain, indent=3) for row in rows
+    ),
+    "objects, commas": lambda rows, plain: ",\n".join(
+        json.dumps(row, ensure_ascii=plain, indent=3) for row in rows
+    ),
+    "wrapped": lambda rows, plain: json.dumps({"data": rows, "n": 3}, ensure_ascii=plain),
+}
+LOG_ROWS = st.lists(
+    st.fixed_dictionaries(
+        {"image_id": st.integers(0, 10**12), "text": st.text(max_size=30)},
+        optional={"prompt": st.lists(st.text(max_size=9), max_size=3), "label": st.just("0.0")},
+    ),
+    min_size=2,
+    max_size=5,
+)
+
+
+@given(
+    LOG_ROWS,
+    st.sampled_from(sorted(CONTAINERS)),
+    st.booleans(),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    st.booleans(),
+)
+def test_no_container_and_no_encoding_changes_a_row(
+    rows: list[dict[str, object]], container: str, plain: bool, encoding: str, packed: bool
+) -> None:
+    content = CONTAINERS[container](rows, plain).encode(encoding)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        path.write_bytes(gzip.compress(content) if packed else content)
+        assert list(read_rows(path).rows) == rows
+
+
+def test_half_a_character_becomes_the_replacement_character(place: Path) -> None:
+    place.write_text(r'[{"text": "cut \ud83d", "k\udc00": ["\ud83d\ude00 whole", 1]}]')
+    assert list(read_rows(place).rows) == [
+        {"text": "cut \ufffd", "k\ufffd": ["\U0001f600 whole", 1]}
+    ]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_byte_order_marks(place: Path, encoding: str) -> None:
     place.write_bytes(json.dumps(ROWS, ensure_ascii=False).encode(encoding))
     assert list(read_rows(place).rows) == ROWS
+
+
+def test_a_file_that_breaks_off_within_a_character_is_named(place: Path) -> None:
+    place.write_bytes(json.dumps(ROWS).encode("utf-16")[:-1])
+    with pytest.raises(DataError, match="breaks off within a character") as caught:
+        read_rows(place)
+    assert "log.json, byte" in str(caught.value)
 
 
 def test_lines_of_mixed_encodings_are_each_read_in_their_own(place: Path) -> None:
@@ -92,7 +149,10 @@ def test_gzip_is_read_and_the_stored_bytes_are_hashed(place: Path) -> None:
     [
         ("", "empty"),
         ("[]", "no rows"),
-        ('{"a": 1}\n{"a": ', "not JSON"),
+        ('{"a": 1}\n{"a": ', "ends within a value"),
+        ('{"a": 1}\n{"a" 2}', "not valid JSON"),
+        ("[" * 100_000, "no data"),
+        (f'[{{"a": {"9" * 5000}}}]', "no data"),
         ("[1, 2]", "not an object"),
         ("a,b\n1,2,3\n", "more columns"),
     ],
@@ -108,7 +168,7 @@ def test_a_cut_off_log_names_its_line(place: Path) -> None:
     place.write_text('{"a": 1}\n{"a": 2}\n{"a": "x')
     with pytest.raises(DataError) as caught:
         read_rows(place)
-    assert "line 3" in str(caught.value)
+    assert "log.json:3:" in str(caught.value)
 
 
 def test_a_missing_file_is_a_users_mistake(tmp_path: Path) -> None:
@@ -230,6 +290,23 @@ def test_bare_ids_are_believed_only_for_a_whole_set(tmp_path: Path) -> None:
     assert joined.answers == ("A0", "A1", "A2", "A3")
     part = join_answers(read_rows(write(tmp_path / "b.json", whole[:3])), items, Fields())
     assert part.how == "nothing"
+
+
+@given(st.sets(st.integers(0, 11), min_size=1, max_size=11), st.booleans())
+def test_answers_to_another_version_are_never_joined_by_id(changed: set[int], other: bool) -> None:
+    """Versions share ids and most questions; one that asks something else spoils the whole join."""
+    with tempfile.TemporaryDirectory() as folder:
+        items = questions_of(read_rows(write(Path(folder) / "q", asked(12))), Fields())
+        log = [
+            reply(at, at + 1, word="other" if at in changed and other else "thing")
+            for at in range(12)
+        ]
+        joined = join_answers(read_rows(write(Path(folder) / "a", log)), items, Fields())
+    if other:
+        assert joined.how == "nothing" and set(joined.answers) == {None}
+        assert f"{len(changed)} ask something else" in joined.reason
+    else:
+        assert joined.how == "id" and None not in joined.answers
 
 
 def test_two_answers_to_one_question_are_refused(tmp_path: Path) -> None:

@@ -140,10 +140,38 @@ def test_walls_may_be_missing_but_not_unknown_or_twice(tmp_path: Path) -> None:
     assert part.result.headline is None
     with pytest.raises(DataError, match="does not have"):
         rescore_walls(save(tmp_path / "u.json", [{"wall_id": "z", "answer": "a, b"}]), asked)
+    once = rescore_walls(save(tmp_path / "r.json", [WALLS[0], WALLS[0]]), asked)
+    assert values(once, "n", "solved_walls") == (1, 1)
+    other = {**WALLS[0], "groups": WALLS[1]["groups"]}
     with pytest.raises(DataError, match="twice"):
-        rescore_walls(save(tmp_path / "d.json", [WALLS[0], WALLS[0]]), asked)
+        rescore_walls(save(tmp_path / "d.json", [WALLS[0], other]), asked)
     with pytest.raises(DataError, match="nobody"):
         rescore_walls(None, asked)
+
+
+def test_walls_of_another_version_are_never_joined_by_their_order(tmp_path: Path) -> None:
+    asked = save(tmp_path / "w.json", WALLS)
+    other = [{**row, "wall_id": f"{row['wall_id']}-2"} for row in WALLS]
+    with pytest.raises(DataError, match="0 of 2 are known"):
+        rescore_walls(save(tmp_path / "o.json", other), asked)
+    for first in (0, 1):
+        counted = [{"index": at + first, "groups": row["groups"]} for at, row in enumerate(WALLS)]
+        found = rescore_walls(save(tmp_path / f"{first}.json", counted), asked)
+        assert found.value("solved_walls") == 2
+
+
+def test_walls_take_the_form_of_the_authors_own_predictions(tmp_path: Path) -> None:
+    solved = [{**row, "connections": ["a", "b", "c", "d"]} for row in WALLS]
+    told = [
+        {
+            "wall_id": row["wall_id"],
+            "predicted_groups": row["groups"],
+            "predicted_connections": ["a", "b", "c", "x"],
+        }
+        for row in WALLS
+    ]
+    found = rescore_walls(save(tmp_path / "p.json", told), save(tmp_path / "w.json", solved))
+    assert values(found, "solved_walls", "connections") == (2, 6)
 
 
 NEEDLE = "Eat a SANDWICH and sit in Dolores Park on a sunny day"
@@ -174,6 +202,20 @@ def test_repeated_needle_cells_get_no_headline(tmp_path: Path) -> None:
     found = rescore_niah(save(tmp_path / "r.json", [row, {**row, "version": 2}]))
     assert found.result.headline is None
     assert "repeats" in found.result.source["no_headline"]
+
+
+@pytest.mark.parametrize("length", ['"long"', "NaN", "Infinity"])
+def test_lengths_and_depths_are_finite_numbers(tmp_path: Path, length: str) -> None:
+    (tmp_path / "n.json").write_text(f'[{{"response": "x", "length": {length}, "depth": 0}}]')
+    with pytest.raises(DataError, match="length as a number"):
+        rescore_niah(tmp_path / "n.json")
+
+
+def test_half_a_character_is_scored_and_written(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text(r'[{"image_id": 1, "caption": "A dog \ud83d"}]')
+    found = rescore_chair(tmp_path / "c.json", [save(tmp_path / "t.json", {"1": ["dog"]})])
+    assert found.value("mentions") == 1
+    assert found.write(tmp_path / "out").is_file()
 
 
 def test_judged_cells_and_folders(tmp_path: Path) -> None:

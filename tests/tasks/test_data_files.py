@@ -59,6 +59,7 @@ def test_a_key_of_an_object_holds_the_rows(tmp_path: Path) -> None:
         ("x.json", LINES[:-5], "ends within a value", "x.json:3"),
         ("x.json", b'{"id": }', "not valid JSON", "x.json:1:8"),
         ("x.json", "caf\xe9".encode("latin-1"), "not utf-8", "byte 3"),
+        ("x.json", b"[" * 100_000, "no data", "x.json"),
         ("x.csv", b"id,question,target\na,one?\n", "as many cells", "x.csv:2"),
     ],
 )
@@ -68,6 +69,13 @@ def test_broken_files_are_named(
     with pytest.raises(DataError, match=what) as caught:
         load_file(with_data(tmp_path, name, content)).documents()
     assert where in caught.value.where
+
+
+def test_half_a_character_does_not_stop_a_task(tmp_path: Path) -> None:
+    content = rb'[{"id": "a", "question": "one \ud83d", "target": "1"}]'
+    task = load_file(with_data(tmp_path, "x.json", content))
+    assert task.documents()[0].fields["question"] == "one \ufffd"
+    assert len(task.data_hash) == 64
 
 
 def test_another_encoding_must_be_named(tmp_path: Path) -> None:

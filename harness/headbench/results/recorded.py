@@ -14,12 +14,11 @@ import csv
 import gzip
 import hashlib
 import io
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headbench._json import json_values
 from headbench.errors import ConfigError, DataError, nearest
 
 Row = Mapping[str, object]
@@ -32,12 +31,21 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "question": ("question", "prompt", "query", "text"),
     "label": ("label", "ground_truth", "gt_answer", "gold", "label_gold", "toxic"),
     "text": ("text", "comment", "test_case", "message", "sentence", "tweet"),
-    "groups": ("groups", "answer", "prediction", "response", "output", "text", "grouping"),
+    "groups": (
+        "groups",
+        "predicted_groups",
+        "answer",
+        "prediction",
+        "response",
+        "output",
+        "text",
+        "grouping",
+    ),
     "response": ("model_response", "response", "output", "prediction", "answer", "text"),
     "length": ("context_length", "token_limit", "length", "max_length"),
     "depth": ("depth_percent", "depth", "document_depth_percent"),
     "confidence": ("confidence", "conf"),
-    "connections": ("connections", "connection_names", "names"),
+    "connections": ("connections", "predicted_connections", "connection_names", "names"),
 }
 """Role -> the field names it goes by, the likeliest first."""
 
@@ -145,7 +153,14 @@ def read_rows(path: Path) -> Recorded:
         content = gzip.decompress(stored) if stored[:2] == b"\x1f\x8b" else stored
     except (EOFError, OSError) as error:
         raise DataError("the gzip file is damaged or cut off", where=str(path)) from error
-    text, encoding = decode(content)
+    try:
+        text, encoding = decode(content)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"the file breaks off within a character: it begins as {error.encoding}",
+            where=f"{path}, byte {error.start}",
+            mend="fetch it again, or save it as UTF-8",
+        ) from error
     start = text.lstrip()[:1]
     if not start:
         raise DataError("the file is empty", where=str(path))
@@ -175,6 +190,9 @@ def decode(content: bytes) -> tuple[str, str]:
 
     Returns:
         The text, and ``utf-8``, ``utf-16`` or ``mixed``.
+
+    Raises:
+        UnicodeDecodeError: It begins as UTF-16 and is not.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16"), "utf-16"
@@ -191,31 +209,8 @@ def _decode_line(line: bytes) -> str:
         return line.decode("cp1252", errors="replace")
 
 
-_BLANK = re.compile(r"[\s,]*")
-
-
-def _values(text: str, path: Path) -> Iterator[object]:
-    """Every JSON value of a text that holds one or several, with commas or without."""
-    decoder, position = json.JSONDecoder(), 0
-    while True:
-        gap = _BLANK.match(text, position)
-        position = gap.end() if gap else position
-        if position >= len(text):
-            return
-        try:
-            value, position = decoder.raw_decode(text, position)
-        except json.JSONDecodeError as error:
-            line = text.count("\n", 0, error.pos) + 1
-            raise DataError(
-                f"this is not JSON: {error.msg}",
-                where=f"{path}, line {line}",
-                mend="a log that was cut off can be used after its last, broken line is removed",
-            ) from error
-        yield value
-
-
 def _json_rows(text: str, path: Path) -> tuple[list[Row], str]:
-    values = list(_values(text, path))
+    values = json_values(text, str(path))
     if len(values) > 1:
         one_a_line = len(values) == sum(1 for line in text.splitlines() if line.strip())
         return _mappings(values, path), "lines" if one_a_line else "objects"

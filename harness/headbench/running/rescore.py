@@ -8,6 +8,7 @@ asked says so and has no headline.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -288,10 +289,13 @@ def _cell(at: int, row: Row, fields: Fields) -> Document:
 
 def _number(value: object, role: str, at: int) -> float:
     try:
-        return float(as_text(value))
+        number = float(as_text(value))
     except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
         raise DataError(
             f"a response needs its {role} as a number",
             where=f"row {at + 1}",
             mend=f"name the field, for example --field {role}=NAME",
-        ) from None
+        )
+    return number

@@ -92,24 +92,34 @@ def _human_record(wall: Wall) -> Record:
 def _records(
     log: Recorded, walls: Sequence[Wall], parser: str, fields: Fields
 ) -> tuple[Record, ...]:
-    """Records of the walls that a log answers, by wall id, or by order in a whole log."""
+    """Records of the walls that a log answers, by wall id, or by order in a whole log.
+
+    Other ids than these walls' are those of another version: such a log is never joined by order.
+    """
     by_id = {wall.id: wall for wall in walls}
-    keys = [fields.find(row, "id") for row in log.rows]
-    if all(key is not None and str(key) in by_id for key in keys):
-        matched = [by_id[str(key)] for key in keys]
-    elif len(log.rows) == len(walls) and not any(str(key) in by_id for key in keys):
-        matched = list(walls)
-    else:
-        raise DataError(
-            "the rows name walls that the walls file does not have",
-            where=f"{log.name}: {sum(str(key) in by_id for key in keys)} of {len(keys)} are known",
-            mend="give the walls' ids, or one row a wall in the order of the walls file",
-        )
-    if len({wall.id for wall in matched}) < len(matched):
-        raise DataError("a wall is answered twice", where=log.name, mend="keep one run in the file")
-    return tuple(
-        _record(wall, row, log, parser, fields) for wall, row in zip(matched, log.rows, strict=True)
-    )
+    keys = [None if (key := fields.find(row, "id")) is None else str(key) for row in log.rows]
+    found: dict[str, Row] = {}
+    if len(log.rows) == len(walls) and _positions(keys):
+        found = dict(zip(by_id, log.rows, strict=True))
+    for key, row in zip(keys, log.rows, strict=True) if not found else ():
+        if key not in by_id:
+            raise DataError(
+                "the rows name walls that the walls file does not have",
+                where=f"{log.name}: {sum(k in by_id for k in keys)} of {len(keys)} are known",
+                mend="give the walls' ids, or one row a wall, without ids, in the walls' order",
+            )
+        if found.get(key, row) != row:
+            raise DataError(
+                "a wall is answered twice", where=log.name, mend="keep one run in the file"
+            )
+        found[key] = row
+    return tuple(_record(by_id[key], row, log, parser, fields) for key, row in found.items())
+
+
+def _positions(keys: Sequence[str | None]) -> bool:
+    """Whether rows are named by nothing, or by nothing but their place."""
+    counted = [[str(at + first) for at in range(len(keys))] for first in (0, 1)]
+    return set(keys) == {None} or list(keys) in counted
 
 
 def _record(wall: Wall, row: Row, log: Recorded, parser: str, fields: Fields) -> Record:

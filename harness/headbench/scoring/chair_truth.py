@@ -53,7 +53,7 @@ def coco_truth(
     for document in instances:
         names = {
             row["id"]: lexicon.nodes.get(str(row["name"]), str(row["name"]))
-            for row in _rows(document, "categories")
+            for row in _rows(document, "categories", "id", "name")
         }
         for row in _rows(document, "annotations"):
             if row.get("category_id") in names:
@@ -94,10 +94,17 @@ def given_truth(document: Mapping[str, object], lexicon: Lexicon | None = None) 
     return truth
 
 
-def _rows(document: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
+def _rows(document: Mapping[str, object], key: str, *fields: str) -> list[Mapping[str, object]]:
+    """A list of an annotation file, whose rows all have these fields."""
     rows = document.get(key)
     if not isinstance(rows, list):
         raise DataError(f"an annotation file lacks the list {key!r}")
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or not set(fields) <= row.keys():
+            raise DataError(
+                f"{key!r} of an annotation file must be objects with {', '.join(fields) or 'keys'}",
+                where=f"row {number} of {key!r}",
+            )
     return rows
 
 

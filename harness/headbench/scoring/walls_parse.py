@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from headbench._json import whole_text
 from headbench.scoring.parser import Parser
 
 Groups = tuple[tuple[str, ...], ...]
@@ -67,10 +68,12 @@ def _json_groups(text: str) -> list[list[str]] | None:
     if not starts:
         return None
     try:
-        value, _ = json.JSONDecoder().raw_decode(text, min(starts))
-    except json.JSONDecodeError:
+        value = whole_text(json.JSONDecoder().raw_decode(text, min(starts))[0])
+    except (ValueError, RecursionError):  # no JSON, numbers too long, brackets without end
         return None
     rows = list(value.values()) if isinstance(value, dict) else value
+    if not isinstance(rows, list):
+        return None
     if len(rows) == 1 and isinstance(rows[0], list) and all(isinstance(r, list) for r in rows[0]):
         rows = rows[0]
     rows = [_clue_list(row) for row in rows]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from headbench._json import json_values
 from headbench.errors import DataError
 
 Table = list[dict[str, object]]
@@ -46,11 +46,10 @@ def read_json(path: Path, encoding: str = "utf-8") -> object:
     Raises:
         DataError: Unreadable or not JSON.
     """
-    text = read_text(path, encoding)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _broken(path, text, error) from error
+    values = json_values(read_text(path, encoding), str(path))
+    if len(values) != 1:
+        raise DataError(f"expected one JSON value, found {len(values)}", where=str(path))
+    return values[0]
 
 
 def read_table(path: Path, encoding: str = "utf-8", field: str | None = None) -> Table:
@@ -68,8 +67,7 @@ def read_table(path: Path, encoding: str = "utf-8", field: str | None = None) ->
     """
     if path.suffix in {".csv", ".tsv"}:
         return _read_csv(path, encoding)
-    text = read_text(path, encoding)
-    values = _json_values(path, text)
+    values = json_values(read_text(path, encoding), str(path))
     if len(values) == 1 and field is not None:
         value = values[0]
         if not isinstance(value, Mapping) or field not in value:
@@ -87,31 +85,6 @@ def read_table(path: Path, encoding: str = "utf-8", field: str | None = None) ->
             )
         rows.append(value)
     return rows
-
-
-def _json_values(path: Path, text: str) -> list[object]:
-    decoder = json.JSONDecoder()
-    values: list[object] = []
-    at = 0
-    while True:
-        while at < len(text) and text[at].isspace():
-            at += 1
-        if at == len(text):
-            return values
-        try:
-            value, at = decoder.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            raise _broken(path, text, error) from error
-        values.append(value)
-
-
-def _broken(path: Path, text: str, error: json.JSONDecodeError) -> DataError:
-    short = error.pos >= len(text.rstrip())
-    return DataError(
-        "the file ends within a value" if short else f"not valid JSON: {error.msg}",
-        where=f"{path}:{error.lineno}:{error.colno}",
-        mend="fetch it again" if short else "mend that line",
-    )
 
 
 def _read_csv(path: Path, encoding: str) -> Table:

@@ -1,0 +1,62 @@
+"""JSON as other people's files hold it: several values in a row, halved characters, torn ends."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from headbench.errors import DataError
+
+_BETWEEN = re.compile(r"[\s,]*")
+_HALF = re.compile("[\ud800-\udfff]")
+_MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def json_values(text: str, where: str) -> list[object]:
+    r"""Every value of a text that holds one or several, with commas between them or without.
+
+    Half of a character that takes two (``"\ud83d"``, which loggers write where an output was cut)
+    becomes the replacement character: such a text has no bytes, and could be neither hashed nor
+    written.
+
+    Args:
+        text: The text.
+        where: The file, for errors.
+
+    Raises:
+        DataError: It is not JSON, ends within a value, or is nested too deeply to be data.
+    """
+    decoder, at, values = json.JSONDecoder(), 0, []
+    while True:
+        gap = _BETWEEN.match(text, at)
+        at = gap.end() if gap else at
+        if at >= len(text):
+            break
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            raise _broken(text, where, error) from error
+        except (RecursionError, ValueError) as error:
+            raise DataError(f"no data: {error}", where=where) from error
+        values.append(value)
+    return [whole_text(value) for value in values] if _MAYBE_HALF.search(text) else values
+
+
+def _broken(text: str, where: str, error: json.JSONDecodeError) -> DataError:
+    short = error.pos >= len(text.rstrip())
+    return DataError(
+        "the file ends within a value" if short else f"not valid JSON: {error.msg}",
+        where=f"{where}:{error.lineno}:{error.colno}",
+        mend="fetch it again, or remove its last, broken line" if short else "mend that line",
+    )
+
+
+def whole_text(value: object) -> object:
+    """The JSON value with halved characters replaced, at any depth."""
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [whole_text(item) for item in value]
+    if isinstance(value, dict):
+        return {whole_text(key): whole_text(item) for key, item in value.items()}
+    return value
