@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from headbench.cli.heads import heads
 from headbench.detectors.agreement import agree, jaccard
-from headbench.detectors.picture import CELL, MARGIN, save_png, svg, terminal
+from headbench.detectors.picture import CELL, MARGIN, layout, save_png, svg, terminal
 from headbench.errors import ConfigError
 from headbench.heads.headmap import HeadMap
 
@@ -51,7 +51,7 @@ def test_maps_of_other_shapes_are_not_compared() -> None:
 
 def test_pictures_hold_every_head(tmp_path: Path) -> None:
     drawn = svg(ONE)
-    assert drawn.count("<rect") == 8
+    assert drawn.count("<title>") == 8
     assert "1-2: 0.3" in drawn and "m &lt;1&gt;" in drawn
     lines = terminal(ONE).splitlines()
     assert len(lines) == 2 and "██" in lines[0] and lines[0].endswith("    |")
@@ -59,6 +59,19 @@ def test_pictures_hold_every_head(tmp_path: Path) -> None:
     picture = Image.open(tmp_path / "map.png")
     dark, light = (picture.getpixel((MARGIN + CELL * head + 2, MARGIN + 2)) for head in (0, 3))
     assert sum(dark) < sum(light)
+
+
+def test_the_title_and_the_scale_fit_however_few_heads_there_are(tmp_path: Path) -> None:
+    small = head_map([[-0.25, 1.5]]).model_copy(update={"model": "a-model-with-a-long-name"})
+    drawing = layout(small)
+    title = f"{small.model}, {small.detector}"
+    assert title in [text.said for text in drawing.texts]
+    assert drawing.size[0] > 5 * len(title)
+    assert {"-0.25", "1.5"} <= {text.said for text in drawing.texts}
+    right, bottom = (
+        max(place) + CELL for place in zip(*[(c.x, c.y) for c in drawing.cells], strict=True)
+    )
+    assert right < drawing.size[0] and bottom < drawing.size[1]
 
 
 def test_the_commands(tmp_path: Path) -> None:

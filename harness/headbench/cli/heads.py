@@ -104,19 +104,16 @@ def detect_(
     top: Annotated[int, typer.Option(min=1, help="How many of the best heads to print.")] = 10,
 ) -> None:
     """Score every head of a model and write the head map."""
-    from headbench.detectors.api import detect, read_params, world_of
-    from headbench.detectors.data import load
+    from headbench.detectors.api import detect, read_params, trials_for
     from headbench.detectors.registry import get
     from headbench.models.registry import create
     from headbench.running.spec import parse_model_args
 
-    world, chosen = world_of(detector, data), get(detector)
+    chosen = get(detector)
     given = _parameters(parameter or [])
-    read_params(chosen, given)
-    adapter = create(
-        model or ("ref-lm" if world == "needles" else "ref-vlm"), parse_model_args(model_args)
-    )
-    trials = load(world, limit or chosen.limit, seed, length)
+    trials = trials_for(chosen, read_params(chosen, given), limit, seed, world=data, length=length)
+    shipped = "ref-vlm" if trials.images else "ref-lm"
+    adapter = create(model or shipped, parse_model_args(model_args))
     found = detect(detector, adapter, trials, seed=seed, parameters=given)
     found.save(out)
     show(found, summary(found, top))

@@ -32,7 +32,7 @@ def detect(
     Args:
         detector: Name, as in ``headbench heads detect --detector``.
         model: An adapter of ``headbench.models`` with the intervention engine.
-        trials: What to measure on; default: calibration documents of the detector's world.
+        trials: What to measure on; default: what :func:`trials_for` gives.
         limit: Trials; default: the detector's own number. Ignored where trials are given.
         seed: Which calibration documents.
         parameters: The detector's parameters, over their defaults.
@@ -50,7 +50,7 @@ def detect(
             mend="load it with --model hf",
         )
     if trials is None:
-        trials = data.load(found.world, limit or found.limit, seed)
+        trials = trials_for(found, params, limit, seed)
     if trials.images:
         if not model.images:
             raise RefusedError(
@@ -79,6 +79,40 @@ def detect(
         data=facts,
         trials=measured.trials,
     )
+
+
+def trials_for(
+    detector: Detector,
+    params: Params,
+    limit: int | None = None,
+    seed: int = 0,
+    *,
+    world: str = "",
+    length: int = data.LENGTH,
+) -> Trials:
+    """What a detector measures on: its own data, or calibration documents of a world.
+
+    Args:
+        detector: Whose.
+        params: Its parameters; a detector with data of its own reads their place from them.
+        limit: Documents; default: the detector's own number, or all of its own data.
+        seed: Which calibration documents.
+        world: ``needles``, ``scenes``, or the detector's own choice.
+        length: Words of a needle prompt.
+
+    Raises:
+        ConfigError: There is no such world, or one is named for a detector with its own data.
+        DataError: The detector's own data is missing or broken.
+    """
+    if detector.data is None:
+        return data.load(world_of(detector.name, world), limit or detector.limit, seed, length)
+    if world:
+        raise ConfigError(
+            f"the detector {detector.name!r} brings its own documents",
+            where=f"--data {world}",
+            mend="leave --data out; see its parameters",
+        )
+    return detector.data(params, limit, seed)
 
 
 def read_params(detector: Detector, given: Mapping[str, object]) -> Params:

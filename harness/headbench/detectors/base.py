@@ -36,6 +36,20 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """Where something lies in a document, for instance where people looked.
+
+    Attributes:
+        over: ``words``: a weight for each of the spans ``word 0``, ``word 1``...; ``image``: a
+            weight for each cell of a grid laid over the picture.
+        weights: Rows of the grid, from the top; words are one row. ``None`` was not measured.
+    """
+
+    over: Literal["words", "image"]
+    weights: tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True)
 class Trials:
     """What a detector measures on.
 
@@ -44,12 +58,14 @@ class Trials:
         facts: Name, split, lengths, digest: what a head map records of its data.
         evidence: Name of the span that holds the evidence: ``evidence``, or ``image``.
         images: Encoded images by content hash.
+        marks: Document id -> what lies where in it, for detectors that compare with it.
     """
 
     trials: tuple[Trial, ...]
     facts: Mapping[str, JsonValue]
     evidence: str = "evidence"
     images: Mapping[str, bytes] = field(default_factory=dict)
+    marks: Mapping[str, Marks] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,8 @@ class Detector:
         world: Packaged world it measures on unless told otherwise.
         limit: Trials unless told otherwise.
         threshold: Score from which a head counts as detected; ``None``: take the best by number.
+        data: Where its trials come from, if not from a packaged world: parameters, limit (``None``:
+            all there are), seed.
     """
 
     name: str
@@ -92,6 +110,7 @@ class Detector:
     world: World
     limit: int
     threshold: float | None = None
+    data: Callable[[Any, int | None, int], Trials] | None = None
 
 
 def engine_of(model: HFModel) -> Engine:

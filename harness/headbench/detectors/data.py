@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from headbench.detectors.base import Trial, Trials, World
+from headbench.detectors.base import Marks, Trial, Trials, World
 from headbench.errors import DataError
 from headbench.models.base import digest_of
 from headbench.types import Request
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LENGTH = 384
 """Words of a needle prompt."""
 DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+CELLS = 4
+"""Cells of a scene's grid, down and across."""
 IMAGE = "<image>"
 NOTHING = "N/A"
 """The question of the null prompt (arXiv 2605.27243)."""
@@ -40,17 +42,19 @@ def load(world: World, limit: int, seed: int = 0, length: int = LENGTH) -> Trial
 
     Args:
         world: ``needles`` (one fact in filler, asked for) or ``scenes`` (a picture, and whether a
-            thing is in it: as many present as absent things).
+            thing is in it: as many present as absent things; the place of a present one is
+            marked).
         limit: How many.
         seed: Which ones.
         length: Words of a needle prompt; pictures have no length.
     """
     images: dict[str, bytes] = {}
+    marks: dict[str, Marks] = {}
     if world == "needles":
         trials = tuple(_needles(limit, seed, length))
         version, size = needle_world.WORLD_VERSION, {"length": length}
     else:
-        trials = tuple(islice(_scenes(seed, images), limit))
+        trials = tuple(islice(_scenes(seed, images, marks), limit))
         version, size = scene_world.WORLD_VERSION, {}
     digest = digest_of([[dict(turn) for turn in trial.request.messages] for trial in trials])
     return Trials(
@@ -65,6 +69,7 @@ def load(world: World, limit: int, seed: int = 0, length: int = LENGTH) -> Trial
         },
         "evidence" if world == "needles" else "image",
         images,
+        marks,
     )
 
 
@@ -125,7 +130,7 @@ def _needle(document: NeedleDocument) -> Trial:
     )
 
 
-def _scenes(seed: int, images: dict[str, bytes]) -> Iterator[Trial]:
+def _scenes(seed: int, images: dict[str, bytes], marks: dict[str, Marks]) -> Iterator[Trial]:
     """A present and an absent object in turn, a picture each."""
     world = scene_world.SceneWorld("calibration")
     objects = OBJECTS
@@ -134,7 +139,13 @@ def _scenes(seed: int, images: dict[str, bytes]) -> Iterator[Trial]:
         there = index % 2 == 0
         named = [name for name in objects if (name in scene.objects) is there]
         if named:
-            yield _scene(world, scene, named[index // 2 % len(named)], there, images)
+            trial = _scene(world, scene, named[index // 2 % len(named)], there, images)
+            place = [
+                item for item in scene.items if _name(scene, item.name) == trial.request.document
+            ]
+            if place:
+                marks[trial.request.document] = _mark(place[0].cell)
+            yield trial
 
 
 def _scene(
@@ -150,7 +161,7 @@ def _scene(
     lead, question = f"{IMAGE}\n", scene_question(name)
     return Trial(
         Request(
-            document=f"{scene.id}-{name}",
+            document=_name(scene, name),
             step="detect",
             index=0,
             kind="represent",
@@ -159,4 +170,17 @@ def _scene(
             spans={"question": ((0, len(lead), len(lead) + len(question)),)},
         ),
         "Yes" if there else "No",
+    )
+
+
+def _name(scene: Scene, name: str) -> str:
+    return f"{scene.id}-{name}"
+
+
+def _mark(cell: int) -> Marks:
+    """One cell of the scene's grid."""
+    rows = range(0, CELLS * CELLS, CELLS)
+    return Marks(
+        "image",
+        tuple(tuple(float(row + at == cell) for at in range(CELLS)) for row in rows),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
@@ -14,6 +15,12 @@ CELL = 14
 MARGIN = 44
 LOW, HIGH = (247, 247, 242), (20, 62, 110)
 """Colours of the lowest and the highest score."""
+STEPS = 7
+"""Cells of the scale, less one."""
+CROWDED = 16
+"""Up to so many heads each one is numbered; of more, every eighth."""
+LETTER = 6
+"""Width of a letter of the title, generously."""
 RAMP = " ░▒▓█"
 
 
@@ -33,46 +40,107 @@ def terminal(found: HeadMap) -> str:
     return "\n".join(lines)
 
 
-def svg(found: HeadMap) -> str:
-    """The map as an SVG; each cell says its head and score when pointed at."""
-    width, height = MARGIN + CELL * found.heads + 8, MARGIN + CELL * found.layers + 8
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="9">',
-        f'<text x="4" y="12">{escape(_title(found))}</text>',
+@dataclass(frozen=True)
+class Text:
+    """A piece of lettering: where it stands (its middle, or its start or end), and what it says."""
+
+    x: int
+    y: int
+    said: str
+    anchor: Literal["start", "middle", "end"] = "start"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A coloured square: its corner, its colour, and the head it stands for, if any."""
+
+    x: int
+    y: int
+    colour: tuple[int, int, int]
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A map laid out, the same for every form.
+
+    Attributes:
+        size: Width and height in pixels.
+        texts: All lettering.
+        cells: All squares: heads first, then the scale.
+    """
+
+    size: tuple[int, int]
+    texts: tuple[Text, ...]
+    cells: tuple[Cell, ...]
+
+
+def layout(found: HeadMap) -> Drawing:
+    """Lay a map out: title, numbers of layers and heads, a cell a head, the scale below."""
+    texts = [
+        Text(4, 13, f"{found.model}, {found.detector}"),
+        Text(4, 25, "layers down, heads across"),
     ]
+    every = 1 if found.heads <= CROWDED else 8
+    texts += [
+        Text(MARGIN + CELL * head + CELL // 2, MARGIN - 4, str(head), "middle")
+        for head in range(0, found.heads, every)
+    ]
+    cells = []
     for number, layer in enumerate(shares(found)):
         y = MARGIN + CELL * number
-        parts.append(f'<text x="{MARGIN - 6}" y="{y + 10}" text-anchor="end">{number}</text>')
+        texts.append(Text(MARGIN - 6, y + 10, str(number), "end"))
         for head, share in enumerate(layer):
-            x = MARGIN + CELL * head
             said = f"{number}-{head}: {found.scores[number][head]:g}"
-            parts.append(
-                f'<rect x="{x}" y="{y}" width="{CELL - 1}" height="{CELL - 1}" '
-                f'fill="rgb{_colour(share)}"><title>{said}</title></rect>'
-            )
+            cells.append(Cell(MARGIN + CELL * head, y, _colour(share), said))
+    below = MARGIN + CELL * found.layers + 10
+    low, high = (pick(s for layer in found.scores for s in layer) for pick in (min, max))
+    texts.append(Text(MARGIN - 6, below + 10, f"{low:.3g}", "end"))
+    cells += [Cell(MARGIN + CELL * at, below, _colour(at / STEPS)) for at in range(STEPS + 1)]
+    texts.append(Text(MARGIN + CELL * (STEPS + 1) + 4, below + 10, f"{high:.3g}"))
+    lettering = 4 + LETTER * max(len(text.said) for text in texts[:2])
+    width = max(MARGIN + CELL * max(found.heads, STEPS + 1) + 48, lettering)
+    return Drawing((width, below + CELL + 8), tuple(texts), tuple(cells))
+
+
+def svg(found: HeadMap) -> str:
+    """The map as an SVG; each cell says its head and score when pointed at."""
+    drawing = layout(found)
+    width, height = drawing.size
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        'font-family="sans-serif" font-size="10">',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+    ]
+    parts += [
+        f'<text x="{text.x}" y="{text.y}" text-anchor="{text.anchor}">{escape(text.said)}</text>'
+        for text in drawing.texts
+    ]
+    for cell in drawing.cells:
+        told = f"<title>{cell.said}</title>" if cell.said else ""
+        parts.append(
+            f'<rect x="{cell.x}" y="{cell.y}" width="{CELL - 1}" height="{CELL - 1}" '
+            f'fill="rgb{cell.colour}">{told}</rect>'
+        )
     return "\n".join([*parts, "</svg>", ""])
 
 
 def save_png(found: HeadMap, path: Path) -> None:
     """Write the map as a PNG."""
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 
-    size = (MARGIN + CELL * found.heads + 8, MARGIN + CELL * found.layers + 8)
-    image = Image.new("RGB", size, (255, 255, 255))
-    draw = ImageDraw.Draw(image)
-    draw.text((4, 2), _title(found), fill=(0, 0, 0))
-    for number, layer in enumerate(shares(found)):
-        y = MARGIN + CELL * number
-        draw.text((8, y), str(number), fill=(0, 0, 0))
-        for head, share in enumerate(layer):
-            x = MARGIN + CELL * head
-            draw.rectangle((x, y, x + CELL - 2, y + CELL - 2), fill=_colour(share))
+    drawing = layout(found)
+    image = Image.new("RGB", drawing.size, (255, 255, 255))
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(10)
+    anchors = {"start": "ls", "middle": "ms", "end": "rs"}
+    for text in drawing.texts:
+        draw.text(
+            (text.x, text.y), text.said, fill=(0, 0, 0), font=font, anchor=anchors[text.anchor]
+        )
+    for cell in drawing.cells:
+        corners = (cell.x, cell.y, cell.x + CELL - 2, cell.y + CELL - 2)
+        draw.rectangle(corners, fill=cell.colour)
     image.save(path)
-
-
-def _title(found: HeadMap) -> str:
-    return f"{found.model}, {found.detector}: layer (down) x head (across)"
 
 
 def _colour(share: float) -> tuple[int, int, int]:

@@ -19,6 +19,8 @@ SHIPPED: Mapping[str, tuple[str, str]] = {
     "attribution": ("writes towards the answer's logit, directly", "own"),
     "masking_loss": ("the answer's loss rises when the head is masked", "arXiv 2505.07293"),
     "distance": ("how far back it looks, within a window", "arXiv 2510.13554"),
+    "future_influence": ("later rows keep one token in view", "arXiv 2510.13554"),
+    "gaze": ("looks where people looked, in a text or a picture", "own, after arXiv 2606.14703"),
 }
 """Name -> (what a high score says of a head, source). The module has the detector's name."""
 

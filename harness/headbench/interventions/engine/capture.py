@@ -78,8 +78,10 @@ class Recorder:
             return None
         by_row = capture.site in ("pattern", "scores")
         if by_row and capture.keys is None:
-            width = max(part.shape[-1] for part in parts)
-            parts = [torch.nn.functional.pad(p, (0, width - p.shape[-1])) for p in parts]
+            width, lost = max(part.shape[-1] for part in parts), _lost(capture)
+            parts = [
+                torch.nn.functional.pad(p, (0, width - p.shape[-1]), value=lost) for p in parts
+            ]
         axis = 1 if by_row else 0
         joined = torch.cat(parts, axis)
         return joined.mean(axis, keepdim=True) if capture.pool == "mean" else joined
@@ -122,6 +124,11 @@ def _check(capture: Capture, rows: Sequence[Row], layers: int) -> None:
             raise RefusedError(f"row {index} has no span {capture.keys!r}")
 
 
+def _lost(capture: Capture) -> float:
+    """What a column holds that a row does not see."""
+    return 0.0 if capture.site == "pattern" else float("-inf")
+
+
 def _read(
     capture: Capture,
     inputs: Inputs,
@@ -145,10 +152,10 @@ def _read(
             scores = grouped_scores(inputs.only(index), low, high)
             sink = inputs.extra.get("s_aux")
             found = normalise(scores, sink) if capture.site == "pattern" else scores
+            # Columns that a sliding window has dropped from the cache carry no attention.
+            lost = _lost(capture)
             if columns is None:
-                return found[0].clone()
+                return torch.nn.functional.pad(found[0], (inputs.key_offset, 0), value=lost)
             held = torch.tensor(columns, device=found.device) - inputs.key_offset
             part = found[0][..., held.clamp(min=0)]
-            # Columns that a sliding window has dropped from the cache carry no attention.
-            lost = 0.0 if capture.site == "pattern" else float("-inf")
             return part.masked_fill(held < 0, lost)

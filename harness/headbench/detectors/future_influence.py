@@ -1,0 +1,133 @@
+"""Future attention influence: how strongly the rows that come later look back at a token.
+
+"Attention Illuminates LLM Reasoning" (arXiv 2510.13554, Eqs. 9-10), a head at a time. With ``a``
+the pattern ``[head, query, key]`` of a text of N positions that is read to its end::
+
+    FAI_h(s) = mean over t of a_h[t, s],    s + nearest <= t <= min(N - 1, s + farthest)
+    score(h) = max over s of FAI_h(s)                               summary=mean: the mean over s
+
+averaged over texts. A head scores high where one token stays in view of what follows: a head that
+always looks at the token before scores 1 / (rows that follow), one that spreads its attention
+evenly little more, one that holds on to a token close to 1.
+
+The paper averages the patterns of its global heads (the 30 % of longest span) before it takes the
+mean over rows, and reads FAI token by token; it gives no score of single heads, so ``summary`` is a
+choice made here. Its horizon runs to the end of the response; where it begins (H_lo) is not stated,
+and is the next row here. It looks at the model's own response only (``over=answer``), which a short
+answer does not fill; unless told otherwise, prompt and answer are one text here, of which the first
+token, and all up to the end of an image, is left out: a sink is looked at whatever stands there.
+Positions that fewer than ``least`` rows follow are left out too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from pydantic import Field
+
+from headbench.detectors.base import Detector, Found, Params, Trial, Trials, all_layers, chunks
+from headbench.detectors.walk import Path, walk
+from headbench.errors import DataError
+from headbench.types import Capture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from headbench.models.hf.adapter import HFModel
+
+
+class FutureInfluenceParams(Params):
+    """Which rows look back at which tokens."""
+
+    over: Literal["text", "answer"] = "text"
+    """``text``: prompt and answer. ``answer``: the answer's tokens and rows only (the paper's)."""
+    nearest: int = Field(1, ge=1)
+    """H_lo: the first row that counts, in tokens after the one looked at."""
+    farthest: int | None = Field(None, ge=1)
+    """H_hi: the last row that counts; ``null``: the end of the text."""
+    least: int = Field(8, ge=1)
+    """Positions with fewer rows in reach are left out: of one row, any look is a large share."""
+    skip: int = Field(1, ge=0)
+    """First positions of the text that are left out."""
+    summary: Literal["peak", "mean"] = "peak"
+    """``peak``: the position with the largest influence. ``mean``: all positions alike."""
+
+
+class _Account:
+    """The sums of one text.
+
+    Args:
+        first: The first position whose influence is measured.
+        length: Positions of the text.
+        params: Horizon and summary.
+    """
+
+    def __init__(self, first: int, length: int, params: FutureInfluenceParams) -> None:
+        self.first, self.params = first, params
+        self.rows = torch.zeros(max(0, length - first))
+        self.sums: Tensor | None = None
+
+    def take(self, at: int, row: Tensor) -> None:
+        """Add the row at position ``at``: ``[layer, head, key]``, its own position last."""
+        back = at - torch.arange(self.first, at)
+        near, far = self.params.nearest, self.params.farthest
+        counts = (back >= near) & (back <= (far or at))
+        seen = row[..., -1 - len(back) : -1].float() * counts.to(row.device)
+        if self.sums is None:
+            self.sums = seen.new_zeros(*row.shape[:2], len(self.rows))
+        self.sums[..., : len(back)] += seen
+        self.rows[: len(back)] += counts
+
+    @property
+    def score(self) -> Tensor:
+        """``[layer, head]``.
+
+        Raises:
+            DataError: No position has enough rows after it.
+        """
+        kept = self.rows >= self.params.least
+        if self.sums is None or not bool(kept.any()):
+            raise DataError(
+                f"no token of a text is followed by {self.params.least} rows that count",
+                mend="take longer texts (--length), --set over=text, or a smaller --set least=",
+            )
+        influence = (self.sums.cpu() / self.rows.clamp(min=1))[..., kept]
+        peak = self.params.summary == "peak"
+        return influence.amax(-1) if peak else influence.mean(-1)
+
+
+def run(model: HFModel, trials: Trials, params: FutureInfluenceParams) -> Found:
+    """Score every head.
+
+    Raises:
+        DataError: A text is too short.
+    """
+    scores: list[Tensor] = []
+    for batch in chunks(model, trials.trials):
+        scores += _batch(model, batch, params)
+    return Found(torch.stack(scores).mean(0), len(scores))
+
+
+def _batch(model: HFModel, batch: Sequence[Trial], params: FutureInfluenceParams) -> list[Tensor]:
+    paths, accounts = [], []
+    for trial in batch:
+        prompt = model.prompter.resolve(trial.request)
+        said = model.prompter.continuation(prompt, f" {trial.answer}")
+        tokens = (*prompt.tokens, *said)
+        behind = max(prompt.spans.get("image", (-1,))) + 1
+        begin = len(prompt.tokens) if params.over == "answer" else max(behind, params.skip)
+        paths.append(Path(prompt, tokens, min(begin + params.nearest, len(tokens) - 1)))
+        accounts.append(_Account(begin, len(tokens), params))
+    capture = Capture("pattern", all_layers(model))
+    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+        for row, (path, account) in enumerate(zip(paths, accounts, strict=True)):
+            at = path.start + step.number
+            if account.first < at < len(path.tokens):
+                account.take(at, step.seen[row][capture][..., 0, :])
+    return [account.score for account in accounts]
+
+
+DETECTOR = Detector("future_influence", FutureInfluenceParams, run, "needles", 10)
