@@ -141,8 +141,10 @@ def test_a_row_may_stand_once(tmp_path: Path) -> None:
     paper["tables"][0]["rows"] *= 2
     with pytest.raises(DataError, match="twice"):
         cells_of(tmp_path, paper)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no published cells"):
         load_cells(tmp_path / "empty")
+    assert load_cells(tmp_path / "absent") == ()
 
 
 def test_recipes_stay_inside_the_data_folder(tmp_path: Path) -> None:

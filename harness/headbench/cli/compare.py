@@ -31,7 +31,9 @@ def compare(
 
     from headbench.running.table import differs_lines, print_comparisons
 
-    print_comparisons([found], Console(), found.other.arm.name)
+    names = (found.base.arm.name, found.other.arm.name)
+    base, other = names if names[0] != names[1] else ("A", "B")  # the same arm of two logs
+    print_comparisons([found], Console(), other, base)
     for line in differs_lines(found, (first, second)):
         typer.echo(line)
 

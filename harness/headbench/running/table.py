@@ -69,9 +69,12 @@ def print_outcome(outcome: RunOutcome, console: Console) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def print_comparisons(comparisons: Sequence[Comparison], console: Console, arm: str) -> None:
+def print_comparisons(
+    comparisons: Sequence[Comparison], console: Console, arm: str, base: str = "baseline"
+) -> None:
     """One table for one toggle, and below it what the table's cells cannot hold."""
     heads = list(COLUMNS)
+    heads[COLUMNS.index("baseline")] = base
     heads[COLUMNS.index("toggle")] = arm
     heads[COLUMNS.index("interval")] = _level(comparisons[0].other)
     _print(console, heads, comparison_rows(comparisons))
@@ -102,10 +105,12 @@ def footer(outcome: RunOutcome) -> list[str]:
 
 def differs_lines(comparison: Comparison, paths: tuple[Path, Path]) -> list[str]:
     """In what two compared runs differ, one line a fact."""
+    named = [f"A = {paths[0]}", f"B = {paths[1]}"]
     if not comparison.differs:
-        return ["the runs differ in nothing but their answers"]
-    lines = [f"A = {paths[0]}", f"B = {paths[1]}", "the runs differ in:"]
-    return lines + [f"  {name}: {_short(a)} -> {_short(b)}" for name, a, b in comparison.differs]
+        return [*named, "the runs differ in nothing but their answers"]
+    return [*named, "the runs differ in:"] + [
+        f"  {name}: {_short(a)} -> {_short(b)}" for name, a, b in comparison.differs
+    ]
 
 
 def _row(comparison: Comparison, line: Line, *, first: bool) -> tuple[str, ...]:

@@ -1,0 +1,82 @@
+"""The rescoring page, followed word by word: its lines in files, its commands, its first paper."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from headbench.cli import app
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "rescoring.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of one language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the page's first commands name, made of its example lines."""
+    caption, question, answer, wall, grouping, response = blocks("json")[0].splitlines()
+    files = {
+        "captions.jsonl": caption,
+        "objects.json": '{"42": ["dog", "couch"]}',
+        "coco_pope_random.json": question,
+        "answers.jsonl": answer,
+        "walls.json": wall,
+        "groupings.json": grouping,
+        "responses/1.json": response,
+        "mine.json": caption.replace("image_id", "picture").replace("caption", "said"),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HEADBENCH_DATA", raising=False)
+    return tmp_path
+
+
+COMMANDS = [
+    line
+    for block in blocks("bash")
+    for line in block.splitlines()
+    if line.startswith("headbench rescore")
+]
+
+
+def test_there_are_commands_to_follow() -> None:
+    assert len(COMMANDS) == 6
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_scores_the_example_lines(followed: Path, command: str) -> None:
+    done = CliRunner().invoke(app, shlex.split(command)[1:])
+    if "--predictions human" in command:  # nobody played the example's wall, and that is said
+        assert "nobody is recorded" in str(done.exception)
+        return
+    assert done.exit_code == 0, done.output or done.exception
+    assert "no headline" not in done.stdout
+
+
+def test_the_example_paper_is_recomputed_from_own_logs(
+    followed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert CliRunner().invoke(app, ["guard", "--pin"]).exit_code == 0
+    (followed / "results/published").mkdir()
+    paper = followed / "results/published/mine.yaml"
+    paper.write_text(blocks("yaml")[0], encoding="utf-8")
+    assert "2 published cells: 2 absent" in CliRunner().invoke(app, ["guard"]).stdout
+    (followed / "my_logs").mkdir()
+    (followed / "my_logs/greedy.jsonl").write_bytes((followed / "captions.jsonl").read_bytes())
+    (followed / "my_logs/objects.json").write_bytes((followed / "objects.json").read_bytes())
+    monkeypatch.setenv("HEADBENCH_DATA", str(followed))
+    drifted = CliRunner().invoke(app, ["guard"])
+    assert drifted.exit_code == 1 and "2 published cells: 2 drifts" in drifted.stdout
+    paper.write_text(paper.read_text().replace('"45.0"', '"0.0"').replace('"12.8"', '"0.0"'))
+    mended = CliRunner().invoke(app, ["guard", "--at-least", "2"])
+    assert mended.exit_code == 0 and "2 published cells: 2 holds" in mended.stdout
