@@ -24,7 +24,7 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from headbench.interventions.engine import Engine, Row
-from headbench.interventions.engine.attention import Inputs
+from headbench.interventions.engine.inputs import Inputs
 from headbench.interventions.engine.session import EditSession
 from headbench.interventions.engine.stages import Shape
 from headbench.types import Bias, Columns, Edit, Mix, Plan, Scale, View, Visible, ZeroDims

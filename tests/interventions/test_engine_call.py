@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headbench.interventions.engine import Row, paths
-from headbench.interventions.engine.attention import Inputs
+from headbench.interventions.engine.inputs import Inputs
 from headbench.interventions.engine.session import EditSession
 from headbench.interventions.engine.stages import Shape
 from headbench.types import Bias, Columns, Edit, Plan, View, Visible

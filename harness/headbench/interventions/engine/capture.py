@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from headbench.errors import RefusedError
-from headbench.interventions.engine.dense import grouped_scores, normalise
+from headbench.interventions.engine.dense import CHUNK_ELEMENTS, grouped_scores, normalise
 from headbench.interventions.engine.places import Call, classes
 from headbench.types import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.interventions.engine.attention import Inputs
+    from headbench.interventions.engine.inputs import Inputs
     from headbench.interventions.engine.rows import Row
 
 SITES = ("q", "k", "v", "scores", "pattern", "z", "residual")
@@ -149,13 +149,28 @@ def _read(
             offset = inputs.own_key
             return source[index, :, offset + low : offset + high].transpose(0, 1).clone()
         case _:
-            scores = grouped_scores(inputs.only(index), low, high)
-            sink = inputs.extra.get("s_aux")
-            found = normalise(scores, sink) if capture.site == "pattern" else scores
-            # Columns that a sliding window has dropped from the cache carry no attention.
-            lost = _lost(capture)
-            if columns is None:
-                return torch.nn.functional.pad(found[0], (inputs.key_offset, 0), value=lost)
-            held = torch.tensor(columns, device=found.device) - inputs.key_offset
-            part = found[0][..., held.clamp(min=0)]
-            return part.masked_fill(held < 0, lost)
+            row = inputs.only(index)
+            step = max(1, CHUNK_ELEMENTS // max(1, inputs.query.shape[1] * inputs.key.shape[2]))
+            return torch.cat(
+                [
+                    _pattern(capture, row, (start, min(start + step, high)), columns)
+                    for start in range(low, high, step)
+                ],
+                1,
+            )
+
+
+def _pattern(
+    capture: Capture, inputs: Inputs, rows: tuple[int, int], columns: list[int] | None
+) -> Tensor:
+    """``[head, row, key]`` of a few rows of one batch row: scores, or the pattern they make."""
+    scores = grouped_scores(inputs, *rows)
+    sink = inputs.extra.get("s_aux")
+    found = normalise(scores, sink) if capture.site == "pattern" else scores
+    # Columns that a sliding window has dropped from the cache carry no attention.
+    lost = _lost(capture)
+    if columns is None:
+        return torch.nn.functional.pad(found[0], (inputs.key_offset, 0), value=lost)
+    held = torch.tensor(columns, device=found.device) - inputs.key_offset
+    part = found[0][..., held.clamp(min=0)]
+    return part.masked_fill(held < 0, lost)

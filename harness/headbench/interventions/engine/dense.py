@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from headbench.interventions.engine.attention import Inputs
+    from headbench.interventions.engine.inputs import Inputs
 
 CHUNK_ELEMENTS = 1 << 22
 """Scores held at a time, in elements (16 MiB of float32)."""

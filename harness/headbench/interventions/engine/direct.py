@@ -12,8 +12,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from headbench.interventions.engine.attention import Inputs
 from headbench.interventions.engine.dense import dense, grouped_scores, grouped_values, normalise
+from headbench.interventions.engine.inputs import Inputs
 from headbench.interventions.engine.regions import Region
 from headbench.types import Bias, Columns, Visible
 

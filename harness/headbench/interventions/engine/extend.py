@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from headbench.interventions.engine.attention import Inputs
+from headbench.interventions.engine.inputs import Inputs
 from headbench.interventions.engine.regions import Region
 from headbench.types import Bias
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from headbench.interventions.engine.attention import Inputs
 from headbench.interventions.engine.dense import grouped_scores, grouped_values, normalise
+from headbench.interventions.engine.inputs import Inputs
 
 DENSE_CHUNK = 64
 """Rows at a time where no fused kernel returns the log-sum-exp."""

@@ -1,5 +1,8 @@
 """Choosing the cheapest exact way to edit scores and patterns of one attention call.
 
+A causal prefill without padding takes the edited columns out of the keys
+(:mod:`~headbench.interventions.engine.apart`). Elsewhere:
+
 ================================= ====================================================
 the edits of a batch row          path
 ================================= ====================================================
@@ -22,10 +25,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from headbench.interventions.engine.attention import Inputs, unedited
+from headbench.interventions.engine import apart
+from headbench.interventions.engine.attention import unedited
 from headbench.interventions.engine.columns import correct, merge
 from headbench.interventions.engine.direct import Tally, attend_directly, recompute
 from headbench.interventions.engine.extend import Extended, extend
+from headbench.interventions.engine.inputs import Inputs
 from headbench.interventions.engine.kernels import flash
 from headbench.interventions.engine.regions import Region
 from headbench.interventions.engine.window import windowed
@@ -62,6 +67,11 @@ def attend_pattern(inputs: Inputs, found: Sequence[Region], tally: Tally) -> Ten
         return unedited(inputs)
     if not inputs.plain or inputs.query.shape[2] <= FEW:
         return attend_directly(inputs, found, tally)
+    many = [region for region in found if region.rows > FEW]
+    if many and apart.fits(inputs, many):
+        out = apart.attend_apart(inputs, many, tally)
+        _recompute_few(out, inputs, found, tally)
+        return out
     choice = choose(found)
     fused = bool(choice.bias or choice.lse or choice.merge)
     if not fused and not choice.window:
@@ -74,6 +84,14 @@ def attend_pattern(inputs: Inputs, found: Sequence[Region], tally: Tally) -> Ten
     for region in choice.direct:
         recompute(out, inputs, choice.of_row[region.batch_row], region, tally)
     return out
+
+
+def _recompute_few(out: Tensor, inputs: Inputs, found: Sequence[Region], tally: Tally) -> None:
+    """Overwrite the regions of few rows, under all edits of their batch row."""
+    for region in found:
+        if region.rows <= FEW:
+            mine = [other for other in found if other.batch_row == region.batch_row]
+            recompute(out, inputs, mine, region, tally)
 
 
 def _fused(wide: Extended, choice: Choice, tally: Tally) -> Tensor:

@@ -16,7 +16,7 @@ from headbench.types import Bias, Columns, Edit, Op, Positions, View, Visible
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.interventions.engine.attention import Inputs
+    from headbench.interventions.engine.inputs import Inputs
     from headbench.interventions.engine.rows import Row
 
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from headbench.errors import RefusedError
-from headbench.interventions.engine.attention import Inputs, unedited
+from headbench.interventions.engine.attention import unedited
 from headbench.interventions.engine.capture import Recorder
+from headbench.interventions.engine.inputs import Inputs
 from headbench.interventions.engine.paths import attend_pattern
 from headbench.interventions.engine.places import Bounds, Call, classes
 from headbench.interventions.engine.regions import Region, regions

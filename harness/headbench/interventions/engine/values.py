@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from headbench.interventions.engine.affine import Target
+from headbench.interventions.engine.attention import unedited
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from headbench.interventions.engine.attention import Inputs
+    from headbench.interventions.engine.inputs import Inputs
     from headbench.interventions.engine.places import Call
 
 
@@ -57,7 +58,11 @@ class Values:
         return found.repeat_interleave(ratio, dim=2)
 
     def _mean(self) -> Tensor:
-        """Mean value over the keys each row sees: attention with queries of zero."""
-        from headbench.interventions.engine.attention import unedited
-
-        return unedited(self.inputs.uniform())
+        """Mean value of the visible keys: a running mean, or attention with zero queries."""
+        inputs = self.inputs
+        if inputs.causal and inputs.start == 0:
+            rows = inputs.query.shape[2]
+            count = torch.arange(1, rows + 1, device=inputs.value.device)[:, None]
+            total = inputs.value[:, :, :rows].float().cumsum(2)
+            return total.div_(count).to(inputs.value.dtype).transpose(1, 2)
+        return unedited(inputs.uniform())
