@@ -131,12 +131,17 @@ class Capture:
 
 @dataclass(frozen=True)
 class Probe:
-    """An unedited pass before the main one."""
+    """An unedited pass before the main one.
+
+    One ``beside`` the request runs in a batch with it under the method's own edits and brings
+    nothing home: selections read it (:attr:`View.beside`), serve both rows, and are remembered.
+    """
 
     name: str
     request: Request
     captures: tuple[Capture, ...]
     gradient: bool = False
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,7 @@ class View:
         layer_input: ``[position, width]`` at prefill, on demand, else ``None``.
         memory: Lives as long as this row's answer: chosen heads, sinks.
         probes: What the row's probes captured.
+        beside: This layer's z of row t0 of the probe beside the request, before edits, or ``None``.
     """
 
     layer: int
@@ -177,6 +183,7 @@ class View:
     layer_input: Tensor | None
     memory: dict[str, Tensor]
     probes: Mapping[str, Mapping[Capture, Tensor]]
+    beside: Tensor | None = None
 
 
 Select = Callable[[View, "Tensor"], "Tensor"]
@@ -359,7 +366,7 @@ class Answer:
 
     Attributes:
         text: Generated text (``generate``), else ``None``.
-        tokens: Generated or forced token ids, without padding and without what ``until`` cut.
+        tokens: Generated or forced ids, without padding and without what ``until`` cut.
         logprobs: Per token; for ``score``, of the continuation's tokens, all continuations joined.
         scores: For ``score``: summed log-probability of each continuation; for ``nexttoken``:
             log-probability of each asked token.
@@ -402,9 +409,10 @@ class ModelInfo:
         layers: Decoder layers.
         heads: Query heads a layer.
         kv_heads: Key/value heads a layer.
-        head_dim: Width of a head.
+        head_dim: Width of a head's queries and keys.
         images: Whether the model takes images.
         maps: Name -> path of the head maps that ship beside the checkpoint.
+        value_dim: Width of a head's values and outputs where it is another one (DeepSeek).
     """
 
     name: str
@@ -415,6 +423,12 @@ class ModelInfo:
     head_dim: int
     images: bool = False
     maps: Mapping[str, str] = field(default_factory=dict)
+    value_dim: int | None = None
+
+    @property
+    def output_dim(self) -> int:
+        """Width of a head's output ``z``."""
+        return self.value_dim or self.head_dim
 
 
 class Model(Protocol):

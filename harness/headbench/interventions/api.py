@@ -84,6 +84,7 @@ def model_info(engine: Engine, maps: Mapping[str, str]) -> ModelInfo:
         head_dim=shape.head_dim,
         images=image_token(config) is not None,
         maps=maps,
+        value_dim=shape.value_dim,
     )
 
 
@@ -210,6 +211,12 @@ class Running:
         same: set[Capture] = set()
         for case, mine in zip(cases, found, strict=True):
             for probe in (p for m in self.interventions for p in m.probes(case)):
+                if probe.beside:
+                    raise RefusedError(
+                        f"the probe {probe.name!r} runs in one batch with the request",
+                        where="headbench.intervene",
+                        mend="use headbench.run, which lays batches out",
+                    )
                 if probe.request == case.request:
                     same |= set(probe.captures)
                     mine[probe.name] = {}

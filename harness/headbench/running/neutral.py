@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
@@ -61,8 +61,14 @@ def captions(documents: Sequence[Document]) -> Neutral:
     """
     images = dict.fromkeys(sha for document in documents for sha in document.images.values())
     told = itertools.cycle(_CAPTIONS)
+    prompt = f"<image>\n{CAPTION_REQUEST}"
+    # Marked as a task's template would mark it, for methods that follow the question.
+    question = (0, prompt.index(CAPTION_REQUEST), len(prompt))
     requests = [
-        _request(index, f"<image>\n{CAPTION_REQUEST}", f" {caption(*next(told))}", (sha,))
+        replace(
+            _request(index, prompt, f" {caption(*next(told))}", (sha,)),
+            spans={"question": (question,)},
+        )
         for index, sha in enumerate(itertools.islice(images, ROWS))
     ]
     return Neutral("captions", tuple(requests))

@@ -83,11 +83,12 @@ def build(params: OffsetHeadsParams, info: ModelInfo) -> OffsetHeads:
     """
     vectors = locate(params.file, params.tensor)
     given = vectors.read()
-    if tuple(given.shape) != (info.layers, info.heads, info.head_dim):
+    needed = (info.layers, info.heads, info.output_dim)
+    if tuple(given.shape) != needed:
         raise RefusedError(
             f"the vectors have shape {tuple(given.shape)}",
             where=params.file,
-            mend=f"{info.name} needs {(info.layers, info.heads, info.head_dim)}",
+            mend=f"{info.name} needs {needed}",
         )
     pairs = [(int(layer), int(head)) for layer, head in given.abs().sum(-1).nonzero().tolist()]
     table = table_of(pairs, info)

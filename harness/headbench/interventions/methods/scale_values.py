@@ -3,7 +3,8 @@
 ``v`` is ``[batch, kv head, key, dim]``. Under grouped heads a value head serves several query
 heads: by default the edit is refused unless the whole group is listed, because for one query head
 ``scale_heads`` is the exact form. ``phase`` is the phase of the *value's* position: ``prefill``
-scales what prompt tokens hold, whoever reads it.
+scales what prompt tokens hold, whoever reads it. The control scales other groups of the same
+layers.
 
 Source: "Characterizing Mechanisms for Factual Recall" (Yu et al., arXiv 2310.15910), value vectors
 of single heads; its range of alpha was not found.
@@ -11,13 +12,23 @@ of single heads; its range of alpha was not found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from headbench.interventions.base import HeadMethod, Seen
-from headbench.interventions.choice import HeadChoice
+from headbench.interventions.choice import Chosen, HeadChoice
+from headbench.interventions.draws import other_heads
 from headbench.interventions.registry import Method
-from headbench.types import Case, Edit, HeadTable, ModelInfo, Phase, Scale
+from headbench.types import (
+    Case,
+    Controls,
+    Edit,
+    HeadTable,
+    Intervention,
+    ModelInfo,
+    Phase,
+    Scale,
+)
 
 
 class ScaleValuesParams(HeadChoice):
@@ -49,13 +60,37 @@ class ScaleValues(HeadMethod):
             table = whole_groups(table, self.info)
         return (Edit("v", Scale(self.params.alpha), table, self.params.phase),)
 
+    def controls(self, count: int, seed: int) -> Controls | None:
+        """The same factor on other key/value groups of the same layers, as many in each."""
+        ratio = self.info.heads // self.info.kv_heads
+        draws = other_heads(groups_of(self.table, ratio), self.info.kv_heads, count, seed)
+        if not draws.possible:
+            return None
+        methods: tuple[Intervention, ...] = tuple(
+            replace(self, chosen=Chosen(expanded(table, ratio))) for table in draws.tables
+        )
+        unit = "other key/value groups of the same layers"
+        return Controls(unit, methods, draws.possible, draws.excluded)
+
 
 def whole_groups(table: HeadTable, info: ModelInfo) -> HeadTable:
     """The table with every query head that shares a key/value head with a listed one."""
     ratio = info.heads // info.kv_heads
+    return expanded(groups_of(table, ratio), ratio)
+
+
+def groups_of(table: HeadTable, ratio: int) -> HeadTable:
+    """Layer -> key/value heads that the query heads of a table read."""
     return {
-        layer: tuple(sorted({head // ratio * ratio + i for head in heads for i in range(ratio)}))
-        for layer, heads in table.items()
+        layer: tuple(sorted({head // ratio for head in heads})) for layer, heads in table.items()
+    }
+
+
+def expanded(groups: HeadTable, ratio: int) -> HeadTable:
+    """Layer -> query heads of a table of key/value heads, ``ratio`` query heads to each."""
+    return {
+        layer: tuple(group * ratio + i for group in found for i in range(ratio))
+        for layer, found in groups.items()
     }
 
 

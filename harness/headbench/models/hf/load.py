@@ -242,15 +242,20 @@ def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> M
     """Shapes of the decoder, read off the configuration."""
     text = config.get_text_config(decoder=True)
     heads = text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // heads
+    if hasattr(text, "qk_nope_head_dim"):
+        # Latent attention: what its configuration calls head_dim is the rotated part alone.
+        width = text.qk_nope_head_dim + text.qk_rope_head_dim
     return ModelInfo(
         name=name,
         family=config.model_type,
         layers=text.num_hidden_layers,
         heads=heads,
         kv_heads=getattr(text, "num_key_value_heads", None) or heads,
-        head_dim=getattr(text, "head_dim", None) or text.hidden_size // heads,
+        head_dim=width,
         images=is_vision_language(config),
         maps=maps or {},
+        value_dim=getattr(text, "v_head_dim", None),
     )
 
 
