@@ -30,6 +30,8 @@ class Row:
         probes: What the row's probes captured, by probe name.
         memory: Lives as long as this row's answer. Give the same dict again when one answer is
             computed under several :meth:`Engine.attach` calls.
+        beside: Number of the row whose z this row's selections read next to its own. Give both the
+            same memory, and one choice serves both.
     """
 
     plan: Plan
@@ -39,6 +41,7 @@ class Row:
     spans: Mapping[str, Positions] = field(default_factory=dict)
     probes: Mapping[str, Mapping[Capture, Tensor]] = field(default_factory=dict)
     memory: dict[str, Tensor] = field(default_factory=dict)
+    beside: int | None = None
 
 
 class Firing:

@@ -181,7 +181,8 @@ class EditSession:
                         "in one forward pass",
                         mend="prefill the whole prompt at once",
                     )
-                row.memory[key] = self._select(layer, pick, z[pick.batch_row, at])
+                beside = self._beside(row, z)
+                row.memory[key] = self._select(layer, pick, z[pick.batch_row, at], beside)
             heads = tuple(torch.nonzero(row.memory[key]).flatten().tolist())
             self.firing.choose(pick.row, layer, heads)
             edit = pick.edit
@@ -191,9 +192,18 @@ class EditSession:
                 stage.table.edit([pick.batch_row], touched, heads, edit.op, layer)
             stage.picks.remove(pick)
 
-    def _select(self, layer: int, pick: Pick, z: Tensor) -> Tensor:
+    def _beside(self, row: Row, z: Tensor) -> Tensor | None:
+        """Row t0 of the row beside ``row``, ``[head, dim]``."""
+        if row.beside is None:
+            return None
+        place = row.beside * self.copies
+        return z[place, self.bounds[place].last - self.call.start]
+
+    def _select(self, layer: int, pick: Pick, z: Tensor, beside: Tensor | None) -> Tensor:
         row = self.rows[pick.row]
-        view = View(layer, self.call.start, row.prompt, row.spans, None, row.memory, row.probes)
+        view = View(
+            layer, self.call.start, row.prompt, row.spans, None, row.memory, row.probes, beside
+        )
         return pick.select(view, z).to("cpu", torch.bool)
 
     def _count(self, layer: int, program: Program, kind: str) -> None:

@@ -15,8 +15,9 @@ heads are chosen at the last prompt row and kept for the whole answer (Algorithm
 
 What the paper leaves open, and the choice made here: the standard deviations are population ones;
 the text-only prompt drops the image placeholders and keeps everything else; the text-only pass is
-unedited (whether the authors reinforce it was not found). A request without an image selects no
-head: the edit is inert.
+unedited (whether the authors reinforce it was not found). With ``reinforce_text_branch=true`` the
+heads of a layer, once chosen, are scaled in the text-only pass too, so that ``z_text`` of later
+layers feels them. A request without an image selects no head: the edit is inert.
 
 The control picks as many heads in each layer as the method itself would, at random by the draw's
 seed.
@@ -28,7 +29,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import model_validator
 
@@ -63,8 +64,9 @@ class VhrParams(Params):
     """Also reinforce layer 1. Default: yes for all but InstructBLIP; no effect with ``layers``."""
     outlier_removal: bool = True
     """Zero the divergence of heads that wake up because the image is missing (Eq. 6)."""
-    reinforce_text_branch: Literal[False] = False
-    """Whether the text-only pass is reinforced too. Only the unedited pass is offered."""
+    reinforce_text_branch: bool = False
+    """Whether the text-only pass is reinforced too, in the same heads; it then runs in one batch
+    with the request, layer by layer. The paper does not say; the other choice is the default."""
     per_sample: bool = True
     """Choose heads for each sample. ``false`` takes them from ``map`` or ``heads``, once (Table 4,
     "fixed"), which folds into the weights and is much weaker."""
@@ -78,6 +80,8 @@ class VhrParams(Params):
         given = (self.heads is not None) + (self.map is not None)
         if self.per_sample and given:
             raise ValueError("heads= and map= belong to per_sample=false")
+        if self.reinforce_text_branch and not self.per_sample:
+            raise ValueError("reinforce_text_branch belongs to per_sample=true")
         if not self.per_sample and given != 1:
             raise ValueError("per_sample=false needs heads= or map=")
         return self
@@ -180,6 +184,8 @@ class Vhr(BaseMethod):
             for message in case.request.messages
         )
         request = replace(case.request, messages=messages, images=(), spans={})
+        if self.params.reinforce_text_branch:
+            return (Probe(PROBE, request, (), beside=True),)
         return (Probe(PROBE, request, (self.capture,)),)
 
     def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
@@ -205,15 +211,23 @@ class Vhr(BaseMethod):
         import torch
 
         none = torch.zeros(z.shape[0], dtype=torch.bool)
-        if view.layer not in self.layers or PROBE not in view.probes:
+        z_text = self._without_image(view)
+        if z_text is None:
             return none
-        z_text = view.probes[PROBE][self.capture][self.layers.index(view.layer), -1]
         scores = divergence(z, z_text, outlier_removal=self.params.outlier_removal)
         picked = above_median(scores).cpu()
         if self.draw is None:
             return picked
         none[self.ranking(view.layer, self.draw)[: int(picked.sum())]] = True
         return none
+
+    def _without_image(self, view: View) -> Tensor | None:
+        """Row t0 of the text-only pass in this layer, ``[head, dim]``."""
+        if view.layer not in self.layers:
+            return None
+        if view.beside is not None or PROBE not in view.probes:
+            return view.beside
+        return view.probes[PROBE][self.capture][self.layers.index(view.layer), -1]
 
     def controls(self, count: int, seed: int) -> Controls | None:
         """As many heads in each layer, at random by draw; for fixed heads, other heads."""

@@ -11,7 +11,18 @@ from headbench.errors import HeadbenchError, RefusedError
 from headbench.models.hf.forward import Line, Runner
 from headbench.models.hf.generate import Attach
 from headbench.models.hf.prompts import Prompt
-from headbench.types import Capture, Case, Heads, Job, ModelInfo, Plan, Probe, Request
+from headbench.types import (
+    Capture,
+    Case,
+    Edit,
+    Heads,
+    Job,
+    ModelInfo,
+    Plan,
+    Probe,
+    Request,
+    Scale,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,16 +108,19 @@ class Desk:
     def open(self, jobs: Sequence[Job]) -> list[Work]:
         """Resolve prompts, run probes, and ask every arm for its plans."""
         works = [Work(job, self.resolve(job.request), self.case(job.request)) for job in jobs]
-        seen = self._probe(works)
-        for work, captured in zip(works, seen, strict=True):
-            work.plan = join(
-                [
-                    part.plan(work.case, found)
-                    for part, found in zip(work.job.arm.interventions, captured, strict=True)
-                ],
-                work.where,
-            )
+        asked = [[part.probes(work.case) for part in work.job.arm.interventions] for work in works]
+        seen = self._probe(works, asked)
+        for work, captured, probes in zip(works, seen, asked, strict=True):
+            plans = [
+                part.plan(work.case, found)
+                for part, found in zip(work.job.arm.interventions, captured, strict=True)
+            ]
+            work.plan = join(plans, work.where)
             work.probes = merge(captured)
+            for number, part in enumerate(probes):
+                for probe in part:
+                    if probe.beside and plans[number].edits:
+                        self._run_beside(work, probe, alone(plans, number))
             if work.plan.request is not None:
                 work.prompt = self.resolve(work.plan.request)
                 work.case = self.case(work.plan.request)
@@ -176,15 +190,17 @@ class Desk:
             memory=work.memory,
         )
 
-    def _probe(self, works: Sequence[Work]) -> list[list[dict[str, Mapping[Capture, Tensor]]]]:
+    def _probe(
+        self, works: Sequence[Work], asked: Sequence[Sequence[Sequence[Probe]]]
+    ) -> list[list[dict[str, Mapping[Capture, Tensor]]]]:
         """What each intervention of each row saw, by probe name.
 
-        Arms of one prompt ask for the same probes; each distinct one runs once.
+        Arms of one prompt ask for the same probes; each distinct one runs once. Probes that run
+        beside their request bring nothing home.
         """
-        asked = [[part.probes(work.case) for part in work.job.arm.interventions] for work in works]
         distinct: dict[tuple[object, ...], tuple[Probe, Work]] = {}
         for work, arm in zip(works, asked, strict=True):
-            for probe in (probe for part in arm for probe in part):
+            for probe in (probe for part in arm for probe in part if not probe.beside):
                 if probe.gradient:
                     raise RefusedError("probes with gradients are not supported", where=work.where)
                 plain = Work(work.job, self.resolve(probe.request), self.case(probe.request))
@@ -192,9 +208,32 @@ class Desk:
                 work.passes += 1
         found = self._run_probes(distinct)
         return [
-            [{probe.name: found[self._probe_key(probe)] for probe in part} for part in arm]
+            [
+                {probe.name: found[self._probe_key(probe)] for probe in part if not probe.beside}
+                for part in arm
+            ]
             for arm in asked
         ]
+
+    def _run_beside(self, work: Work, probe: Probe, plan: Plan) -> None:
+        """Run a request and its probe in one batch; the choices made stay in the row's memory.
+
+        Args:
+            work: The request, under all its edits.
+            probe: The other prompt.
+            plan: What the probe's row runs under, numbered as the request's plan.
+        """
+        other = Work(work.job, self.resolve(probe.request), self.case(probe.request), plan)
+        other.memory = work.memory
+        lines = [self.line(part.prompt) for part in (work, other)]
+        length = max(len(line.tokens) for line in lines)
+        first, second = (
+            self._row(part, length - len(line.tokens))
+            for part, line in zip((work, other), lines, strict=True)
+        )
+        with self._engine().attach([replace(first, beside=1), second]):
+            self.runner.prefill(lines, cache=False)
+        work.passes += 1
 
     def _probe_key(self, probe: Probe) -> tuple[object, ...]:
         prompt = self.resolve(probe.request)
@@ -232,6 +271,17 @@ def join(plans: Sequence[Plan], where: str) -> Plan:
         )
     edits = tuple(edit for plan in plans for edit in plan.edits)
     return replace(Plan(), edits=edits, request=rewrites[0] if rewrites else None)
+
+
+def alone(plans: Sequence[Plan], number: int) -> Plan:
+    """The edits of one part of a composition, each in its place; the others' do nothing."""
+    nothing = Edit("z", Scale(1.0), {})
+    edits = tuple(
+        edit if place == number else nothing
+        for place, plan in enumerate(plans)
+        for edit in plan.edits
+    )
+    return Plan(edits=edits)
 
 
 def merge(captured: Sequence[Seen]) -> dict[str, dict[Capture, Tensor]]:
