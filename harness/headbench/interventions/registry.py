@@ -13,12 +13,12 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 from headbench.interventions.grammar import ToggleSpec
 from headbench.types import Intervention, ModelInfo

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
+from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 from headbench.types import Model
 

@@ -16,13 +16,12 @@ Two figures are called F1 in later papers; both are here under their own names.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
-
-import numpy as np
 
 from headbench.errors import DataError
 from headbench.scoring.chair_lexicon import Lexicon, lexicon_of
-from headbench.scoring.metric import Floats, Metric, ratio
+from headbench.scoring.metric import Floats, Metric, column, ratio
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
 from headbench.types import Document, Record
@@ -105,11 +104,11 @@ def _first_over_second(sums: Floats) -> Floats:
 
 
 def _first(sums: Floats) -> Floats:
-    return np.asarray(sums[..., 0], dtype=np.float64)
+    return column(sums, 0)
 
 
 def _second(sums: Floats) -> Floats:
-    return np.asarray(sums[..., 1], dtype=np.float64)
+    return column(sums, 1)
 
 
 def _harmonic(sums: Floats) -> Floats:
@@ -266,7 +265,7 @@ def hit_ratio(hallucinated: Sequence[Collection[str]], ranked: Sequence[str], k:
     """
     top = set(ranked[:k])
     shares = [len(top & set(wrong)) / len(set(wrong)) for wrong in hallucinated if wrong]
-    return float(np.mean(shares)) if shares else float("nan")
+    return math.fsum(shares) / len(shares) if shares else float("nan")
 
 
 def by_frequency(truth: Mapping[str, Collection[str]], beside: str | None = None) -> list[str]:

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import TypeVar
 
+from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 from headbench.scoring.metric import Metric
 from headbench.scoring.parser import Parser

@@ -18,10 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from headbench.errors import ConfigError, DataError
-from headbench.scoring.metric import Floats, Metric, ratio
+from headbench.scoring.metric import Floats, Metric, column, ratio
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
 from headbench.scoring.stickiness_labels import as_flag, class_of
@@ -121,7 +119,7 @@ def part(record: Record, name: str) -> float:
 
 def enough(over: Floats, under: Floats, items: Floats) -> Floats:
     """``over / under``, NaN where fewer than :data:`LEAST` items stand behind it."""
-    return np.asarray(np.where(items >= LEAST, ratio(over, under), np.nan), dtype=np.float64)
+    return ratio(over, under * (items >= LEAST))
 
 
 def _rate(name: str, parts: tuple[str, str, str], better: bool, inverted: bool = False) -> Metric:
@@ -145,7 +143,7 @@ def _size(name: str, source: str) -> Metric:
         name=name,
         parts=(source,),
         row=lambda record: (part(record, source),),
-        value=lambda sums: np.asarray(sums[..., 0], dtype=np.float64),
+        value=lambda sums: column(sums, 0),
         higher_is_better=None,
         unit="count",
         high=None,

@@ -14,10 +14,8 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from headbench.errors import DataError
-from headbench.scoring.metric import Floats, Metric, ratio
+from headbench.scoring.metric import Floats, Metric, column, ratio
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
 from headbench.scoring.walls_connections import connection_parts
@@ -157,7 +155,7 @@ def _part(record: Record, name: str) -> float:
 
 
 def _first(sums: Floats) -> Floats:
-    return np.asarray(sums[..., 0], dtype=np.float64)
+    return column(sums, 0)
 
 
 def _share(sums: Floats) -> Floats:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal
 
 from headbench._paths import tasks_root
+from headbench._plugins import entry_points
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.tasks.merge import Merged, read_merged
 from headbench.tasks.yamlfile import YamlFile
