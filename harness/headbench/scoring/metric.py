@@ -54,10 +54,8 @@ class Metric:
         """Stack the records' parts: ``[record, part]``; ``[0, part]`` for no records."""
         import numpy as np
 
-        table = np.zeros((len(records), len(self.parts)), dtype=np.float64)
-        for index, record in enumerate(records):
-            table[index] = self.row(record)
-        return table
+        table = np.array([self.row(record) for record in records], dtype=np.float64)
+        return table.reshape(len(records), len(self.parts))
 
     def of(self, records: Sequence[Record]) -> float:
         """The metric over all records; NaN for none."""

@@ -187,7 +187,11 @@ def compile_step(config: StepConfig, merged: Merged, number: int | None) -> Step
 
 
 def build_request(
-    step: Step, document: Document, fields: Fields, turns: Sequence[Turn | str], index: int
+    step: Step,
+    document: Document,
+    fields: Fields,
+    turns: Sequence[Turn | str],
+    place: tuple[int, int],
 ) -> Request:
     """Put turns together; the spans of each keep the number of its message.
 
@@ -196,7 +200,7 @@ def build_request(
         document: About what.
         fields: What templates may read.
         turns: User turns (:class:`Turn`) and, between them, answers (text).
-        index: Number of the request within (document, step).
+        place: Number of the request within (document, step), and its seed.
     """
     messages: list[Mapping[str, str]] = []
     spans: dict[str, list[tuple[int, int, int]]] = {}
@@ -215,7 +219,8 @@ def build_request(
     return Request(
         document=document.id,
         step=step.name,
-        index=index,
+        index=place[0],
+        seed=place[1],
         kind=step.kind,
         messages=tuple(messages),
         images=tuple(images),

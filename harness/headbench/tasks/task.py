@@ -218,17 +218,14 @@ class Task:
         Raises:
             HeadbenchError: A template asks for what the document or the earlier steps have not.
         """
-        from dataclasses import replace
-
         asked = step if isinstance(step, Step) and step in self.steps else self._named(step)
         fields = self._fields(document, earlier)
         requests: list[Request] = []
         for index, item in enumerate(asked.items(document)):
             own = fields if asked.config.for_each is None else fields | {"item": item}
             turns = self._turns(asked, document, own, earlier)
-            request = build_request(asked, document, own, turns, index)
             seed = request_seed(run_seed, document.id, asked.name, index)
-            requests.append(replace(request, seed=seed))
+            requests.append(build_request(asked, document, own, turns, (index, seed)))
         return tuple(requests)
 
     def _named(self, step: str | Step) -> Step:
