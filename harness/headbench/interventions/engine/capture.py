@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from headbench.interventions.engine.inputs import Inputs
     from headbench.interventions.engine.rows import Row
 
-SITES = ("q", "k", "v", "scores", "pattern", "z", "residual")
+SITES = ("q", "k", "v", "scores", "pattern", "z", "residual", "router")
+OUTSIDE = ("residual", "router")
+"""Sites whose values other modules than attention bring."""
 
 
 class Recorder:
@@ -48,16 +50,16 @@ class Recorder:
     def attention(self, layer: int, call: Call, inputs: Inputs, z: Tensor) -> None:
         """Record from one attention call: its (edited) inputs and its head outputs."""
         for capture in self._by_layer.get(layer, ()):
-            if capture.site == "residual":  # that is the decoder layer's to give
+            if capture.site in OUTSIDE:
                 continue
             for index, (low, high) in self._places(capture, call):
                 part = _read(capture, inputs, z, index, low, high, self._columns(capture, index))
                 self._parts[index, capture, layer].append(part)
 
-    def residual(self, layer: int, call: Call, hidden: Tensor) -> None:
-        """Record the output of a decoder layer, ``[batch, query, width]``."""
+    def outside(self, site: str, layer: int, call: Call, hidden: Tensor) -> None:
+        """Record what a decoder layer or a gate gives, ``[batch, query, width]``."""
         for capture in self._by_layer.get(layer, ()):
-            if capture.site == "residual":
+            if capture.site == site:
                 for index, (low, high) in self._places(capture, call):
                     self._parts[index, capture, layer].append(hidden[index, low:high].clone())
 
@@ -88,7 +90,7 @@ class Recorder:
 
     def _places(self, capture: Capture, call: Call) -> list[tuple[int, tuple[int, int]]]:
         """Rows of the batch with the part of the call, relative to its start, that is wanted."""
-        if capture.site == "residual" or len(call.bounds) == len(self.rows):
+        if capture.site in OUTSIDE or len(call.bounds) == len(self.rows):
             touched = classes("both", capture.rows)
             spans = [bound.span(touched, call.start, call.stop) for bound in call.bounds]
             return [

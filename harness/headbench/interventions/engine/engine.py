@@ -14,6 +14,7 @@ from headbench.errors import RefusedError
 from headbench.interventions.engine import support
 from headbench.interventions.engine.attention import NAME, Seat, seat, unseat
 from headbench.interventions.engine.capture import Recorder
+from headbench.interventions.engine.routers import Gate, check_gates, gates
 from headbench.interventions.engine.rows import Firing, Row
 from headbench.interventions.engine.session import EditSession
 from headbench.types import Capture
@@ -40,6 +41,7 @@ class Engine:
             the model's own attention, or another engine holds the model.
 
     Attributes:
+        gates: Layer -> gate of the layers with experts.
         model: The model.
         shape: Layers, heads and widths, read from the modules.
         own: The attention implementation the model came with, e.g. ``sdpa``.
@@ -65,6 +67,7 @@ class Engine:
             raise
         self.modules = tuple(found)
         self.blocks = support.blocks(model, self.modules)
+        self.gates = gates(model, self.blocks)
         self._seats: tuple[Seat, ...] = tuple(
             seat(module, layer) for layer, module in enumerate(self.modules)
         )
@@ -113,8 +116,12 @@ class Engine:
             Row -> capture -> tensor, filled when the block ends. Shapes by site: ``z`` and ``q``
             ``[layer, row, head, dim]``; ``k`` and ``v`` ``[layer, row, kv head, dim]``;
             ``pattern`` and ``scores`` ``[layer, head, row, key]``; ``residual``
-            ``[layer, row, width]``, the output of the decoder layer.
+            ``[layer, row, width]``, the output of the decoder layer; ``router``
+            ``[layer, row, expert]``, the gate's logits before any expert is chosen.
         """
+        for capture in captures:
+            if capture.site == "router":
+                check_gates(capture.layers, self.gates, type(self.model).__name__)
         recorder = Recorder(captures, rows, self.shape.layers)
         found: dict[int, dict[Capture, Tensor]] = {}
         with ExitStack() as stack:
@@ -133,6 +140,11 @@ class Engine:
             self.blocks[layer].register_forward_hook(_Overhear(session, recorder, layer))
             for layer in range(self.shape.layers)
             if recorder.wants(layer, "residual")
+        ]
+        hooks += [
+            gate.module.register_forward_hook(_Overhear(session, recorder, layer, gate))
+            for layer, gate in self.gates.items()
+            if recorder.wants(layer, "router")
         ]
         session.recorder = recorder
         try:
@@ -227,14 +239,22 @@ class _Residual:
 
 
 class _Overhear:
-    """Hands the output of a decoder layer to a recorder."""
+    """Hands the output of a decoder layer, or of its gate, to a recorder."""
 
-    def __init__(self, session: EditSession, recorder: Recorder, layer: int) -> None:
-        self.session, self.recorder, self.layer = session, recorder, layer
+    def __init__(
+        self, session: EditSession, recorder: Recorder, layer: int, gate: Gate | None = None
+    ) -> None:
+        self.session, self.recorder, self.layer, self.gate = session, recorder, layer, gate
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if self.gate is not None:
+            logits = self.gate.logits(output, len(self.session.bounds))
+            call = self.session.locate(logits.shape[1])
+            self.recorder.outside("router", self.layer, call, logits)
+            return
         hidden = output[0] if isinstance(output, tuple) else output
-        self.recorder.residual(self.layer, self.session.locate(hidden.shape[1]), hidden)
+        call = self.session.locate(hidden.shape[1])
+        self.recorder.outside("residual", self.layer, call, hidden)
 
 
 def arguments(
