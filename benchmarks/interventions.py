@@ -1,186 +1,176 @@
-"""Time and memory of edits over the unedited sdpa run of the same model, one thread.
+"""Time and memory of every toggle over the unedited sdpa run of the same model, one thread.
 
-    python benchmarks/interventions.py [--lengths 512,2048,4096] [--rounds 15]
+    python benchmarks/interventions.py [--peer-python PATH] [--write] [--json FILE] [--quick]
 
-Edited and unedited passes alternate; a ratio is the median over rounds of edited / unedited CPU
-time within a round, with the range that holds the middle 95 % of bootstrap medians. ``decode`` is a
-step behind a cache of the given length. ``MiB`` is the most memory that one edited attention call
-holds above an unedited one.
+Edited and unedited passes alternate; a ratio is the median over rounds of edited CPU time over the
+mean of the unedited passes before and after it, with the order statistics that bound it at 95 %.
+``MiB`` is the most that one edited attention call holds in tensors above an unedited one, from the
+allocations that torch's profiler records. Probes of methods that need another pass first (``vhr``,
+``gift``) have a row of their own. ``--peer-python`` is the interpreter of an environment that holds
+nnsight and TransformerLens beside the same torch and transformers; their results must be ours.
+``--write`` makes ``docs/benchmarks.md``, of this run and of those in ``--join``.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
-import random
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+from interventions_arms import Arm, Bench
+from interventions_model import make_model, ratios
+from interventions_page import machine, table, write
+from measuring import ROUNDS, one_thread
 
-from headbench.interventions.engine import Engine, Row
-from headbench.interventions.engine.inputs import Inputs
-from headbench.interventions.engine.session import EditSession
-from headbench.interventions.engine.stages import Shape
-from headbench.types import Bias, Columns, Edit, Mix, Plan, Scale, View, Visible, ZeroDims
+from headbench.interventions.engine import Engine
+from headbench.types import Plan
 
-HEADS, WIDTH, LAYERS = 12, 768, 2
-IMAGE = 576
-ALL = {layer: tuple(range(HEADS)) for layer in range(LAYERS)}
-SOME = {layer: (1, 4, 7) for layer in range(LAYERS)}
-
-
-def halve(view: View, columns: torch.Tensor) -> torch.Tensor:
-    """A stand-in for a data-dependent edit."""
-    return columns * 0.5
-
-
-def raised(view: View, scores: torch.Tensor) -> torch.Tensor:
-    """PAI's rule."""
-    return scores + 0.5 * scores.abs()
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+CLOSE = 2e-3
+"""Largest difference of a logit between libraries that make one edit in different order."""
+SHARED = {
+    "mask two heads a layer": "mask_heads(",
+    "first column x 0.25": "zerotuning(",
+    "image scores of the last row": "pai(",
+}
+"""Edit that the peers make, too -> how our toggle's name begins."""
 
 
-def edits(length: int) -> dict[str, Edit]:
-    """What is timed, by name."""
-    image = tuple(range(16, 16 + min(IMAGE, length // 2)))
-    return {
-        "z scale": Edit("z", Scale(0.5), ALL),
-        "z mix with own value": Edit("z", Mix("self", 0.5), SOME),
-        "q zero (uniform)": Edit("q", ZeroDims(None), SOME),
-        "bias of one column": Edit("scores", Bias((0,), -1.0), ALL),
-        "one column, not renormalised": Edit("pattern", Columns((0,), halve, False), ALL),
-        "one column, renormalised": Edit("pattern", Columns((0,), halve, True), ALL),
-        f"{len(image)} columns, last row": Edit(
-            "scores", Columns(image, raised, True), ALL, "both", "last"
-        ),
-        f"{len(image)} columns, all rows": Edit("pattern", Columns(image, halve, False), ALL),
-        f"{len(image)} columns, merged": Edit("pattern", Columns(image, halve, True), ALL),
-        "sinks and window of 256": Edit("scores", Visible(16, 256), SOME),
-    }
+def probing(arm: Arm) -> Arm | None:
+    """The probes of an arm as an arm of their own."""
+    if arm.probe is None:
+        return None
+    return Arm(f"{arm.name.split('(')[0]}, its probe alone", "probe", arm.plan, arm.probe)
 
 
-def make_model() -> LlamaForCausalLM:
-    """A random Llama of 12 heads of width 64."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=1024, hidden_size=WIDTH, intermediate_size=2048, num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS, max_position_embeddings=8192, initializer_range=0.1,
-    )  # fmt: skip
-    return LlamaForCausalLM(config).eval()
+def times(bench: Bench, arms: Sequence[Arm], rounds: int, *, decode: bool) -> list[dict[str, Any]]:
+    """Ratios of all arms at one length."""
+    runs: dict[str, Callable[[], object]] = {arm.name: bench.edited(arm) for arm in arms}
+    probes = [found for arm in arms if (found := probing(arm)) and found.probe]
+    runs |= {arm.name: arm.probe for arm in probes if arm.probe}
+    spent = ratios(runs, bench.plain, rounds)
+    later: dict[str, list[float]] = {}
+    if decode:
+        plain, under = bench.decoding()
+        later = ratios({arm.name: under(arm) for arm in arms}, plain, rounds)
+    return [
+        {
+            "arm": arm.name, "label": arm.label, "kind": arm.kind, "length": bench.length,
+            "prefill": spent[arm.name], "decode": later.get(arm.name),
+        }
+        for arm in [*arms, *probes]
+    ]  # fmt: skip
 
 
-def cpu_seconds(run: Callable[[], object]) -> float:
-    """CPU time of one call."""
-    start = time.process_time()
-    run()
-    return time.process_time() - start
+def memory(length: int) -> dict[str, float]:
+    """MiB of one call above an unedited one, by arm, from a process whose messages are dropped."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--memory", str(length)]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=one_thread(), cwd=HERE
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
-def ratio(edited: Callable[[], object], plain: Callable[[], object], rounds: int) -> str:
-    """Median ratio with its bootstrap interval."""
-    edited(), plain()
-    pairs = []
-    for number in range(rounds):
-        first, second = (plain, edited) if number % 2 else (edited, plain)
-        one, two = cpu_seconds(first), cpu_seconds(second)
-        pairs.append(one / two if first is edited else two / one)
-    generator = random.Random(0)
-    medians = sorted(statistics.median(generator.choices(pairs, k=rounds)) for _ in range(1000))
-    return f"{statistics.median(pairs):.3f} [{medians[25]:.3f}, {medians[974]:.3f}]"
+def peers(python: str, length: int, rounds: int) -> list[dict[str, Any]]:
+    """The other libraries' figures, checked against our logits of the same edit.
+
+    Raises:
+        SystemExit: A library's logits are not ours, so its time is of another edit.
+    """
+    command = [python, str(HERE / "interventions_peers.py")]
+    command += ["--length", str(length), "--rounds", str(rounds)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=one_thread())
+    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    with tempfile.TemporaryDirectory() as folder:
+        bench, arms = prepare(length, Path(folder))
+        plain = Arm("no edit", "", lambda seen: Plan())
+        for entry in found:
+            begin = SHARED.get(entry["edit"])
+            arm = next((a for a in arms if begin and a.name.startswith(begin)), plain)
+            ours = bench.edited(arm)() if begin else bench.plain().logits  # type: ignore[attr-defined]
+            gap = float((ours[0, -1, :8] - torch.tensor(entry["logits"])).abs().max())
+            if gap > CLOSE:
+                raise SystemExit(f"{entry['library']}, {entry['edit']}: logits differ by {gap:.1e}")
+            entry |= {"length": length, "ours": arm.name, "gap": gap}
+        bench.engine.close()
+    return found
 
 
-@contextmanager
-def attached(engine: Engine, edit: Edit, length: int) -> Iterator[None]:
-    """The engine with one edit on one row."""
-    with engine.attach([Row(Plan(edits=(edit,)), length)]):
-        yield
-
-
-def peak(run: Callable[[], object]) -> int:
-    """Most bytes that a call holds at once above what was held before it."""
-    gc.collect()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        run()
-    held = most = 0
-    for event in sorted(seen.profiler.kineto_results.events(), key=lambda e: e.start_ns()):
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            most = max(most, held)
-    return most
-
-
-def prefill(model: LlamaForCausalLM, ids: torch.Tensor) -> Callable[[], object]:
-    """A pass over the prompt; only the last logits are made."""
-    return lambda: model(ids, use_cache=False, logits_to_keep=1)
-
-
-def decode(model: LlamaForCausalLM, ids: torch.Tensor, steps: int = 8) -> Callable[[], object]:
-    """Some steps behind a cache of the prompt."""
-    cache = DynamicCache()
-    model(ids, past_key_values=cache, logits_to_keep=1)
-
-    def run() -> None:
-        for _ in range(steps):
-            model(ids[:, :1], past_key_values=cache)
-        cache.crop(-steps)
-
-    return run
-
-
-def call(edit: Edit | None, length: int) -> Callable[[], object]:
-    """One attention call by itself, edited or not."""
-    shape = Shape(1, HEADS, HEADS, WIDTH // HEADS, WIDTH // HEADS, WIDTH)
-    query, key, value = torch.randn(3, 1, HEADS, length, WIDTH // HEADS)
-    module = torch.nn.Module()
-    module.is_causal = True  # type: ignore[assignment]
-    mine = Edit(edit.site, edit.op, {0: edit.where[0]}, edit.phase, edit.rows) if edit else None  # type: ignore[index]
-    session = EditSession([Row(Plan(edits=(mine,) if mine else ()), length)], shape)
-    session.begin(1, 0)
-    return lambda: session.attend(0, Inputs(module, query, key, value, None, {}))
-
-
-def under(
-    context: Callable[[], AbstractContextManager[object]], run: Callable[[], object]
-) -> Callable[[], object]:
-    """``run`` inside a fresh context each time."""
-
-    def inside() -> None:
-        with context():
-            run()
-
-    return inside
-
-
-def report(lengths: Sequence[int], rounds: int) -> None:
-    """Print a row for each edit and length."""
+def prepare(length: int, folder: Path) -> tuple[Bench, list[Arm]]:
+    """A model, an engine and the arms of one length."""
     model = make_model()
-    engine = Engine(model)
-    print(f"{'edit':32} {'T':>5}  {'prefill / sdpa':22} {'decode / sdpa':22} {'MiB':>6}")
-    for length in lengths:
-        ids = torch.randint(0, 1024, (1, length))
-        forward, steps = prefill(model, ids), decode(model, ids)
-        for name, edit in edits(length).items():
-            context = partial(attached, engine, edit, length)
-            first = ratio(under(context, forward), forward, rounds)
-            second = ratio(under(context, steps), steps, rounds)
-            extra = (peak(call(edit, length)) - peak(call(None, length))) / 2**20
-            print(f"{name:32} {length:5}  {first:22} {second:22} {extra:6.1f}", flush=True)
+    bench = Bench(model, Engine(model), length, folder)
+    return bench, bench.arms()
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Everything that was asked for."""
+    rows, others = [], []
+    before = os.getloadavg()[0]
+    for length in map(int, options.lengths.split(",")):
+        with tempfile.TemporaryDirectory() as folder:
+            bench, arms = prepare(length, Path(folder))
+            found = times(bench, arms, options.rounds, decode=options.decode)
+            bench.engine.close()
+        held = memory(length)
+        rows += [{**row, "mib": held.get(row["arm"])} for row in found]
+        if options.peer_python:
+            others += peers(options.peer_python, length, options.rounds)
+    loads = [round(before, 2), round(os.getloadavg()[0], 2)]
+    return {"machine": machine() | {"load": loads}, "rows": rows, "peers": others}
+
+
+def tell_memory(length: int) -> None:
+    """Print MiB by arm as one JSON line."""
+    with tempfile.TemporaryDirectory() as folder:
+        bench, arms = prepare(length, Path(folder))
+        least = bench.call_peak(None)
+        print(json.dumps({a.name: (bench.call_peak(a) - least) / 2**20 for a in arms}))
+
+
+def parse() -> argparse.Namespace:
+    """The arguments; ``--quick`` is a smoke test whose figures mean nothing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--lengths", default="512,2048,4096")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--decode", action="store_true", help="time decoding steps, too")
+    parser.add_argument("--peer-python", help="interpreter with nnsight and TransformerLens")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--join", type=Path, nargs="*", default=[], help="figures of other runs")
+    parser.add_argument("--write", action="store_true", help=f"write docs/{PAGE.name}")
+    parser.add_argument("--quick", action="store_true", help="one short length, one round")
+    parser.add_argument("--memory", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.quick:
+        options.lengths, options.rounds = "320", 1
+    return options
 
 
 def main() -> None:
-    """Read the arguments and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--lengths", default="512,2048,4096")
-    parser.add_argument("--rounds", type=int, default=15)
-    arguments = parser.parse_args()
+    """Measure, print, and write what was asked for."""
+    options = parse()
     torch.set_num_threads(1)
     with torch.no_grad():
-        report([int(part) for part in arguments.lengths.split(",")], arguments.rounds)
+        if options.memory:
+            tell_memory(options.memory)
+            return
+        runs = [json.loads(path.read_text()) for path in options.join]
+        if options.lengths:
+            runs.append(measure(options))
+            if options.json:
+                options.json.write_text(json.dumps(runs[-1], indent=1) + "\n")
+    table(runs)
+    if options.write:
+        write(PAGE, runs)
 
 
 if __name__ == "__main__":
