@@ -174,6 +174,7 @@ class View:
         memory: Lives as long as this row's answer: chosen heads, sinks.
         probes: What the row's probes captured.
         beside: This layer's z of row t0 of the probe beside the request, before edits, or ``None``.
+        column_mass: ``[head, position]`` at prefill, on demand: mean weight each prompt key gets.
     """
 
     layer: int
@@ -184,6 +185,7 @@ class View:
     memory: dict[str, Tensor]
     probes: Mapping[str, Mapping[Capture, Tensor]]
     beside: Tensor | None = None
+    column_mass: Tensor | None = None
 
 
 Select = Callable[[View, "Tensor"], "Tensor"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from headbench.errors import RefusedError
+from headbench.interventions.engine.mass import column_mass
 from headbench.interventions.engine.places import Call, classes
 from headbench.interventions.engine.stages import PatternEdit
 from headbench.types import Bias, Columns, Edit, Op, Positions, View, Visible
@@ -135,6 +136,8 @@ def regions(
         if layer_input is not None and call.start == 0:
             mine = layer_input[item.batch_row, bound.pad : bound.decode]
         view = View(layer, low - bound.pad, row.prompt, row.spans, mine, row.memory, row.probes)
+        if call.start == 0 and "column_mass" in getattr(item.edit.op, "reads", ()):
+            view = replace(view, column_mass=column_mass(inputs, item.batch_row, bound))
         columns, held = _columns(item, view, bound.pad, inputs)
         if isinstance(item.edit.op, Visible) or columns.numel() > 0:
             found.append(

@@ -125,8 +125,6 @@ def check(edit: Edit, shape: Shape) -> None:
             f"{', '.join(t.__name__ for t in allowed) or 'nothing'}",
         )
     _check_vector(edit, shape)
-    if isinstance(edit.op, Columns) and "column_mass" in edit.op.reads:
-        raise RefusedError("column masses over a whole prefill are not offered")
     if callable(edit.where):
         if edit.site != "z":
             raise RefusedError(f"heads are selected per sample at 'z' only, not at {edit.site!r}")
