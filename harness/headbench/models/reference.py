@@ -40,6 +40,11 @@ def create_lm(args: Mapping[str, str]) -> HFModel:
     return create({"name": "ref-lm", **args})
 
 
+def create_lm_v2(args: Mapping[str, str]) -> HFModel:
+    """The shipped language model that also groups walls and labels messages."""
+    return create({"name": "ref-lm-v2", **args})
+
+
 def create_vlm(args: Mapping[str, str]) -> HFModel:
     """The shipped vision-language model."""
     return create({"name": "ref-vlm", **args})

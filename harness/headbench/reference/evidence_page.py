@@ -20,6 +20,8 @@ are what the tasks run on when no model is named, and the test bed of every inte
 enough for a laptop, and real enough that masking a few heads destroys recall and masking others
 does not.
 
+A third, `ref-lm-v2`, groups walls and labels messages: see [its own page](reference-lm-v2.md).
+
 This page is written by `python -m headbench.reference.evidence --write`, which measures the shipped
 checkpoints anew. Figures of the other training seeds are stored beside the checkpoints by their
 own training runs. Each shipped folder has a model card with the recipe.

@@ -20,6 +20,8 @@ ROPE_THETA = 1e5
 MAX_POSITIONS = 4096
 
 EMBEDDING_STD = 0.6
+HEAD_STD = 0.05
+"""Size of the head of the vocabulary at the start: a small copy of the embeddings."""
 
 PLANTED_DISTANCES: dict[int, int] = {0: 1, 1: 1, 2: 2, 3: 3}
 """Head of layer 0 -> how many positions back it looks from the start."""
@@ -27,16 +29,21 @@ PLANTED_AMPLITUDE = 6.0
 """Length of each planted bias pair: the score exceeds that of the next distance by about 4."""
 
 
-def build_config() -> LlamaConfig:
-    """The architecture, a standard Llama."""
+def build_config(layers: int = LAYERS, words: int | None = None) -> LlamaConfig:
+    """The architecture, a standard Llama.
+
+    Args:
+        layers: How many.
+        words: Entries of the vocabulary; version 1's if left out.
+    """
     from transformers import LlamaConfig
 
     ids = vocabulary()
     return LlamaConfig(
-        vocab_size=len(ids),
+        vocab_size=words or len(ids),
         hidden_size=WIDTH,
         intermediate_size=MLP_WIDTH,
-        num_hidden_layers=LAYERS,
+        num_hidden_layers=layers,
         num_attention_heads=HEADS,
         num_key_value_heads=HEADS,
         head_dim=HEAD_DIM,
@@ -51,16 +58,18 @@ def build_config() -> LlamaConfig:
     )
 
 
-def build_model(seed: int) -> LlamaForCausalLM:
+def build_model(seed: int, layers: int = LAYERS, words: int | None = None) -> LlamaForCausalLM:
     """A fresh model with the project's initialisation and the planted heads.
 
     Args:
         seed: Draws the weights.
+        layers: How many.
+        words: Entries of the vocabulary; version 1's if left out.
     """
     from transformers import LlamaForCausalLM
 
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(build_config())
+    model = LlamaForCausalLM(build_config(layers, words))
     _initialise(model)
     for head, distance in PLANTED_DISTANCES.items():
         plant_previous(model.model.layers[0].self_attn, head, distance)
@@ -83,7 +92,7 @@ def _initialise(model: LlamaForCausalLM) -> None:
             parameter.normal_(std=EMBEDDING_STD)
         elif "lm_head" in name:
             embeddings = model.get_parameter("model.embed_tokens.weight")
-            parameter.copy_(embeddings * (0.05 / EMBEDDING_STD))
+            parameter.copy_(embeddings * (HEAD_STD / EMBEDDING_STD))
         elif name.endswith(("o_proj.weight", "down_proj.weight")):
             parameter.normal_(std=0.08 / 3)
         elif parameter.ndim == 2:

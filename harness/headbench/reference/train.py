@@ -1,4 +1,4 @@
-"""The training command: ``python -m headbench.reference.train lm|vlm --seed N``.
+"""The training command: ``python -m headbench.reference.train lm|lm2|vlm --seed N``.
 
 Writes a run folder with a log, resume states and, at the end, an exported model with its evidence.
 Checkpoints that ship are never overwritten: a change is a new version.
@@ -31,6 +31,22 @@ def lm(seed: Seed = 0, out: Out = None, smoke: Smoke = False) -> None:
         return
     model = lm_train.train(lm_train.LmConfig(seed, folder))
     typer.echo(lm_release.release(model, seed, folder))
+
+
+@app.command()
+def lm2(seed: Seed = 0, out: Out = None, smoke: Smoke = False) -> None:
+    """Train ref-lm-v2, which knows walls and labels too (some half an hour on one core)."""
+    from functools import partial
+
+    from headbench.reference import lm2_model, lm2_probe, lm2_release, lm2_train
+
+    folder = out or Path("runs") / f"lm2-seed{seed}{'-smoke' if smoke else ''}"
+    if smoke:
+        typer.echo(lm2_train.smoke(seed, folder))
+        return
+    probe = partial(lm2_probe.calibration_figures, tokenizer=lm2_model.tokenizer_v2())
+    model = lm2_train.train(lm2_train.Lm2Config(seed, folder), probe)
+    typer.echo(lm2_release.release(model, seed, folder))
 
 
 @app.command()

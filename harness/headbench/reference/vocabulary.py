@@ -13,6 +13,8 @@ from headbench.worlds.scene_words import SCENE_WORDS
 from headbench.worlds.words import NEEDLE_WORDS, PUNCTUATION
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from transformers import PreTrainedTokenizerFast
 
 PAD, BOS, EOS, UNKNOWN, IMAGE = "<pad>", "<s>", "</s>", "<unk>", "<image>"
@@ -44,16 +46,19 @@ def vocabulary() -> dict[str, int]:
     return {word: index for index, word in enumerate((*known, *spares))}
 
 
-def build_tokenizer(max_length: int = 4096) -> PreTrainedTokenizerFast:
+def build_tokenizer(
+    max_length: int = 4096, entries: Mapping[str, int] | None = None
+) -> PreTrainedTokenizerFast:
     """The tokenizer: lower case, a word or mark a token, ``<s>`` in front, left padding.
 
     Args:
         max_length: What the tokenizer reports as the model's longest input, in tokens.
+        entries: Token -> id; :func:`vocabulary` if left out.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    entries = vocabulary()
+    entries = dict(entries or vocabulary())
     backend = Tokenizer(models.WordLevel(entries, unk_token=UNKNOWN))
     backend.normalizer = normalizers.Lowercase()
     backend.pre_tokenizer = pre_tokenizers.Sequence(

@@ -108,8 +108,14 @@ def _with_model(spec: RunSpec, tasks: Sequence[Task]) -> tuple[RunSpec, list[str
     if spec.model is not None:
         return spec, []
     seeing = [task.name for task in tasks if task.needs_images]
-    name = "ref-vlm" if seeing else "ref-lm"
-    reason = f"{', '.join(seeing)} needs images" if seeing else "no task needs images"
+    asking = [task for task in tasks if task.config.metadata.reference]
+    if seeing:
+        name, reason = "ref-vlm", f"{', '.join(seeing)} needs images"
+    elif asking:
+        name = asking[0].config.metadata.reference
+        reason = f"{', '.join(task.name for task in asking)} asks for it"
+    else:
+        name, reason = "ref-lm", "no task needs images"
     note = f"no --model was given: taking the shipped {name}, because {reason}"
     return spec.model_copy(update={"model": name}), [note]
 

@@ -165,6 +165,9 @@ class Metadata(Strict):
         "own", description="Whether the prompt's words are the published ones or ours."
     )
     notes: str = Field("", description="Pitfalls.")
+    reference: str = Field(
+        "", description="Shipped model that a run takes when none is named; else the usual one."
+    )
 
 
 class TaskConfig(Prompt):

@@ -1,0 +1,70 @@
+"""``docs/reference-lm-v2.md``, written from the table of evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headbench.reference.lm2_tables import (
+    gates_table,
+    rates_table,
+    scores_table,
+    toggles_table,
+)
+
+_PAGE = """# The reference model for walls and labels
+
+`ref-lm-v2` is what the packaged tasks `walls` and `stickiness` run on when no model is named. It
+recalls needles too. How it was trained, and what was built into it, stands in its model card
+(`headbench/reference/checkpoints/ref-lm-v2/README.md`); what failed on the way stands in
+[training decisions](decisions-training.md).
+
+This page is written by `python -m headbench.reference.lm2_evidence --write`, which runs the
+packaged tasks on the shipped checkpoint anew, on their documents of the test split.
+
+```console
+$ headbench run --tasks walls,stickiness --intervention "mask_heads(map=retrieval, top=2)"
+```
+
+## The gates
+
+{gates}
+## Every rate
+
+{rates}
+A random grouping finds {chance} of groups. Groups whose four words no training row shows together
+are found less often than others: part of the skill is memory. The prior and its stickiness are
+built in (see the card): the rescue rate is a property of the training data, not a finding.
+
+## Under interventions
+
+Main figure of each task over its first {limit} documents: share of groups, pooled rescue, recall of
+`niah` (128 to 512 tokens, one needle or two). Random controls are draws of as many other heads of
+the same layers.
+
+{toggles}
+Where a toggle lies within the range of its controls, its heads are not what matters.
+
+Heads with a copy score of .1 or more on calibration documents, (layer, head): {scores}. They were
+not made sparse, so recall survives where `ref-lm-v1` loses it; use `ref-lm-v1` to study retrieval
+heads.
+
+`vhr`, which chooses heads by what they do with a picture, has nothing to act on in these tasks:
+`headbench run` refuses it with its reason.
+"""
+
+
+def page(table: Mapping[str, Any]) -> str:
+    """The whole page.
+
+    Args:
+        table: :func:`headbench.reference.lm2_evidence.evidence`, with ``copy_scores``.
+    """
+    return _PAGE.format(
+        gates=gates_table(table),
+        rates=rates_table(table),
+        toggles=toggles_table(table),
+        limit=table["settings"]["limit"],
+        chance=table["walls"]["chance"]["group_rate"],
+        scores=scores_table(table) or "none",
+    )
