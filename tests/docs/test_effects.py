@@ -1,0 +1,107 @@
+"""The page of effects says what its stored figures say, and the figures can be measured again."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "docs"))
+
+from effects_page import page  # noqa: E402
+from effects_parts import PARTS, Part, run  # noqa: E402
+from effects_rows import differences, rows, short  # noqa: E402
+from write_effects import FIGURES, PAGE, STORED, TOLERANCE, read  # noqa: E402
+
+from headbench.interventions.grammar import canonical, parse  # noqa: E402
+from headbench.interventions.resolve import sweep  # noqa: E402
+from headbench.models.reference import LATEST  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[str, Any]:
+    return read(STORED)
+
+
+def test_the_page_is_what_the_stored_figures_give(table: dict[str, Any]) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert page(table) == text
+    for name in ("masking", "rotary", "captions", "redistribution"):
+        assert f"(figures/effects-{name}.svg)" in text
+        assert (FIGURES / f"effects-{name}.svg").is_file()
+
+
+def test_the_figures_are_of_the_models_that_tasks_take_now(table: dict[str, Any]) -> None:
+    assert set(table["models"].values()) == {LATEST["ref-lm"], LATEST["ref-vlm"]}
+
+
+def test_every_arm_that_is_asked_for_is_stored(table: dict[str, Any]) -> None:
+    asked = {
+        (part.section, task, short(canonical(toggle).replace("VECTORS", "'there.safetensors'")))
+        for part in PARTS
+        for task in part.tasks
+        for text in part.toggles
+        for toggle in sweep(parse(text))
+    }
+    assert asked == {(row["section"], row["task"], row["arm"]) for row in table["rows"]}
+
+
+def test_sentences_follow_the_figures(table: dict[str, Any]) -> None:
+    other = copy.deepcopy(table)
+    for row in other["rows"]:
+        main = row["metrics"].get("recall") if row["task"] == "niah" else None
+        if main:
+            main |= {"value": main["base"], "difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
+        if row["arm"] == "gift(alpha=5)" and row["task"] == "pope":
+            row["metrics"]["accuracy"] |= {"difference": 0.05, "low": 0.03, "high": 0.07, "p": 1e-6}
+    text = " ".join(page(other).split())
+    assert "beyond controls: `zero` never, `uniform` never" in text
+    assert "takes half of the recall: `lowest` never" in text
+    assert "shows a gain (better beyond controls: `gift(alpha=5)`" in text
+    before = " ".join(page(table).split())
+    assert "`zero` never" not in before
+    assert "`lowest` never" not in before
+
+
+def test_a_changed_figure_and_a_lost_arm_are_found(table: dict[str, Any]) -> None:
+    assert differences(table["rows"], table["rows"], TOLERANCE) == []
+    other = copy.deepcopy(table["rows"])
+    del other[3]
+    other[0]["metrics"]["recall"]["value"] += 2 * TOLERANCE
+    found = differences(table["rows"], other, TOLERANCE)
+    assert len(found) == 2
+    assert any("stored, not measured" in line for line in found)
+    assert any("recall value" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(
+            Part("masking", ("niah",), ("mask_heads(map=retrieval,top=2,mode=zero)",)),
+            marks=pytest.mark.slow,
+        ),
+        Part(
+            "redistribution",
+            ("chair",),
+            ("pai(alpha=0.2)", "scale_values(map=vhd,fraction=0.5,alpha=1.5)"),
+        ),
+    ],
+    ids=lambda part: part.section,
+)
+def test_cells_measured_again_give_the_stored_figures(
+    table: dict[str, Any], part: Part, tmp_path: Path
+) -> None:
+    now = rows(part.section, run(part, tmp_path, tmp_path))
+    names = {row["arm"] for row in now}
+    stored = [
+        row
+        for row in table["rows"]
+        if (row["section"], row["task"]) == (part.section, part.tasks[0]) and row["arm"] in names
+    ]
+    assert len(stored) == len(now) >= 1
+    assert differences(stored, now, TOLERANCE) == []
