@@ -215,7 +215,8 @@ def _vision_intro(captions: Sequence[Effect], answers: Sequence[Effect]) -> str:
 questions) with the better half of each layer by mean divergence scaled (`scale_heads`), and with \
 heads chosen for each sample (`vhr`). Fewer invented objects lower CHAIR_i; so do captions that \
 name less, hence object recall and length beside it. Unedited: \
-CHAIR_i {num(captions[0].main["base"])}, object recall {num(_base(captions, "recall"))}, {num(_base(captions, "len"), 1)} words, \
+CHAIR_i {num(captions[0].main["base"])}, \
+object recall {num(_base(captions, "recall"))}, {num(_base(captions, "len"), 1)} words, \
 accuracy {num(answers[0].main["base"])}.
 """
 
@@ -359,4 +360,5 @@ def _spared(found: Sequence[Effect], word: str) -> str:
     ]
     if not told:
         return ""
-    return f"- {word} is not seen to move, but does by {LARGE} or more under a control: {listed(told)}."
+    seen = f"does by {LARGE} or more under a control: {listed(told)}"
+    return f"- {word} is not seen to move, but {seen}."
