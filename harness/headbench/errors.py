@@ -49,8 +49,12 @@ class GuardError(HeadbenchError):
     """A number is impossible, or no longer what it was pinned to be."""
 
 
+MOST = 16
+"""Known words that an error lists; a verb of the command line lists them all."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names the closest known word, or lists what is known.
+    """A hint that names the closest known word, or lists what is known, :data:`MOST` words of it.
 
     Returns:
         ``did you mean 'x'?`` or ``known: a, b, c``; the empty string when nothing is known.
@@ -59,4 +63,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, words, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(words)}" if words else ""
+    more = f" and {len(words) - MOST} more" if len(words) > MOST else ""
+    return f"known: {', '.join(words[:MOST])}{more}" if words else ""

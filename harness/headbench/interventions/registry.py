@@ -14,7 +14,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -22,6 +22,9 @@ from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 from headbench.interventions.grammar import ToggleSpec
 from headbench.types import Intervention, ModelInfo
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 GROUP = "headbench.interventions"
 _PACKAGE = "headbench.interventions.methods"
@@ -82,11 +85,35 @@ class Method:
         try:
             return self.params_model.model_validate(dict(spec.params))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or self.name
-            raise ConfigError(
-                f"{self.name}: {first['msg']}", where=f"{where} = {first['input']!r}"
-            ) from None
+            raise self._wrong(error.errors()[0]) from None
+
+    def _wrong(self, fault: ErrorDetails) -> ConfigError:
+        """A fault of the parameters in words of the toggle, not of the library that found it."""
+        place, value = [str(part) for part in fault["loc"]], fault["input"]
+        said = fault["msg"].removeprefix("Value error, ")
+        wanted = next((word for end, word in _WANTED.items() if fault["type"].startswith(end)), "")
+        if not place:
+            return ConfigError(
+                f"{self.name}: {said}", mend=f"headbench show intervention {self.name}"
+            )
+        pairs = "; heads are pairs: heads=[[2, 5], [3, 1]]" if place[0] == "heads" else ""
+        return ConfigError(
+            f"{self.name}: {f'{place[0]} wants {wanted}' if wanted else said}",
+            where=f"{'.'.join(place)} = {value!r}",
+            mend=f"headbench show intervention {self.name} lists its parameters{pairs}",
+        )
+
+
+_WANTED = {
+    "tuple": "a list",
+    "list": "a list",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a word",
+    "finite": "a finite number",
+}
+"""How the library's error types begin -> what a parameter wants."""
 
 
 def names() -> tuple[str, ...]:

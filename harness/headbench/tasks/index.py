@@ -81,6 +81,12 @@ class Index:
         if self.problems:
             first = str(self.problems[0]).replace("\n", " ")
             hint = f"{hint} ({len(self.problems)} task file(s) could not be read: {first})"
+        if "/" in name:
+            return ConfigError(
+                "there is no such task file",
+                where=name,
+                mend="check the path; the name of a task, group or tag will do as well",
+            )
         return ConfigError(
             f"there is no task, group or tag {name!r}",
             where=f"group {chain[-1]}" if chain else "",

@@ -157,6 +157,14 @@ def load(settings: Settings) -> Loaded:
 @contextmanager
 def loading(settings: Settings) -> Iterator[None]:
     """Turn the library's errors into one that says what to do."""
+    named = settings.pretrained
+    is_path = named.startswith(("/", ".", "~")) or named.count("/") > 1  # as no hub id looks
+    if is_path and not Path(named).is_dir():
+        raise ConfigError(
+            "there is no such folder",
+            where=f"pretrained={named}",
+            mend="give a folder in Hugging Face format with safetensors weights, or a hub id",
+        )
     try:
         yield
     except (OSError, ValueError, KeyError, SafetensorError) as error:
