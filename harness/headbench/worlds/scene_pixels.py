@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headbench.worlds.icons import Pixels, backdrop, icon
-
-if TYPE_CHECKING:
-    from headbench.worlds.scenes import Scene
-
-SIZE = 128
-"""Side of a picture in pixels. The reference model's processor averages it down to 64."""
+from headbench.worlds.scene import SIZE, Scene
 
 _Levels = NDArray[np.int16]
 _COVER = (150, 150, 150)

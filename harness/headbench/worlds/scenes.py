@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from PIL import Image
 
-from headbench.worlds.scene_pixels import SIZE, draw
+from headbench.worlds.scene import CELL, Item
+from headbench.worlds.scene import Scene as Scene
+from headbench.worlds.scene_pixels import draw
 from headbench.worlds.scene_words import HOME, OBJECTS, PAIRS, PLACES, partner
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ Prior = Literal["picture", "text"]
 WORLD_VERSION = 1
 """Bumped when the same seed would give another scene."""
 
-_CELL = SIZE // 4
 _CODES: dict[str, int] = {"train": 1, "calibration": 2, "test": 3}
 _RANK = {name: index for index, name in enumerate(OBJECTS)}
 _SINGLES = tuple(name for name in OBJECTS if name not in HOME)
@@ -71,68 +72,6 @@ class Settings:
     faint: float = 0.12
     smudges: float = 0.5
     noise: float = 26.0
-
-
-@dataclass(frozen=True)
-class Item:
-    """One drawn object.
-
-    Attributes:
-        name: What it is.
-        box: Left, top, right, bottom in pixels.
-        opacity: 1 is solid.
-        cover: The covered part (left, top, right, bottom), or ``None``.
-    """
-
-    name: str
-    box: tuple[int, int, int, int]
-    opacity: float = 1.0
-    cover: tuple[int, int, int, int] | None = None
-
-    @property
-    def cell(self) -> int:
-        """Index of the grid cell that holds the item, row by row, 0 to 15."""
-        return (self.box[1] // _CELL) * 4 + self.box[0] // _CELL
-
-    @property
-    def ambiguous(self) -> bool:
-        """Whether the item is small, covered or faint."""
-        return self.box[2] - self.box[0] < 24 or self.cover is not None or self.opacity < 1
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What is in a picture, and what its annotator said.
-
-    Attributes:
-        id: Stable name, ``scene-<split>-<seed>``.
-        seed: Number within the split.
-        place: Where it is. In the ``text`` world only words tell it.
-        backdrop: The backdrop that is drawn.
-        items: Drawn objects, in caption order.
-        said: Objects of the caption: exact outside the training split, noisy in it.
-        smudges: Shapeless blots: box and colour.
-        noise: Standard deviation of the pixel noise.
-    """
-
-    id: str
-    seed: int
-    place: str
-    backdrop: str
-    items: tuple[Item, ...]
-    said: tuple[str, ...]
-    smudges: tuple[tuple[tuple[int, int, int, int], tuple[int, int, int]], ...]
-    noise: float
-
-    @property
-    def objects(self) -> tuple[str, ...]:
-        """Objects that are there, in caption order."""
-        return tuple(item.name for item in self.items)
-
-    @property
-    def ambiguous(self) -> tuple[str, ...]:
-        """Objects that are small, covered or faint."""
-        return tuple(item.name for item in self.items if item.ambiguous)
 
 
 class SceneWorld:
@@ -236,8 +175,8 @@ class SceneWorld:
     def _item(self, chance: Random, name: str, cell: int) -> Item:
         settings = self.settings
         size = 20 if chance.random() < settings.small else 30
-        left = cell % 4 * _CELL + int(chance.random() * (_CELL - size + 1))
-        top = cell // 4 * _CELL + int(chance.random() * (_CELL - size + 1))
+        left = cell % 4 * CELL + int(chance.random() * (CELL - size + 1))
+        top = cell // 4 * CELL + int(chance.random() * (CELL - size + 1))
         box = (left, top, left + size, top + size)
         cover = _cover(chance, box) if chance.random() < settings.covered else None
         opacity = 0.22 if chance.random() < settings.faint else 1.0
@@ -276,7 +215,7 @@ def _cover(chance: Random, box: tuple[int, int, int, int]) -> tuple[int, int, in
 
 
 def _smudge(chance: Random, cell: int) -> tuple[tuple[int, int, int, int], tuple[int, int, int]]:
-    left, top = cell % 4 * _CELL + 2, cell // 4 * _CELL + 2
+    left, top = cell % 4 * CELL + 2, cell // 4 * CELL + 2
     shade = (int(chance.random() * 256), int(chance.random() * 256), int(chance.random() * 256))
     return (left, top, left + 28, top + 28), shade
 
