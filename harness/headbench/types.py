@@ -368,7 +368,7 @@ class Answer:
 
     Attributes:
         text: Generated text (``generate``), else ``None``.
-        tokens: Generated or forced token ids, without padding and without what ``until`` cut.
+        tokens: Generated or forced ids, without padding and without what ``until`` cut.
         logprobs: Per token; for ``score``, of the continuation's tokens, all continuations joined.
         scores: For ``score``: summed log-probability of each continuation; for ``nexttoken``:
             log-probability of each asked token.
@@ -411,9 +411,10 @@ class ModelInfo:
         layers: Decoder layers.
         heads: Query heads a layer.
         kv_heads: Key/value heads a layer.
-        head_dim: Width of a head.
+        head_dim: Width of a head's queries and keys.
         images: Whether the model takes images.
         maps: Name -> path of the head maps that ship beside the checkpoint.
+        value_dim: Width of a head's values and outputs where it is another one (DeepSeek).
     """
 
     name: str
@@ -424,6 +425,12 @@ class ModelInfo:
     head_dim: int
     images: bool = False
     maps: Mapping[str, str] = field(default_factory=dict)
+    value_dim: int | None = None
+
+    @property
+    def output_dim(self) -> int:
+        """Width of a head's output ``z``."""
+        return self.value_dim or self.head_dim
 
 
 class Model(Protocol):
