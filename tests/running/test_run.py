@@ -170,7 +170,10 @@ def test_a_dry_run_refuses_as_a_run_does_and_writes_nothing(tmp_path: Path, fold
     ("values", "kind", "words"),
     [
         ({"tasks": ("colors",)}, ConfigError, "colours"),
-        ({"tasks": ("colours",), "interventions": ("vhr",)}, RefusedError, "none of the tasks"),
+        *(
+            ({"tasks": ("colours",), "interventions": (name,)}, RefusedError, "none of the tasks")
+            for name in ("vhr", "var", "pai", "gift")
+        ),
         ({"tasks": ("colours",), "interventions": (MASK, MASK)}, ConfigError, "given twice"),
         ({"tasks": ("colours",), "interventions": ("baseline",)}, ConfigError, "given twice"),
         (
