@@ -22,8 +22,8 @@ from headbench.interventions.engine.places import CLASSES, Call
 from headbench.types import Mix, Offset, Op, Scale, ZeroDims
 
 Target = Literal["self", "first", "mean"]
-Values = Callable[[Target], Tensor]
-"""Name of a target -> values ``[batch, query or 1, head, dim]`` of a call."""
+Values = Callable[[Target, list[int]], Tensor]
+"""Name of a target, query heads -> values ``[batch, query or 1, head, dim]`` of a call."""
 AFFINE = (Scale, Offset, Mix, ZeroDims)
 
 
@@ -49,6 +49,8 @@ class Table:
     _device: dict[torch.device, Table] = field(default_factory=dict, repr=False)
     _flat: bool | None = None
     _idle: bool | None = None
+    _unscaled: bool | None = None
+    _mixed: dict[Target, list[int]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.factor = torch.ones(self.batch, CLASSES, self.heads, 1)
@@ -66,7 +68,8 @@ class Table:
             layer: Which entry of a vector stacked by layer applies.
         """
         self._device.clear()
-        self._flat = self._idle = None
+        self._flat = self._idle = self._unscaled = None
+        self._mixed.clear()
         where = (
             torch.tensor(list(rows))[:, None, None],
             torch.tensor(sorted(touched))[None, :, None],
@@ -117,7 +120,7 @@ class Table:
             moved.factor = self.factor.to(device)
             moved.weights = {name: t.to(device) for name, t in self.weights.items()}
             moved.constant = None if self.constant is None else self.constant.to(device)
-            moved._flat = self.flat
+            moved._flat, moved._unscaled = self.flat, self.unscaled
             self._device[device] = moved
         return self._device[device]
 
@@ -131,12 +134,24 @@ class Table:
         return self._flat
 
     @property
+    def unscaled(self) -> bool:
+        """Whether nothing is multiplied."""
+        if self._unscaled is None:
+            self._unscaled = bool((self.factor == 1).all())
+        return self._unscaled
+
+    def mixed(self, target: Target) -> list[int]:
+        """Heads that take a share of a target somewhere; the others are spared the work."""
+        if target not in self._mixed:
+            busy = (self.weights[target] != 0).any(0).any(0).any(-1)
+            self._mixed[target] = busy.nonzero().flatten().tolist()
+        return self._mixed[target]
+
+    @property
     def idle(self) -> bool:
         """Whether the table changes nothing."""
         if self._idle is None:
-            self._idle = (
-                bool((self.factor == 1).all()) and not self.weights and self.constant is None
-            )
+            self._idle = self.unscaled and not self.weights and self.constant is None
         return self._idle
 
     def apply(
@@ -155,14 +170,19 @@ class Table:
         table = self.to(x.device)
         pick = table._picker(call, x.device)
         in_place = fresh and not torch.is_grad_enabled()
-        factor = pick(table.factor)
-        out = x.mul_(factor) if in_place else x * factor
+        if table.unscaled and not table.weights:
+            out = x
+        else:
+            factor = pick(table.factor)
+            out = x.mul_(factor) if in_place else x * factor
         for name, weight in table.weights.items():
             if values is None:
                 raise AssertionError("a Mix needs values")
+            heads = self.mixed(name)
+            share = pick(weight)[:, :, heads]
             # Where the weight is zero a target may be anything, NaN of an empty row included.
-            share = pick(weight)
-            out = out + torch.where(share == 0, 0.0, share * values(name).float())
+            added = torch.where(share == 0, 0.0, share * values(name, heads).float())
+            out[:, :, heads] = (out[:, :, heads] + added).to(out.dtype)
         if table.constant is not None:
             constant = pick(table.constant)
             out = out.add_(constant) if in_place and not table.weights else out + constant

@@ -41,28 +41,29 @@ class Values:
             for row, (memory, bound) in enumerate(zip(memories, call.bounds, strict=True)):
                 memory[self.name] = inputs.value[row, :, bound.pad]
 
-    def __call__(self, target: Target) -> Tensor:
-        """The values that ``target`` names."""
+    def __call__(self, target: Target, heads: list[int]) -> Tensor:
+        """The values that ``target`` names, for some query heads."""
         ratio = self.inputs.query.shape[1] // self.inputs.key.shape[1]
+        groups = [head // ratio for head in heads]
         match target:
             case "self":
                 own = self.inputs.own_key
-                found = self.inputs.value[:, :, own : own + self.inputs.query.shape[2]]
-                found = found.transpose(1, 2)
+                value = self.inputs.value[:, :, own : own + self.inputs.query.shape[2]]
+                return value[:, groups].transpose(1, 2)
             case "first":
                 # Rows that were prefilled beside no such edit hold none, and their weight is 0.
                 none = torch.zeros_like(self.inputs.value[0, :, 0])
-                found = torch.stack([m.get(self.name, none) for m in self.memories])[:, None]
+                first = torch.stack([m.get(self.name, none) for m in self.memories])
+                return first[:, None, groups]
             case "mean":
-                found = self._mean()
-        return found.repeat_interleave(ratio, dim=2)
+                return self._mean(groups)
 
-    def _mean(self) -> Tensor:
+    def _mean(self, groups: list[int]) -> Tensor:
         """Mean value of the visible keys: a running mean, or attention with zero queries."""
         inputs = self.inputs
         if inputs.causal and inputs.start == 0:
             rows = inputs.query.shape[2]
             count = torch.arange(1, rows + 1, device=inputs.value.device)[:, None]
-            total = inputs.value[:, :, :rows].float().cumsum(2)
-            return total.div_(count).to(inputs.value.dtype).transpose(1, 2)
-        return unedited(inputs.uniform())
+            total = inputs.value[:, groups, :rows].float().cumsum(2)
+            return total.div_(count).transpose(1, 2)
+        return unedited(inputs.uniform())[:, :, groups]
