@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from headbench._paths import PACKAGE, checkpoints_root
 from headbench.reference import lm2_data, lm2_labels, lm2_train
 from headbench.reference.checkpoint import changed_files
+from headbench.reference.evidence import stored_tables
 from headbench.reference.lm2_evidence import FORMAT, gates, rate
 from headbench.reference.lm2_model import SIZE, tokenizer_v2, vocabulary_v2
 from headbench.reference.lm2_page import page
@@ -289,9 +290,9 @@ def test_stored_evidence_agrees_with_its_own_gates():
 
 
 def test_the_page_shows_the_stored_evidence():
-    table = json.loads((FOLDER / "evidence-seed0.json").read_text())
+    tables = stored_tables("ref-lm-v2")
     shown = (PACKAGE.parents[1] / "docs" / "reference-lm-v2.md").read_text()
-    assert shown == page(table)
+    assert shown == page(tables[0], [tables[seed] for seed in sorted(tables) if seed])
 
 
 def test_a_table_of_toggles_gives_controls_as_a_range():

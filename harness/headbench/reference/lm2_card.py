@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headbench.reference.lm2_data import WHOLE_WALL
@@ -80,12 +80,17 @@ Apache-2.0, weights and data alike.
 """
 
 
-def card(table: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+def card(
+    table: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    others: Sequence[Mapping[str, Any]] = (),
+) -> str:
     """The card as Markdown.
 
     Args:
         table: :func:`headbench.reference.lm2_evidence.evidence`, with ``model`` and ``seed``.
         facts: ``parameters``, ``layers`` and the facts of the training's final state.
+        others: Tables of other training seeds, for the spread.
     """
     return _CARD.format(
         name=table["model"],
@@ -98,7 +103,7 @@ def card(table: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         graded=facts["graded_from"],
         history=f"{facts['history']}\n\n" if facts.get("history") else "",
         legs="\n".join(_leg_line(leg) for leg in facts["legs"]),
-        gates=gates_table(table),
+        gates=gates_table(table, others),
         rates=rates_table(table),
         chance=table["walls"]["chance"]["group_rate"],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headbench.reference.lm2_tables import (
@@ -54,14 +54,15 @@ heads.
 """
 
 
-def page(table: Mapping[str, Any]) -> str:
+def page(table: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) -> str:
     """The whole page.
 
     Args:
         table: :func:`headbench.reference.lm2_evidence.evidence`, with ``copy_scores``.
+        others: Tables of other training seeds, for the spread.
     """
     return _PAGE.format(
-        gates=gates_table(table),
+        gates=gates_table(table, others),
         rates=rates_table(table),
         toggles=toggles_table(table),
         limit=table["settings"]["limit"],

@@ -9,18 +9,24 @@ Table = Mapping[str, Any]
 TASKS = ("walls", "stickiness", "niah")
 
 
-def gates_table(table: Table) -> str:
-    """What the model must show, and whether it does."""
+def gates_table(table: Table, others: Sequence[Table] = ()) -> str:
+    """What the model must show, and whether it does.
+
+    Args:
+        table: Of the shipped seed.
+        others: Of other training seeds, a column each.
+    """
     rows = [
-        (
-            gate["name"],
-            _figure(gate["value"]),
-            gate["bound"],
-            "holds" if gate["holds"] else "**does not hold**",
-        )
-        for gate in table["gates"]
+        (gate["name"], gate["bound"], *(_verdict(one["gates"][at]) for one in (table, *others)))
+        for at, gate in enumerate(table["gates"])
     ]
-    return markdown(("quantity", "value", "bound", ""), rows)
+    heading = [f"seed {table['seed']}, shipped", *(f"seed {one['seed']}" for one in others)]
+    return markdown(("quantity", "bound", *heading), rows)
+
+
+def _verdict(gate: Mapping[str, Any]) -> str:
+    figure = _figure(gate["value"])
+    return figure if gate["holds"] else f"**{figure} (fails)**"
 
 
 def rates_table(table: Table) -> str:
