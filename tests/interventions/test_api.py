@@ -6,8 +6,10 @@ import torch
 from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.api import intervene
 from headbench.interventions.engine import Engine, Row
-from headbench.types import Capture, Edit, Plan, Scale
+from headbench.interventions.resolve import resolve
+from headbench.types import Capture, Edit, Job, Plan, Scale
 from helpers_formula import Formula, logits
+from helpers_models import answers, images, llava, request
 from helpers_tiny import picture, tiny_llama, tiny_llava, tiny_llava_processor
 
 SETTINGS = {"max_new_tokens": 5, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
@@ -106,3 +108,35 @@ def test_sweeps_and_lost_prompts_are_refused() -> None:
 
 def test_captures_are_hashable_keys() -> None:
     assert len({Capture("z", (0,)), Capture("z", (0,)), Capture("z", (1,))}) == 2
+
+
+def test_gift_told_where_the_question_is_gives_the_tokens_that_a_run_gives() -> None:
+    text, store = "please <image> is there a cat in the photo of the red lamp? answer:", images(1)
+    start = text.index("is there")
+    (sha256,) = store
+    asked = request(
+        text, images=(sha256,), ask={"max_new_tokens": 5},
+        spans={"question": ((0, start, text.index(" answer")),)},
+    )  # fmt: skip
+    adapter = llava(store, attn="headbench")
+    toggle = "gift(alpha=8,saliency_layer=0,layers=[0,1,2])"
+    (arm,) = resolve(toggle, adapter.info)
+    (answer,) = answers(adapter, [Job(asked, arm)])
+    prompt = adapter.prompter.resolve(asked)
+
+    model, processor = tiny_llava(), tiny_llava_processor()
+    pixels = processor.image_processor(images=[picture(0)], return_tensors="pt")["pixel_values"]
+    ids = torch.tensor([prompt.tokens])
+    made = {}
+    behind = tuple(range(max(prompt.spans["image"]) + 1, ids.shape[1]))
+    for name, question in (("marked", prompt.spans["question"]), ("all behind", behind)):
+        with intervene(model, toggle, spans={"question": question}):
+            made[name] = model.generate(
+                ids, pixel_values=pixels, output_logits=True, return_dict_in_generate=True,
+                **SETTINGS,
+            )  # fmt: skip
+    length = len(answer.tokens)
+    assert made["marked"].sequences[0, ids.shape[1] :].tolist()[:length] == list(answer.tokens)
+    first = made["marked"].logits[0][0].log_softmax(-1)[answer.tokens[0]]
+    assert abs(float(first) - answer.logprobs[0]) < 1e-4
+    assert (made["marked"].logits[0] - made["all behind"].logits[0]).abs().max() > 1e-3
