@@ -1,4 +1,4 @@
-"""The table that maps each promise to its test must name tests that exist."""
+"""The tables that map promises to tests must name tests that exist."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMED = re.findall(
-    r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "decisions.md").read_text("utf-8")
-)
+NAMED = [
+    found
+    for page in ("decisions.md", "toggle-tests.md")
+    for found in re.findall(
+        r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / page).read_text("utf-8")
+    )
+]
 
 
 def test_the_table_is_there() -> None:
