@@ -9,7 +9,7 @@ from transformers import MixtralConfig, MixtralForCausalLM
 from headbench.errors import RefusedError
 from headbench.interventions.engine import Engine, Row
 from headbench.models.hf.adapter import wrap
-from headbench.types import Arm, Capture, Edit, Job, Plan, Scale
+from headbench.types import Arm, Capture, Edit, Experts, Job, Plan, Scale
 from helpers_families import BASE, make
 from helpers_models import answers, request
 from helpers_tiny import tiny_tokenizer
@@ -78,3 +78,13 @@ def test_a_represent_request_asks_for_gates() -> None:
     asked = request("who is there?", "represent", ask={"captures": [top]})
     (found,) = answers(model, [Job(asked, Arm("baseline"))])
     assert found.arrays[top].shape == (1, 1, 4)
+
+
+def test_gates_are_not_edited() -> None:
+    edit = Edit("router", Experts((0,), (), "zero_renorm"), {0: ()})
+    with (
+        Engine(make("Mixtral")) as engine,
+        pytest.raises(RefusedError, match="read, not edited"),
+        engine.attach([Row(Plan(edits=(edit,)), 7)]),
+    ):
+        pass

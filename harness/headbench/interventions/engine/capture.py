@@ -109,8 +109,16 @@ class Recorder:
 
 
 def _check(capture: Capture, rows: Sequence[Row], layers: int) -> None:
-    if capture.site not in SITES or capture.tower != "text":
-        raise RefusedError(f"nothing is captured at {capture.site!r} of the {capture.tower} tower")
+    if capture.tower != "text":
+        raise RefusedError(
+            "this engine holds the text model; a vision tower is a model of its own",
+            mend="ask by a represent request (docs/interventions.md), or build an Engine on the "
+            "tower",
+        )
+    if capture.site not in SITES:
+        raise RefusedError(
+            f"nothing is captured at {capture.site!r}", mend=f"sites: {', '.join(SITES)}"
+        )
     if wrong := [layer for layer in capture.layers if not 0 <= layer < layers]:
         raise RefusedError(
             f"layer {wrong[0]} does not exist", mend=f"layers run from 0 to {layers - 1}"

@@ -118,6 +118,11 @@ def check(edit: Edit, shape: Shape) -> None:
         RefusedError: Unknown site for the operation, or a layer or head out of range.
     """
     allowed = ALLOWED.get(edit.site, ())
+    if edit.site == "router":
+        raise RefusedError(
+            "the gates of a mixture are read, not edited",
+            mend="capture at 'router', and edit 'z' or 'residual'",
+        )
     if not isinstance(edit.op, allowed):
         raise RefusedError(
             f"{type(edit.op).__name__} cannot be done at site {edit.site!r}",

@@ -11,6 +11,7 @@ from headbench.errors import HeadbenchError, RefusedError
 from headbench.models.hf.forward import Line, Runner
 from headbench.models.hf.generate import Attach
 from headbench.models.hf.prompts import Prompt
+from headbench.models.hf.tower import capture_tower
 from headbench.types import (
     Capture,
     Case,
@@ -153,7 +154,26 @@ class Desk:
     def capture(
         self, works: Sequence[Work], captures: Sequence[Capture]
     ) -> list[Mapping[Capture, Tensor]]:
-        """Run prompts under their edits and bring activations home, one mapping a row."""
+        """Run prompts under their edits and bring activations home, one mapping a row.
+
+        The vision tower is looked into in a pass of its own; no edit reaches it.
+        """
+        inside = tuple(capture for capture in captures if capture.tower == "vision")
+        if not inside:
+            return self._capture(works, captures)
+        self._engine()
+        rest = tuple(capture for capture in captures if capture.tower != "vision")
+        texts = self._capture(works, rest)
+        return [
+            {**found, **capture_tower(self.runner.model, self.line(work.prompt).pixels, inside)}
+            for work, found in zip(works, texts, strict=True)
+        ]
+
+    # ------------------------------------------------------------- inside
+
+    def _capture(
+        self, works: Sequence[Work], captures: Sequence[Capture]
+    ) -> list[Mapping[Capture, Tensor]]:
         lines = [self.line(work.prompt) for work in works]
         engine = self._engine()
         arrays: dict[int, Mapping[Capture, Tensor]] = {}
@@ -166,8 +186,6 @@ class Desk:
                 arrays[index] = found[place]
                 note(works[index], firing, place)
         return [arrays[index] for index in range(len(works))]
-
-    # ------------------------------------------------------------- inside
 
     def _engine(self) -> Engine:
         if self.engine is None:

@@ -1,0 +1,105 @@
+"""Captures inside a vision tower: the tower is a model of its own, and so gets an engine.
+
+Positions are the tower's: its class token, if it has one, and the patches of one image, row by row
+from the top. Every position sees every other. Spans: ``image`` is the patches, ``class`` the class
+token. Towers that pack the patches of several images into one row (Qwen-VL) or cut an image into
+tiles have no such positions, and are refused.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from headbench.errors import RefusedError
+from headbench.models.hf.captures import absolute
+from headbench.types import Capture, Plan, Positions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NAMES = ("vision_tower", "vision_model")
+"""Attributes under which families keep their tower."""
+_MEND = "capture at the text model's image positions, or use a LLaVA-like model with whole images"
+
+
+def capture_tower(
+    model: Any, pixels: Sequence[Mapping[str, Tensor]], captures: Sequence[Capture]
+) -> dict[Capture, Tensor]:
+    """What the tower holds at ``captures`` while it looks at one image.
+
+    Args:
+        model: The whole model.
+        pixels: The processor's tensors, one mapping an image.
+        captures: With ``tower="vision"`` and ``rows="all"``.
+
+    Returns:
+        Capture -> tensor, shaped as the text model's.
+
+    Raises:
+        RefusedError: No image or several, a capture of single rows, or a tower of another kind.
+    """
+    from headbench.interventions.engine import Engine, Row
+
+    tower = tower_of(model)
+    if len(pixels) != 1:
+        raise RefusedError(
+            f"a vision tower is watched while it looks at one image, not at {len(pixels)}",
+            mend="ask about requests with one image",
+        )
+    if any(capture.rows != "all" for capture in captures):
+        raise RefusedError(
+            "a vision tower has no prompt and no last row", mend='ask for rows="all"'
+        )
+    image = pixels[0]["pixel_values"].to(model.device, model.dtype)
+    with torch.inference_mode(), Engine(tower) as engine:
+        spans = positions_of(tower, image)
+        asked = {one: absolute(replace(one, tower="text"), engine.shape.layers) for one in captures}
+        row = Row(Plan(), prompt=len(spans["class"]) + len(spans["image"]), spans=spans)
+        with engine.capture(tuple(dict.fromkeys(asked.values())), [row]) as found:
+            tower(pixel_values=image)
+    return {one: found[0][capture] for one, capture in asked.items()}
+
+
+def tower_of(model: Any) -> Any:
+    """The vision tower: a model of its own that takes ``pixel_values``.
+
+    Raises:
+        RefusedError: There is none, or it packs its patches.
+    """
+    for owner in (getattr(model, "model", None), model):
+        for name in NAMES:
+            tower = getattr(owner, name, None)
+            takes = inspect.signature(tower.forward).parameters if tower is not None else ()
+            if "pixel_values" in takes:
+                return tower
+    raise RefusedError(
+        f"{type(model).__name__} has no vision tower that takes one image a row",
+        where='a capture with tower="vision"',
+        mend=_MEND,
+    )
+
+
+def positions_of(tower: Any, image: Tensor) -> dict[str, Positions]:
+    """The tower's positions by span: ``class`` (perhaps none), then ``image``.
+
+    Raises:
+        RefusedError: The image is cut into tiles, or the positions are no patches.
+    """
+    if image.ndim != 4 or image.shape[0] != 1:
+        raise RefusedError(
+            f"an image reaches the vision tower as {tuple(image.shape)}: in tiles", mend=_MEND
+        )
+    patch = tower.config.patch_size
+    patches = (image.shape[2] // patch) * (image.shape[3] // patch)
+    extra = int(tower(pixel_values=image)[0].shape[1]) - patches
+    if extra not in (0, 1):
+        raise RefusedError(
+            f"{type(tower).__name__} has {extra} positions beside its {patches} patches",
+            mend=_MEND,
+        )
+    return {"class": tuple(range(extra)), "image": tuple(range(extra, extra + patches))}
