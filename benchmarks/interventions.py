@@ -114,19 +114,29 @@ def prepare(length: int, folder: Path) -> tuple[Bench, list[Arm]]:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that was asked for."""
-    rows, others = [], []
-    before = os.getloadavg()[0]
+    rows: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    load = [round(os.getloadavg()[0], 2)]
+    found = {"machine": machine() | {"load": load}, "rows": rows, "peers": others}
     for length in map(int, options.lengths.split(",")):
         with tempfile.TemporaryDirectory() as folder:
             bench, arms = prepare(length, Path(folder))
-            found = times(bench, arms, options.rounds, decode=options.decode)
+            timed = times(bench, arms, options.rounds, decode=options.decode)
             bench.engine.close()
         held = memory(length)
-        rows += [{**row, "mib": held.get(row["arm"])} for row in found]
+        rows += [{**row, "mib": held.get(row["arm"])} for row in timed]
+        keep(options.json, found)
         if options.peer_python:
-            others += peers(options.peer_python, length, options.rounds)
-    loads = [round(before, 2), round(os.getloadavg()[0], 2)]
-    return {"machine": machine() | {"load": loads}, "rows": rows, "peers": others}
+            others += peers(options.peer_python, length, options.peer_rounds or options.rounds)
+        load.append(round(os.getloadavg()[0], 2))
+        keep(options.json, found)
+    return found
+
+
+def keep(path: Path | None, found: dict[str, Any]) -> None:
+    """Write what is measured so far: a long run that is cut loses its last length at most."""
+    if path is not None:
+        path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def tell_memory(length: int) -> None:
@@ -140,10 +150,11 @@ def tell_memory(length: int) -> None:
 def parse() -> argparse.Namespace:
     """The arguments; ``--quick`` is a smoke test whose figures mean nothing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--lengths", default="512,2048,4096")
+    parser.add_argument("--lengths", default="512,2048,4096", help="none: only --join")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--decode", action="store_true", help="time decoding steps, too")
     parser.add_argument("--peer-python", help="interpreter with nnsight and TransformerLens")
+    parser.add_argument("--peer-rounds", type=int, help="alternations with them, if not --rounds")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--join", type=Path, nargs="*", default=[], help="figures of other runs")
     parser.add_argument("--write", action="store_true", help=f"write docs/{PAGE.name}")
@@ -164,10 +175,8 @@ def main() -> None:
             tell_memory(options.memory)
             return
         runs = [json.loads(path.read_text()) for path in options.join]
-        if options.lengths:
+        if options.lengths != "none":
             runs.append(measure(options))
-            if options.json:
-                options.json.write_text(json.dumps(runs[-1], indent=1) + "\n")
     table(runs)
     if options.write:
         write(PAGE, runs)
