@@ -1,7 +1,7 @@
 """Write, or check, the page of effects: what the toggles do on the shipped models.
 
 ``python docs/write_effects.py`` runs every cell, stores the figures in ``docs/effects.json``, and
-writes ``docs/effects.md`` and its figures from them: about five minutes on one core. With
+writes ``docs/effects.md`` and its figures from them: about seven minutes of one busy core. With
 ``--check`` it writes nothing, and fails when a cell now measures something else. With ``--redraw``
 it measures nothing and writes the page from the stored figures.
 """
