@@ -207,6 +207,19 @@ def test_the_repository_holds_the_three_toggles_on_three_tasks() -> None:
     assert "niah shows none" in held["niah", "vhr"].reason
 
 
+def test_walls_and_labels_are_held_far_from_floor_and_ceiling() -> None:
+    held = {
+        (cell.result.task.name, cell.result.arm.role): cell.result
+        for _, cell in read_held(RESULTS).values()
+        if cell.result.model.adapter == "ref-lm-v2"
+    }
+    groups = held["walls", "baseline"].metrics["group_rate"].value
+    rescue = held["stickiness", "baseline"].metrics["rescue"].value
+    assert groups is not None and 0.05 < groups < 0.9
+    assert rescue is not None and 0.1 < rescue < 0.9
+    assert {status.status for status in held.values()} == {"ok"}
+
+
 def test_what_the_repository_holds_is_whole_and_current(tmp_path: Path) -> None:
     for kind in ("measured/held", "rescored"):
         shutil.copytree(RESULTS / kind, tmp_path / kind)
@@ -215,13 +228,13 @@ def test_what_the_repository_holds_is_whole_and_current(tmp_path: Path) -> None:
     assert check_held(RESULTS, read_pins(RESULTS / "pins" / "prompts.json")) == []
 
 
-@pytest.mark.parametrize(("place", "limit"), [(1, 6), (2, 9)])
+@pytest.mark.parametrize(("place", "limit"), [(1, 6), (2, 9), (3, 3)])
 def test_the_reference_models_still_do_what_is_held(place: int, limit: int) -> None:
     runs = read_runs(RESULTS)
     short = runs.runs[place].model_copy(update={"limit": limit, "draws": 20})
     made, found = check_run(short, read_held(RESULTS), runs.flips)
     assert found == []
-    assert len(made) == 1 + len(short.interventions)
+    assert len(made) == len(short.tasks) * (1 + len(short.interventions))
 
 
 def test_a_newcomers_runs_do_not_show_in_the_working_tree() -> None:
