@@ -1,8 +1,8 @@
 """Captions, walls and labels under the three toggles of the house, on the shipped models.
 
-The text families run on both models: what one does to their figures is not asked here (a model
-that never learnt walls solves none), only that every step is answered under every arm, and that an
-arm with nothing to act on says so.
+The text families run on the model that learnt them, and on the one that sees and never did. What
+becomes of their figures is not asked here, only that every step is answered under every arm, and
+that an arm with nothing to act on says so.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> RunOutcome:
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> RunOutcome:
-    """The text families on the model that only reads."""
+    """The text families on the model that learnt them."""
     out = tmp_path_factory.mktemp("read")
     return headbench.run(
-        TEXT, (MASK, SCALE_LM), model="ref-lm", limit=LIMIT, controls=1, draws=50, out=out
+        TEXT, (MASK, SCALE_LM), model="ref-lm-v2", limit=LIMIT, controls=1, draws=50, out=out
     )
 
 
@@ -98,5 +98,5 @@ def test_text_families_are_answered_by_the_language_model(
 
 def test_vhr_on_text_families_alone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="acts on images, and none of the tasks shows any"):
-        headbench.run(TEXT, VHR, model="ref-lm", limit=1, out=tmp_path)
+        headbench.run(TEXT, VHR, model="ref-lm-v2", limit=1, out=tmp_path)
     assert not list(tmp_path.rglob("*.json"))
