@@ -4,6 +4,7 @@
 
 Edited and unedited passes alternate; a ratio is the median over rounds of edited CPU time over the
 mean of the unedited passes before and after it, with the order statistics that bound it at 95 %.
+``call`` is one attention call by itself, likewise.
 ``MiB`` is the most that one edited attention call holds in tensors above an unedited one, from the
 allocations that torch's profiler records. Probes of methods that need another pass first (``vhr``,
 ``gift``) have a row of their own. ``--peer-python`` is the interpreter of an environment that holds
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from interventions_arms import Arm, Bench
+from interventions_arms import Arm, Bench, peak
 from interventions_model import make_model, ratios
 from interventions_page import machine, table, write
 from measuring import ROUNDS, one_thread
@@ -51,20 +53,21 @@ def probing(arm: Arm) -> Arm | None:
     return Arm(f"{arm.name.split('(')[0]}, its probe alone", "probe", arm.plan, arm.probe)
 
 
-def times(bench: Bench, arms: Sequence[Arm], rounds: int, *, decode: bool) -> list[dict[str, Any]]:
+def times(bench: Bench, arms: Sequence[Arm], options: argparse.Namespace) -> list[dict[str, Any]]:
     """Ratios of all arms at one length."""
     runs: dict[str, Callable[[], object]] = {arm.name: bench.edited(arm) for arm in arms}
     probes = [found for arm in arms if (found := probing(arm)) and found.probe]
     runs |= {arm.name: arm.probe for arm in probes if arm.probe}
-    spent = ratios(runs, bench.plain, rounds)
+    spent = ratios(runs, bench.plain, options.rounds, options.seconds)
+    calls = ratios({a.name: bench.call(a) for a in arms}, bench.call(None), options.rounds)
     later: dict[str, list[float]] = {}
-    if decode:
+    if options.decode:
         plain, under = bench.decoding()
-        later = ratios({arm.name: under(arm) for arm in arms}, plain, rounds)
+        later = ratios({arm.name: under(arm) for arm in arms}, plain, options.rounds)
     return [
         {
             "arm": arm.name, "label": arm.label, "kind": arm.kind, "length": bench.length,
-            "prefill": spent[arm.name], "decode": later.get(arm.name),
+            "prefill": spent[arm.name], "call": calls.get(arm.name), "decode": later.get(arm.name),
         }
         for arm in [*arms, *probes]
     ]  # fmt: skip
@@ -121,7 +124,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for length in map(int, options.lengths.split(",")):
         with tempfile.TemporaryDirectory() as folder:
             bench, arms = prepare(length, Path(folder))
-            timed = times(bench, arms, options.rounds, decode=options.decode)
+            timed = times(bench, arms, options)
             bench.engine.close()
         held = memory(length)
         rows += [{**row, "mib": held.get(row["arm"])} for row in timed]
@@ -143,8 +146,10 @@ def tell_memory(length: int) -> None:
     """Print MiB by arm as one JSON line."""
     with tempfile.TemporaryDirectory() as folder:
         bench, arms = prepare(length, Path(folder))
-        least = bench.call_peak(None)
-        print(json.dumps({a.name: (bench.call_peak(a) - least) / 2**20 for a in arms}))
+        for arm in arms:
+            bench.row(arm)  # probes are no part of a call
+        least = peak(bench.call(None))
+        print(json.dumps({a.name: (peak(bench.call(a)) - least) / 2**20 for a in arms}))
 
 
 def parse() -> argparse.Namespace:
@@ -152,6 +157,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--lengths", default="512,2048,4096", help="none: only --join")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help="begin no round of a length after this"
+    )
     parser.add_argument("--decode", action="store_true", help="time decoding steps, too")
     parser.add_argument("--peer-python", help="interpreter with nnsight and TransformerLens")
     parser.add_argument("--peer-rounds", type=int, help="alternations with them, if not --rounds")

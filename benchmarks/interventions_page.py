@@ -51,15 +51,23 @@ def machine() -> dict[str, Any]:
 
 
 def merged(runs: Sequence[dict[str, Any]], part: str) -> list[dict[str, Any]]:
-    """Entries of all runs, by length."""
-    return sorted((e for run in runs for e in run[part]), key=lambda e: int(e["length"]))
+    """Entries of all runs, by length; the alternations of one entry in several runs add up."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for entry in (e for run in runs for e in run[part]):
+        key = tuple(entry.get(name) for name in ("length", "arm", "library", "edit"))
+        known = found.setdefault(key, dict(entry))
+        if known != entry:
+            for name in ("prefill", "call", "decode", "ratios"):
+                if entry.get(name):
+                    known[name] = [*(known.get(name) or ()), *entry[name]]
+    return sorted(found.values(), key=lambda e: int(e["length"]))
 
 
 def verdict(row: dict[str, Any]) -> str:
     """Whether the row meets what is asked of its kind; empty where nothing is."""
     told = []
     goal = GOALS.get(row["kind"]) if row["length"] == AT else None
-    if goal is not None:
+    if goal is not None and row["prefill"]:
         told.append(f"{goal:.2f} {'met' if median(row['prefill']).value <= goal else 'MISSED'}")
     if row["length"] == CALL_AT and row["mib"] is not None and row["kind"] != "probe":
         told.append(f"{MEMORY_GOAL} MiB {'met' if row['mib'] <= MEMORY_GOAL else 'MISSED'}")
@@ -69,13 +77,17 @@ def verdict(row: dict[str, Any]) -> str:
 def cells(row: dict[str, Any]) -> list[str]:
     """A row's figures as text."""
     return [
-        row["label"], row["kind"], str(median(row["prefill"])),
+        row["label"], row["kind"], str(median(row["prefill"])) if row["prefill"] else "",
+        str(median(row["call"])) if row.get("call") else "",
         str(median(row["decode"])) if row["decode"] else "",
         "" if row["mib"] is None else f"{row['mib']:.0f}", verdict(row),
     ]  # fmt: skip
 
 
-HEAD = ("edit", "kind", "prefill / sdpa", "decode / sdpa", "MiB", "goal")
+BUSY = """\
+The machine was busy with other work meanwhile: CPU times under load swing by several per cent, so a
+goal within that of its figure is neither met nor missed for certain."""
+HEAD = ("edit", "kind", "prefill / sdpa", "call / sdpa", "decode / sdpa", "MiB", "goal")
 
 
 def table(runs: Sequence[dict[str, Any]]) -> None:
@@ -104,7 +116,7 @@ def with_ours(
         ours = [r for r in rows if r["arm"] == entry["ours"] and r["length"] == entry["length"]]
         key = (entry["length"], "" if entry["edit"] == "no edit" else entry["edit"])
         told = (str(entry["length"]), str(entry["edit"]))
-        if ours and not any(k[:2] == key for k in found):
+        if ours and ours[0]["prefill"] and not any(k[:2] == key for k in found):
             line = (*told, "headbench", str(median(ours[0]["prefill"])))
             found.append((*key, 0, line))
         line = (*told, str(entry["library"]), str(median(entry["ratios"])))
@@ -118,22 +130,27 @@ def write(path: Path, runs: Sequence[dict[str, Any]]) -> None:
     about = runs[0]["machine"]
     loads = [load for run in runs for load in run["machine"]["load"]]
     lengths = sorted({row["length"] for row in rows})
-    counts = {n: len(next(r for r in rows if r["length"] == n)["prefill"]) for n in lengths}
+    counts = []
+    for n in lengths:
+        row = next(r for r in rows if r["length"] == n)
+        counts.append(f"{n} tokens: {len(row['prefill'])} prefills, {len(row['call'] or ())} calls")
     parts = [
         "# What edits cost",
         "",
         "Written by `python benchmarks/interventions.py --write`.",
         "",
         "A random Llama of 2 layers, 12 heads of width 64, float32, one thread. A ratio is edited "
-        "over unedited CPU time of one prefill, probes not included: the median over alternations "
-        f"({', '.join(f'{count} at {n} tokens' for n, count in counts.items())}) with order "
-        "statistics that bound it at 95 %. MiB is what one attention call holds in tensors above "
-        "an unedited call, from every allocation that torch's profiler records. "
+        "over unedited CPU time, of one prefill of the model (probes not included) and of one "
+        "attention call by itself: the median over alternations with order statistics that bound "
+        f"it, at 95 % from 6 alternations on ({'; '.join(counts)}). MiB is what one attention call "
+        "holds in tensors above an unedited call, from every allocation that torch's profiler "
+        "records. Goals of time are for a prefill of 2,048 tokens, of memory for a call of 4,096. "
         "`heads` stands for two heads a layer.",
         "",
         f"Measured on {about['cpu']}, {about['cores']} cores, Python {about['python']}, torch "
         f"{about['torch']}, transformers {about['transformers']}; load average "
         f"{min(loads)} to {max(loads)} at the beginning and end of the runs.",
+        *(["", BUSY] if max(loads) > about["cores"] else []),
     ]  # fmt: skip
     for length in lengths:
         mine = [cells(row) for row in rows if row["length"] == length]

@@ -28,7 +28,7 @@ def entry(kind: str, length: int, ratio: float, mib: float) -> dict[str, Any]:
     spread = [ratio - 0.01, ratio, ratio, ratio, ratio + 0.01]
     return {
         "arm": "a(x)", "label": "a(x)", "kind": kind, "length": length, "prefill": spread,
-        "decode": None, "mib": mib,
+        "call": None, "decode": None, "mib": mib,
     }  # fmt: skip
 
 
@@ -82,3 +82,24 @@ def test_documented_names_of_other_libraries_exist() -> None:
     for name, shape in found.items():
         assert name.removeprefix("blocks.i.") in text, name
         assert shape[0] == 1 and 16 in shape
+
+
+def test_alternations_of_several_runs_add_up(page: Any) -> None:
+    first, second = entry("z", 2048, 1.02, 3), entry("z", 2048, 1.10, 3)
+    both = page.merged([{"rows": [first]}, {"rows": [second]}], "rows")
+    assert len(both) == 1
+    assert both[0]["prefill"] == [*first["prefill"], *second["prefill"]]
+    assert len(first["prefill"]) == 5
+
+
+def test_rounds_are_made_until_the_time_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    ratios = importlib.import_module("interventions_model").ratios
+
+    def work() -> int:
+        return sum(range(20_000))
+
+    arms = {"a": work, "b": work, "c": work}
+    assert {len(found) for found in ratios(arms, work, 5).values()} == {5}
+    assert {len(found) for found in ratios(arms, work, 5, seconds=60).values()} == {5}
+    assert {len(found) for found in ratios(arms, work, 5, seconds=0).values()} == {1}
