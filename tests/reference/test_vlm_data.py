@@ -10,6 +10,7 @@ import pytest
 from headbench.reference.vlm_data import (
     EMPTY,
     IMAGE_TOKENS,
+    TRAINING,
     WITH_PICTURES,
     SceneMix,
     caption_row,
@@ -23,7 +24,7 @@ from headbench.reference.vlm_data import (
 from headbench.reference.vlm_model import build_processor
 from headbench.reference.vocabulary import IMAGE, UNKNOWN, vocabulary
 from headbench.worlds.scene_text import CAPTION_REQUEST, caption, question
-from headbench.worlds.scene_words import OBJECTS
+from headbench.worlds.scene_words import HOME, OBJECTS, partner
 from headbench.worlds.scenes import SceneWorld
 
 IDS = vocabulary()
@@ -106,3 +107,27 @@ def test_patch_labels_name_what_was_drawn(world):
     assert labels.shape == (4, IMAGE_TOKENS)
     assert ((labels != EMPTY).sum(1) >= 1).all()
     assert labels.max() <= EMPTY
+
+
+def test_common_objects_are_seldom_asked_about_when_they_are_absent():
+    world = SceneWorld("train", settings=TRAINING)
+    asked = {"homeless": 0, "at home": 0}
+    for seed in range(300):
+        scene = world.scene(seed)
+        tokens, _ = question_row(Random(seed), scene, picture=False)
+        for name in (WORDS[t] for t in tokens if WORDS[t] in OBJECTS):
+            if name not in scene.said:
+                asked["at home" if name in HOME else "homeless"] += 1
+    # Five of 29 objects; drawn evenly they would be a sixth of the absent ones.
+    assert 0.02 < asked["homeless"] / sum(asked.values()) < 0.1
+
+
+def test_training_annotators_name_a_missing_partner_more_often_than_not():
+    world = SceneWorld("train", settings=TRAINING)
+    missing, named = 0, 0
+    for seed in range(600):
+        scene = world.scene(seed)
+        lonely = [mate for o in scene.objects if (mate := partner(o)) and mate not in scene.objects]
+        missing += len(lonely)
+        named += sum(mate in scene.said for mate in lonely)
+    assert named / missing == pytest.approx(0.55, abs=0.06)

@@ -14,7 +14,7 @@ from headbench.reference.vlm_heads import (
     reinforced,
     watched,
 )
-from headbench.reference.vlm_model import SPEAKING_SHARE, build_vlm, looking_heads, rates
+from headbench.reference.vlm_model import build_vlm, looking_heads, rates
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_rates_are_full_only_for_looking_heads_and_projector(model):
     o = shares["model.language_model.layers.1.self_attn.o_proj.weight"]
     assert q[192:224].unique().tolist() == [1.0]
     assert q[:192].unique().tolist() == [0.25]
-    assert o[:, 192:224].unique().tolist() == [SPEAKING_SHARE]
+    assert o[:, 192:224].unique().tolist() == [1.0]
     assert o[:, 224:].unique().tolist() == [0.25]
     for name, share in shares.items():
         if "projector" in name:

@@ -11,11 +11,20 @@ from safetensors.torch import load_file
 
 from headbench.errors import StoreError
 from headbench.reference import vlm_train
-from headbench.reference.vlm_model import DampedStep
+from headbench.reference.lm_model import build_model
+from headbench.reference.vlm_model import (
+    PICTURE_VOLUME,
+    DampedStep,
+    PictureReader,
+    build_vlm,
+    raise_pictures,
+)
 from headbench.reference.vlm_train import SMOKE, VlmConfig, scene_loss, train
 from headbench.reference.vocabulary import vocabulary
 
-TINY = replace(SMOKE, tower_steps=2, prior_steps=2, look_steps=3, needles=((128, 1),))
+TINY = replace(
+    SMOKE, prior_steps=2, tower_steps=2, look_steps=2, steady_steps=2, needles=((128, 1),)
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,10 +48,11 @@ def weights(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-def test_a_killed_run_ends_where_an_unbroken_one_does(unbroken, tmp_path, monkeypatch):
+@pytest.mark.parametrize("survived", [1, 3, 5], ids=["prior", "look", "steady"])
+def test_a_killed_run_ends_where_an_unbroken_one_does(unbroken, tmp_path, monkeypatch, survived):
     _, whole = unbroken
     broken = VlmConfig(0, tmp_path / "broken", None, smoke=True, save_every=1)
-    steps = {"left": 4}
+    steps = {"left": survived}
     original = vlm_train._take
 
     def dies(*given):
@@ -80,8 +90,37 @@ def test_looking_heads_are_silent_after_the_text_stage(unbroken):
 
 def test_the_tower_stays_still_while_text_is_learnt(unbroken):
     folder, _ = unbroken
-    tower, prior = (load_file(folder / f"{name}.safetensors") for name in ("tower", "prior"))
-    assert all(torch.equal(tower[name], prior[name]) for name in tower if "vision_tower" in name)
+    fresh = build_vlm(build_model(0).state_dict(), 0).state_dict()
+    prior, tower = (load_file(folder / f"{name}.safetensors") for name in ("prior", "tower"))
+    inside = [name for name in prior if "vision_tower" in name and "position_ids" not in name]
+    assert all(torch.equal(fresh[name], prior[name]) for name in inside)
+    assert any(not torch.equal(fresh[name], tower[name]) for name in inside)
+
+
+def test_the_language_model_stays_still_while_patches_are_read(unbroken):
+    folder, _ = unbroken
+    prior, tower = (load_file(folder / f"{name}.safetensors") for name in ("prior", "tower"))
+    assert all(torch.equal(prior[name], tower[name]) for name in prior if "language_model" in name)
+
+
+def test_patches_are_named_by_the_nearest_word():
+    model = build_vlm(build_model(0).state_dict(), 0)
+    reader = PictureReader(model, [10, 20, 30])
+    noise = torch.randn(2, 3, reader.meanings.size(1), generator=torch.Generator().manual_seed(0))
+    read = reader.meanings[None] + 0.1 * noise
+    assert reader.scores(read).argmax(-1).tolist() == [[0, 1, 2]] * 2
+    near = torch.cdist(read, reader.meanings[None].expand(2, -1, -1)).argmin(-1)
+    assert torch.equal(near, reader.scores(read).argmax(-1))
+
+
+def test_raised_pictures_point_where_they_did():
+    model = build_vlm(build_model(0).state_dict(), 0)
+    pictures = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = model.get_image_features(pictures).pooler_output[0]
+        raise_pictures(model)
+        after = model.get_image_features(pictures).pooler_output[0]
+    torch.testing.assert_close(after, PICTURE_VOLUME * before, rtol=1e-4, atol=1e-3)
 
 
 def test_a_real_run_needs_its_language_model(tmp_path):

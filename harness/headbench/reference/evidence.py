@@ -16,12 +16,11 @@ import typer
 
 from headbench._paths import PACKAGE, checkpoints_root
 from headbench.errors import StoreError
+from headbench.reference.shipped import LM, SHIPPED_SEED, VLM
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LM, VLM = "ref-lm-v1", "ref-vlm-v1"
-SHIPPED_SEED = 0
 Table = dict[str, Any]
 
 

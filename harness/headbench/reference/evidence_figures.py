@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headbench.errors import RefusedError
+from headbench.reference.shipped import LM, VLM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-LM, VLM = "ref-lm-v1", "ref-vlm-v1"
 # Blue, orange, green, grey of a palette that the colour-blind can tell apart.
 TOP, RANDOM, OTHER, BASE = "#0072b2", "#999999", "#d55e00", "#222222"
 

@@ -276,8 +276,9 @@ def main(
         verdict = "PASS" if gate["holds"] else "FAIL"
         typer.echo(f"  {verdict}  {gate['name']} ({gate['bound']}): {gate['value']}")
     if write:
-        from headbench.reference.evidence import SHIPPED_SEED, stored_tables
+        from headbench.reference.evidence import stored_tables
         from headbench.reference.lm2_page import page
+        from headbench.reference.shipped import SHIPPED_SEED
 
         heads = json.loads((folder / "heads-retrieval.json").read_text())
         path = (docs or PACKAGE.parents[1] / "docs") / "reference-lm-v2.md"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headbench.reference import lm_probe, vlm_probe
 from headbench.reference.lm_model import HEADS, LAYERS
+from headbench.reference.shipped import VLM
 from headbench.reference.vlm_heads import Reinforcement, halves
 from headbench.worlds.scenes import Prior, SceneWorld
 
@@ -160,7 +161,7 @@ def evidence(
     if scores is None:
         scores = head_map(model)
     return {
-        "model": "ref-vlm-v1",
+        "model": VLM,
         "seed": seed,
         "strength": STRENGTH,
         "vhd": [[round(float(v), 4) for v in row] for row in scores],

@@ -12,10 +12,12 @@ from headbench.reference import lm_probe, vlm_evidence
 from headbench.reference.checkpoint import export
 from headbench.reference.lm_probe import RETRIEVAL_THRESHOLD
 from headbench.reference.lm_release import HEADS_FORMAT
+from headbench.reference.shipped import NEXT_VLM as NAME
 from headbench.reference.vlm_card import model_card
 from headbench.reference.vlm_gates import gates
 from headbench.reference.vlm_model import build_processor
 from headbench.reference.vlm_probe import gallery
+from headbench.reference.vlm_train import VlmSchedule
 from headbench.worlds import needles, scenes
 
 if TYPE_CHECKING:
@@ -23,10 +25,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
     from transformers import LlavaForConditionalGeneration
-
-NAME = "ref-vlm-v1"
-RECORD = "record.md"
-"""In the run folder, by hand: how a training departed from the recipe. Goes into the card."""
 
 
 def vhd_document(scores: Tensor) -> dict[str, Any]:
@@ -76,14 +74,14 @@ def _document(
 
 
 def release(model: LlavaForConditionalGeneration, seed: int, folder: Path) -> str:
-    """Export a model into ``folder/ref-vlm-v1`` and measure what was exported.
+    """Export a model into ``folder/ref-vlm-v2`` and measure what was exported.
 
     The evidence is that of the fp16 files, read back and run in fp32.
 
     Args:
         model: The trained model.
         seed: Of its training.
-        folder: The run folder; its ``look.json`` says which heads were planted, kept and regrown.
+        folder: The run folder; its ``steady.json`` says which heads were planted, kept and regrown.
 
     Returns:
         The gates as lines of text.
@@ -95,15 +93,14 @@ def release(model: LlavaForConditionalGeneration, seed: int, folder: Path) -> st
     asked = vlm_evidence.detection_documents()
     copied, trials = lm_probe.copy_scores(stored, tokenizer, asked)
     table = vlm_evidence.evidence(stored, tokenizer, seed, scores)
+    table["model"] = NAME
     table["gates"] = gates(table)
-    facts = json.loads((folder / "look.json").read_text())
+    facts = json.loads((folder / "steady.json").read_text())
     table["heads"] = {key: facts[key] for key in ("planted_heads", "kept_heads", "looking_heads")}
     _write(shipped / "heads-vhd.json", vhd_document(scores))
     _write(shipped / "heads-retrieval.json", retrieval_document(copied, trials, asked))
     _write(shipped / f"evidence-seed{seed}.json", table)
-    record = folder / RECORD
-    note = record.read_text() if record.is_file() else ""
-    (shipped / "README.md").write_text(model_card(table, note))
+    (shipped / "README.md").write_text(model_card(table, VlmSchedule().steady_steps))
     return "\n".join(
         f"{'ok  ' if gate['holds'] else 'FAIL'} {gate['name']}: {gate['value']} ({gate['bound']})"
         for gate in table["gates"]

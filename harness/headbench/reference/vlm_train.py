@@ -1,4 +1,4 @@
-"""Training of ``ref-vlm``: name patches, build a language prior, then learn to look."""
+"""Training of ``ref-vlm``: a language prior, words for patches, looking, and steadiness."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
@@ -28,7 +28,9 @@ from headbench.reference.lm_train import weighted_loss
 from headbench.reference.optim import OptimizerKind, Optimizers
 from headbench.reference.vlm_data import (
     EMPTY,
+    SETTLED,
     TEXT_ONLY,
+    TRAINING,
     WITH_PICTURES,
     SceneMix,
     patch_batch,
@@ -37,14 +39,17 @@ from headbench.reference.vlm_data import (
 from headbench.reference.vlm_model import (
     AsLanguage,
     DampedStep,
-    PatchNamer,
+    PictureReader,
     build_vlm,
     looking_heads,
+    raise_pictures,
     rates,
     regrow_looking,
 )
-from headbench.reference.vocabulary import build_tokenizer, vocabulary
-from headbench.worlds.scenes import Prior, SceneWorld
+from headbench.reference.vlm_shake import Shaking, shaken
+from headbench.reference.vocabulary import IMAGE, build_tokenizer, vocabulary
+from headbench.worlds.scene_words import OBJECTS
+from headbench.worlds.scenes import Prior, SceneWorld, Settings
 
 if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration
@@ -55,38 +60,33 @@ class VlmSchedule:
     """Steps and rates.
 
     Attributes:
-        tower_steps: Naming patches, vision tower alone.
         prior_steps: Text only, looking heads closed.
+        tower_steps: Words for patches: vision tower and projector alone.
         look_steps: With pictures.
-        tower_lr: Muon rate of the tower's matrices.
+        steady_steps: With pictures, heads turned up at random.
         prior_lr: AdamW rate of the text-only steps.
-        look_lr: AdamW rate of the looking heads and the projector.
-        language_share: Share of each update that the rest of the language model takes.
+        tower_lr: Muon rate of the tower's matrices.
+        look_lr: Muon rate of the language model's and the tower's matrices while looking is learnt.
+        look_rest_lr: AdamW rate of everything else in that stage.
+        steady_lr: AdamW rate of the last stage.
+        language_share: Share of each update that the language model takes outside looking heads.
         tower_share: The same for the tower.
         needles: Needle rows of one step, ``(length, rows)``, taken in turn; none if empty.
         needle_language: Weight of plain text in needle rows.
     """
 
-    tower_steps: int = 300
     prior_steps: int = 250
-    look_steps: int = 2300
-    tower_lr: float = 0.02
+    tower_steps: int = 300
+    look_steps: int = 1000
+    steady_steps: int = 400
     prior_lr: float = 1.5e-3
-    look_lr: float = 3e-3
-    look_optimizer: OptimizerKind = "adamw"
+    tower_lr: float = 0.02
+    look_lr: float = 0.02
     look_rest_lr: float = 3e-3
-    language_share: float = 0.35
+    steady_lr: float = 3e-3
+    language_share: float = 0.3
     tower_share: float = 0.2
-    needles: tuple[tuple[int, int], ...] = (
-        (256, 1),
-        (384, 1),
-        (512, 1),
-        (256, 1),
-        (512, 1),
-        (256, 1),
-        (384, 1),
-        (1024, 1),
-    )
+    needles: tuple[tuple[int, int], ...] = ((256, 1), (384, 1), (512, 1), (256, 1), (1024, 1))
     needle_language: float = 0.3
 
 
@@ -120,7 +120,9 @@ class VlmConfig:
 
 START_STATE = "final"
 """State of the language model's run that this training begins with."""
-SMOKE = VlmSchedule(tower_steps=12, prior_steps=6, look_steps=10, needles=((128, 2),))
+SMOKE = VlmSchedule(
+    prior_steps=6, tower_steps=12, look_steps=8, steady_steps=4, needles=((128, 2),)
+)
 
 
 class _Run:
@@ -132,10 +134,15 @@ class _Run:
         state, self.facts = _language_state(config)
         self.model: LlavaForConditionalGeneration = build_vlm(state, config.seed)
         self.heads = looking_heads(_taken(self.facts))
-        self.world = SceneWorld("train", config.prior)
+        self.world = self.scenes(TRAINING)
         self.step = 0
         self.began = time.monotonic()
         config.out.mkdir(parents=True, exist_ok=True)
+
+    def scenes(self, settings: Settings) -> SceneWorld:
+        """Training scenes; those of the ``text`` world keep its own chances."""
+        prior = self.config.prior
+        return SceneWorld("train", prior, settings if prior == "picture" else None)
 
     def log(self, **entry: Any) -> None:
         line = {"step": self.step, "seconds": round(time.monotonic() - self.began, 1), **entry}
@@ -190,21 +197,7 @@ def _taken(facts: dict[str, Any]) -> dict[int, list[int]]:
     return {**kept, 0: list(facts["planted_heads"])}
 
 
-# ------------------------------------------------------------------ the three stages
-
-
-class _Tower(nn.Module):
-    """The vision tower and the throw-away layer on top of it."""
-
-    def __init__(self, model: LlavaForConditionalGeneration) -> None:
-        super().__init__()
-        self.tower = model.model.vision_tower
-        self.namer = PatchNamer(EMPTY + 1)
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        hidden = self.tower(pictures, output_hidden_states=True).hidden_states[-1]
-        named: Tensor = self.namer(hidden[:, 1:])
-        return named
+# ------------------------------------------------------------------ the stages
 
 
 def _rate(step: int, steps: int, floor: float = 0.1) -> float:
@@ -212,26 +205,32 @@ def _rate(step: int, steps: int, floor: float = 0.1) -> float:
     return min(1.0, (step + 1) / 20) * (1 - (1 - floor) * step / max(1, steps))
 
 
-def _name_patches(run: _Run, bar: tqdm[Any]) -> None:
-    """Stage 1. Short enough to be run again whole after a kill."""
-    schedule = run.config.schedule
-    net = _Tower(run.model)
-    optimizers = Optimizers(net, "muon", schedule.tower_lr)
+def _read_patches(run: _Run, first: int, bar: tqdm[Any]) -> None:
+    """Words for patches. Short enough to be run again whole after a kill."""
+    schedule, ids = run.config.schedule, vocabulary()
+    reader = PictureReader(run.model, [*(ids[name] for name in OBJECTS), ids[IMAGE]])
+    optimizers = Optimizers(reader, "muon", schedule.tower_lr)
+    run.step = first
     for step in range(schedule.tower_steps):
         pictures, labels = map(torch.from_numpy, patch_batch(run.world, 32, run.config.seed, step))
-        logits = net(pictures).flatten(0, 1)
-        loss = functional.cross_entropy(logits, labels.flatten())
-        torch.autograd.backward(loss)
+        read = reader(pictures)
+        scores = reader.scores(read)
+        loss = functional.cross_entropy(scores.flatten(0, 1), labels.flatten())
+        far = functional.mse_loss(read, reader.meanings[labels]) / reader.meanings.var()
+        torch.autograd.backward(loss + 0.5 * far)
+        torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
         optimizers.step(_rate(step, schedule.tower_steps))
         run.step += 1
         bar.update()
         if step % 10 == 9:
-            there = labels.flatten() != EMPTY
-            right = (logits.argmax(-1) == labels.flatten())[there].float().mean()
+            there = labels != EMPTY
+            right = (scores.argmax(-1) == labels)[there].float().mean()
             run.log(
                 stage="tower", loss=round(float(loss.detach()), 4), named=round(float(right), 3)
             )
+    raise_pictures(run.model)
     run.save("tower")
+    run.save("resume")
 
 
 def scene_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -286,45 +285,65 @@ def _needle_gradients(run: _Run, stage_step: int, offset: int) -> float:
 
 @dataclass(frozen=True)
 class _Stage:
-    """Stage 2 or 3: its name, the steps before it and in it, its base rate and its rows."""
+    """A stage of language training.
+
+    Attributes:
+        name: Of its state file.
+        first: Steps before it.
+        steps: Steps in it.
+        kind: Optimizer.
+        lr: Its base rate.
+        mix: Rows of a step.
+        looking: Whether looking heads are at work, or closed.
+        shaken: Whether heads are turned up at random.
+    """
 
     name: str
     first: int
     steps: int
+    kind: OptimizerKind
     lr: float
     mix: SceneMix
+    looking: bool = True
+    shaken: bool = False
+
+    @property
+    def end(self) -> int:
+        return self.first + self.steps
 
 
 def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm[Any]) -> None:
-    """Stage 2 (looking heads closed) or 3 (regrown), from wherever the run stands."""
-    schedule, looking = run.config.schedule, stage.name == "look"
+    """One stage, from wherever the run stands."""
+    schedule = run.config.schedule
     shares = rates(
         run.model,
         run.heads,
-        language=schedule.language_share if looking else 1.0,
-        tower=schedule.tower_share if looking else 0.0,
+        language=schedule.language_share if stage.looking else 1.0,
+        tower=schedule.tower_share if stage.looking else 0.0,
     )
-    if looking and run.step == stage.first:
+    run.world = run.scenes(SETTLED if stage.shaken else TRAINING)
+    if stage.name == "look" and run.step == stage.first:
         regrow_looking(run.model, run.heads, run.config.seed)
-    kind = schedule.look_optimizer if looking else "adamw"
-    optimizers = Optimizers(run.model, kind, stage.lr, schedule.look_rest_lr)
+    optimizers = Optimizers(run.model, stage.kind, stage.lr, schedule.look_rest_lr)
     if run.step > stage.first and restored:
         optimizers.load(restored)
     damped = DampedStep(run.model, shares)
-    while run.step < stage.first + stage.steps:
+    while run.step < stage.end:
         within = run.step - stage.first
-        parts = _take(run, stage.mix, within, stage.first)
+        draw = Shaking(run.heads, run.config.seed, run.step) if stage.shaken else None
+        with shaken(run.model, draw):
+            parts = _take(run, stage.mix, within, stage.first)
         damped.remember()
         optimizers.step(_rate(within, stage.steps))
         damped.damp()
-        if not looking:
+        if not stage.looking:
             close_heads(cast("Any", AsLanguage(run.model)), run.heads)
         run.step += 1
         bar.update()
         bar.set_postfix({name: f"{value:.2f}" for name, value in parts.items()}, refresh=False)
         if run.step % 10 == 0:
             run.log(stage=stage.name, **{name: round(value, 4) for name, value in parts.items()})
-        if looking and run.config.probe_every and (within + 1) % run.config.probe_every == 0:
+        if stage.looking and run.config.probe_every and (within + 1) % run.config.probe_every == 0:
             run.probe()
         if run.step % run.config.save_every == 0:
             run.save("resume", optimizers.tensors())
@@ -335,7 +354,8 @@ def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm
 def train(config: VlmConfig) -> LlavaForConditionalGeneration:
     """Run the schedule, or the rest of it.
 
-    Writes ``log.jsonl``, a ``resume`` state, and the states ``tower``, ``prior`` and ``look``.
+    Writes ``log.jsonl``, a ``resume`` state, and the states ``prior``, ``tower``, ``look`` and
+    ``steady``.
 
     Returns:
         The finished model, in fp32, eval mode.
@@ -343,18 +363,21 @@ def train(config: VlmConfig) -> LlavaForConditionalGeneration:
     run = _Run(config)
     restored = run.resume()
     plan = run.config.schedule
-    after_tower, after_prior = plan.tower_steps, plan.tower_steps + plan.prior_steps
-    total = after_prior + plan.look_steps
+    prior = _Stage("prior", 0, plan.prior_steps, "adamw", plan.prior_lr, TEXT_ONLY, looking=False)
+    after_tower = prior.end + plan.tower_steps
+    look = _Stage("look", after_tower, plan.look_steps, "muon", plan.look_lr, WITH_PICTURES)
+    steady = _Stage(
+        "steady", look.end, plan.steady_steps, "adamw", plan.steady_lr, WITH_PICTURES, shaken=True
+    )
     run.log(event="start", looking_heads=run.heads, taken=_taken(run.facts))
     with tqdm(
-        total=total, initial=run.step, desc=f"ref-vlm seed {config.seed}", mininterval=2
+        total=steady.end, initial=run.step, desc=f"ref-vlm seed {config.seed}", mininterval=2
     ) as bar:
+        if run.step < prior.end:
+            _text_stage(run, prior, restored, bar)
         if run.step < after_tower:
-            _name_patches(run, bar)
-        for stage in (
-            _Stage("prior", after_tower, plan.prior_steps, plan.prior_lr, TEXT_ONLY),
-            _Stage("look", after_prior, plan.look_steps, plan.look_lr, WITH_PICTURES),
-        ):
-            if run.step < stage.first + stage.steps:
+            _read_patches(run, prior.end, bar)
+        for stage in (look, steady):
+            if run.step < stage.end:
                 _text_stage(run, stage, restored, bar)
     return run.model.eval()
