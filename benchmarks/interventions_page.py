@@ -18,6 +18,8 @@ from rich.table import Table
 
 AT = 2048
 """Length at which time is held to its goal."""
+LEAST = 5
+"""Alternations below which no goal of time is judged."""
 CALL_AT = 4096
 """Length at which memory is."""
 PEERS = """\
@@ -67,20 +69,26 @@ def verdict(row: dict[str, Any]) -> str:
     """Whether the row meets what is asked of its kind; empty where nothing is."""
     told = []
     goal = GOALS.get(row["kind"]) if row["length"] == AT else None
-    if goal is not None and row["prefill"]:
+    if goal is not None and len(row["prefill"]) >= LEAST:
         told.append(f"{goal:.2f} {'met' if median(row['prefill']).value <= goal else 'MISSED'}")
     if row["length"] == CALL_AT and row["mib"] is not None and row["kind"] != "probe":
         told.append(f"{MEMORY_GOAL} MiB {'met' if row['mib'] <= MEMORY_GOAL else 'MISSED'}")
     return ", ".join(told)
 
 
+def shown(values: Sequence[float] | None) -> str:
+    """A median with its interval; without one where too few alternations were made."""
+    if not values:
+        return ""
+    found = median(values)
+    return str(found) if len(values) >= LEAST else f"{found.value:.2f} (of {len(values)} only)"
+
+
 def cells(row: dict[str, Any]) -> list[str]:
     """A row's figures as text."""
     return [
-        row["label"], row["kind"], str(median(row["prefill"])) if row["prefill"] else "",
-        str(median(row["call"])) if row.get("call") else "",
-        str(median(row["decode"])) if row["decode"] else "",
-        "" if row["mib"] is None else f"{row['mib']:.0f}", verdict(row),
+        row["label"], row["kind"], shown(row["prefill"]), shown(row.get("call")),
+        shown(row["decode"]), "" if row["mib"] is None else f"{row['mib']:.0f}", verdict(row),
     ]  # fmt: skip
 
 
@@ -95,16 +103,16 @@ def table(runs: Sequence[dict[str, Any]]) -> None:
     console = Console(width=None if Console().is_terminal else 150)
     rows = merged(runs, "rows")
     for length in sorted({row["length"] for row in rows}):
-        shown = Table(*HEAD, title=f"{length} tokens")
+        figures = Table(*HEAD, title=f"{length} tokens")
         for row in rows:
             if row["length"] == length:
-                shown.add_row(*cells(row))
-        console.print(shown)
+                figures.add_row(*cells(row))
+        console.print(figures)
     if others := merged(runs, "peers"):
-        shown = Table("tokens", "edit", "library", "prefill / sdpa", title="other libraries")
+        figures = Table("tokens", "edit", "library", "prefill / sdpa", title="other libraries")
         for entry in with_ours(others, rows):
-            shown.add_row(*entry)
-        console.print(shown)
+            figures.add_row(*entry)
+        console.print(figures)
 
 
 def with_ours(
@@ -117,9 +125,9 @@ def with_ours(
         key = (entry["length"], "" if entry["edit"] == "no edit" else entry["edit"])
         told = (str(entry["length"]), str(entry["edit"]))
         if ours and ours[0]["prefill"] and not any(k[:2] == key for k in found):
-            line = (*told, "headbench", str(median(ours[0]["prefill"])))
+            line = (*told, "headbench", shown(ours[0]["prefill"]))
             found.append((*key, 0, line))
-        line = (*told, str(entry["library"]), str(median(entry["ratios"])))
+        line = (*told, str(entry["library"]), shown(entry["ratios"]))
         found.append((*key, 1, line))
     return [line for *_, line in sorted(found, key=lambda item: item[:3])]
 
