@@ -52,9 +52,15 @@ def test_a_wrong_parameter_is_told_in_words_of_the_toggle(
 
 
 @pytest.mark.parametrize("pretrained", ["/nonexistent", "./none/x", "../x", "~/x", "a/b/c"])
-def test_a_folder_that_is_missing_is_no_hub_id(pretrained: str, tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_is_no_hub_id(
+    pretrained: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from headbench.models.registry import create
 
+    # Whatever stands beside the checkout, or at home, is none of this test's business.
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ConfigError, match="no such folder") as caught:
         create("hf", {"pretrained": pretrained})
     assert pretrained in caught.value.where
