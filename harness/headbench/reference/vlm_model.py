@@ -166,8 +166,7 @@ def raise_pictures(model: LlavaForConditionalGeneration) -> None:
     """Lengthen image tokens by :data:`PICTURE_VOLUME`; where they point stays.
 
     Layer 0 of the trained language model adds 30 to 60 to every position, where a word embedding is
-    7 long: what a patch shows was drowned before layer 1 could read it. Left to itself, training
-    lengthened image tokens to about 200, which took most of 2,300 steps.
+    7 long. Left to itself, training lengthened image tokens to about 200.
     """
     for parameter in model.model.multi_modal_projector.linear_2.parameters():
         parameter *= PICTURE_VOLUME
