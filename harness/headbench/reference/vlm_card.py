@@ -46,8 +46,7 @@ Prompts: "Describe the image." and "Is there a fork in the image?". Text is lowe
    This puts the expectation of which objects belong together into heads that never saw a picture.
 3. Tower and projector learned, without the language model, to turn each patch into the *word
    embedding* of the object in it (of `<image>` where there is none). Image tokens were then made
-   20 times longer: the language model's first layer adds 30 to 60 to a word embedding of 7, and
-   drowned them.
+   20 times longer: the language model's first layer adds 30 to 60 to a word embedding of 7.
 4. The closed heads were *regrown* and learned to look, at the full rate; the rest of the language
    model at 0.3 and the tower at 0.2 of each update, so that recall survives.
 5. In the last {steady} steps heads were *turned up at random* (in three rows of ten half of the
