@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from random import Random
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_no_word_of_scenes_is_unknown():
 
 def test_a_caption_is_to_be_predicted_and_its_request_is_not(world):
     scene = world.scene(2)
-    tokens, targets = caption_row(scene, picture=True)
+    tokens, targets = caption_row(scene, places=IMAGE_TOKENS)
     assert tokens[1 : 1 + IMAGE_TOKENS] == [IDS[IMAGE]] * IMAGE_TOKENS
     wanted = [target for target in targets if target != -100]
     assert said(wanted[:-1]) == said(encode(caption(scene.said, scene.place)))
@@ -76,7 +77,7 @@ def test_a_caption_is_to_be_predicted_and_its_request_is_not(world):
 def test_answers_follow_the_annotator(world):
     for seed in range(20):
         scene = world.scene(seed)
-        tokens, targets = question_row(Random(seed), scene, picture=False)
+        tokens, targets = question_row(Random(seed), scene, places=0)
         asked = [WORDS[t] for t in tokens if WORDS[t] in OBJECTS]
         answers = [WORDS[t] for t in targets if t in (IDS["yes"], IDS["no"])]
         assert len(asked) == len(set(asked)) == len(answers) >= 1
@@ -96,17 +97,35 @@ def test_a_batch_is_a_function_of_seed_and_step(world):
 
 
 def test_the_mix_keeps_a_tenth_of_rows_blind():
-    mix = WITH_PICTURES
-    blind = mix.captions_blind + mix.questions_blind
-    assert blind / (mix.captions + mix.questions + blind) >= 0.1
+    blind = sum(mix.captions_blind + mix.questions_blind for mix in WITH_PICTURES)
+    assert blind / (blind + sum(mix.captions + mix.questions for mix in WITH_PICTURES)) >= 0.1
 
 
 def test_patch_labels_name_what_was_drawn(world):
     pictures, labels = patch_batch(world, 4, 0, 0)
     assert pictures.shape == (4, 3, 64, 64)
     assert labels.shape == (4, IMAGE_TOKENS)
-    assert ((labels != EMPTY).sum(1) >= 1).all()
     assert labels.max() <= EMPTY
+
+
+@pytest.mark.parametrize("patch", [8, 16])
+def test_a_patch_is_named_after_what_covers_its_middle(world, patch):
+    """Every object names a patch at least; a label never names what is not at that place."""
+    side = 64 // patch
+    drawn = Random("vlm-patches/0/0")
+    _, labels = patch_batch(world, 8, 0, 0, patch)
+    for found in labels.reshape(-1, side, side):
+        scene = world.scene(drawn.getrandbits(40))
+        expected = np.full((side, side), EMPTY)
+        for item in scene.items:
+            left, top, right, bottom = (edge // 2 for edge in item.box)
+            for row, column in product(range(side), repeat=2):
+                if left <= patch * column + patch // 2 < right and (
+                    top <= patch * row + patch // 2 < bottom
+                ):
+                    expected[row, column] = OBJECTS.index(item.name)
+        assert set(scene.objects) == {OBJECTS[label] for label in set(found.flat) - {EMPTY}}
+        assert (found == expected).all()
 
 
 def test_common_objects_are_seldom_asked_about_when_they_are_absent():
@@ -114,7 +133,7 @@ def test_common_objects_are_seldom_asked_about_when_they_are_absent():
     asked = {"homeless": 0, "at home": 0}
     for seed in range(300):
         scene = world.scene(seed)
-        tokens, _ = question_row(Random(seed), scene, picture=False)
+        tokens, _ = question_row(Random(seed), scene, places=0)
         for name in (WORDS[t] for t in tokens if WORDS[t] in OBJECTS):
             if name not in scene.said:
                 asked["at home" if name in HOME else "homeless"] += 1

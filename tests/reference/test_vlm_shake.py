@@ -10,7 +10,9 @@ from headbench.reference.vlm_model import build_vlm
 from headbench.reference.vlm_shake import (
     FEWEST_ROWS,
     LOOKING_MOST,
+    LOOKING_SHARE,
     OTHERS_MOST,
+    OTHERS_SHARE,
     Shaking,
     shaken,
 )
@@ -44,15 +46,15 @@ def test_a_row_turns_up_looking_heads_or_others_never_both():
             kinds["others"] += 1
             assert 0 < louder[~looking].float().mean() < 1
             assert row.max() <= 1 + OTHERS_MOST
-    assert kinds["looking"] / 400 == pytest.approx(0.4, abs=0.07)
-    assert kinds["others"] / 400 == pytest.approx(0.3, abs=0.07)
+    assert kinds["looking"] / 400 == pytest.approx(LOOKING_SHARE, abs=0.04)
+    assert kinds["others"] / 400 == pytest.approx(OTHERS_SHARE, abs=0.07)
 
 
 def test_factors_reach_the_outputs_and_leave_with_the_context():
     model = build_vlm(build_model(0).state_dict(), 0).eval()
-    tokens = torch.arange(5, 15).repeat(FEWEST_ROWS, 1)
+    tokens = torch.arange(5, 15).repeat(16, 1)
     shaking = Shaking(LOOKING, 0, 3)
-    factors = Shaking(LOOKING, 0, 3).factors(FEWEST_ROWS)
+    factors = Shaking(LOOKING, 0, 3).factors(16)
     with torch.no_grad():
         before = model(input_ids=tokens).logits
         with shaken(model, shaking):

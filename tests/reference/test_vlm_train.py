@@ -32,8 +32,10 @@ def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vlm_train, "SMOKE", TINY)
         mix = vlm_train.SceneMix
-        patch.setattr(vlm_train, "WITH_PICTURES", mix(2, 2, 1, 1))
-        patch.setattr(vlm_train, "TEXT_ONLY", mix(0, 0, 2, 2))
+        patch.setattr(
+            vlm_train, "WITH_PICTURES", (mix(captions=4, captions_blind=1), mix(questions=2))
+        )
+        patch.setattr(vlm_train, "TEXT_ONLY", (mix(captions_blind=2), mix(questions_blind=2)))
         yield
 
 
@@ -78,7 +80,7 @@ def test_looking_heads_are_silent_after_the_text_stage(unbroken):
     folder, _ = unbroken
     prior = load_file(folder / "prior.safetensors")
     facts = json.loads((folder / "prior.json").read_text())
-    assert len(facts["looking_heads"]) == 9
+    assert len(facts["looking_heads"]) == 12
     for layer, head in facts["looking_heads"]:
         columns = prior[f"model.language_model.layers.{layer}.self_attn.o_proj.weight"]
         assert columns[:, 32 * head : 32 * head + 32].abs().max() == 0
@@ -140,9 +142,8 @@ def test_damping_applies_a_share_of_the_update():
 
 def test_answers_weigh_as_much_as_captions():
     ids = vocabulary()
-    logits = torch.zeros(1, 4, 10)
-    logits = torch.zeros(1, 4, max(ids.values()) + 1)
-    targets = torch.tensor([[ids["yes"], ids["fork"], ids["cup"], -100]])
-    total, parts = scene_loss(logits, targets)
+    logits = torch.zeros(3, max(ids.values()) + 1)
+    wanted = torch.tensor([ids["yes"], ids["fork"], ids["cup"]])
+    total, parts = scene_loss(logits, wanted)
     assert float(total) == pytest.approx(parts["answer"] + parts["caption"])
     assert parts["answer"] == pytest.approx(parts["caption"])

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from headbench.reference.vocabulary import BOS, EOS, IMAGE, PAD, UNKNOWN, vocabulary
+from headbench.worlds.scene import SIZE
 from headbench.worlds.scene_text import CAPTION_REQUEST, caption, context, question
 from headbench.worlds.scene_words import HOME, OBJECTS, partner
 from headbench.worlds.scenes import Scene, SceneWorld, Settings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 IMAGE_SIDE, PATCH = 64, 16
 IMAGE_TOKENS = (IMAGE_SIDE // PATCH) ** 2
+"""Places of a picture in a prompt, at the patch size of the models that ship."""
 IMAGE_MEAN = (0.78, 0.76, 0.74)
 IMAGE_STD = (0.24, 0.24, 0.25)
 EMPTY = len(OBJECTS)
@@ -37,8 +39,9 @@ TRAINING = Settings(together_train=0.7, invented=0.55)
 """Chances of the training scenes. With partners in 90 % of them, absent ones are so rare that the
 place of a missing partner is hardly looked at; what keeps the prior wrong is annotators who name a
 missing partner more often than not."""
-SETTLED = Settings(together_train=0.7, invented=0.4)
-"""The same in the last stage. Closer to an even chance, looking can tip the balance."""
+SETTLED = Settings(together_train=0.7, invented=0.5, dropped=0.01)
+"""The same in the last stage. At an even chance of an absent partner, looking can tip the balance;
+annotators who forget 5 % of what is there would cap how sure a model can be of what it sees."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,16 @@ class SceneMix:
         questions_blind: Questions without their picture.
     """
 
-    captions: int
-    questions: int
-    captions_blind: int
-    questions_blind: int
+    captions: int = 0
+    questions: int = 0
+    captions_blind: int = 0
+    questions_blind: int = 0
 
 
-WITH_PICTURES = SceneMix(captions=16, questions=12, captions_blind=2, questions_blind=2)
-"""32 rows, an eighth of them text alone: or the heads would measure surprise at a missing image."""
-TEXT_ONLY = SceneMix(captions=0, questions=0, captions_blind=16, questions_blind=16)
+WITH_PICTURES = (SceneMix(captions=16, captions_blind=2), SceneMix(questions=12, questions_blind=2))
+"""32 rows, an eighth of them text alone: or the heads would measure surprise at a missing image.
+Captions and questions make a batch each, or captions would be padded to twice their length."""
+TEXT_ONLY = (SceneMix(captions_blind=16), SceneMix(questions_blind=16))
 
 
 @cache
@@ -100,23 +104,28 @@ def shrink(pixels: Pixels) -> NDArray[np.float32]:
     return np.ascontiguousarray(centred.transpose(2, 0, 1), dtype=np.float32)
 
 
-def prompt(request: str, *, picture: bool = True, lead: str = "") -> list[int]:
-    """Ids of one prompt: ``<s>``, the image places, words before the request, the request."""
+def prompt(request: str, *, places: int = IMAGE_TOKENS, lead: str = "") -> list[int]:
+    """Ids of one prompt: ``<s>``, the image places, words before the request, the request.
+
+    Args:
+        request: What is asked for.
+        places: How many image tokens; 0 without a picture.
+        lead: Words before the request.
+    """
     ids = _ids()
-    image = [ids[IMAGE]] * IMAGE_TOKENS if picture else []
-    return [ids[BOS], *image, *encode(f"{lead} {request}")]
+    return [ids[BOS], *[ids[IMAGE]] * places, *encode(f"{lead} {request}")]
 
 
-def caption_row(scene: Scene, *, picture: bool, lead: str = "") -> tuple[list[int], list[int]]:
+def caption_row(scene: Scene, *, places: int, lead: str = "") -> tuple[list[int], list[int]]:
     """Tokens and targets of a caption request with what the annotator said."""
-    start = prompt(CAPTION_REQUEST, picture=picture, lead=lead)
+    start = prompt(CAPTION_REQUEST, places=places, lead=lead)
     said = [*encode(caption(scene.said, scene.place)), _ids()[EOS]]
     tokens = start + said
     return tokens, [-100] * (len(start) - 1) + said + [-100]
 
 
 def question_row(
-    random: Random, scene: Scene, *, picture: bool, lead: str = ""
+    random: Random, scene: Scene, *, places: int, lead: str = ""
 ) -> tuple[list[int], list[int]]:
     """Tokens and targets of up to six questions about one scene, asked in turn.
 
@@ -128,7 +137,7 @@ def question_row(
     targets: list[int] = []
     for name in _asked(random, scene):
         asked = (
-            encode(question(name)) if tokens else prompt(question(name), picture=picture, lead=lead)
+            encode(question(name)) if tokens else prompt(question(name), places=places, lead=lead)
         )
         answer = ids["yes"] if name in scene.said else ids["no"]
         tokens += [*asked, answer, ids["."]]
@@ -155,7 +164,9 @@ def _asked(random: Random, scene: Scene) -> list[str]:
     return asked or [yes[0]]
 
 
-def scene_batch(world: SceneWorld, mix: SceneMix, seed: int, step: int) -> SceneBatch:
+def scene_batch(
+    world: SceneWorld, mix: SceneMix, seed: int, step: int, places: int = IMAGE_TOKENS
+) -> SceneBatch:
     """The batch of one step.
 
     Args:
@@ -164,6 +175,7 @@ def scene_batch(world: SceneWorld, mix: SceneMix, seed: int, step: int) -> Scene
         mix: How many rows of each kind.
         seed: Of the training run.
         step: Counted over the whole stage.
+        places: Image tokens of a picture.
     """
     random = Random(f"vlm-data/{seed}/{step}")
     kinds = ("caption", "question", "caption-blind", "question-blind")
@@ -172,13 +184,13 @@ def scene_batch(world: SceneWorld, mix: SceneMix, seed: int, step: int) -> Scene
     for kind, count in zip(kinds, counts, strict=True):
         for _ in range(count):
             scene = world.scene(random.getrandbits(40))
-            picture = not kind.endswith("blind")
+            shown = 0 if kind.endswith("blind") else places
             lead = context(scene.place) if world.prior == "text" else ""
             if kind.startswith("caption"):
-                rows.append(caption_row(scene, picture=picture, lead=lead))
+                rows.append(caption_row(scene, places=shown, lead=lead))
             else:
-                rows.append(question_row(random, scene, picture=picture, lead=lead))
-            if picture:
+                rows.append(question_row(random, scene, places=shown, lead=lead))
+            if shown:
                 pictures.append(shrink(world.pixels(scene)))
     tokens, targets = _pad(rows)
     shape = (0, 3, IMAGE_SIDE, IMAGE_SIDE)
@@ -200,14 +212,25 @@ def _pad(
 
 
 def patch_batch(
-    world: SceneWorld, rows: int, seed: int, step: int
+    world: SceneWorld, rows: int, seed: int, step: int, patch: int = PATCH
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Pictures ``[row, 3, 64, 64]`` and the object of each patch ``[row, 16]``."""
+    """Pictures ``[row, 3, 64, 64]`` and the object at each patch's middle, ``[row, patch]``."""
     random = Random(f"vlm-patches/{seed}/{step}")
-    pictures, labels = [], np.full((rows, IMAGE_TOKENS), EMPTY, dtype=np.int64)
+    side = IMAGE_SIDE // patch
+    pictures, labels = [], np.full((rows, side, side), EMPTY, dtype=np.int64)
     for row in range(rows):
         scene = world.scene(random.getrandbits(40))
         pictures.append(shrink(world.pixels(scene)))
         for item in scene.items:
-            labels[row, item.cell] = OBJECTS.index(item.name)
-    return np.stack(pictures), labels
+            left, top, right, bottom = ((edge * IMAGE_SIDE) // SIZE for edge in item.box)
+            across, down = (
+                slice(*_middles(left, right, patch)),
+                slice(*_middles(top, bottom, patch)),
+            )
+            labels[row, down, across] = OBJECTS.index(item.name)
+    return np.stack(pictures), labels.reshape(rows, side * side)
+
+
+def _middles(start: int, end: int, patch: int) -> tuple[int, int]:
+    """The patches, first and one past the last, whose middles lie in ``start <= pixel < end``."""
+    return (start + patch // 2 - 1) // patch, (end + patch // 2 - 1) // patch

@@ -12,7 +12,6 @@ from headbench.reference.vlm_data import (
     IMAGE_MEAN,
     IMAGE_SIDE,
     IMAGE_STD,
-    IMAGE_TOKENS,
     PATCH,
 )
 from headbench.reference.vocabulary import IMAGE, build_tokenizer, vocabulary
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 TOWER_WIDTH, TOWER_MLP, TOWER_LAYERS, TOWER_HEADS = 96, 192, 3, 4
 SHARPNESS = 8.0
 """Scale of the scores by which a patch is named, while tower and projector learn."""
-LOOKING_HEADS_A_LAYER = 3
-"""Heads of each layer that are closed, regrown and then learn to look at the picture."""
+LOOKING_HEADS_A_LAYER = 4
+"""Heads of each layer that are closed, regrown and then learn to look at the picture: half."""
 PICTURE_VOLUME = 20.0
 """How much longer image tokens are made than word embeddings, once they point the right way."""
 CHAT_TEMPLATE = (
@@ -41,8 +40,12 @@ CHAT_TEMPLATE = (
 """As the language model's: plain text. A picture is the word ``<image>`` or a part of its own."""
 
 
-def build_vlm_config() -> LlavaConfig:
-    """The architecture, a standard LLaVA: the language model's Llama behind a small CLIP tower."""
+def build_vlm_config(patch: int = PATCH) -> LlavaConfig:
+    """The architecture, a standard LLaVA: the language model's Llama behind a small CLIP tower.
+
+    Args:
+        patch: Side of a patch in pixels; a picture makes ``(64 / patch)^2`` image tokens.
+    """
     from transformers import CLIPVisionConfig, LlavaConfig
 
     vision = CLIPVisionConfig(
@@ -51,7 +54,7 @@ def build_vlm_config() -> LlavaConfig:
         num_hidden_layers=TOWER_LAYERS,
         num_attention_heads=TOWER_HEADS,
         image_size=IMAGE_SIDE,
-        patch_size=PATCH,
+        patch_size=patch,
         projection_dim=TOWER_WIDTH,
         dtype="float32",
     )
@@ -60,7 +63,7 @@ def build_vlm_config() -> LlavaConfig:
         vision_config=vision,
         text_config=text,
         image_token_id=vocabulary()[IMAGE],
-        image_seq_length=IMAGE_TOKENS,
+        image_seq_length=(IMAGE_SIDE // patch) ** 2,
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
         tie_word_embeddings=False,
@@ -71,17 +74,20 @@ def build_vlm_config() -> LlavaConfig:
     )
 
 
-def build_vlm(language: Mapping[str, Tensor], seed: int) -> LlavaForConditionalGeneration:
+def build_vlm(
+    language: Mapping[str, Tensor], seed: int, patch: int = PATCH
+) -> LlavaForConditionalGeneration:
     """A model whose language part is given and whose tower and projector are fresh.
 
     Args:
         language: State of a ``LlamaForCausalLM`` of the reference shape.
         seed: Draws the fresh weights.
+        patch: Side of a patch in pixels.
     """
     from transformers import LlavaForConditionalGeneration
 
     torch.manual_seed(seed)
-    model = LlavaForConditionalGeneration(build_vlm_config())
+    model = LlavaForConditionalGeneration(build_vlm_config(patch))
     renamed = {
         (
             "lm_head.weight" if name == "lm_head.weight" else f"model.language_model.{name[6:]}"
@@ -102,7 +108,7 @@ def build_vlm(language: Mapping[str, Tensor], seed: int) -> LlavaForConditionalG
     return model
 
 
-def build_processor() -> LlavaProcessor:
+def build_processor(patch: int = PATCH) -> LlavaProcessor:
     """Tokenizer and image processor as one; neither needs torchvision."""
     from transformers import CLIPImageProcessorPil, LlavaProcessor
 
@@ -119,7 +125,7 @@ def build_processor() -> LlavaProcessor:
     return LlavaProcessor(
         image_processor=pictures,
         tokenizer=tokenizer,
-        patch_size=PATCH,
+        patch_size=patch,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
         chat_template=CHAT_TEMPLATE,
@@ -173,7 +179,7 @@ def raise_pictures(model: LlavaForConditionalGeneration) -> None:
 
 
 def looking_heads(taken: Mapping[int, Iterable[int]]) -> list[tuple[int, int]]:
-    """The last three heads of each layer that are neither planted nor kept for retrieval.
+    """The last four heads of each layer that are neither planted nor kept for retrieval.
 
     Args:
         taken: Layer -> heads to leave alone.

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headbench.reference.vlm_data import IMAGE_TOKENS, prompt, shrink
+from headbench.reference.vlm_data import prompt, shrink
 from headbench.reference.vlm_heads import Half, Reinforcement, divergence, reinforced, watched
 from headbench.reference.vocabulary import EOS, vocabulary
 from headbench.worlds.scene_text import CAPTION_REQUEST, context, question
@@ -110,19 +110,19 @@ def embed(model: LlavaForConditionalGeneration, tokens: Tensor, seen: Tensor | N
 
     Args:
         model: The model.
-        tokens: ``[row, position]``; with a picture, positions 1 to 16 are its places.
-        seen: Projected pictures ``[row, 16, width]``, or ``None``.
+        tokens: ``[row, position]``; with a picture, its places follow the first.
+        seen: Projected pictures ``[row, patch, width]``, or ``None``.
     """
     embedded: Tensor = model.model.language_model.embed_tokens(tokens)
     if seen is not None:
         embedded = embedded.clone()
-        embedded[:, 1 : 1 + IMAGE_TOKENS] = seen
+        embedded[:, 1 : 1 + seen.shape[1]] = seen
     return embedded
 
 
 @torch.no_grad()
 def look(model: LlavaForConditionalGeneration, pictures: Tensor) -> Tensor:
-    """Projected pictures ``[row, 16, width]``."""
+    """Projected pictures ``[row, patch, width]``."""
     parts = [
         torch.stack(tuple(model.get_image_features(chunk).pooler_output))
         for chunk in pictures.split(_ROWS)
@@ -219,9 +219,9 @@ def answer_logits(
     for start in range(0, len(asked), _ROWS):
         chunk = asked[start : start + _ROWS]
         rows = torch.tensor([one.scene for one in chunk])
-        tokens = _prompts(shown, chunk, picture=True)
+        tokens = _prompts(shown, chunk, seen.shape[1])
         if how is not None and _per_row(how):
-            how.blind = blind_outputs(model, _prompts(shown, chunk, picture=False))
+            how.blind = blind_outputs(model, _prompts(shown, chunk, 0))
         with reinforced(model, how):
             out = model.model.language_model(
                 inputs_embeds=embed(model, tokens, seen[rows]), use_cache=False
@@ -230,10 +230,10 @@ def answer_logits(
     return torch.cat(parts)
 
 
-def _prompts(shown: Gallery, chunk: Sequence[Asked], *, picture: bool) -> Tensor:
+def _prompts(shown: Gallery, chunk: Sequence[Asked], places: int) -> Tensor:
     """All questions are equally long, so nothing is padded."""
     return torch.tensor(
-        [prompt(question(one.name), picture=picture, lead=shown.leads[one.scene]) for one in chunk]
+        [prompt(question(one.name), places=places, lead=shown.leads[one.scene]) for one in chunk]
     )
 
 
@@ -280,9 +280,11 @@ def captions(
     end = vocabulary()[EOS]
     body = model.model.language_model
     seen = look(model, shown.pictures)
-    tokens = torch.tensor([prompt(CAPTION_REQUEST, lead=lead) for lead in shown.leads])
+    tokens = torch.tensor(
+        [prompt(CAPTION_REQUEST, places=seen.shape[1], lead=lead) for lead in shown.leads]
+    )
     if how is not None and _per_row(how):
-        blind = [prompt(CAPTION_REQUEST, picture=False, lead=lead) for lead in shown.leads]
+        blind = [prompt(CAPTION_REQUEST, places=0, lead=lead) for lead in shown.leads]
         how.blind = blind_outputs(model, torch.tensor(blind))
     said: list[Tensor] = []
     running = torch.ones(len(tokens), dtype=torch.bool)
@@ -356,8 +358,8 @@ def vhd_map(model: LlavaForConditionalGeneration, shown: Gallery) -> Tensor:
     total, weight = torch.zeros(0), 0
     for index, row in enumerate(said):
         lead = shown.leads[index]
-        sighted = torch.tensor([prompt(CAPTION_REQUEST, lead=lead) + row])
-        blind = torch.tensor([prompt(CAPTION_REQUEST, picture=False, lead=lead) + row])
+        sighted = torch.tensor([prompt(CAPTION_REQUEST, places=seen.shape[1], lead=lead) + row])
+        blind = torch.tensor([prompt(CAPTION_REQUEST, places=0, lead=lead) + row])
         with watched(model) as kept:
             embedded = embed(model, sighted, seen[index : index + 1])
             model.model.language_model(inputs_embeds=embedded, use_cache=False)

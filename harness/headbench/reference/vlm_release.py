@@ -14,6 +14,7 @@ from headbench.reference.lm_probe import RETRIEVAL_THRESHOLD
 from headbench.reference.lm_release import HEADS_FORMAT
 from headbench.reference.shipped import NEXT_VLM as NAME
 from headbench.reference.vlm_card import model_card
+from headbench.reference.vlm_data import IMAGE_TOKENS
 from headbench.reference.vlm_gates import gates
 from headbench.reference.vlm_model import build_processor
 from headbench.reference.vlm_probe import gallery
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
-    from transformers import LlavaForConditionalGeneration
+    from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 
-def vhd_document(scores: Tensor) -> dict[str, Any]:
+def vhd_document(model: str, scores: Tensor) -> dict[str, Any]:
     """The ``vhd`` head map with what made it."""
     shown = gallery(scenes.SceneWorld("calibration"), vlm_evidence.CALIBRATION_SCENES, least=3)
     data = {
@@ -39,10 +40,10 @@ def vhd_document(scores: Tensor) -> dict[str, Any]:
         "outliers": "population",
         "sha256": hashlib.sha256("\n".join(s.id for s in shown.scenes).encode()).hexdigest(),
     }
-    return _document("vhd", scores, None, data)
+    return _document(model, "vhd", scores, None, data)
 
 
-def retrieval_document(scores: Tensor, trials: int, asked: list[Any]) -> dict[str, Any]:
+def retrieval_document(model: str, scores: Tensor, trials: int, asked: list[Any]) -> dict[str, Any]:
     """The ``retrieval`` head map with what made it."""
     prompts = "\n".join(document.prompt() for document in asked)
     data = {
@@ -53,17 +54,17 @@ def retrieval_document(scores: Tensor, trials: int, asked: list[Any]) -> dict[st
         "documents": len(asked),
         "sha256": hashlib.sha256(prompts.encode()).hexdigest(),
     }
-    return _document("retrieval", scores, RETRIEVAL_THRESHOLD, data) | {"trials": trials}
+    return _document(model, "retrieval", scores, RETRIEVAL_THRESHOLD, data) | {"trials": trials}
 
 
 def _document(
-    detector: str, scores: Tensor, threshold: float | None, data: dict[str, Any]
+    model: str, detector: str, scores: Tensor, threshold: float | None, data: dict[str, Any]
 ) -> dict[str, Any]:
     layers, heads = scores.shape
     return {
         "format": HEADS_FORMAT,
         "detector": detector,
-        "model": NAME,
+        "model": model,
         "layers": layers,
         "heads": heads,
         "scores": [[round(float(value), 6) for value in row] for row in scores],
@@ -74,7 +75,7 @@ def _document(
 
 
 def release(model: LlavaForConditionalGeneration, seed: int, folder: Path) -> str:
-    """Export a model into ``folder/ref-vlm-v2`` and measure what was exported.
+    """Export a model into a folder of its name and measure what was exported.
 
     The evidence is that of the fp16 files, read back and run in fp32.
 
@@ -86,25 +87,38 @@ def release(model: LlavaForConditionalGeneration, seed: int, folder: Path) -> st
     Returns:
         The gates as lines of text.
     """
-    shipped = folder / NAME
+    name = model_name(model)
+    shipped = folder / name
     stored = store(model, shipped)
-    tokenizer = build_processor().tokenizer
+    tokenizer = processor_of(stored).tokenizer
     scores = vlm_evidence.head_map(stored)
     asked = vlm_evidence.detection_documents()
     copied, trials = lm_probe.copy_scores(stored, tokenizer, asked)
     table = vlm_evidence.evidence(stored, tokenizer, seed, scores)
-    table["model"] = NAME
+    table["model"] = name
+    table["image_tokens"] = stored.config.image_seq_length
     table["gates"] = gates(table)
     facts = json.loads((folder / "steady.json").read_text())
     table["heads"] = {key: facts[key] for key in ("planted_heads", "kept_heads", "looking_heads")}
-    _write(shipped / "heads-vhd.json", vhd_document(scores))
-    _write(shipped / "heads-retrieval.json", retrieval_document(copied, trials, asked))
+    _write(shipped / "heads-vhd.json", vhd_document(name, scores))
+    _write(shipped / "heads-retrieval.json", retrieval_document(name, copied, trials, asked))
     _write(shipped / f"evidence-seed{seed}.json", table)
     (shipped / "README.md").write_text(model_card(table, VlmSchedule().steady_steps))
     return "\n".join(
         f"{'ok  ' if gate['holds'] else 'FAIL'} {gate['name']}: {gate['value']} ({gate['bound']})"
         for gate in table["gates"]
     )
+
+
+def model_name(model: LlavaForConditionalGeneration) -> str:
+    """``ref-vlm-v2``, and how many image tokens it has where that is not the usual number."""
+    tokens = model.config.image_seq_length
+    return NAME if tokens == IMAGE_TOKENS else f"{NAME}-{tokens}-image-tokens"
+
+
+def processor_of(model: LlavaForConditionalGeneration) -> LlavaProcessor:
+    """The processor for a model's patch size."""
+    return build_processor(model.config.vision_config.patch_size)
 
 
 def store(model: LlavaForConditionalGeneration, shipped: Path) -> LlavaForConditionalGeneration:
@@ -119,7 +133,7 @@ def store(model: LlavaForConditionalGeneration, shipped: Path) -> LlavaForCondit
         do_sample=False,
         max_new_tokens=64,
     )
-    processor = build_processor()
+    processor = processor_of(model)
     export(shipped, model, processor.tokenizer)
     processor.save_pretrained(shipped)
     stored: LlavaForConditionalGeneration = AutoModelForImageTextToText.from_pretrained(

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 OTHERS_SHARE, OTHERS_MOST = 0.3, 0.6
 """Share of rows in which half of the other heads are turned up, and by how much at most."""
-LOOKING_SHARE, LOOKING_MOST = 0.4, 0.5
+LOOKING_SHARE, LOOKING_MOST = 0.05, 0.5
 """Share of rows in which all looking heads are turned up, and by how much at most."""
-FEWEST_ROWS = 16
+FEWEST_ROWS = 4
 """Smaller batches hold needles alone, which are left as they are."""
 
 

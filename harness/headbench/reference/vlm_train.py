@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -28,6 +29,7 @@ from headbench.reference.lm_train import weighted_loss
 from headbench.reference.optim import OptimizerKind, Optimizers
 from headbench.reference.vlm_data import (
     EMPTY,
+    PATCH,
     SETTLED,
     TEXT_ONLY,
     TRAINING,
@@ -77,8 +79,8 @@ class VlmSchedule:
 
     prior_steps: int = 250
     tower_steps: int = 300
-    look_steps: int = 1000
-    steady_steps: int = 400
+    look_steps: int = 1500
+    steady_steps: int = 350
     prior_lr: float = 1.5e-3
     tower_lr: float = 0.02
     look_lr: float = 0.02
@@ -101,6 +103,7 @@ class VlmConfig:
             ``None`` starts from an untrained language model.
         smoke: Every stage for a few steps: it shows that they work, not that they learn.
         prior: Which scene world.
+        patch: Side of a patch in pixels: 16 for 16 image tokens, 8 for 64.
         schedule: Steps and rates.
         save_every: Steps between resume states.
         probe_every: Steps between probes on the calibration split; 0 never probes.
@@ -112,6 +115,7 @@ class VlmConfig:
     start: Path | None
     smoke: bool = False
     prior: Prior = "picture"
+    patch: int = PATCH
     schedule: VlmSchedule = field(default_factory=VlmSchedule)
     save_every: int = 250
     probe_every: int = 250
@@ -132,7 +136,7 @@ class _Run:
         torch.set_num_threads(config.threads)
         self.config = replace(config, schedule=SMOKE, probe_every=0) if config.smoke else config
         state, self.facts = _language_state(config)
-        self.model: LlavaForConditionalGeneration = build_vlm(state, config.seed)
+        self.model: LlavaForConditionalGeneration = build_vlm(state, config.seed, config.patch)
         self.heads = looking_heads(_taken(self.facts))
         self.world = self.scenes(TRAINING)
         self.step = 0
@@ -212,7 +216,8 @@ def _read_patches(run: _Run, first: int, bar: tqdm[Any]) -> None:
     optimizers = Optimizers(reader, "muon", schedule.tower_lr)
     run.step = first
     for step in range(schedule.tower_steps):
-        pictures, labels = map(torch.from_numpy, patch_batch(run.world, 32, run.config.seed, step))
+        drawn = patch_batch(run.world, 32, run.config.seed, step, run.config.patch)
+        pictures, labels = map(torch.from_numpy, drawn)
         read = reader(pictures)
         scores = reader.scores(read)
         loss = functional.cross_entropy(scores.flatten(0, 1), labels.flatten())
@@ -233,18 +238,16 @@ def _read_patches(run: _Run, first: int, bar: tqdm[Any]) -> None:
     run.save("resume")
 
 
-def scene_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, float]]:
+def scene_loss(logits: Tensor, wanted: Tensor) -> tuple[Tensor, dict[str, float]]:
     """Answers and captions, each its own mean, so that few yes/no answers weigh as much.
 
     Args:
-        logits: ``[row, position, vocabulary]``.
-        targets: ``[row, position]``, -100 where nothing is to be predicted.
+        logits: ``[target, vocabulary]``.
+        wanted: Tokens to be predicted, ``[target]``.
     """
     ids = vocabulary()
-    wanted = targets.flatten()
-    there = wanted != -100
-    losses = functional.cross_entropy(logits.flatten(0, 1)[there], wanted[there], reduction="none")
-    answers = (wanted[there] == ids["yes"]) | (wanted[there] == ids["no"])
+    losses = functional.cross_entropy(logits, wanted, reduction="none")
+    answers = (wanted == ids["yes"]) | (wanted == ids["no"])
     total, parts = logits.new_zeros(()), {}
     for name, chosen in (("answer", answers), ("caption", ~answers)):
         if chosen.any():
@@ -254,14 +257,20 @@ def scene_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, float
     return total, parts
 
 
-def _take(run: _Run, mix: SceneMix, stage_step: int, offset: int) -> dict[str, float]:
+def _take(run: _Run, mixes: Sequence[SceneMix], stage_step: int, offset: int) -> dict[str, float]:
     """Gradients of one step of stages 2 and 3: scenes and needles."""
     seed, schedule = run.config.seed, run.config.schedule
-    scenes = scene_batch(run.world, mix, seed, offset + stage_step)
-    pictures = torch.from_numpy(scenes.pictures) if len(scenes.pictures) else None
-    tokens = torch.from_numpy(scenes.tokens)
-    logits = run.model(input_ids=tokens, pixel_values=pictures, use_cache=False).logits
-    loss, parts = scene_loss(logits, torch.from_numpy(scenes.targets))
+    found, wanted = [], []
+    for index, mix in enumerate(mixes):
+        number = (offset + stage_step) * len(mixes) + index
+        scenes = scene_batch(run.world, mix, seed, number, run.model.config.image_seq_length)
+        pictures = torch.from_numpy(scenes.pictures) if len(scenes.pictures) else None
+        tokens, targets = torch.from_numpy(scenes.tokens), torch.from_numpy(scenes.targets)
+        body = run.model.model(input_ids=tokens, pixel_values=pictures, use_cache=False)
+        there = targets != -100  # two positions in three predict nothing: they need no logits
+        found.append(body.last_hidden_state[there])
+        wanted.append(targets[there])
+    loss, parts = scene_loss(run.model.lm_head(torch.cat(found)), torch.cat(wanted))
     torch.autograd.backward(loss)
     if schedule.needles:
         parts["needle"] = _needle_gradients(run, stage_step, offset)
@@ -293,7 +302,7 @@ class _Stage:
         steps: Steps in it.
         kind: Optimizer.
         lr: Its base rate.
-        mix: Rows of a step.
+        mix: Rows of a step, by batch.
         looking: Whether looking heads are at work, or closed.
         shaken: Whether heads are turned up at random.
     """
@@ -303,7 +312,7 @@ class _Stage:
     steps: int
     kind: OptimizerKind
     lr: float
-    mix: SceneMix
+    mix: tuple[SceneMix, ...]
     looking: bool = True
     shaken: bool = False
 
