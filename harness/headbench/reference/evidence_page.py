@@ -250,8 +250,7 @@ How to read this, and what else failed on the way:
 - `vhr` over all layers does not help here, and at the paper's strength of 2 it harms. With three
   layers of eight heads half of all heads are doubled, retrieval heads among them.
 - The recipe in the code is no longer the one these three went through. It makes `ref-vlm-v2`, which
-  does not ship yet: [the training notes](decisions-training.md) hold its figures. Captions are as
-  good after 400 steps of looking as they were after 1,250.
+  does not ship yet: [the training notes](decisions-training.md) hold its figures.
 """
 
 
