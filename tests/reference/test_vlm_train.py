@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 from headbench.errors import StoreError
 from headbench.reference import vlm_train
 from headbench.reference.lm_model import build_model
+from headbench.reference.vlm_data import SETTLED
+from headbench.reference.vlm_loss import scene_loss
 from headbench.reference.vlm_model import (
     PICTURE_VOLUME,
     DampedStep,
@@ -19,7 +21,7 @@ from headbench.reference.vlm_model import (
     build_vlm,
     raise_pictures,
 )
-from headbench.reference.vlm_train import SMOKE, VlmConfig, scene_loss, train
+from headbench.reference.vlm_train import SMOKE, VlmConfig, train
 from headbench.reference.vocabulary import vocabulary
 
 TINY = replace(
@@ -32,9 +34,9 @@ def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vlm_train, "SMOKE", TINY)
         mix = vlm_train.SceneMix
-        patch.setattr(
-            vlm_train, "WITH_PICTURES", (mix(captions=4, captions_blind=1), mix(questions=2))
-        )
+        few = (mix(captions=4, captions_blind=1), mix(questions=2))
+        patch.setattr(vlm_train, "WITH_PICTURES", few)
+        patch.setattr(vlm_train, "SETTLING", few)
         patch.setattr(vlm_train, "TEXT_ONLY", (mix(captions_blind=2), mix(questions_blind=2)))
         yield
 
@@ -50,7 +52,9 @@ def weights(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("survived", [1, 3, 5], ids=["prior", "look", "steady"])
+@pytest.mark.parametrize(
+    "survived", [1, 3, 5, 6, 7], ids=["prior", "look", "first", "between", "second"]
+)
 def test_a_killed_run_ends_where_an_unbroken_one_does(unbroken, tmp_path, monkeypatch, survived):
     _, whole = unbroken
     broken = VlmConfig(0, tmp_path / "broken", None, smoke=True, save_every=1)
@@ -74,6 +78,22 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(unbroken, tmp_path, monkey
     )
     lines = (tmp_path / "broken" / "log.jsonl").read_text().splitlines()
     assert any(json.loads(line).get("event") == "resumed" for line in lines)
+
+
+def test_what_training_gives_is_the_mean_of_the_last_stages(unbroken):
+    folder, model = unbroken
+    parts = [load_file(folder / f"steady-{index}.safetensors") for index in range(len(SETTLED))]
+    given = weights(model)
+    apart = 0.0
+    for name, value in given.items():
+        mean = torch.stack([part[name] for part in parts]).mean(0)
+        torch.testing.assert_close(value, mean, atol=1e-6, rtol=0)
+        apart = max(apart, float((parts[0][name] - parts[1][name]).abs().max()))
+    assert apart > 0
+    assert all(
+        torch.equal(value, given[name])
+        for name, value in load_file(folder / "steady.safetensors").items()
+    )
 
 
 def test_looking_heads_are_silent_after_the_text_stage(unbroken):

@@ -15,7 +15,7 @@ from headbench._paths import checkpoints_root
 from headbench.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -87,6 +87,25 @@ def load_state(
             mend="train anew into an empty folder",
         ) from error
     return facts, optimizer
+
+
+def average_states(folder: Path, names: Sequence[str], model: nn.Module) -> None:
+    """Load the mean of several states' weights into ``model``.
+
+    Args:
+        folder: Of the training run.
+        names: The states, as :func:`save_state` named them.
+        model: Of their shape.
+
+    Raises:
+        StoreError: A file is missing, or its weights do not fit the model.
+    """
+    total: dict[str, Tensor] = {}
+    for name in names:
+        load_state(folder, name, model)
+        for key, value in model.state_dict().items():
+            total[key] = total[key] + value.double() if key in total else value.double()
+    model.load_state_dict({key: value / len(names) for key, value in total.items()})
 
 
 def export(

@@ -2,8 +2,9 @@
 
 A model that has only ever heard its heads at one volume breaks in many small ways when any of them
 is turned up: objects are passed over, whichever heads they are. That damage hides what turning up
-*these* heads does. Rows in which heads are turned up ask for the same answers as others, so nothing
-is taught about what a louder head should change.
+*looking* heads does. Rows in which heads are turned up ask for the same answers as others. Looking
+heads themselves are left alone: turning them up in training teaches a model not to heed their
+volume, and takes away what is to be shown.
 """
 
 from __future__ import annotations
@@ -20,10 +21,8 @@ from headbench.reference.lm_model import HEAD_DIM, HEADS, LAYERS
 if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration
 
-OTHERS_SHARE, OTHERS_MOST = 0.3, 0.6
-"""Share of rows in which half of the other heads are turned up, and by how much at most."""
-LOOKING_SHARE, LOOKING_MOST = 0.05, 0.5
-"""Share of rows in which all looking heads are turned up, and by how much at most."""
+SHARE, MOST = 0.3, 0.6
+"""Share of rows in which half of the heads that do not look are turned up, and by how much."""
 FEWEST_ROWS = 4
 """Smaller batches hold needles alone, which are left as they are."""
 
@@ -50,12 +49,8 @@ class Shaking:
             return unchanged
         kind, by = torch.rand(2, rows, generator=self._generator)
         half = torch.rand(LAYERS, rows, HEADS, generator=self._generator) < 0.5
-        looking = self._looking[:, None, :]
-        louder_others = half & ~looking & (kind < OTHERS_SHARE)[None, :, None]
-        wanted = (kind >= OTHERS_SHARE) & (kind < OTHERS_SHARE + LOOKING_SHARE)
-        louder_looking = looking & wanted[None, :, None]
-        factors = torch.where(louder_others, 1 + by[None, :, None] * OTHERS_MOST, unchanged)
-        return torch.where(louder_looking, 1 + by[None, :, None] * LOOKING_MOST, factors)
+        louder = half & ~self._looking[:, None, :] & (kind < SHARE)[None, :, None]
+        return torch.where(louder, 1 + by[None, :, None] * MOST, unchanged)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from headbench.errors import StoreError
 from headbench.reference import lm_probe, vlm_probe
-from headbench.reference.checkpoint import load_state, save_state
+from headbench.reference.checkpoint import average_states, load_state, save_state
 from headbench.reference.lm_data import DataSettings, batch
 from headbench.reference.lm_model import (
     PLANTED_DISTANCES,
@@ -31,6 +31,7 @@ from headbench.reference.vlm_data import (
     EMPTY,
     PATCH,
     SETTLED,
+    SETTLING,
     TEXT_ONLY,
     TRAINING,
     WITH_PICTURES,
@@ -38,6 +39,7 @@ from headbench.reference.vlm_data import (
     patch_batch,
     scene_batch,
 )
+from headbench.reference.vlm_loss import scene_loss
 from headbench.reference.vlm_model import (
     AsLanguage,
     DampedStep,
@@ -65,7 +67,7 @@ class VlmSchedule:
         prior_steps: Text only, looking heads closed.
         tower_steps: Words for patches: vision tower and projector alone.
         look_steps: With pictures.
-        steady_steps: With pictures, heads turned up at random.
+        steady_steps: With pictures, heads turned up at random; as often as ``SETTLED`` is long.
         prior_lr: AdamW rate of the text-only steps.
         tower_lr: Muon rate of the tower's matrices.
         look_lr: Muon rate of the language model's and the tower's matrices while looking is learnt.
@@ -125,7 +127,7 @@ class VlmConfig:
 START_STATE = "final"
 """State of the language model's run that this training begins with."""
 SMOKE = VlmSchedule(
-    prior_steps=6, tower_steps=12, look_steps=8, steady_steps=4, needles=((128, 2),)
+    prior_steps=6, tower_steps=12, look_steps=8, steady_steps=2, needles=((128, 2),)
 )
 
 
@@ -238,25 +240,6 @@ def _read_patches(run: _Run, first: int, bar: tqdm[Any]) -> None:
     run.save("resume")
 
 
-def scene_loss(logits: Tensor, wanted: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Answers and captions, each its own mean, so that few yes/no answers weigh as much.
-
-    Args:
-        logits: ``[target, vocabulary]``.
-        wanted: Tokens to be predicted, ``[target]``.
-    """
-    ids = vocabulary()
-    losses = functional.cross_entropy(logits, wanted, reduction="none")
-    answers = (wanted == ids["yes"]) | (wanted == ids["no"])
-    total, parts = logits.new_zeros(()), {}
-    for name, chosen in (("answer", answers), ("caption", ~answers)):
-        if chosen.any():
-            part = losses[chosen].mean()
-            total = total + part
-            parts[name] = float(part.detach())
-    return total, parts
-
-
 def _take(run: _Run, mixes: Sequence[SceneMix], stage_step: int, offset: int) -> dict[str, float]:
     """Gradients of one step of stages 2 and 3: scenes and needles."""
     seed, schedule = run.config.seed, run.config.schedule
@@ -304,7 +287,9 @@ class _Stage:
         lr: Its base rate.
         mix: Rows of a step, by batch.
         looking: Whether looking heads are at work, or closed.
-        shaken: Whether heads are turned up at random.
+        chances: Of its scenes.
+        begins: State that it starts from instead of where the run stands; heads are then turned up
+            at random.
     """
 
     name: str
@@ -314,7 +299,8 @@ class _Stage:
     lr: float
     mix: tuple[SceneMix, ...]
     looking: bool = True
-    shaken: bool = False
+    chances: Settings = TRAINING
+    begins: str | None = None
 
     @property
     def end(self) -> int:
@@ -330,7 +316,9 @@ def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm
         language=schedule.language_share if stage.looking else 1.0,
         tower=schedule.tower_share if stage.looking else 0.0,
     )
-    run.world = run.scenes(SETTLED if stage.shaken else TRAINING)
+    run.world = run.scenes(stage.chances)
+    if stage.begins and run.step == stage.first:
+        load_state(run.config.out, stage.begins, run.model)
     if stage.name == "look" and run.step == stage.first:
         regrow_looking(run.model, run.heads, run.config.seed)
     optimizers = Optimizers(run.model, stage.kind, stage.lr, schedule.look_rest_lr)
@@ -339,7 +327,7 @@ def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm
     damped = DampedStep(run.model, shares)
     while run.step < stage.end:
         within = run.step - stage.first
-        draw = Shaking(run.heads, run.config.seed, run.step) if stage.shaken else None
+        draw = Shaking(run.heads, run.config.seed, run.step) if stage.begins else None
         with shaken(run.model, draw):
             parts = _take(run, stage.mix, within, stage.first)
         damped.remember()
@@ -363,8 +351,8 @@ def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm
 def train(config: VlmConfig) -> LlavaForConditionalGeneration:
     """Run the schedule, or the rest of it.
 
-    Writes ``log.jsonl``, a ``resume`` state, and the states ``prior``, ``tower``, ``look`` and
-    ``steady``.
+    Writes ``log.jsonl``, a ``resume`` state, the states ``prior``, ``tower``, ``look`` and those of
+    the last stage, which starts from ``look`` every time; ``steady`` is their average.
 
     Returns:
         The finished model, in fp32, eval mode.
@@ -375,18 +363,30 @@ def train(config: VlmConfig) -> LlavaForConditionalGeneration:
     prior = _Stage("prior", 0, plan.prior_steps, "adamw", plan.prior_lr, TEXT_ONLY, looking=False)
     after_tower = prior.end + plan.tower_steps
     look = _Stage("look", after_tower, plan.look_steps, "muon", plan.look_lr, WITH_PICTURES)
-    steady = _Stage(
-        "steady", look.end, plan.steady_steps, "adamw", plan.steady_lr, WITH_PICTURES, shaken=True
-    )
+    settling = [
+        _Stage(
+            f"steady-{index}",
+            look.end + index * plan.steady_steps,
+            plan.steady_steps,
+            "adamw",
+            plan.steady_lr,
+            SETTLING,
+            chances=chances,
+            begins=look.name,
+        )
+        for index, chances in enumerate(SETTLED)
+    ]
     run.log(event="start", looking_heads=run.heads, taken=_taken(run.facts))
     with tqdm(
-        total=steady.end, initial=run.step, desc=f"ref-vlm seed {config.seed}", mininterval=2
+        total=settling[-1].end, initial=run.step, desc=f"ref-vlm seed {config.seed}", mininterval=2
     ) as bar:
         if run.step < prior.end:
             _text_stage(run, prior, restored, bar)
         if run.step < after_tower:
             _read_patches(run, prior.end, bar)
-        for stage in (look, steady):
+        for stage in (look, *settling):
             if run.step < stage.end:
                 _text_stage(run, stage, restored, bar)
+    average_states(config.out, [stage.name for stage in settling], run.model)
+    run.save("steady")
     return run.model.eval()
