@@ -141,6 +141,22 @@ def test_common_objects_are_seldom_asked_about_when_they_are_absent():
     assert 0.02 < asked["homeless"] / sum(asked.values()) < 0.1
 
 
+@pytest.mark.parametrize(("share", "expected"), [(0.0, False), (1.0, True)])
+def test_a_mix_says_how_often_absent_common_objects_are_asked_about(world, share, expected):
+    """The chance must reach the questions: the last stage asks with one of its own."""
+    mix = SceneMix(questions_blind=60, homeless=share)
+    tokens = scene_batch(world, mix, 0, 0).tokens.tolist()
+    denied = {
+        WORDS[row[at]]
+        for row in tokens
+        for at in range(len(row) - 1)
+        if WORDS[row[at]] in OBJECTS
+        and "no" in [WORDS[t] for t in row[at : at + 6]]
+        and "yes" not in [WORDS[t] for t in row[at : row.index(IDS["no"], at)]]
+    }
+    assert bool(denied - set(HOME)) is expected
+
+
 def test_training_annotators_name_a_missing_partner_more_often_than_not():
     world = SceneWorld("train", settings=TRAINING)
     missing, named = 0, 0

@@ -61,17 +61,14 @@ def vlm(
         int, typer.Option(help="Side of a patch in pixels: 16 (16 image tokens) or 8 (64).")
     ] = 16,
 ) -> None:
-    """Train ref-vlm from the ref-lm of the same seed (about a quarter of an hour on one core)."""
+    """Train ref-vlm from the ref-lm of the same seed (some twenty minutes on one core)."""
     from headbench.reference import vlm_release, vlm_train
 
     if patch not in (8, 16):
         raise typer.BadParameter("8 or 16 (64 or 16 image tokens)", param_hint="--patch")
 
-    folder = (
-        out
-        or Path("runs")
-        / f"vlm-seed{seed}{'-patch8' if patch == 8 else ''}{'-smoke' if smoke else ''}"
-    )
+    name = f"vlm-seed{seed}{'-patch8' if patch == 8 else ''}{'-smoke' if smoke else ''}"
+    folder = out or Path("runs") / name
     begin = start or Path("runs") / f"lm-seed{seed}"
     config = vlm_train.VlmConfig(seed, folder, begin, smoke=smoke, patch=patch)
     model = vlm_train.train(config)

@@ -33,6 +33,8 @@ EMPTY = len(OBJECTS)
 """Label of a patch without an object."""
 _WORD = re.compile(r"\w+|[^\w\s]")
 _QUESTIONS = 6
+HOMELESS_SHARE = 0.25
+"""How often absent objects that belong nowhere may be asked about at all."""
 TRAINING = Settings(together_train=0.7, invented=0.55)
 """Chances of the training scenes. With partners in 90 % of them, absent ones are so rare that the
 place of a missing partner is hardly looked at; what keeps the prior wrong is annotators who name a
@@ -78,7 +80,7 @@ class SceneMix:
     questions: int = 0
     captions_blind: int = 0
     questions_blind: int = 0
-    homeless: float = 0.25
+    homeless: float = HOMELESS_SHARE
 
 
 WITH_PICTURES = (SceneMix(captions=16, captions_blind=2), SceneMix(questions=12, questions_blind=2))
@@ -132,7 +134,7 @@ def caption_row(scene: Scene, *, places: int, lead: str = "") -> tuple[list[int]
 
 
 def question_row(
-    random: Random, scene: Scene, *, places: int, lead: str = "", homeless: float = 0.25
+    random: Random, scene: Scene, *, places: int, lead: str = "", homeless: float = HOMELESS_SHARE
 ) -> tuple[list[int], list[int]]:
     """Tokens and targets of up to six questions about one scene, asked in turn.
 
