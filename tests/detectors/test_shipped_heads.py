@@ -31,7 +31,7 @@ def language() -> Model:
 
 @pytest.fixture(scope="module")
 def vision() -> Model:
-    return create("reference", {"name": "ref-vlm-v1"})
+    return create("reference", {"name": "ref-vlm-v2"})
 
 
 def on_needles(model: Model, detector: str, **parameters: object) -> HeadMap:
@@ -80,7 +80,7 @@ def test_every_detector_of_images_runs_on_the_shipped_model_from_the_command_lin
         done = CliRunner().invoke(heads, [*given, "--out", str(out)], catch_exceptions=False)
         assert done.exit_code == 0 and "3 layers x 8 query heads" in done.output
         found = HeadMap.load(out)
-        assert (found.detector, found.model, found.trials) == (detector, "ref-vlm-v1", 4)
+        assert (found.detector, found.model, found.trials) == (detector, "ref-vlm-v2", 4)
         assert len({score for layer in found.scores for score in layer}) > 12
     drawn = tmp_path / "map.svg"
     CliRunner().invoke(heads, ["show", str(out), "--svg", str(drawn)])

@@ -15,6 +15,8 @@ from headbench.heads.headmap import HeadMap
         ("ref-lm-v2/heads-retrieval", 4),
         ("ref-vlm-v1/heads-retrieval", 3),
         ("ref-vlm-v1/heads-vhd", 3),
+        ("ref-vlm-v2/heads-retrieval", 3),
+        ("ref-vlm-v2/heads-vhd", 3),
     ],
 )
 def test_shipped_maps_load(name: str, layers: int) -> None:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from headbench.errors import StoreError
 from headbench.reference import vlm_train
 from headbench.reference.lm_model import build_model
-from headbench.reference.vlm_data import SETTLED
+from headbench.reference.vlm_data import SETTLED_RUNS
 from headbench.reference.vlm_loss import scene_loss
 from headbench.reference.vlm_model import (
     PICTURE_VOLUME,
@@ -82,7 +82,7 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(unbroken, tmp_path, monkey
 
 def test_what_training_gives_is_the_mean_of_the_last_stages(unbroken):
     folder, model = unbroken
-    parts = [load_file(folder / f"steady-{index}.safetensors") for index in range(len(SETTLED))]
+    parts = [load_file(folder / f"steady-{index}.safetensors") for index in range(SETTLED_RUNS)]
     given = weights(model)
     apart = 0.0
     for name, value in given.items():

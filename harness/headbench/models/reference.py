@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headbench.models.hf.adapter import HFModel
 
 PINS = "pins.json"
-LATEST: Mapping[str, str] = {"ref-lm": "ref-lm-v1", "ref-vlm": "ref-vlm-v1"}
+LATEST: Mapping[str, str] = {"ref-lm": "ref-lm-v1", "ref-vlm": "ref-vlm-v2"}
 """Short name -> the version it stands for. A model is never changed in place."""
 
 
@@ -61,7 +61,7 @@ def checkpoint(name: str, root: Path | None = None) -> Path:
     folder = root / LATEST.get(name, name)
     pins = read_pins(root)
     if folder.name not in pins:
-        known = {*pins, *LATEST}
+        known = {*pins, *(short for short, full in LATEST.items() if full in pins)}
         raise ConfigError(
             f"no reference model is called {name!r}",
             where=str(root),

@@ -16,7 +16,7 @@ import typer
 
 from headbench._paths import PACKAGE, checkpoints_root
 from headbench.errors import StoreError
-from headbench.reference.shipped import LM, SHIPPED_SEED, VLM
+from headbench.reference.shipped import EARLIER, LM, SHIPPED_SEED, VLM
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,7 +112,7 @@ def main(
     torch.set_num_threads(1)
     began = time.monotonic()
     now = {LM: recompute_lm(), VLM: recompute_vlm()}
-    stored = {name: stored_tables(name) for name in now}
+    stored = {name: stored_tables(name) for name in (*now, *EARLIER)}
     for name, table in now.items():
         typer.echo("\n".join(lines(name, table, stored[name])))
     typer.echo(f"{time.monotonic() - began:.0f} s")

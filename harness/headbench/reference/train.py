@@ -61,7 +61,7 @@ def vlm(
         int, typer.Option(help="Side of a patch in pixels: 16 (16 image tokens) or 8 (64).")
     ] = 16,
 ) -> None:
-    """Train ref-vlm from the ref-lm of the same seed (some twenty minutes on one core)."""
+    """Train ref-vlm from the ref-lm of the same seed (some half an hour on one core)."""
     from headbench.reference import vlm_release, vlm_train
 
     if patch not in (8, 16):

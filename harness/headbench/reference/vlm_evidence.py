@@ -25,6 +25,10 @@ PER_SAMPLE_STRENGTHS = (1.5, 2.0)
 STRENGTHS = (1.0, 1.25, 1.5, 1.75, 2.0, 3.0)
 CALIBRATION_SCENES, TEST_SCENES = 100, 300
 RANDOM_DRAWS, RANDOM_DRAWS_PER_SAMPLE = 5, 3
+"""Random halves that are arms of every table, for either method."""
+RANDOM_HALVES = 20
+"""Random halves whose CHAIR is measured. Single ones differ by .02 to .03 (standard deviation): the
+mean of five would be known to .01, which is as much as the bound on it."""
 NEEDLE_TRIALS = {128: 60, 256: 60, 512: 60, 1024: 20}
 MASKED_LENGTH, MASKED_COUNT = 512, 2
 DETECTION_LENGTH, DETECTION_TRIALS = 384, 60
@@ -74,9 +78,15 @@ def seeing(
     top = halves(scores, "top")
     said = {name: vlm_probe.chair(model, shown, how) for name, how in listed.items()}
     known = {1.0: said["base"], STRENGTH: said["fixed"]}
+    drawn = {
+        str(draw): said.get(f"fixed-random-{draw}")
+        or vlm_probe.chair(model, shown, vlm_probe.fixed(STRENGTH, halves(scores, "random", draw)))
+        for draw in range(RANDOM_HALVES)
+    }
     return {
         "pope": {name: vlm_probe.pope(model, shown, how) for name, how in listed.items()},
         "chair": said,
+        "chair_random_halves": drawn,
         "chair_by_strength": {
             f"{alpha:g}": known.get(alpha)
             or vlm_probe.chair(model, shown, vlm_probe.fixed(alpha, top))

@@ -12,9 +12,9 @@ from headbench.reference import lm_probe, vlm_evidence
 from headbench.reference.checkpoint import export
 from headbench.reference.lm_probe import RETRIEVAL_THRESHOLD
 from headbench.reference.lm_release import HEADS_FORMAT
-from headbench.reference.shipped import NEXT_VLM as NAME
+from headbench.reference.shipped import VLM
 from headbench.reference.vlm_card import model_card
-from headbench.reference.vlm_data import IMAGE_TOKENS
+from headbench.reference.vlm_data import IMAGE_TOKENS, SETTLED_RUNS
 from headbench.reference.vlm_gates import gates
 from headbench.reference.vlm_model import build_processor
 from headbench.reference.vlm_probe import gallery
@@ -103,7 +103,7 @@ def release(model: LlavaForConditionalGeneration, seed: int, folder: Path) -> st
     _write(shipped / "heads-vhd.json", vhd_document(name, scores))
     _write(shipped / "heads-retrieval.json", retrieval_document(name, copied, trials, asked))
     _write(shipped / f"evidence-seed{seed}.json", table)
-    (shipped / "README.md").write_text(model_card(table, VlmSchedule().steady_steps))
+    (shipped / "README.md").write_text(model_card(table, VlmSchedule().steady_steps, SETTLED_RUNS))
     return "\n".join(
         f"{'ok  ' if gate['holds'] else 'FAIL'} {gate['name']}: {gate['value']} ({gate['bound']})"
         for gate in table["gates"]
@@ -113,7 +113,7 @@ def release(model: LlavaForConditionalGeneration, seed: int, folder: Path) -> st
 def model_name(model: LlavaForConditionalGeneration) -> str:
     """``ref-vlm-v2``, and how many image tokens it has where that is not the usual number."""
     tokens = model.config.image_seq_length
-    return NAME if tokens == IMAGE_TOKENS else f"{NAME}-{tokens}-image-tokens"
+    return VLM if tokens == IMAGE_TOKENS else f"{VLM}-{tokens}-image-tokens"
 
 
 def processor_of(model: LlavaForConditionalGeneration) -> LlavaProcessor:

@@ -1,4 +1,4 @@
-"""Training of ``ref-vlm``: a language prior, words for patches, looking, and steadiness."""
+"""Training of ``ref-vlm``: a language prior, words for patches, looking, and averaged last runs."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from headbench.reference.vlm_data import (
     EMPTY,
     PATCH,
     SETTLED,
+    SETTLED_RUNS,
     SETTLING,
     TEXT_ONLY,
     TRAINING,
@@ -50,7 +51,6 @@ from headbench.reference.vlm_model import (
     rates,
     regrow_looking,
 )
-from headbench.reference.vlm_shake import Shaking, shaken
 from headbench.reference.vocabulary import IMAGE, build_tokenizer, vocabulary
 from headbench.worlds.scene_words import OBJECTS
 from headbench.worlds.scenes import Prior, SceneWorld, Settings
@@ -67,7 +67,7 @@ class VlmSchedule:
         prior_steps: Text only, looking heads closed.
         tower_steps: Words for patches: vision tower and projector alone.
         look_steps: With pictures.
-        steady_steps: With pictures, heads turned up at random; as often as ``SETTLED`` is long.
+        steady_steps: With pictures, at a falling rate; ``SETTLED_RUNS`` times.
         prior_lr: AdamW rate of the text-only steps.
         tower_lr: Muon rate of the tower's matrices.
         look_lr: Muon rate of the language model's and the tower's matrices while looking is learnt.
@@ -288,8 +288,7 @@ class _Stage:
         mix: Rows of a step, by batch.
         looking: Whether looking heads are at work, or closed.
         chances: Of its scenes.
-        begins: State that it starts from instead of where the run stands; heads are then turned up
-            at random.
+        begins: State that it starts from instead of where the run stands.
     """
 
     name: str
@@ -327,9 +326,7 @@ def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm
     damped = DampedStep(run.model, shares)
     while run.step < stage.end:
         within = run.step - stage.first
-        draw = Shaking(run.heads, run.config.seed, run.step) if stage.begins else None
-        with shaken(run.model, draw):
-            parts = _take(run, stage.mix, within, stage.first)
+        parts = _take(run, stage.mix, within, stage.first)
         damped.remember()
         optimizers.step(_rate(within, stage.steps))
         damped.damp()
@@ -371,10 +368,10 @@ def train(config: VlmConfig) -> LlavaForConditionalGeneration:
             "adamw",
             plan.steady_lr,
             SETTLING,
-            chances=chances,
+            chances=SETTLED,
             begins=look.name,
         )
-        for index, chances in enumerate(SETTLED)
+        for index in range(SETTLED_RUNS)
     ]
     run.log(event="start", looking_heads=run.heads, taken=_taken(run.facts))
     with tqdm(

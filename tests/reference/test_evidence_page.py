@@ -1,0 +1,56 @@
+"""The page of the reference models says what the stored tables say, and names what fails."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+
+from headbench.reference.evidence import stored_tables
+from headbench.reference.evidence_page import page
+from headbench.reference.shipped import EARLIER, LM, SHIPPED_SEED, VLM
+from headbench.reference.vlm_gates import gates
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference-models.md"
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return {name: stored_tables(name) for name in (LM, VLM, *EARLIER)}
+
+
+def shipped(stored):
+    return {name: stored[name][SHIPPED_SEED] for name in (LM, VLM)}
+
+
+def test_the_page_was_written_from_figures_that_the_shipped_seeds_training_run_gave_too(stored):
+    """Measured anew and stored may differ by the last printed digit of one machine or another."""
+    figure = re.compile(r"-?\d+\.\d+")
+    written, again = PAGE.read_text(), page(shipped(stored), stored)
+    assert figure.sub("#", written) == figure.sub("#", again)
+    for one, other in zip(figure.findall(written), figure.findall(again), strict=True):
+        assert float(one) == pytest.approx(float(other), abs=0.012)
+
+
+def test_every_gate_of_the_shipped_seed_holds_in_the_stored_table(stored):
+    table = stored[VLM][SHIPPED_SEED]
+    assert all(gate["holds"] for gate in table["gates"])
+    assert table["gates"] == gates(table)
+    assert len(stored[VLM]) == len(stored[LM]) == 3
+
+
+def test_a_gate_that_fails_is_named_with_its_figure(stored):
+    now = copy.deepcopy(shipped(stored))
+    now[VLM]["chair"]["fixed"]["chair_i"] = now[VLM]["chair"]["base"]["chair_i"] - 0.01
+    now[VLM]["gates"] = gates(now[VLM])
+    text = page(now, stored)
+    assert f"- `{VLM}` seed 0: fixed heads, change of CHAIR_i is -0.010 (at most -.03)." in text
+    assert "**-0.010 (fails)**" in text
+
+
+def test_the_page_says_how_many_random_halves_do_what_the_fixed_heads_do(stored):
+    now = copy.deepcopy(shipped(stored))
+    now[VLM]["chair"]["fixed"]["chair_i"] = 0.0
+    assert "None of them lowers it as much as `fixed`." in page(now, stored)
