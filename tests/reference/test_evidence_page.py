@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headbench.reference.evidence import stored_tables
-from headbench.reference.evidence_page import page
+from headbench.reference.evidence_page import _above_the_line, page
 from headbench.reference.shipped import EARLIER, LM, SHIPPED_SEED, VLM
 from headbench.reference.vlm_gates import gates
 
@@ -54,3 +54,16 @@ def test_the_page_says_how_many_random_halves_do_what_the_fixed_heads_do(stored)
     now = copy.deepcopy(shipped(stored))
     now[VLM]["chair"]["fixed"]["chair_i"] = 0.0
     assert "None of them lowers it as much as `fixed`." in page(now, stored)
+
+
+def test_halves_are_compared_with_fixed_heads_of_the_same_recall(stored):
+    table = copy.deepcopy(stored[VLM][SHIPPED_SEED])
+    line = {"1": (0.9, 0.2), "2": (0.7, 0.1)}
+    table["chair_by_strength"] = {at: dict(zip(("recall", "chair_i"), pair, strict=True))
+                                  for at, pair in line.items()}  # fmt: skip
+    halves = [(0.8, 0.151), (0.8, 0.149), (0.95, 0.21), (0.95, 0.19)]
+    table["chair_random_halves"] = {
+        str(draw): {"recall": recall, "chair_i": invented}
+        for draw, (recall, invented) in enumerate(halves)
+    }
+    assert _above_the_line(table) == 2

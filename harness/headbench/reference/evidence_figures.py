@@ -150,12 +150,16 @@ def _chair_recall(table: Mapping[str, Any]) -> Any:
     for strength, score in by_strength.items():
         axes.annotate(strength, (score["recall"], score["chair_i"]), fontsize=8, xytext=(4, 4),
                       textcoords="offset points")  # fmt: skip
-    for prefix, colour, mark, label in (
-        ("fixed-random", RANDOM, "x", "random halves, reference strength"),
-        ("fixed-low", OTHER, "v", "low half, reference strength"),
-        ("vhr-2-random", "#bbbbbb", "+", "vhr(2), random halves"),
+    arms = table["chair"].items()
+    low, per_sample = (
+        [score for arm, score in arms if arm.startswith(prefix)]
+        for prefix in ("fixed-low", "vhr-2-random")
+    )
+    for found, colour, mark, label in (
+        (table["chair_random_halves"].values(), RANDOM, "x", "random halves, reference strength"),
+        (low, OTHER, "v", "low half, reference strength"),
+        (per_sample, "#bbbbbb", "+", "vhr(2), random halves"),
     ):
-        found = [score for arm, score in table["chair"].items() if arm.startswith(prefix)]
         axes.plot(
             [score["recall"] for score in found],
             [score["chair_i"] for score in found],

@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from headbench._paths import checkpoints_root
 from headbench.reference.shipped import EARLIER, LM, SHIPPED_SEED, VLM
 from headbench.reference.vlm_gates import random_changes
@@ -183,7 +185,7 @@ def _methods(now: Table, stored: Mapping[int, Table]) -> str:
     return (
         _METHODS
         + _table([*heading, "POPE random, popular, adversarial"], rows)
-        + _random_halves(now)
+        + _random_halves(now, stored)
         + "\nCHAIR_i and object recall by training seed:\n\n"
         + _table(
             ["", *(f"`{arm}` {figure}" for arm in compared for figure in ("CHAIR_i", "recall"))],
@@ -192,7 +194,7 @@ def _methods(now: Table, stored: Mapping[int, Table]) -> str:
     )
 
 
-def _random_halves(now: Table) -> str:
+def _random_halves(now: Table, stored: Mapping[int, Table]) -> str:
     changes, chair = random_changes(now), now["chair"]
     fall = chair["fixed"]["chair_i"] - chair["base"]["chair_i"]
     lost = [
@@ -212,7 +214,25 @@ def _random_halves(now: Table) -> str:
         f"\nOver {len(changes)} random halves CHAIR_i changes by {statistics.mean(changes):+.3f}\n"
         f"on average (standard error {error:.3f}, single halves {min(changes):+.3f} to "
         f"{max(changes):+.3f};\nthe five in the table alone: {statistics.mean(changes[:5]):+.3f}). "
-        f"{beyond}\n"
+        f"{beyond}\n\n"
+        "At equal object recall, read off the line that the fixed heads draw over strengths, "
+        f"more is\ninvented under {_above_the_line(now)} of the {len(changes)} random halves"
+        + "".join(
+            f", in seed {seed} under {_above_the_line(table)}"
+            for seed, table in sorted(stored.items())
+            if seed != SHIPPED_SEED
+        )
+        + ".\n"
+    )
+
+
+def _above_the_line(table: Table) -> int:
+    """How many random halves have a higher CHAIR_i than fixed heads of the same object recall."""
+    line = sorted((at["recall"], at["chair_i"]) for at in table["chair_by_strength"].values())
+    recall, invented = zip(*line, strict=True)
+    return sum(
+        drawn["chair_i"] > float(np.interp(drawn["recall"], recall, invented))
+        for drawn in table["chair_random_halves"].values()
     )
 
 
