@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from headbench._paths import checkpoints_root
 from headbench.reference.evidence import stored_tables
-from headbench.reference.evidence_page import _above_the_line, page
+from headbench.reference.evidence_page import SECOND_WORLD, SETTINGS, _above_the_line, page
 from headbench.reference.shipped import EARLIER, LM, SHIPPED_SEED, VLM
 from headbench.reference.vlm_gates import gates
 
@@ -67,3 +69,27 @@ def test_halves_are_compared_with_fixed_heads_of_the_same_recall(stored):
         for draw, (recall, invented) in enumerate(halves)
     }
     assert _above_the_line(table) == 2
+
+
+def test_the_verdict_on_the_two_worlds_is_what_their_tables_show():
+    worlds = json.loads((checkpoints_root() / SECOND_WORLD).read_text())["worlds"]
+    gain = {
+        (name, arm): {
+            setting: score["accuracy"] - world["pope"]["base"][setting]["accuracy"]
+            for setting, score in scores.items()
+        }
+        for name, world in worlds.items()
+        for arm, scores in world["pope"].items()
+    }
+    assert all(
+        change < 0.0075
+        for (name, _), changes in gain.items()
+        if name == "picture"
+        for change in changes.values()
+    )
+    assert worlds["text"]["pope"]["fixed"]["hinted"]["change_95"][0] > 0.1
+    assert all(0.03 < gain["text", "fixed"][kind] < 0.061 for kind in SETTINGS)
+    drawn = [gain["text", f"fixed-random-{draw}"]["hinted"] for draw in range(5)]
+    assert gain["text", "fixed-low"]["hinted"] < min(drawn) and max(drawn) < 0.1
+    drawn = [gain["text", f"vhr-2-random-{draw}"]["hinted"] for draw in range(3)]
+    assert max(map(abs, drawn)) < 0.005 < 0.06 < gain["text", "vhr-2"]["hinted"]
