@@ -205,15 +205,15 @@ def _random_halves(now: Table, stored: Mapping[int, Table]) -> str:
     recall = chair["fixed"]["recall"] - chair["base"]["recall"]
     error = statistics.stdev(changes) / len(changes) ** 0.5
     beyond = (
-        f"{len(lost)} of them lower it at least as much as `fixed`, at object recall "
-        f"{min(lost):+.3f} to {max(lost):+.3f} (`fixed`: {recall:+.3f})."
+        f"\n{len(lost)} of them lower it at least as much as `fixed`; object recall changes by "
+        f"{min(lost):+.3f} to\n{max(lost):+.3f} under these, by {recall:+.3f} under `fixed`."
         if lost
-        else "None of them lowers it as much as `fixed`."
+        else "\nNone of them lowers it as much as `fixed`."
     )
     return (
         f"\nOver {len(changes)} random halves CHAIR_i changes by {statistics.mean(changes):+.3f}\n"
         f"on average (standard error {error:.3f}, single halves {min(changes):+.3f} to "
-        f"{max(changes):+.3f};\nthe five in the table alone: {statistics.mean(changes[:5]):+.3f}). "
+        f"{max(changes):+.3f};\nthe five in the table alone: {statistics.mean(changes[:5]):+.3f})."
         f"{beyond}\n\n"
         "At equal object recall, read off the line that the fixed heads draw over strengths, "
         f"more is\ninvented under {_above_the_line(now)} of the {len(changes)} random halves"
