@@ -110,7 +110,7 @@ def test_every_field_is_documented() -> None:
 def test_the_frozen_file_of_version_1_still_loads() -> None:
     path = HERE / "data" / "frozen-v1.json"
     result = read_result(path)
-    assert result.schema_version == 1
+    assert result.schema_version == 2
     assert result.metrics["recall"].value == 0.5
     assert [entry.record.document for entry in read_entries(path, result)] == ["d1", "d2"]
 
@@ -123,7 +123,7 @@ def test_an_older_file_is_brought_forward_by_its_step(
     document["title"] = document["task"].pop("name")
     path = tmp_path / "old.json"
     path.write_text(json.dumps(document))
-    with pytest.raises(StoreError, match="schema version 0; this headbench reads 1"):
+    with pytest.raises(StoreError, match="schema version 0; this headbench reads 2"):
         read_result(path)
 
     def step(old: migrations.Document) -> migrations.Document:
@@ -142,7 +142,7 @@ def test_an_older_file_is_brought_forward_by_its_step(
         (b"[1]", "not an object"),
         (b"{}", "schema_version"),
         (b'{"schema_version": true}', "schema_version"),
-        (b'{"schema_version": 99}', "schema version 99; this headbench reads 1"),
+        (b'{"schema_version": 99}', "schema version 99; this headbench reads 2"),
         (b'{"schema_version": 1, "colour": "red"}', "not a valid result"),
     ],
 )

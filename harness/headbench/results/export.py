@@ -12,7 +12,7 @@ PATH = f"docs/schema/result-v{SCHEMA_VERSION}.json"
 def json_schema() -> str:
     """The text of ``docs/schema/result-v<version>.json``.
 
-    ``python -m headbench.results.export > docs/schema/result-v1.json`` renews the file.
+    ``python -m headbench.results.export > docs/schema/result-v2.json`` renews the file.
     """
     schema = Result.model_json_schema(mode="validation")
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"

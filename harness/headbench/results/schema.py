@@ -1,7 +1,7 @@
 """What a result file says: one (model, task, arm) cell, its figures and where they came from.
 
 The models are frozen, know no file and forbid unknown keys, so that a misspelt field cannot pass
-unseen. ``docs/schema/result-v1.json`` is exported from here (``results.export``), and a test keeps
+unseen. ``docs/schema/result-v2.json`` is exported from here (``results.export``), and a test keeps
 it current. A change of meaning needs a new ``SCHEMA_VERSION`` and a step in ``results.migrations``.
 Nothing here depends on the clock: a run that was killed and continued ends in the same bytes.
 """
@@ -12,7 +12,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 Kind = Literal["measured", "rescored", "published"]
 Status = Literal["ok", "inert", "partial"]
@@ -184,7 +184,7 @@ class RecordsFile(Frozen):
 class Result(Frozen):
     """One (model, task, arm) cell."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     """Version of this format."""
     kind: Kind
     """Measured by a run, rescored from recorded outputs, or published in a paper."""
