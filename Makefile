@@ -7,13 +7,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test check lint types contracts smoke wheel docs readme schemas clean
+.PHONY: run test nightly check lint types contracts smoke wheel docs readme schemas clean
 
 run: $(VENV)/.installed
 	$(BIN)/headbench run --tasks niah,pope --intervention vhr
 
 test: $(VENV)/.tests
 	$(BIN)/python -m pytest $(PYTEST)
+
+# What is too slow for every change; one line each.
+nightly: $(VENV)/.tests
+	$(BIN)/python docs/write_statistics.py --check
 
 check: lint types contracts
 

@@ -38,6 +38,8 @@ class Metric:
         high: Greatest possible value; ``None`` is unbounded.
         outcome: For metrics whose documents are right or wrong: record -> bool, or ``None`` for a
             record that does not take part. Enables the exact McNemar test.
+        trials: For counts: the most that a record can add to the count, which makes its interval
+            that of the share. ``None``: one, where every record adds 0 to 1; unknown elsewhere.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Metric:
     low: float | None = 0.0
     high: float | None = 1.0
     outcome: Callable[[Record], bool | None] | None = None
+    trials: Callable[[Record], float] | None = None
 
     def rows(self, records: Sequence[Record]) -> Floats:
         """Stack the records' parts: ``[record, part]``; ``[0, part]`` for no records."""
