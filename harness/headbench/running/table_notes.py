@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from headbench.results.schema import Result
@@ -61,10 +62,10 @@ def printed_p(value: float | None, paired: PairedResult | None) -> str:
         return (
             f"<{LEAST_PRINTED:.4f}".replace("0.", ".") if value < LEAST_PRINTED else f"{value:.4f}"
         )
-    text = f"{value:.3f}" if value >= 0.0005 else f"{value:.1g}"
+    places = 3 if value >= 0.0005 else 4
     if paired is not None and paired.p is not None and paired.p <= least * (1 + 1e-9):
-        return f"<={text}"
-    return text
+        return f"<={math.ceil(value * 10**places - 1e-6) / 10**places:.{places}f}"
+    return f"{value:.{places}f}"
 
 
 def _detectable(comparisons: Sequence[Comparison]) -> str:

@@ -1,8 +1,8 @@
 """What a metric is: sufficient statistics per record, and a function of their sum.
 
 Corpus ratios (CHAIR_I, F1, recall) are not means of per-item values. Writing every metric as
-``value(sum of rows)`` makes that impossible to forget, and makes a cluster bootstrap one matrix
-product: resample the rows' sums, then apply ``value`` to all draws at once.
+``value(sum of rows)`` makes that impossible to forget, and makes resampling one matrix product:
+leave out, resample or swap the rows' sums, then apply ``value`` to all draws at once.
 
 numpy is imported where it is used: a metric is named by every list and every check of task files,
 and numpy would be a quarter of what those cost.

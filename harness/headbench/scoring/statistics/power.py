@@ -8,6 +8,7 @@ takes six; six are there in 80 % of runs where some eight are expected.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,10 +17,10 @@ from headbench.scoring.statistics.limits import Changes
 
 DRAWS = 2_000
 """Simulated runs behind a power; its standard error is then .009 at a power of .80."""
+CELLS = 2_000_000
+"""Most changes drawn in all; with thousands of changed clusters there are fewer runs."""
 TOLERANCE = 0.01
 """How exactly a simulated share of clusters is sought, over that share."""
-KINDS = 8
-"""So many of the largest changes keep their size in a simulation; the rest get as many means."""
 
 
 def detectable(changes: Changes, alpha: float = 0.05, power: float = 0.8) -> float | None:
@@ -41,33 +42,35 @@ def detectable(changes: Changes, alpha: float = 0.05, power: float = 0.8) -> flo
     """
     seen = changes.effects[changes.effects != 0]
     sizes = np.abs(seen) if seen.size else np.array([changes.unit])
-    if not sizes.any():
+    clusters = changes.clusters
+    if not sizes.any() or math.log2(alpha) < 1 - clusters:  # even with every cluster one way
         return None
     rarer = min(int((seen > 0).sum()), int((seen < 0).sum()))
-    both_ways = min(1.0, 2 * rarer / changes.clusters)
-    alike = bool(np.allclose(sizes, sizes[0]))
+    both_ways = min(1.0, 2 * rarer / clusters)
+    if not rarer or np.allclose(sizes, sizes[0]):
 
-    exact = alike or not rarer
-    runs = _Runs(sizes, changes.clusters, changes.unit and float(sizes.min()))
+        def found(one_way: float) -> bool:
+            return _power(one_way, min(both_ways, 1 - one_way), clusters, alpha) >= power
 
-    def found(one_way: float) -> bool:
-        others = min(both_ways, 1 - one_way)
-        if exact:
-            return _power(one_way, others, changes.clusters, alpha) >= power
-        return runs.power(one_way, others, alpha) >= power
+        share = _least(found, 1.0, 1e-9)
+    else:
+        top = min(1.0, 2 * _guess(sizes, both_ways, clusters, alpha, power))
+        runs = _Runs(sizes, clusters, changes.unit and float(sizes.min()), top + both_ways)
 
-    if not found(1.0):
-        return None
-    low, high = 0.0, 1.0
-    if not exact:  # simulated runs cost more than a guess
-        guess = _guess(sizes, both_ways, changes.clusters, alpha, power)
-        low, high = (0.0, guess) if found(guess) else (guess, min(1.0, 2 * guess))
-        if high < 1 and not found(high):
-            low, high = high, 1.0
-    while high - low > (1e-9 if exact else TOLERANCE * high):
+        def seen_in(one_way: float) -> bool:
+            return runs.power(one_way, min(both_ways, 1 - one_way), alpha) >= power
+
+        share = _least(seen_in, top, TOLERANCE)
+    return float(share * clusters * sizes.mean())
+
+
+def _least(found: Callable[[float], bool], top: float, tolerance: float) -> float:
+    """The least share that is found; at most ``top``."""
+    low, high = 0.0, top
+    while high - low > tolerance * high:
         middle = (low + high) / 2
         low, high = (low, middle) if found(middle) else (middle, high)
-    return float(high * changes.clusters * sizes.mean())
+    return high
 
 
 def _guess(sizes: Floats, both_ways: float, clusters: int, alpha: float, power: float) -> float:
@@ -134,40 +137,38 @@ class _Runs:
         clusters: In all.
         lattice: Step of the sums where sizes are multiples of a unit, for a correction of
             continuity; 0 elsewhere.
+        most: The largest share of clusters that will be asked to change.
     """
 
-    def __init__(self, sizes: Floats, clusters: int, lattice: float) -> None:
-        if len(np.unique(sizes)) > 2 * KINDS:  # the largest stay: the variance is theirs
-            small, large = np.split(np.sort(sizes), [-KINDS])
-            groups = np.array_split(small, KINDS)
-            sizes = np.concatenate([*(np.full(len(g), g.mean()) for g in groups), large])
-        self.kinds, counts = np.unique(sizes, return_counts=True)
-        self.shares = counts / counts.sum()
+    def __init__(self, sizes: Floats, clusters: int, lattice: float, most: float) -> None:
+        mean = clusters * min(1.0, most)
+        self.most = min(clusters, math.ceil(mean + 6 * math.sqrt(mean) + 6))
+        self.draws = min(DRAWS, CELLS // self.most)
         self.clusters, self.lattice = clusters, lattice
+        drawn = np.random.default_rng(0).choice(sizes, (self.draws, self.most))
+        # [power, run, changed cluster]: sums of the first so many changes, to the powers 1, 2, 4.
+        self.sums = np.zeros((3, self.draws, self.most + 1))
+        for place, power in enumerate((1, 2, 4)):
+            np.cumsum(drawn**power, axis=1, out=self.sums[place, :, 1:])
 
     def power(self, one_way: float, both_ways: float, alpha: float) -> float:
-        """Share of the runs in which the swap test rejects; the same seed for every question."""
-        up, down = one_way + both_ways / 2, both_ways / 2
-        chances = np.concatenate([self.shares * up, self.shares * down])
-        chances = np.append(chances, max(0.0, 1 - chances.sum()))
-        drawn = np.random.default_rng(0).multinomial(
-            self.clusters, chances / chances.sum(), size=DRAWS
-        )
-        ups, downs = np.split(drawn[:, :-1].astype(np.float64), 2, axis=1)  # [run, kind] each
-        return float(self._rejects(ups, downs, alpha).mean())
+        """Share of the runs in which the swap test rejects; the same seed for every question.
 
-    def _rejects(self, ups: Floats, downs: Floats, alpha: float) -> Floats:
-        """Verdicts, 1 or 0: a normal quantile corrected by the swaps' own fourth cumulant."""
+        The verdict is a normal quantile corrected by the swaps' own fourth cumulant, or, where all
+        changes go one way, the exact one.
+        """
         from scipy.special import ndtri
 
-        changed = ups + downs
-        moved, most = np.abs((ups - downs) @ self.kinds), changed @ self.kinds
-        squares, fourths = changed @ self.kinds**2, changed @ self.kinds**4
+        random, share = np.random.default_rng(1), min(1.0, one_way + both_ways)
+        changed = np.minimum(random.binomial(self.clusters, share, self.draws), self.most)
+        up = random.binomial(changed, min(1.0, (one_way + both_ways / 2) / share))
+        run = np.arange(self.draws)
+        total, squares, fourths = (sums[run, changed] for sums in self.sums)
+        moved = np.abs(2 * self.sums[0, run, up] - total)
         z = -float(ndtri(alpha / 2))
         with np.errstate(invalid="ignore", divide="ignore"):
             # Cornish and Fisher 1938: the sum of +-a has variance sum a^2, excess -2 sum a^4.
             needed = z - (z**3 - 3 * z) / 12 * fourths / squares**2
             beyond = moved - self.lattice >= needed * np.sqrt(squares)
-        attainable = np.exp2(1.0 - changed.sum(axis=1)) <= alpha
-        verdict = attainable & (beyond | (moved >= most * (1 - 1e-9)))
-        return np.asarray(verdict, dtype=np.float64)
+        attainable = np.exp2(1.0 - changed) <= alpha
+        return float((attainable & (beyond | (moved >= total * (1 - 1e-9)))).mean())
