@@ -99,11 +99,12 @@ def value_limits(metric: Metric, records: Sequence[Record], level: float = 0.95)
         rate = _per_trial(metric, trials, 1.0 if _most(metric, records) else None)
         return value_limits(rate, records, level).times(sum(map(trials, records)))
     outcomes = proportion(metric, records)
-    alone = len({record.cluster for record in records}) == len(records)
-    if outcomes is not None and alone:
-        known = outcomes[np.isfinite(outcomes)]
-        low, high = wilson(int(known.sum()), known.size, level)
-        return Limits(low, high, "wilson", known.size)
+    if outcomes is not None:
+        known = np.isfinite(outcomes)
+        n = int(known.sum())
+        if len({r.cluster for r, takes in zip(records, known, strict=True) if takes}) == n:
+            low, high = wilson(int(outcomes[known].sum()), n, level)
+            return Limits(low, high, "wilson", n)
     sums = cluster_sums(metric, records)
     found = jackknife(metric, sums.sizes, sums.table)
     refused = _refused(found)
@@ -219,7 +220,7 @@ def _per_trial(metric: Metric, trials: Callable[[Record], float], high: float | 
         row=lambda record: (*metric.row(record), trials(record)),
         value=lambda sums: ratio(metric.value(sums[..., :-1]), sums[..., -1]),
         higher_is_better=metric.higher_is_better,
-        low=0.0,
+        low=0.0 if metric.low == 0 else None,
         high=high,
     )
 
