@@ -91,6 +91,7 @@ def test_the_table_has_its_columns_and_the_files_are_named(done: tuple[Path, str
     assert "\x1b[" not in printed
 
 
+@pytest.mark.bits
 def test_a_result_replays_to_the_same_files(done: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = done
     first = next((folder / "results/measured/fake-1/colours").glob("mask*.json"))

@@ -153,6 +153,7 @@ def test_given_vectors_are_added_to_heads_and_stream(model: Any, vectors: str) -
     assert (found - expected).abs().max() < 3e-4
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize(
     ("zero", "little"),
     [
@@ -178,6 +179,7 @@ def test_strength_zero_is_dropped_and_a_little_moves_a_little(
         assert 1e-6 < (found - plain).abs().max() < 0.5
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("name", ["vhr(alpha=1)", "var(p=0)", "pai(alpha=0)", "gift(alpha=0)"])
 def test_image_toggles_at_strength_zero_keep_every_bit(
     llava: Any, image_batch: dict[str, torch.Tensor], name: str
@@ -360,6 +362,7 @@ def test_controls_of_image_toggles_edit_other_columns_alike(
     assert len({tuple(w.tolist()) for w in drawn}) == 3
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("name", ["vhr", "var", "pai", "gift"])
 def test_image_toggles_are_inert_on_text(llava: Any, name: str) -> None:
     with torch.no_grad(), intervene(llava, name) as running:

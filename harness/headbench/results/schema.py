@@ -163,7 +163,8 @@ class RunFacts(Frozen):
     batches: int = 0
     """How many planned batches that is."""
     threads: int | None = None
-    """Threads of the numerical library."""
+    """Threads of the numerical library while the model answered; the bytes are promised for this
+    number."""
     versions: dict[str, str] = {}
     """Versions of Python, headbench and the libraries that touch a number."""
     commit: str | None = None

@@ -181,7 +181,8 @@ class _Builder:
             seed=spec.seed,
             batch_plan=digest(batches),
             batches=len(batches),
-            threads=torch.get_num_threads() if torch else None,
+            threads=getattr(self.plan.model, "threads", None)
+            or (torch.get_num_threads() if torch else None),
             versions=provenance.versions(),
             commit=provenance.commit(),
         )

@@ -20,6 +20,7 @@ from headbench.models.hf.load import Loaded, Settings, describe, load
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.rows import Desk, Work, check_visited
 from headbench.models.hf.score import Forced, score
+from headbench.models.hf.threads import threads
 from headbench.models.hf.vision import Vision
 from headbench.models.registry import rows_a_batch
 from headbench.types import Answer, Job, Request, Site
@@ -47,6 +48,7 @@ class HFModel(BaseModel):
         self.info = loaded.info
         self.images = loaded.processor is not None
         self.rows = rows_a_batch({"batch_size": settings.batch_size})
+        self.threads = settings.threads
         self.model = loaded.model
         tokenizer = loaded.tokenizer
         pad = tokenizer.pad_token_id
@@ -116,7 +118,8 @@ class HFModel(BaseModel):
         self, jobs: Sequence[Job], indices: tuple[int, ...], name: str
     ) -> Iterator[tuple[int, Answer]]:
         try:
-            answers = self._batch([jobs[index] for index in indices])
+            with threads(self.threads):
+                answers = self._batch([jobs[index] for index in indices])
         except torch.OutOfMemoryError as error:
             if len(indices) == 1:
                 raise HeadbenchError(

@@ -26,7 +26,7 @@ from transformers.utils import logging
 
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.fingerprint import weights_of
-from headbench.models.registry import check_args, rows_a_batch
+from headbench.models.registry import check_args, positive, rows_a_batch
 from headbench.types import ModelInfo
 
 ChatFlag = Literal["auto", "on", "off"]
@@ -54,6 +54,8 @@ class Settings:
         trust_remote_code: Run Python code of the checkpoint; recorded.
         batch_size: Rows a batch, or ``auto`` (by tokens).
         name: Display name; by default the hub id or the folder's name.
+        threads: Threads of the numerical library while the model answers; ``None`` leaves them as
+            they are.
     """
 
     pretrained: str
@@ -65,6 +67,7 @@ class Settings:
     trust_remote_code: bool = False
     batch_size: str = "auto"
     name: str = ""
+    threads: int | None = None
 
     @classmethod
     def read(cls, args: Mapping[str, str]) -> Settings:
@@ -86,7 +89,10 @@ class Settings:
         _one_of(args, "trust_remote_code", ("true", "false"))
         rows_a_batch(args)
         values = cast("dict[str, Any]", dict(args))
-        return cls(**values | {"trust_remote_code": args.get("trust_remote_code") == "true"})
+        values["trust_remote_code"] = args.get("trust_remote_code") == "true"
+        if "threads" in args:
+            values["threads"] = positive(args, "threads", 1)
+        return cls(**values)
 
 
 @dataclass(frozen=True)
