@@ -24,8 +24,10 @@ Kind = Literal["generate", "score", "nexttoken", "represent"]
 """What is asked of a model. ``choices`` of a task are several ``score`` continuations."""
 Role = Literal["subject", "encoder", "judge"]
 Site = Literal["q", "k", "v", "scores", "pattern", "z", "residual", "router"]
-Phase = Literal["prefill", "decode", "both"]
-"""By POSITION: decode means position >= prompt length, teacher-forced or not."""
+Phase = Literal["prefill", "decode", "both", "from_last"]
+"""By POSITION, teacher-forced or not: decode means position >= prompt length; from_last means
+position >= prompt length - 1, every row that predicts a token of the answer. The second is what
+code does that prefills all but the prompt's last token, which becomes its first decoding step."""
 Rows = Literal["all", "last", "after_image"]
 """Query rows. ``last`` is row t0 (prompt length - 1) in prefill, and every row in decode."""
 Positions = tuple[int, ...]

@@ -52,7 +52,8 @@ class GivenVectors(Params):
     strength: float
     """Factor of the vectors; 0 changes nothing."""
     phase: Phase = "both"
-    """Positions that are edited: prompt, generated, or both."""
+    """Positions that are edited: the prompt, what follows, both, or from the
+    last prompt token on (``from_last``)."""
     rows: Rows = "all"
     """Query rows; ``last`` is the last prompt row and every generated one."""
 
