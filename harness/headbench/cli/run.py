@@ -46,6 +46,13 @@ def run(
     include: Annotated[
         list[Path] | None, typer.Option(help="Folder of your own tasks and interventions.")
     ] = None,
+    allow_overrun: Annotated[
+        bool,
+        typer.Option(
+            "--allow-overrun",
+            help="Run prompts longer than the model's configuration allows; recorded.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
     ] = False,
@@ -64,6 +71,7 @@ def run(
         "batch_size": batch_size,
         "seed": seed,
         "include": tuple(str(folder.resolve()) for folder in include or ()),
+        "allow_overrun": allow_overrun or None,
     }
     spec = _replayed(replay, tasks, given) if replay else _written(tasks, given)
     from rich.console import Console

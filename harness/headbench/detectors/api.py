@@ -59,6 +59,8 @@ def detect(
                 mend="use a vision-language model, or data without images",
             )
         model.bind(trials.images.__getitem__)
+    for trial in trials.trials:
+        model.refuse_overrun(trial.request)
     measured = found.run(model, trials, params)
     scores = tuple(
         tuple(round(float(score), DIGITS) + 0.0 for score in layer) for layer in measured.scores

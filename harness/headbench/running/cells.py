@@ -169,7 +169,14 @@ class _Builder:
             neutral_text=self.collected.neutral_text,
             truncated_share=sum(generated) / len(generated) if generated else None,
             passes=sum(answer.passes for answer in answers),
+            overrun=self._overrun(rows),
         )
+
+    def _overrun(self, rows: Sequence[Row]) -> int | None:
+        beyond = getattr(self.plan.model, "overrun", None)
+        if beyond is None:
+            return None
+        return sum(bool(beyond(request)) for row in rows for request in row.requests)
 
     def _run(self, rows: Sequence[Row]) -> RunFacts:
         spec = self.plan.spec

@@ -85,12 +85,25 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
     return RunOutcome(
         spec=plan.spec,
         model=plan.model_name,
-        notes=plan.notes,
+        notes=(*plan.notes, *_overrun_notes(cells)),
         results=tuple(read_result(path) for path in files),
         comparisons=tuple(_comparisons(plan, cells)),
         files=tuple(files),
         folder=folder,
     )
+
+
+def _overrun_notes(cells: dict[tuple[str, str], Cell]) -> list[str]:
+    """How many requests of each task went beyond what the model's configuration allows."""
+    found: dict[str, int] = {}
+    for (task, _), cell in cells.items():
+        beyond = cell.result.diagnostics.overrun if cell.result.diagnostics else None
+        if beyond:
+            found[task] = found.get(task, 0) + beyond
+    return [
+        f"{task}: {count:,} requests went beyond the length that the model's configuration allows"
+        for task, count in found.items()
+    ]
 
 
 def _comparisons(plan: RunPlan, cells: dict[tuple[str, str], Cell]) -> list[Comparison]:

@@ -124,6 +124,8 @@ def _create(spec: RunSpec) -> Model:
     args = dict(spec.model_args)
     if spec.batch_size != "auto":
         args["batch_size"] = str(spec.batch_size)
+    if spec.allow_overrun:
+        args["allow_overrun"] = "true"
     return create(spec.model or "", args)
 
 

@@ -45,6 +45,8 @@ class RunSpec(BaseModel):
     """Bootstrap and permutation draws."""
     level: float = Field(0.95, gt=0.5, lt=1)
     """Confidence level of the intervals."""
+    allow_overrun: bool = False
+    """Run requests that are longer than the model's configuration allows."""
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -78,6 +80,8 @@ class RunSpec(BaseModel):
                 words += [flag, str(value)]
         for folder in self.include:
             words += ["--include", folder]
+        if self.allow_overrun:
+            words.append("--allow-overrun")
         return shlex.join(words)
 
 

@@ -16,6 +16,7 @@ from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.forward import Runner
 from headbench.models.hf.generate import Greedy, Growing, Limits
 from headbench.models.hf.identity import identity_of
+from headbench.models.hf.length import room_of
 from headbench.models.hf.load import Loaded, Settings, describe, load
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.rows import Desk, Work, check_visited
@@ -49,6 +50,7 @@ class HFModel(BaseModel):
         self.images = loaded.processor is not None
         self.rows = rows_a_batch({"batch_size": settings.batch_size})
         self.threads = settings.threads
+        self.room = room_of(loaded.model, allowed=settings.allow_overrun)
         self.model = loaded.model
         tokenizer = loaded.tokenizer
         pad = tokenizer.pad_token_id
@@ -81,9 +83,10 @@ class HFModel(BaseModel):
         return key
 
     def refuse(self, job: Job) -> None:
-        """Also: settings that cannot be answered, and interventions that need gradients."""
+        """Also: settings that cannot be answered, interventions that need gradients, overruns."""
         super().refuse(job)
         request = job.request
+        self.refuse_overrun(request)
         if request.kind == "generate":
             Limits.read(request.ask, f"document {request.document!r}, step {request.step!r}")
         if request.kind == "represent":
@@ -107,6 +110,18 @@ class HFModel(BaseModel):
         for job in jobs:
             self.refuse(job)
         yield from self._halving(jobs, tuple(range(len(jobs))), batch_name(jobs))
+
+    def refuse_overrun(self, request: Request) -> None:
+        """Stop a request that is longer than the configuration allows.
+
+        Raises:
+            RefusedError: It is, and the user did not ask for it.
+        """
+        self._refuse_overrun(request, self.prompter.resolve(request))
+
+    def overrun(self, request: Request) -> bool:
+        """Whether prompt and answer go beyond the length that the configuration allows."""
+        return self.room.beyond(self._length(request, self.prompter.resolve(request)))
 
     def unknown_share(self, request: Request) -> float:
         """Share of the prompt's text tokens that are the unknown token, in [0, 1]."""
@@ -136,6 +151,8 @@ class HFModel(BaseModel):
 
     def _batch(self, jobs: Sequence[Job]) -> list[Answer]:
         works = self.desk.open(jobs)
+        for work in works:  # an intervention may have rewritten the request
+            self._refuse_overrun(work.job.request, work.prompt)
         answers: dict[int, Answer] = {}
         for kind in dict.fromkeys(job.request.kind for job in jobs):
             places = [place for place, job in enumerate(jobs) if job.request.kind == kind]
@@ -231,6 +248,25 @@ class HFModel(BaseModel):
         group = (request.kind, "image" if request.images else "text", f"{new:06d}")
         order = (request.document, request.step, f"{request.index:06d}", job.arm.name)
         return batching.Need(group, len(prompt.tokens) + new, order)
+
+    def _length(self, request: Request, prompt: Prompt) -> int:
+        """Positions that a request takes: its prompt, images included, and the longest answer."""
+        held = len(prompt.tokens)
+        if request.kind == "generate":
+            return held + Limits.read(request.ask, request.document).new_tokens
+        if request.kind in ("represent", "nexttoken"):
+            return held + (request.kind == "nexttoken")
+        texts = cast("Sequence[str]", request.ask.get("continuations") or ())
+        # Plain text has no more tokens than characters: most is known as short without a tokenizer.
+        most = max((len(text) + 1 for text in texts), default=0)
+        if texts and all(map(str.isascii, texts)) and not self.room.beyond(held + most):
+            return held + most
+        return held + max(len(ids) for ids in self._asked(request, prompt))
+
+    def _refuse_overrun(self, request: Request, prompt: Prompt) -> None:
+        where = f"document {request.document!r}, step {request.step!r}"
+        what = "the prompt" if request.kind == "represent" else "the prompt and its answer"
+        self.room.refuse(self._length(request, prompt), what, where)
 
     def _asked(self, request: Request, prompt: Prompt) -> tuple[tuple[int, ...], ...]:
         """Ids of each continuation (``score``) or of each next token (``nexttoken``)."""

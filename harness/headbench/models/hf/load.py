@@ -56,6 +56,7 @@ class Settings:
         name: Display name; by default the hub id or the folder's name.
         threads: Threads of the numerical library while the model answers; ``None`` leaves them as
             they are.
+        allow_overrun: Run requests that are longer than the configuration allows; recorded.
     """
 
     pretrained: str
@@ -68,6 +69,7 @@ class Settings:
     batch_size: str = "auto"
     name: str = ""
     threads: int | None = None
+    allow_overrun: bool = False
 
     @classmethod
     def read(cls, args: Mapping[str, str]) -> Settings:
@@ -86,10 +88,12 @@ class Settings:
         _one_of(args, "dtype", ("auto", *DTYPES))
         _one_of(args, "chat_template", ("auto", "on", "off"))
         _one_of(args, "attn", ("headbench", "sdpa"))
-        _one_of(args, "trust_remote_code", ("true", "false"))
+        switches = ("trust_remote_code", "allow_overrun")
+        for switch in switches:
+            _one_of(args, switch, ("true", "false"))
         rows_a_batch(args)
         values = cast("dict[str, Any]", dict(args))
-        values["trust_remote_code"] = args.get("trust_remote_code") == "true"
+        values |= {switch: args.get(switch) == "true" for switch in switches}
         if "threads" in args:
             values["threads"] = positive(args, "threads", 1)
         return cls(**values)
