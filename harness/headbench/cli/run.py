@@ -11,7 +11,7 @@ import typer
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from headbench.running.spec import RunSpec
+    from headbench.running.plan import RunPlan
 
 
 def run(
@@ -65,24 +65,24 @@ def run(
         "seed": seed,
         "include": tuple(str(folder.resolve()) for folder in include or ()),
     }
-    spec = _replayed(replay, tasks, given) if replay else _written(tasks, given)
-    from rich.console import Console
-
+    plan = _replayed(replay, tasks, given) if replay else _written(tasks, given)
     if dry_run:
         from headbench.running.describe import describe
-        from headbench.running.plan import make_plan
 
-        for line in describe(make_plan(spec)):
+        for line in describe(plan):
             typer.echo(line)
         return
-    from headbench.running.execute import execute
+    from rich.console import Console
+
+    from headbench.running.execute import run_plan
     from headbench.running.table import print_outcome
 
-    print_outcome(execute(spec, out), Console())
+    print_outcome(run_plan(plan, out), Console())
 
 
-def _written(tasks: str, given: Mapping[str, object]) -> RunSpec:
-    """The spec that the options say; what was left out takes the spec's own default."""
+def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
+    """The run that the options say; what was left out takes the spec's own default."""
+    from headbench.running.plan import make_plan
     from headbench.running.spec import make_spec, parse_model_args
 
     names = split_names(tasks)
@@ -94,12 +94,12 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunSpec:
         )
     values = {key: value for key, value in given.items() if value not in (None, ())}
     values["model_args"] = parse_model_args(str(given["model_args"]))
-    return make_spec(tasks=names, **values)
+    return make_plan(make_spec(tasks=names, **values))
 
 
-def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunSpec:
-    """The spec that a result holds; options beside it would make it another run."""
-    from headbench.running.spec import spec_from_result
+def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunPlan:
+    """The run that a result holds; options beside it would make it another run."""
+    from headbench.running.code import plan_from_result
 
     beside = [
         name for name, value in {"tasks": tasks, **given}.items() if value not in (None, (), "")
@@ -110,7 +110,7 @@ def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunSpec:
             where=f"also given: {', '.join('--' + name.replace('_', '-') for name in beside)}",
             mend="leave them out, or leave --from out",
         )
-    return spec_from_result(path)
+    return plan_from_result(path)
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
     shown = sys.stderr.isatty() if progress is None else progress
     started = time.perf_counter()
     with ResponseStore(out / STORE) as store:
-        asker = Asker(plan.model, store, shown)
+        asker = Asker(plan.model, store, shown, identity=plan.identity)
         cells = build_cells(plan, collect(plan, first, asker))
     files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
     folder = out / "measured" / slug(plan.model_name)
