@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -29,6 +29,12 @@ def run(
     model_args: Annotated[
         str, typer.Option(help="The adapter's arguments, e.g. pretrained=PATH,dtype=bfloat16.")
     ] = "",
+    template_arg: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An argument of the model's chat template, e.g. enable_thinking=false; repeat it."
+        ),
+    ] = None,
     controls: Annotated[
         int | None,
         typer.Option(min=0, help="Control draws a toggle (default 4); 19 or more give a p."),
@@ -59,6 +65,7 @@ def run(
         "interventions": tuple(intervention or ()),
         "model": model,
         "model_args": model_args,
+        "template_arg": tuple(template_arg or ()),
         "controls": controls,
         "limit": limit,
         "batch_size": batch_size,
@@ -83,7 +90,7 @@ def run(
 def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
     """The run that the options say; what was left out takes the spec's own default."""
     from headbench.running.plan import make_plan
-    from headbench.running.spec import make_spec, parse_model_args
+    from headbench.running.spec import make_spec, parse_model_args, template_args
 
     names = split_names(tasks)
     if not names:
@@ -93,7 +100,17 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
             mend="for example: headbench run --tasks niah,pope --intervention vhr",
         )
     values = {key: value for key, value in given.items() if value not in (None, ())}
-    values["model_args"] = parse_model_args(str(given["model_args"]))
+    model_args = dict(parse_model_args(str(given["model_args"])))
+    pairs = cast("tuple[str, ...]", values.pop("template_arg", ()))
+    if pairs and "chat_template_args" in model_args:
+        raise ConfigError(
+            "the chat template's arguments are given in two ways",
+            where="--template-arg and --model-args chat_template_args=",
+            mend="give all of them with --template-arg",
+        )
+    if pairs:
+        model_args["chat_template_args"] = template_args(pairs)
+    values["model_args"] = model_args
     return make_plan(make_spec(tasks=names, **values))
 
 

@@ -32,6 +32,7 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "device": model.device.type,
         "attention": settings.attn,
         "chat_template": _short(chat_text(loaded)) if chat else "off",
+        **_template_facts(settings),
         "image_processor": _short(pixels.to_json_string()) if pixels is not None else "none",
         **({"pillow": version("pillow")} if pixels is not None else {}),
         **({"model_code": code} if code else {}),
@@ -40,6 +41,13 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "torch": str(torch.__version__),
         "transformers": str(transformers.__version__),
     }
+
+
+def _template_facts(settings: Settings) -> dict[str, str]:
+    """What the chat template was given beside the messages; nothing where it was given nothing."""
+    arguments = settings.template_arguments
+    said = {"chat_template_args": json.dumps(arguments, sort_keys=True)} if arguments else {}
+    return said | ({"today": settings.today} if settings.today else {})
 
 
 def model_code(model: Any) -> str:
