@@ -12,6 +12,7 @@ import pytest
 import headbench
 import helpers_fake_model as fake
 from headbench.errors import ConfigError, RefusedError
+from headbench.heads.headmap import HeadMap
 from headbench.models import registry
 from headbench.results.files import read_result
 from headbench.results.keys import ResponseKeys
@@ -345,6 +346,49 @@ def test_each_part_of_a_run_changes_the_right_keys(tmp_path: Path, folder: Path,
     toggle = str(options.pop("toggle", MASK))
     after = run(tmp_path / "out", folder, "colours", toggle, "fake", **options)
     assert after.changed(before) == expected
+
+
+def test_edited_head_maps_and_vectors_change_the_arms_keys(tmp_path: Path, folder: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    scores = [[0.1, 0.9, 0.2, 0.3], [0.0, 0.1, 0.2, 0.3]]
+    place, vectors = tmp_path / "map.json", tmp_path / "v.safetensors"
+    one = HeadMap(detector="x", model="fake-1", layers=2, heads=4, scores=scores)  # type: ignore[arg-type]
+    for toggle, write in (
+        # The same head stays the best; the map is another one all the same.
+        (
+            f"mask_heads(map='{place}',top=1)",
+            [one.save, one.model_copy(update={"seed": 7}).save],
+        ),
+        (
+            f"offset_heads(file='{vectors}',tensor=offset,strength=1)",
+            [
+                lambda path, value=value: save_file({"offset": torch.full((2, 4, 8), value)}, path)
+                for value in (1.0, 2.0)
+            ],
+        ),
+    ):
+        path = place if toggle.startswith("mask") else vectors
+        write[0](path)
+        before = run(tmp_path / "out", folder, "colours", toggle, "fake")
+        write[1](path)
+        after = run(tmp_path / "out", folder, "colours", toggle, "fake")
+        assert after.changed(before) == TOGGLE, toggle
+        assert after.results[1].arm.artefacts != before.results[1].arm.artefacts
+
+
+def test_reuse_in_an_edited_checkout_is_said(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headbench.running import execute
+
+    said = []
+    for commit in ("abc-dirty", "abc-dirty", "abc", None):
+        monkeypatch.setattr(execute, "commit", lambda found=commit: found)
+        done = headbench.run("colours", model="fake", include=(str(folder),), out=tmp_path)
+        said.append(any("uncommitted changes" in note for note in done.notes))
+    assert said == [False, True, False, False]  # nothing was there to be reused the first time
 
 
 def test_equal_prompts_of_different_documents_share_an_answer(

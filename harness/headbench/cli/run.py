@@ -50,7 +50,8 @@ def run(
         "results"
     ),
     include: Annotated[
-        list[Path] | None, typer.Option(help="Folder of your own tasks and interventions.")
+        list[Path] | None,
+        typer.Option(help="Folder of your own tasks and interventions, or a Python file."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")

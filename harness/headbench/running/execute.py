@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.results.files import read_result, slug, write_result
+from headbench.results.provenance import commit
 from headbench.results.schema import Result
 from headbench.results.store import ResponseStore
 from headbench.results.timing import add_timing
@@ -85,12 +86,22 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
     return RunOutcome(
         spec=plan.spec,
         model=plan.model_name,
-        notes=plan.notes,
+        notes=(*plan.notes, *_edited(asker.tally.reused)),
         results=tuple(read_result(path) for path in files),
         comparisons=tuple(_comparisons(plan, cells)),
         files=tuple(files),
         folder=folder,
     )
+
+
+def _edited(reused: int) -> list[str]:
+    """A warning for whoever edits headbench itself: its code counts by version alone."""
+    if not reused or not (commit() or "").endswith("-dirty"):
+        return []
+    return [
+        f"{reused:,} stored answers were reused, and this checkout of headbench has uncommitted "
+        "changes, which stored answers do not notice: give another --out to measure afresh"
+    ]
 
 
 def _comparisons(plan: RunPlan, cells: dict[tuple[str, str], Cell]) -> list[Comparison]:
