@@ -25,7 +25,7 @@ PARSERS: dict[str, str] = {
     "verbatim": "headbench.scoring.parser:VERBATIM",
     "pope_ref": "headbench.scoring.pope_parsers:POPE_REF",
     "pope_strict": "headbench.scoring.pope_parsers:POPE_STRICT",
-    "pope_robust": "headbench.scoring.pope_parsers:POPE_ROBUST",
+    "pope_robust": "headbench.scoring.pope_robust:POPE_ROBUST",
     "walls_ref": "headbench.scoring.walls_parse:WALLS_REF",
     "walls_robust": "headbench.scoring.walls_parse:WALLS_ROBUST",
     "label_form": "headbench.scoring.stickiness_labels:LABEL_FORM",
@@ -44,6 +44,7 @@ SCORERS: dict[str, str] = {
 }
 OLDER: dict[str, dict[str, str]] = {
     "parser": {
+        "pope_robust@1": "headbench.scoring.pope_parsers:POPE_ROBUST_1",
         "walls_ref@1": "headbench.scoring.walls_parse:WALLS_REF_1",
     },
     "scorer": {},
@@ -183,7 +184,9 @@ def _versioned(
     short, _, version = name.partition("@")
     found = _find(kind, short, table, wanted)
     if version and version != str(found.version):
-        kept = [old.partition("@")[2] for old in OLDER[kind] if old.startswith(f"{short}@")]
+        kept: list[str] = [
+            old.partition("@")[2] for old in OLDER[kind] if old.startswith(f"{short}@")
+        ]
         here = " or ".join([str(found.version), *kept])
         raise ConfigError(
             f"{kind} {short!r} is here in version {here}, not {version}",
