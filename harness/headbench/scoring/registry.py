@@ -47,7 +47,11 @@ OLDER: dict[str, dict[str, str]] = {
         "pope_robust@1": "headbench.scoring.pope_parsers:POPE_ROBUST_1",
         "walls_ref@1": "headbench.scoring.walls_parse:WALLS_REF_1",
     },
-    "scorer": {},
+    "scorer": {
+        "niah@1": "headbench.scoring.niah:NIAH_1",
+        "keyphrase3@1": "headbench.scoring.niah:KEYPHRASE3_1",
+        "needle_rouge@1": "headbench.scoring.needle_rouge:NEEDLE_ROUGE_1",
+    },
 }
 """Kind -> ``name@version`` -> readings that were replaced, kept for the figures that name them."""
 METRICS: dict[str, str] = {
