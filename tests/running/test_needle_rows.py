@@ -74,7 +74,7 @@ def test_given_phrases_are_sought_and_are_part_of_the_result(tmp_path: Path) -> 
 
 def test_rows_of_another_needle_than_the_phrases_are_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "r.json", harbour(HARBOUR))
-    with pytest.raises(DataError, match="another needle: .* does not hold 'sandwich'"):
+    with pytest.raises(DataError, match=r"another needle: .* does not hold 'sandwich'"):
         rescore_niah(path, phrases=["4711", "sandwich"])
     mixed = save(tmp_path / "m.json", harbour(HARBOUR), {"needle": BEST, "response": BEST})
     with pytest.raises(DataError, match="of 2 needles"):
@@ -90,7 +90,7 @@ def test_scores_beside_responses_are_read(tmp_path: Path) -> None:
     assert (found.value("judge"), found.value("recall")) == (6.5, pytest.approx(1 / 3))
     assert found.result.headline == "recall"
     strange = save(tmp_path / "s.json", harbour(HARBOUR, score=0.83))
-    with pytest.raises(DataError, match="one of 1, 3, 5, 7, 10, not 0.83"):
+    with pytest.raises(DataError, match=r"one of 1, 3, 5, 7, 10, not 0\.83"):
         rescore_niah(strange)
     other = rescore_niah(strange, Fields.parse(["judge=verdict"]))
     assert "judge" not in other.result.metrics
@@ -100,7 +100,7 @@ def test_scores_beside_responses_are_read(tmp_path: Path) -> None:
 def test_a_length_that_no_number_holds_is_refused(tmp_path: Path, length: float) -> None:
     path = tmp_path / "r.json"
     path.write_text(json.dumps([{"context_length": length, "depth_percent": 0, "score": 1}]))
-    with pytest.raises(DataError, match="'context_length' .* no number that can be"):
+    with pytest.raises(DataError, match=r"'context_length' .* no number that can be"):
         rescore_niah(path)
     with pytest.raises(DataError, match="no row has one"):
         rescore_niah(path, phrases=["4711"])

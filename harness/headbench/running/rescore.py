@@ -190,7 +190,7 @@ def rescore_niah(
             raise DataError(
                 "phrases are sought in responses, and no row has one",
                 where=log.name,
-                mend="leave --phrases out for judged cells, or name the field with --field response=",
+                mend="leave --phrases out for judged cells, or name the field: --field response=NAME",
             )
         records, scorer, reader = cell_records(log.rows), "niah_cells@1", "judge@1"
         metrics = {"judge": JUDGE}
