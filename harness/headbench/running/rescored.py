@@ -40,6 +40,7 @@ class Log:
         source: Further facts: how outputs were joined, what was left out.
         reason: Why outputs are missing, or why the figures may not be quoted alone.
         parts: Record parts by which figures are split.
+        sought: What responses were sought through for, where that is not the data's own.
     """
 
     task: str
@@ -55,6 +56,7 @@ class Log:
     source: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     parts: Sequence[str] = ()
+    sought: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,7 @@ def _id(log: Log, sampling: Sampling) -> str:
     responses = [digest([record.document, list(record.outputs)]) for record in log.records]
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
+    readings += [list(log.sought)] if log.sought else []
     intervals = [sampling.seed, sampling.draws, sampling.level]
     versions = {"task": log.task, "files": files, "read": readings, "intervals": intervals}
     theirs = {
