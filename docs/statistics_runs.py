@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -82,6 +83,7 @@ class Pope:
         return tuple(answers(arm) for arm in self.outcomes(random, pictures))  # type: ignore[return-value]
 
 
+@cache
 def latent(share: float, icc: float) -> float:
     """Correlation of normal variables whose cut at ``share`` has the correlation ``icc``."""
     cut = NormalDist().inv_cdf(share)
@@ -301,6 +303,7 @@ def two_arms(
     return tally
 
 
+@cache
 def true_values(answers_of: Pope | Chair, metric: str) -> tuple[float, float]:
     """The metric under both arms, in closed form or from two million captions."""
     if isinstance(answers_of, Pope):
