@@ -46,6 +46,12 @@ def run(
     include: Annotated[
         list[Path] | None, typer.Option(help="Folder of your own tasks and interventions.")
     ] = None,
+    reasoning_marks: Annotated[
+        str,
+        typer.Option(
+            help="Thoughts cut before reading: closed (default), none, or names, with commas."
+        ),
+    ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
     ] = False,
@@ -64,6 +70,7 @@ def run(
         "batch_size": batch_size,
         "seed": seed,
         "include": tuple(str(folder.resolve()) for folder in include or ()),
+        "reasoning_marks": split_names(reasoning_marks),
     }
     spec = _replayed(replay, tasks, given) if replay else _written(tasks, given)
     from rich.console import Console

@@ -149,6 +149,17 @@ class Diagnostics(Frozen):
     """Forward passes spent, probes and branches included."""
 
 
+class ReasoningFacts(Frozen):
+    """Thoughts that were cut from the outputs before anything was read."""
+
+    marks: tuple[str, ...] = ()
+    """Names of the marks, or ``OPENING...CLOSING``; empty: none was looked for."""
+    closed: float | None = None
+    """Share of outputs whose thoughts were closed, 0..1; null where there is no output."""
+    unclosed: float | None = None
+    """Share of outputs with a thought that was not closed, which are unparsed, 0..1."""
+
+
 class RunFacts(Frozen):
     """How the run was set up; enough to replay it."""
 
@@ -210,6 +221,8 @@ class Result(Frozen):
     """Figures by breakdown, group and metric, e.g. ``depth`` -> ``0.5`` -> ``accuracy``."""
     diagnostics: Diagnostics | None = None
     """Present for measured cells."""
+    reasoning: ReasoningFacts | None = None
+    """Thoughts that were cut; null where that was not recorded."""
     run: RunFacts = RunFacts()
     """How it was run."""
     source: dict[str, str] = {}

@@ -24,10 +24,12 @@ from headbench.results.schema import (
 from headbench.running.cell import Cell
 from headbench.running.collect import Collected, Row
 from headbench.running.plan import RunPlan, Toggle, meets
+from headbench.running.reasoning import reasoning_facts
 from headbench.scoring import registry
 from headbench.scoring.metric import Metric
 from headbench.scoring.statistics import changed_share, mean_first_token_kl
 from headbench.scoring.statistics.change import first_token_kl
+from headbench.scoring.thoughts import marks_of
 from headbench.tasks.documents import hash_documents
 from headbench.tasks.task import Task
 from headbench.types import Arm, Document, Record
@@ -54,6 +56,7 @@ class _Builder:
         self.plan, self.collected, self.task = plan, collected, task
         self.metrics = task_metrics(task)
         self.facts = task_facts(task, plan.documents[task.name])
+        self.marks = marks_of(plan.spec.reasoning_marks)
         self.base: Cell | None = None
         self.base_rows: Sequence[Row] = ()
 
@@ -81,6 +84,7 @@ class _Builder:
             metrics=figures(self.metrics, records, sampling, where),
             breakdowns=split_figures(self.metrics, records, task.config.breakdown, sampling),
             diagnostics=self._diagnostics(arm, rows, records),
+            reasoning=reasoning_facts(records, sum(len(row.outputs) for row in rows), self.marks),
             run=self._run(rows),
         )
         cell = Cell(result, entries)
@@ -90,7 +94,8 @@ class _Builder:
 
     def _entry(self, index: int, row: Row) -> Entry:
         answers = row.answers
-        record = self.task.record(row.document, row.outputs, tuple(a.tokens for a in answers))
+        tokens = tuple(answer.tokens for answer in answers)
+        record = self.task.record(row.document, row.outputs, tokens, self.marks)
         facts: dict[str, Plain] = {
             "visited": sum(answer.visited for answer in answers),
             "changed": sum(answer.changed for answer in answers),
@@ -138,6 +143,7 @@ class _Builder:
             "scorer_options": plain(self.task.config.scorer_options),
             "arm": plain([arm.name, arm.canonical]),
             "sampling": [spec.seed, spec.draws, spec.level],
+            "reasoning_marks": list(self.marks),
         }
         return result_id((reply.key for row in rows for reply in row.replies), versions)
 

@@ -14,7 +14,9 @@ from headbench.results.keys import result_id
 from headbench.results.provenance import versions
 from headbench.results.recorded import Recorded
 from headbench.results.schema import Coverage, Estimate, ModelFacts, Result, RunFacts, TaskFacts
+from headbench.running.reasoning import reasoning_facts
 from headbench.scoring.metric import Metric
+from headbench.scoring.thoughts import DEFAULT
 from headbench.types import Record
 
 SAMPLING = Sampling(seed=0, draws=2000)
@@ -39,6 +41,7 @@ class Log:
         source: Further facts: how outputs were joined, what was left out.
         reason: Why outputs are missing, or why the figures may not be quoted alone.
         parts: Record parts by which figures are split.
+        marks: Marks of thoughts that were cut before anything was read.
         sought: What responses were sought through for, where that is not the data's own.
     """
 
@@ -55,6 +58,7 @@ class Log:
     source: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     parts: Sequence[str] = ()
+    marks: Sequence[str] = DEFAULT
     sought: Sequence[str] = ()
 
 
@@ -134,6 +138,9 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         headline=main if whole and not log.reason else None,
         metrics={**metrics, **_extent(answered, log.expected)},
         breakdowns=split_figures(log.metrics, log.records, log.parts, sampling),
+        reasoning=reasoning_facts(
+            log.records, sum(len(record.outputs) for record in log.records), log.marks
+        ),
         run=RunFacts(versions=versions()),
         source=_source(log),
     )
@@ -178,7 +185,7 @@ def _id(log: Log, sampling: Sampling) -> str:
     responses = [digest([record.document, list(record.outputs)]) for record in log.records]
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
-    readings += [list(log.sought)] if log.sought else []
+    readings += [list(log.sought), list(log.marks)]
     intervals = [sampling.seed, sampling.draws, sampling.level]
     return result_id(
         responses, {"task": log.task, "files": files, "read": readings, "intervals": intervals}

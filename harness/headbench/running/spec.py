@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from headbench.errors import ConfigError, StoreError
 from headbench.results.canonical import digest, plain
 from headbench.results.files import read_result
+from headbench.scoring.thoughts import CLOSED, marks_of
 
 DEFAULT_CONTROLS = 4
 """Control draws a toggle: enough to see an outlier; a p-value needs 19 and is asked for."""
@@ -45,6 +46,14 @@ class RunSpec(BaseModel):
     """Bootstrap and permutation draws."""
     level: float = Field(0.95, gt=0.5, lt=1)
     """Confidence level of the intervals."""
+    reasoning_marks: tuple[str, ...] = (CLOSED,)
+    """Marks of thoughts that are cut before answers are read (``headbench.scoring.thoughts``)."""
+
+    @field_validator("reasoning_marks")
+    @classmethod
+    def _known_marks(cls, marks: tuple[str, ...]) -> tuple[str, ...]:
+        marks_of(marks)  # refuses unknown names before anything runs
+        return marks
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -76,6 +85,8 @@ class RunSpec(BaseModel):
         ):
             if value != default:
                 words += [flag, str(value)]
+        if self.reasoning_marks != (CLOSED,):
+            words += ["--reasoning-marks", ",".join(self.reasoning_marks)]
         for folder in self.include:
             words += ["--include", folder]
         return shlex.join(words)

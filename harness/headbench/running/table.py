@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from headbench.results.schema import Estimate, Result
 from headbench.running.compare import Comparison, Line
 from headbench.running.execute import RunOutcome
+from headbench.running.reasoning import reasoning_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,6 +91,9 @@ def print_comparisons(
 def footer(outcome: RunOutcome) -> list[str]:
     """Which model, what to know, how to get the run again, which files."""
     lines = [f"model: {outcome.model}", *(f"note: {note}" for note in outcome.notes)]
+    for result in outcome.results:
+        if result.arm.role != "control":
+            lines += reasoning_lines(result)
     lines.append(f"again: {outcome.spec.command()}")
     shown = [
         path
