@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from headbench.results.schema import ReasoningFacts, Result
 from headbench.types import Record
 
+PARTS = ("closed_thoughts", "unclosed_thoughts")
+"""Score parts that hold the counts (:meth:`headbench.scoring.thoughts.Cut.parts`)."""
+
 
 def reasoning_facts(
     records: Sequence[Record], outputs: int, marks: Sequence[str]
@@ -19,8 +22,10 @@ def reasoning_facts(
         marks: Which marks were looked for.
     """
     closed, unclosed = (
-        sum(_count(record, name) for record in records) / outputs if outputs else None
-        for name in ("closed_thoughts", "unclosed_thoughts")
+        sum(reasoning_parts(record).get(name, 0) for record in records) / outputs
+        if outputs
+        else None
+        for name in PARTS
     )
     return ReasoningFacts(marks=tuple(marks), closed=closed, unclosed=unclosed)
 
@@ -37,6 +42,7 @@ def reasoning_lines(result: Result) -> Iterator[str]:
     )
 
 
-def _count(record: Record, name: str) -> int:
-    value = record.parts.get(name, 0)
-    return value if isinstance(value, int) else 0
+def reasoning_parts(record: Record) -> dict[str, int]:
+    """Outputs of a record with closed and with unclosed thoughts, where there were any."""
+    counts = {name: record.parts.get(name) for name in PARTS}
+    return {name: count for name, count in counts.items() if isinstance(count, int) and count}

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+from headbench._code import Code, of_entry_point, of_modules
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 from headbench.scoring.metric import Metric
@@ -119,20 +120,40 @@ def metric(name: str, family: str | None = None) -> Metric:
     Raises:
         ConfigError: No metric has this name, or several families have it.
     """
+    return _find("metric", _metric_name(name, family), METRICS, Metric)
+
+
+def _metric_name(name: str, family: str | None = None) -> str:
+    """A metric's registry name; what nobody registered comes back as it is."""
     known = metric_names()
     for full in ([f"{family}.{name}"] if family else []) + [name]:
         if full in known:
-            return _find("metric", full, METRICS, Metric)
+            return full
     matches = [full for full in known if full.partition(".")[2] == name]
-    if len(matches) == 1:
-        return _find("metric", matches[0], METRICS, Metric)
-    if matches:
+    if len(matches) > 1:
         raise ConfigError(
             f"several metrics are called {name!r}",
             where=f"metric {name!r}",
             mend=f"write one of {', '.join(matches)}",
         )
-    return _find("metric", name, METRICS, Metric)
+    return matches[0] if matches else name
+
+
+def code_of(kind: Literal["metric", "parser", "scorer"], name: str) -> Code:
+    """The code of a metric, parser or scorer that another package offers.
+
+    Returns:
+        Nothing for headbench's own, and for names that stand in results without being registered.
+    """
+    short = _metric_name(name) if kind == "metric" else name.partition("@")[0]
+    table = {"metric": METRICS, "parser": PARSERS, "scorer": SCORERS}[kind]
+    if short in table:
+        return of_modules([table[short].partition(":")[0]])
+    point = _plugins(kind).get(short)
+    if point is None:
+        return Code()
+    point.load()
+    return of_entry_point(point)
 
 
 def metrics_of(scorer: Scorer) -> tuple[Metric, ...]:
