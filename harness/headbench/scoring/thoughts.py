@@ -59,6 +59,13 @@ FORMS: Mapping[str, Form] = {
     ),
 }
 """Name -> marks. The last two are plain words: they count at the start, and where they close."""
+TOKENS = frozenset((
+    "<think>", "</think>", "<seed:think>", "</seed:think>", "[THINK]", "[/THINK]",
+    "<|begin_of_thought|>", "<|end_of_thought|>", "<|START_THINKING|>", "<|END_THINKING|>",
+    "<|inner_prefix|>", "<|inner_suffix|>", "<|channel>", "<channel|>", "<|channel|>",
+    "<|message|>", "◁think▷", "◁/think▷",
+))  # fmt: skip
+"""Marks that are single tokens; where a tokenizer calls them special, decoding must keep them."""
 PLAIN_WORDS = ("harmony_text", "granite")
 CLOSED = "closed"
 """The union of all forms."""
