@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -33,7 +34,13 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "headbench": __version__,
         "torch": str(torch.__version__),
         "transformers": str(transformers.__version__),
+        **unused_weights(loaded.unused),
     }
+
+
+def unused_weights(unused: Sequence[str]) -> dict[str, str]:
+    """Number of the checkpoint's unused weights, and a digest of their names; nothing if none."""
+    return {"unused_weights": f"{len(unused)}:{_short(' '.join(unused))}"} if unused else {}
 
 
 def config_text(model: Any) -> str:
