@@ -321,7 +321,11 @@ class Intervention(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """``image``, ``head_map``, ``artefact``, ``gradients``...: refused before anything runs."""
+        """``image``, ``head_map``, ``artefact``, ``gradients``...: refused before anything runs.
+
+        ``document`` says that the edits depend on which document is asked, or on the request's
+        seed, and not on its prompt alone; equal prompts then share no answer.
+        """
         ...
 
     def probes(self, case: Case) -> tuple[Probe, ...]:
@@ -347,6 +351,7 @@ class Arm:
         role: What the arm is for.
         of: For a control: the name of the toggle arm it belongs to.
         draw: For a control: its number.
+        code: Name of an intervention that is not headbench's own -> digest of its code.
     """
 
     name: str
@@ -354,6 +359,7 @@ class Arm:
     role: Literal["baseline", "toggle", "control"] = "baseline"
     of: str | None = None
     draw: int | None = None
+    code: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from headbench.errors import RefusedError
+from headbench.errors import DataError, RefusedError
 from headbench.interventions.api import intervene
 from headbench.interventions.grammar import parse
 from headbench.interventions.resolve import build
+from headbench.interventions.vectors import locate
 from headbench.types import ModelInfo, View
 from helpers_formula import Formula, logits
 from helpers_tiny import picture, tiny_llama, tiny_llava, tiny_llava_processor
@@ -370,3 +371,12 @@ def test_image_toggles_are_inert_on_text(llava: Any, name: str) -> None:
     assert running.firing is not None
     assert running.firing.visited(0) > 0
     assert running.firing.changed(0) == 0
+
+
+def test_vectors_that_change_after_the_plan_are_refused(tmp_path: Any) -> None:
+    path = tmp_path / "v.safetensors"
+    save_file({"direction": torch.ones(3, 48)}, path)
+    planned = locate(str(path), "direction")
+    save_file({"direction": torch.zeros(3, 48)}, path)
+    with pytest.raises(DataError, match="changed after the run was planned"):
+        planned.read()

@@ -18,7 +18,7 @@ from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.captures import captures_of
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
-from headbench.models.hf.identity import unused_weights
+from headbench.models.hf.identity import config_text, unused_weights
 from headbench.models.hf.length import encoder_room, sentence_config
 from headbench.models.hf.load import DTYPES, display_name, pick_device, quiet
 from headbench.models.hf.weights import check_weights
@@ -101,6 +101,7 @@ class EncoderModel(BaseModel):
             "name": name,
             "architecture": type(model).__name__,
             "weights": weights,
+            "config": digest_of(config_text(model))[:12],
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": model.device.type,
             "pooling": "mean",

@@ -12,6 +12,7 @@ from headbench.errors import ConfigError, DataError, HeadbenchError, RefusedErro
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.captures import absolute, captures_of
+from headbench.models.hf.chat import given_to, read_today
 from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.forward import Runner
 from headbench.models.hf.generate import Greedy, Growing, Limits
@@ -56,7 +57,8 @@ class HFModel(BaseModel):
         pad = tokenizer.pad_token_id
         self.runner = Runner(loaded.model, tokenizer.eos_token_id or 0 if pad is None else pad)
         vision = Vision(loaded.processor, self.image) if loaded.processor is not None else None
-        self.prompter = Prompter(tokenizer, vision, template)
+        given = given_to(template, settings.template_arguments, read_today(settings.today))
+        self.prompter = Prompter(tokenizer, vision, template, given)
         engine = None
         if settings.attn == "headbench":
             from headbench.interventions.engine import Engine
@@ -344,7 +346,8 @@ def wrap(
         tokenizer: Its tokenizer.
         processor: Its processor, for images.
         name: Display name.
-        args: As ``--model-args``: ``chat_template``, ``attn``, ``batch_size``.
+        args: As ``--model-args``: ``chat_template``, ``chat_template_args``, ``attn``,
+            ``batch_size``.
     """
     settings = Settings.read({"pretrained": name, **args})
     model.eval()

@@ -25,6 +25,7 @@ from transformers.models.auto.processing_auto import (
 from transformers.utils import logging
 
 from headbench.errors import ConfigError, RefusedError
+from headbench.models.hf.chat import Argument, read_arguments, read_today
 from headbench.models.hf.fingerprint import weights_of
 from headbench.models.hf.weights import check_weights
 from headbench.models.registry import check_args, positive, rows_a_batch
@@ -51,6 +52,10 @@ class Settings:
         device: ``auto``: the first GPU if there is one; or anything torch knows.
         revision: Branch, tag or commit of a hub id.
         chat_template: ``auto`` uses the model's chat template if it has one.
+        chat_template_args: What the template is given beside the messages, a JSON object of single
+            values, e.g. ``{"enable_thinking": false}``.
+        enable_thinking: The same for this one argument: ``true`` or ``false``.
+        today: The date that a template writes which asks for today's, ``YYYY-MM-DD``.
         attn: ``headbench`` takes interventions; ``sdpa`` is the library's own path.
         trust_remote_code: Run Python code of the checkpoint; recorded.
         batch_size: Rows a batch, or ``auto`` (by tokens).
@@ -66,6 +71,9 @@ class Settings:
     device: str = "auto"
     revision: str = ""
     chat_template: ChatFlag = "auto"
+    chat_template_args: str = ""
+    enable_thinking: str = ""
+    today: str = ""
     attn: Literal["headbench", "sdpa"] = "headbench"
     trust_remote_code: bool = False
     batch_size: str = "auto"
@@ -90,6 +98,8 @@ class Settings:
             )
         _one_of(args, "dtype", ("auto", *DTYPES))
         _one_of(args, "chat_template", ("auto", "on", "off"))
+        read_arguments(args)
+        read_today(args.get("today", ""))
         _one_of(args, "attn", ("headbench", "sdpa"))
         switches = ("trust_remote_code", "allow_overrun", "allow_unused_weights")
         for switch in switches:
@@ -100,6 +110,16 @@ class Settings:
         if "threads" in args:
             values["threads"] = positive(args, "threads", 1)
         return cls(**values)
+
+    @property
+    def template_arguments(self) -> dict[str, Argument]:
+        """What the chat template is given beside the messages."""
+        return read_arguments(
+            {
+                "chat_template_args": self.chat_template_args,
+                "enable_thinking": self.enable_thinking,
+            }
+        )
 
 
 @dataclass(frozen=True)
