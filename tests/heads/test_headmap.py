@@ -129,3 +129,22 @@ def test_broken_files_are_users_mistakes(tmp_path: Path) -> None:
         HeadMap.load(path)
     with pytest.raises(DataError, match="could not be written"):
         made().save(tmp_path / "absent" / "map.json")
+
+
+@pytest.mark.parametrize(
+    ("heads", "fraction", "count"),
+    [
+        (4, 0.25, 1), (4, 0.375, 2), (4, 0.37, 1), (4, 0.625, 3), (4, 0.62, 2),
+        (7, 0.5, 4), (8, 0.3, 2), (8, 0.3125, 3), (9, 0.05, 1), (12, 0.29, 3),
+        (14, 0.25, 4), (16, 0.1, 2), (28, 0.125, 4), (32, 0.05, 2), (40, 0.0375, 2),
+        (50, 0.29, 15), (50, 0.57, 29), (1, 0.001, 1), (3, 1.0, 3),
+    ],
+)  # fmt: skip
+def test_a_fraction_is_rounded_to_the_nearest_number_halves_up(
+    heads: int, fraction: float, count: int
+) -> None:
+    """14.5 of 50 are 15, though 0.29 * 50 is 14.499999999999998 in floating point."""
+    rows = tuple(tuple(float(head) for head in range(heads)) for _ in range(2))
+    found = made(layers=2, heads=heads, scores=rows).top_fraction_per_layer(fraction)
+    best = range(heads - 1, heads - 1 - count, -1)
+    assert found == tuple((layer, head) for layer in (0, 1) for head in best)
