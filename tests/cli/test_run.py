@@ -165,8 +165,12 @@ def test_model_args_keep_commas_inside_a_value() -> None:
         "dtype": "bfloat16",
     }
     assert parse_model_args(" ") == {}
-    for text in ("dtype", "=x", "a=1,a=2"):
-        with pytest.raises(ConfigError):
+    for text, said in (
+        ("dtype", "'dtype' is not name=value"),
+        ("=x", "'=x' is not name=value"),
+        ("a=1,a=2", "'a' is given twice"),
+    ):
+        with pytest.raises(ConfigError, match=said):
             parse_model_args(text)
 
 

@@ -211,7 +211,8 @@ class HeadMap(BaseModel):
                 where=f"fraction={fraction}",
                 mend="choose above 0 and at most 1",
             )
-        count = max(1, math.floor(fraction * self.heads + 0.5))
+        # A half may come out a little below: 0.29 * 50 is 14.499999999999998.
+        count = max(1, math.floor(round(fraction * self.heads, 9) + 0.5))
         ranked = self.ranked()
         return tuple(
             pair

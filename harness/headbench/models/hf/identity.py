@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -40,7 +41,13 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "headbench": __version__,
         "torch": str(torch.__version__),
         "transformers": str(transformers.__version__),
+        **unused_weights(loaded.unused),
     }
+
+
+def unused_weights(unused: Sequence[str]) -> dict[str, str]:
+    """Number of the checkpoint's unused weights, and a digest of their names; nothing if none."""
+    return {"unused_weights": f"{len(unused)}:{_short(' '.join(unused))}"} if unused else {}
 
 
 def _template_facts(settings: Settings) -> dict[str, str]:

@@ -27,6 +27,7 @@ from transformers.utils import logging
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.chat import Argument, read_arguments, read_today
 from headbench.models.hf.fingerprint import weights_of
+from headbench.models.hf.weights import check_weights
 from headbench.models.registry import check_args, positive, rows_a_batch
 from headbench.types import ModelInfo
 
@@ -62,6 +63,7 @@ class Settings:
         threads: Threads of the numerical library while the model answers; ``None`` leaves them as
             they are.
         allow_overrun: Run requests that are longer than the configuration allows; recorded.
+        allow_unused_weights: Load a checkpoint with weights that the model does not use; recorded.
     """
 
     pretrained: str
@@ -78,6 +80,7 @@ class Settings:
     name: str = ""
     threads: int | None = None
     allow_overrun: bool = False
+    allow_unused_weights: bool = False
 
     @classmethod
     def read(cls, args: Mapping[str, str]) -> Settings:
@@ -98,7 +101,7 @@ class Settings:
         read_arguments(args)
         read_today(args.get("today", ""))
         _one_of(args, "attn", ("headbench", "sdpa"))
-        switches = ("trust_remote_code", "allow_overrun")
+        switches = ("trust_remote_code", "allow_overrun", "allow_unused_weights")
         for switch in switches:
             _one_of(args, switch, ("true", "false"))
         rows_a_batch(args)
@@ -129,6 +132,7 @@ class Loaded:
         processor: Its processor, where it takes images; else ``None``.
         info: Shapes.
         weights: SHA-256 fingerprint of the weights.
+        unused: Weights of the checkpoint that the model does not use.
     """
 
     model: Any
@@ -136,6 +140,7 @@ class Loaded:
     processor: Any | None
     info: ModelInfo
     weights: str
+    unused: tuple[str, ...] = ()
 
 
 def load(settings: Settings) -> Loaded:
@@ -143,7 +148,7 @@ def load(settings: Settings) -> Loaded:
 
     Raises:
         ConfigError: the checkpoint cannot be found or read.
-        RefusedError: quantised weights, or weights that the checkpoint does not hold.
+        RefusedError: quantised weights, or weights that do not fit the model's.
     """
     common: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
     if settings.revision:
@@ -164,12 +169,9 @@ def load(settings: Settings) -> Loaded:
         )
         tokenizer = AutoTokenizer.from_pretrained(settings.pretrained, **common)
         processor = load_processor(settings, config, common) if takes_images else None
-    if report["missing_keys"]:
-        raise RefusedError(
-            f"the checkpoint lacks {len(report['missing_keys'])} weights, which would stay random",
-            where=f"pretrained={settings.pretrained}: {sorted(report['missing_keys'])[:3]}",
-            mend="use a complete checkpoint, made for this architecture",
-        )
+    unused = check_weights(
+        report, f"pretrained={settings.pretrained}", allowed=settings.allow_unused_weights
+    )
     model = model.to(device).eval().requires_grad_(False)
     return Loaded(
         model=model,
@@ -181,6 +183,7 @@ def load(settings: Settings) -> Loaded:
             maps_beside(Path(settings.pretrained)),
         ),
         weights=weights_of(settings.pretrained, settings.revision, model),
+        unused=unused,
     )
 
 
