@@ -75,7 +75,7 @@ def test_the_table_has_its_columns_and_the_files_are_named(done: tuple[Path, str
         "difference",
         "95 % interval",
         "p (Holm)",
-        "n",
+        "n (clusters)",
         "control rank",
         "changed",
         "KL, at least",

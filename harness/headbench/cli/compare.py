@@ -52,6 +52,7 @@ def document(found: Comparison) -> dict[str, object]:
             else {
                 key: None if isinstance(value, float) and math.isnan(value) else value
                 for key, value in dataclasses.asdict(line.paired).items()
+                if key != "changes"
             }
             for line in found.lines
         },

@@ -39,9 +39,14 @@ class Estimate(Frozen):
     level: float | None = None
     """Confidence level of the interval, e.g. 0.95."""
     method: str | None = None
-    """How the interval was made: ``wilson`` or ``cluster-bootstrap``."""
+    """How the interval was made: ``wilson``, ``cluster-score`` or ``jackknife-t``; in results of
+    schema version 1 also ``cluster-bootstrap``."""
     n: int = 0
     """Records behind the figure."""
+    clusters: int | None = None
+    """Clusters that the records come from; null where it was not recorded."""
+    note: str = ""
+    """Why there is no interval, or that it rests on few clusters."""
     unit: str = "fraction"
     """How to print it: fraction, count, words or points."""
     higher_is_better: bool | None = None
@@ -138,7 +143,8 @@ class Diagnostics(Frozen):
     changed_share: float | None = None
     """Share of documents whose outputs differ from the baseline's."""
     first_token_kl: float | None = None
-    """Mean KL divergence (nats) of the first generated position, baseline against arm."""
+    """Mean lower bound (nats) of the KL divergence of the first generated position, baseline
+    against arm, over the most likely tokens that were kept; it ranks nothing."""
     neutral_loss: float | None = None
     """Mean next-token loss (nats) of the arm on the run's neutral text."""
     neutral_text: str | None = None

@@ -134,10 +134,15 @@ def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
     for arm in dict.fromkeys(c.other.arm.name for c in found):
         places = [i for i, c in enumerate(found) if c.other.arm.name == arm]
         paired = [found[i].main.paired for i in places]
-        adjusted = holm([None if p is None else p.p for p in paired])
+        raw = [None if p is None else p.p for p in paired]
+        family = max(1, sum(p is not None for p in raw))
+        adjusted = holm(raw)
         for place, p in zip(places, adjusted, strict=True):
             lines = tuple(
-                replace(line, holm=p) if line.main else line for line in found[place].lines
+                replace(line, holm=p, paired=line.paired and line.paired.in_family(family))
+                if line.main
+                else line
+                for line in found[place].lines
             )
             found[place] = replace(found[place], lines=lines)
     return found

@@ -45,7 +45,7 @@ class RunSpec(BaseModel):
     include: tuple[str, ...] = ()
     """Folders of the user's own tasks and interventions."""
     draws: PositiveInt = 10_000
-    """Bootstrap and permutation draws."""
+    """Random swaps of the permutation tests."""
     level: float = Field(0.95, gt=0.5, lt=1)
     """Confidence level of the intervals."""
     reasoning_marks: tuple[str, ...] = (CLOSED,)

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 from headbench.results.schema import Estimate, Result
 from headbench.running.compare import Comparison, Line
 from headbench.running.execute import RunOutcome
+<<<<<<< HEAD
 from headbench.running.reasoning import reasoning_lines
+=======
+from headbench.running.table_notes import comparison_notes, count, printed_p, result_notes
+>>>>>>> stats
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +27,7 @@ COLUMNS = (
     "difference",
     "interval",
     "p (Holm)",
-    "n",
+    "n (clusters)",
     "control rank",
     "changed",
     "KL, at least",
@@ -50,7 +54,7 @@ def result_rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
             name,
             _value(figure),
             _interval(figure.low, figure.high, figure.unit, signed=False),
-            f"{figure.n:,}",
+            count(figure.n, figure.clusters),
         )
         for result in results
         for index, (name, figure) in enumerate(_main_first(result))
@@ -64,8 +68,10 @@ def print_outcome(outcome: RunOutcome, console: Console) -> None:
             of_arm = [c for c in outcome.comparisons if c.other.arm.name == arm]
             print_comparisons(of_arm, console, arm)
     else:
-        heads = ("task", "metric", "baseline", _level(outcome.results[0]), "n")
+        heads = ("task", "metric", "baseline", _level(outcome.results[0]), "n (clusters)")
         _print(console, heads, result_rows(outcome.results))
+        for note in result_notes(outcome.results):
+            console.print(note, highlight=False, soft_wrap=True)
     for line in footer(outcome):
         console.print(line, highlight=False, soft_wrap=True)
 
@@ -83,6 +89,8 @@ def print_comparisons(
         if comparison.other.status != "ok":
             text = f"{comparison.other.task.name}: {comparison.other.status}: "
             console.print(text + comparison.other.reason, highlight=False, soft_wrap=True)
+    for note in comparison_notes(comparisons):
+        console.print(note, highlight=False, soft_wrap=True)
     losses = _losses(comparisons[0])
     if losses:
         console.print(losses, highlight=False, soft_wrap=True)
@@ -123,8 +131,8 @@ def _row(comparison: Comparison, line: Line, *, first: bool) -> tuple[str, ...]:
     share = _percent(comparison.changed_share) if first else ""
     told = comparison.other.diagnostics
     kl = _number(told.first_token_kl if told else None, 4) if first else ""
-    n = f"{other.n:,}" if first else ""
     paired = line.paired
+    n = count(other.n, paired.clusters if paired else other.clusters) if first else ""
     middle: tuple[str, ...]
     if paired is None:
         middle = (comparison.other.status, NONE, NONE, n, NONE, share, kl, NONE)
@@ -132,7 +140,7 @@ def _row(comparison: Comparison, line: Line, *, first: bool) -> tuple[str, ...]:
         middle = (
             _signed(paired.difference, base.unit),
             _interval(paired.low, paired.high, base.unit, signed=True),
-            _p(line.holm) if line.main else "",
+            printed_p(line.holm, paired) if line.main else "",
             n,
             f"{line.rank.rank} of {line.rank.of}{_rank_p(line)}" if line.rank else NONE,
             share,
@@ -208,12 +216,6 @@ def _interval(low: float | None, high: float | None, unit: str, *, signed: bool)
         return NONE
     ends = (_signed(end, unit) if signed else _figure(end, unit) for end in (low, high))
     return f"{' .. '.join(ends)}"
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return NONE
-    return "<.0001" if value < 1e-4 else f"{value:.4f}"
 
 
 def _percent(value: float | None) -> str:

@@ -1,8 +1,6 @@
 """Paired statistics: differences over the same documents, their intervals, tests and limits."""
 
 from headbench.scoring.statistics.binary import (
-    Interval,
-    detectable_binary,
     mcnemar_clustered,
     mcnemar_exact,
     wilson,
@@ -16,18 +14,25 @@ from headbench.scoring.statistics.change import (
 from headbench.scoring.statistics.checks import check_all, check_counts, check_f1, check_value
 from headbench.scoring.statistics.clusters import cluster_sums, pair
 from headbench.scoring.statistics.families import ControlRank, control_rank, holm
-from headbench.scoring.statistics.paired import (
-    PairedResult,
-    compare_paired,
-    smallest_detectable,
+from headbench.scoring.statistics.limits import (
+    Changes,
+    Limits,
+    difference_limits,
+    value_limits,
 )
+from headbench.scoring.statistics.paired import PairedResult, compare_paired
 from headbench.scoring.statistics.permutation import permutation_p, swap_test
+from headbench.scoring.statistics.power import detectable, detectable_binary
+from headbench.scoring.statistics.score import Interval, agree, tango
 
 __all__ = [
     "Bootstrap",
+    "Changes",
     "ControlRank",
     "Interval",
+    "Limits",
     "PairedResult",
+    "agree",
     "changed_share",
     "check_all",
     "check_counts",
@@ -37,7 +42,9 @@ __all__ = [
     "cluster_sums",
     "compare_paired",
     "control_rank",
+    "detectable",
     "detectable_binary",
+    "difference_limits",
     "first_token_kl",
     "holm",
     "mcnemar_clustered",
@@ -45,7 +52,8 @@ __all__ = [
     "mean_first_token_kl",
     "pair",
     "permutation_p",
-    "smallest_detectable",
     "swap_test",
+    "tango",
+    "value_limits",
     "wilson",
 ]
