@@ -43,6 +43,12 @@ def rescore(
     parser: Annotated[
         str, typer.Option(help="How answers are read: pope_ref, walls_ref (as in papers), ...")
     ] = "",
+    phrases: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="niah: what a response must hold; may be repeated. Else the rows' needle."
+        ),
+    ] = None,
     field: Annotated[
         list[str] | None, typer.Option(help="A field name, e.g. caption=text; may be repeated.")
     ] = None,
@@ -71,8 +77,14 @@ def rescore(
         Family.WALLS: lambda: rescore_walls(
             None if people else file, needed(walls, "--walls", task), parser or "walls_ref", fields
         ),
-        Family.NIAH: lambda: rescore_niah(file, fields),
+        Family.NIAH: lambda: rescore_niah(file, fields, phrases=phrases or ()),
     }
+    if phrases and task is not Family.NIAH:
+        raise ConfigError(
+            f"--task {task.value} seeks no phrases",
+            where="--phrases",
+            mend="leave them out, or take --task niah",
+        )
     found = work[task]().named(name, origin)
     written = found.write(out) if out else None
     if as_json:
@@ -115,6 +127,8 @@ def show(found: Rescored) -> None:
     Console().print(table)
     if result.task.profile:
         typer.echo(f"lexical profile: {result.task.profile}")
+    if "sought" in result.source:
+        typer.echo(f"sought: {result.source['sought']} ({result.source['sought by']})")
     if result.headline is None:
         why = result.reason or result.source.get("no_headline", "")
         typer.echo(f"no headline: {why}")

@@ -22,7 +22,7 @@ from headbench.results.schema import (
     RunFacts,
     TaskFacts,
 )
-from headbench.running import neutral
+from headbench.running import code, neutral
 from headbench.running.cell import Cell
 from headbench.running.collect import Collected, Row
 from headbench.running.plan import BASELINE, RunPlan, Toggle, meets
@@ -57,6 +57,7 @@ class _Builder:
         self.plan, self.collected, self.task = plan, collected, task
         self.metrics = task_metrics(task)
         self.facts = task_facts(task, plan.documents[task.name])
+        self.scored_by = code.scored_by(task.scorer, task.parser, task.metrics)
         self.base: Cell | None = None
         self.base_rows: Sequence[Row] = ()
 
@@ -139,6 +140,8 @@ class _Builder:
             "task": self.facts.model_dump(mode="json"),
             "metrics": list(self.metrics),
             "scorer_options": plain(self.task.config.scorer_options),
+            "breakdown": list(self.task.config.breakdown),
+            "code": {f"{one.kind} {one.name}": one.digest for one in self.scored_by},
             "arm": plain([arm.name, arm.canonical]),
             "sampling": [spec.seed, spec.draws, spec.level],
         }
@@ -150,7 +153,7 @@ class _Builder:
             name=plan.model_name,
             adapter=plan.spec.model or "",
             family=plan.model.info.family if plan.model.info else "",
-            identity=dict(plan.model.identity),
+            identity=dict(plan.identity),
         )
 
     def _diagnostics(self, arm: Arm, rows: Sequence[Row], records: Sequence[Record]) -> Diagnostics:
@@ -174,7 +177,9 @@ class _Builder:
             neutral_text=losses[0].text if losses and arm.role != "control" else None,
             neutral=losses,
             truncated_share=sum(generated) / len(generated) if generated else None,
-            passes=sum(answer.passes for answer in answers),
+            # Documents with one prompt share one answer, which was paid for once.
+            passes=sum({r.key: r.answer.passes for row in rows for r in row.replies}.values()),
+            overrun=self._overrun(rows),
         )
 
     def _neutral(self, arm: Arm) -> tuple[NeutralLoss, ...]:
@@ -186,6 +191,12 @@ class _Builder:
         level = self.plan.spec.level
         return tuple(neutral.against(base.get(loss.text), loss, level) for loss in found)
 
+    def _overrun(self, rows: Sequence[Row]) -> int | None:
+        beyond = getattr(self.plan.model, "overrun", None)
+        if beyond is None:
+            return None
+        return sum(bool(beyond(request)) for row in rows for request in row.requests)
+
     def _run(self, rows: Sequence[Row]) -> RunFacts:
         spec = self.plan.spec
         batches = sorted({answer.batch for row in rows for answer in row.answers})
@@ -196,8 +207,10 @@ class _Builder:
             seed=spec.seed,
             batch_plan=digest(batches),
             batches=len(batches),
-            threads=torch.get_num_threads() if torch else None,
+            threads=getattr(self.plan.model, "threads", None)
+            or (torch.get_num_threads() if torch else None),
             versions=provenance.versions(),
+            code=self.plan.code,
             commit=provenance.commit(),
         )
 

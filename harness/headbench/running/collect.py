@@ -127,11 +127,16 @@ def neutral_texts(plan: RunPlan) -> tuple[neutral.Neutral, ...]:
     if "score" not in plan.model.kinds:
         return ()
     seen = any(task.needs_images for task in plan.tasks)
-    texts = (neutral.captions(), neutral.prose()) if seen else (neutral.prose(),)
+    texts: tuple[neutral.Neutral, ...] = (neutral.prose(),)
+    if seen:
+        texts = (neutral.captions(), *texts)
     share = getattr(plan.model, "unknown_share", None)
-    if share is None:
-        return texts
-    return tuple(text for text in texts if all(share(r) <= UNKNOWN_LIMIT for r in text.requests))
+    if share is not None:
+        texts = tuple(t for t in texts if all(share(r) <= UNKNOWN_LIMIT for r in t.requests))
+    beyond = getattr(plan.model, "overrun", None)
+    if beyond is not None:  # a run must not fail for the length of what it shows beside the tasks
+        texts = tuple(t for t in texts if not any(beyond(r) for r in t.requests))
+    return texts
 
 
 def placed(arm: Arm, request: Request, peers: Sequence[Request]) -> Arm:
