@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from headbench.errors import DataError
+from headbench.interventions.resolve import resolve
+from headbench.models.registry import create
 from headbench.results.schema import NeutralLoss
 from headbench.running import neutral
-from headbench.scoring.statistics import loss_change
+from headbench.scoring.statistics import LossChange, loss_change
 from headbench.tasks.loader import load
-from headbench.types import Answer
+from headbench.types import Answer, Arm, Job
 from headbench.worlds.png import png
 from headbench.worlds.scene_text import caption
 from headbench.worlds.scenes import SceneWorld
@@ -76,3 +79,36 @@ def test_the_interval_of_a_change_is_the_jackknifes() -> None:
     assert loss_change((), (), ()) is None
     with pytest.raises(DataError, match="not measured on the same passages"):
         loss_change((1.0,), (1.0, 2.0), (1,))
+
+
+def test_turning_up_heads_that_look_costs_little_on_true_captions_and_much_on_false_ones() -> None:
+    """Why the text must be true: on false captions a model that looks must be surprised."""
+    model = create("ref-vlm", {})
+    text = neutral.captions()
+    model.bind(lambda sha256: text.pictures[sha256]())
+    assert model.info is not None
+    (arm,) = resolve("scale_heads(map=vhd,fraction=0.5,alpha=1.75)", model.info)
+    true = list(text.requests)
+    false = [
+        replace(request, ask=other.ask, document=f"false-{request.document}")
+        for request, other in zip(true, true[1:] + true[:1], strict=True)
+    ]
+    jobs = [Job(request, a) for request in (*true, *false) for a in (Arm("baseline"), arm)]
+    answers: dict[int, Answer] = {}
+    for batch in model.plan(jobs):
+        members = [jobs[index] for index in batch]
+        answers |= {batch[place]: answer for place, answer in model.answer(members)}
+
+    def moved(start: int) -> LossChange:
+        places = range(start, start + 2 * len(true), 2)
+        base = neutral.measured("scene captions", [answers[place] for place in places])
+        edited = neutral.measured("scene captions", [answers[place + 1] for place in places])
+        assert base is not None and edited is not None
+        found = loss_change(base.losses, edited.losses, edited.tokens)
+        assert found is not None
+        return found
+
+    right, wrong = moved(0), moved(2 * len(true))
+    assert abs(right.change) < 0.06
+    assert right.low is not None and right.high is not None and right.low < 0 < right.high
+    assert wrong.change > 0.4 and wrong.low is not None and wrong.low > 0.3
