@@ -300,14 +300,33 @@ class Controls:
     Attributes:
         unit: What was drawn, in words ("other heads of the same layers").
         draws: Distinct control interventions.
-        possible: How many distinct draws exist.
+        possible: How many distinct draws exist; for choices made per sample, for one sample.
         excluded: Whether the method's own heads were kept out of the draws.
+        test: Whether the method itself could have been drawn in the same way, so that its rank
+            among the draws has a p-value. Never where its own heads were kept out.
     """
 
     unit: str
     draws: tuple[Intervention, ...]
     possible: int
     excluded: bool
+    test: bool = True
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Controls of another kind than a method's own; they show a difference, and give no p.
+
+    Attributes:
+        heads: ``apart``: the same layers, without the method's own heads; ``low``: heads of the
+            same layers that the method's head map scores below ``below``; ``layers``: heads of
+            layers that the method does not edit; ``document``: for methods that choose heads per
+            sample, the heads chosen for another document.
+        below: Score for ``low``.
+    """
+
+    heads: Literal["apart", "low", "layers", "document"]
+    below: float | None = None
 
 
 @runtime_checkable

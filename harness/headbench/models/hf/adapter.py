@@ -129,6 +129,24 @@ class HFModel(BaseModel):
         """Share of the prompt's text tokens that are the unknown token, in [0, 1]."""
         return self.prompter.unknown_share(self.prompter.resolve(request))
 
+    def output_weights(self, layer: int) -> Tensor:
+        """The output projection of a layer by head, ``[head, dim, width]``, float32 on the CPU.
+
+        Raises:
+            RefusedError: no engine, or no output projection inside the attention module.
+        """
+        from headbench.interventions.fold import output_columns
+
+        engine = self.desk.engine
+        if engine is None:
+            raise RefusedError(
+                f"{self.desk.info.name} was loaded without the intervention engine",
+                where="--model-args attn=sdpa",
+                mend="use attn=headbench",
+            )
+        columns = output_columns(engine.modules[layer], layer).detach().float().cpu()
+        return columns.T.reshape(engine.shape.heads, engine.shape.value_dim, -1)
+
     # ------------------------------------------------------------- one batch
 
     def _halving(
