@@ -8,7 +8,7 @@ from typing import cast
 from pydantic import JsonValue, ValidationError
 
 from headbench.detectors import data, registry
-from headbench.detectors.base import Detector, Params, Trials, World
+from headbench.detectors.base import Detector, Params, Trials, World, attending_layers
 from headbench.errors import ConfigError, RefusedError, nearest
 from headbench.heads.headmap import HeadMap
 from headbench.models.hf.adapter import HFModel
@@ -60,9 +60,9 @@ def detect(
             )
         model.bind(trials.images.__getitem__)
     measured = found.run(model, trials, params)
-    scores = tuple(
-        tuple(round(float(score), DIGITS) + 0.0 for score in layer) for layer in measured.scores
-    )
+    scores: list[tuple[float, ...] | None] = [None] * model.info.layers
+    for layer, row in zip(attending_layers(model), measured.scores, strict=True):
+        scores[layer] = tuple(round(float(score), DIGITS) + 0.0 for score in row)
     facts: dict[str, JsonValue] = {
         **trials.facts,
         **measured.facts,
@@ -72,8 +72,8 @@ def detect(
         detector=detector,
         model=model.info.name,
         layers=len(scores),
-        heads=len(scores[0]),
-        scores=scores,
+        heads=measured.scores.shape[1],
+        scores=tuple(scores),
         threshold=found.threshold,
         seed=seed,
         data=facts,

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from headbench.interventions.base import Seen
-from headbench.interventions.depth import check_layers
+from headbench.interventions.depth import check_layers, with_attention
 from headbench.interventions.grammar import Value
 from headbench.interventions.image import ImageMethod, image_keys
 from headbench.interventions.registry import Method, Params
@@ -168,7 +168,8 @@ def build(params: VarParams, info: ModelInfo) -> Var:
     first = 1 if info.layers <= 8 else 2
     layers = params.layers
     if layers is None:
-        layers = tuple(range(min(first, info.layers - 1), max(info.layers - 1, 1)))
+        depth = range(min(first, info.layers - 1), max(info.layers - 1, 1))
+        layers = with_attention(depth, info)
     width = info.heads * info.head_dim
     dims = params.sink_dims or SINK_DIMS.get((info.family, info.layers, width), ())
     return Var("var", params, info, check_layers(layers, info), dims)

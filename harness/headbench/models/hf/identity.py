@@ -26,7 +26,7 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "tokenizer": _short(tokenizer_text(loaded.tokenizer)),
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": model.device.type,
-        "attention": settings.attn,
+        "attention": attention_of(model) if settings.attn == "sdpa" else settings.attn,
         "chat_template": _short(chat_text(loaded)) if chat else "off",
         "image_processor": _short(pixels.to_json_string()) if pixels is not None else "none",
         "trust_remote_code": str(settings.trust_remote_code).lower(),
@@ -34,6 +34,11 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "torch": str(torch.__version__),
         "transformers": str(transformers.__version__),
     }
+
+
+def attention_of(model: Any) -> str:
+    """The library's own attention of the text model: ``sdpa``, or ``eager`` without it."""
+    return str(model.config.get_text_config()._attn_implementation)
 
 
 def config_text(model: Any) -> str:
