@@ -442,6 +442,8 @@ class ModelInfo:
         images: Whether the model takes images.
         maps: Name -> path of the head maps that ship beside the checkpoint.
         value_dim: Width of a head's values and outputs where it is another one (DeepSeek).
+        attention: The decoder layers whose heads can be reached, ascending, where they are not all:
+            models that mix attention with convolutions or recurrent states. ``None``: every layer.
     """
 
     name: str
@@ -453,6 +455,12 @@ class ModelInfo:
     images: bool = False
     maps: Mapping[str, str] = field(default_factory=dict)
     value_dim: int | None = None
+    attention: tuple[int, ...] | None = None
+
+    @property
+    def attending(self) -> tuple[int, ...]:
+        """The layers with attention heads, by their number among all decoder layers."""
+        return tuple(range(self.layers)) if self.attention is None else self.attention
 
     @property
     def output_dim(self) -> int:
