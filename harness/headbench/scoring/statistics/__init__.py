@@ -7,13 +7,22 @@ from headbench.scoring.statistics.binary import (
 )
 from headbench.scoring.statistics.bootstrap import Bootstrap, cluster_bootstrap
 from headbench.scoring.statistics.change import (
+    LossChange,
     changed_share,
     first_token_kl,
+    loss_change,
     mean_first_token_kl,
 )
 from headbench.scoring.statistics.checks import check_all, check_counts, check_f1, check_value
 from headbench.scoring.statistics.clusters import cluster_sums, pair
-from headbench.scoring.statistics.families import ControlRank, control_rank, holm
+from headbench.scoring.statistics.controls import (
+    AgainstControls,
+    ControlRank,
+    against_controls,
+    control_rank,
+    smallest_p,
+)
+from headbench.scoring.statistics.families import holm
 from headbench.scoring.statistics.limits import (
     Changes,
     Limits,
@@ -26,12 +35,15 @@ from headbench.scoring.statistics.power import detectable, detectable_binary
 from headbench.scoring.statistics.score import Interval, agree, tango
 
 __all__ = [
+    "AgainstControls",
     "Bootstrap",
     "Changes",
     "ControlRank",
     "Interval",
     "Limits",
+    "LossChange",
     "PairedResult",
+    "against_controls",
     "agree",
     "changed_share",
     "check_all",
@@ -47,11 +59,13 @@ __all__ = [
     "difference_limits",
     "first_token_kl",
     "holm",
+    "loss_change",
     "mcnemar_clustered",
     "mcnemar_exact",
     "mean_first_token_kl",
     "pair",
     "permutation_p",
+    "smallest_p",
     "swap_test",
     "tango",
     "value_limits",
