@@ -27,7 +27,7 @@ import torch
 from pydantic import Field
 
 from headbench.detectors.base import Detector, Found, Params, Trial, Trials, all_layers, chunks
-from headbench.detectors.walk import Path, walk
+from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
 from headbench.types import Capture
 
@@ -122,7 +122,7 @@ def _batch(model: HFModel, batch: Sequence[Trial], params: FutureInfluenceParams
         paths.append(Path(prompt, tokens, min(begin + params.nearest, len(tokens) - 1)))
         accounts.append(_Account(begin, len(tokens), params))
     capture = Capture("pattern", all_layers(model))
-    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
         for row, (path, account) in enumerate(zip(paths, accounts, strict=True)):
             at = path.start + step.number
             if account.first < at < len(path.tokens):
