@@ -111,7 +111,7 @@ class EditSession:
             return unedited(inputs)
         for edit in program.pattern:
             self.firing.reach(edit.row, "attention", layer)
-            if self.call.start and getattr(edit.edit.op, "reads", ()):
+            if self.call.start and isinstance(edit.edit.op, Columns) and edit.edit.op.reads:
                 self._refuse_behind_prefix(self.bounds[edit.batch_row])
         hidden = self.layer_inputs.pop(layer, None)
         found = regions(program.pattern, self.rows, self.call, inputs, hidden, layer)

@@ -49,6 +49,11 @@ class HFBackend:
         self.joins = all(is_plain(layer) for layer in roomy_cache(model.config).layers)
 
     @property
+    def name(self) -> str:
+        """The model's class."""
+        return type(self.model).__name__
+
+    @property
     def device(self) -> torch.device:
         """Where the inputs go."""
         found: torch.device = self.model.device

@@ -16,6 +16,11 @@ class Backend(Protocol):
     """The model behind a runtime. ``models.hf.backend`` is transformers'."""
 
     @property
+    def name(self) -> str:
+        """The model's class, for messages."""
+        ...
+
+    @property
     def device(self) -> torch.device:
         """Where inputs go."""
         ...

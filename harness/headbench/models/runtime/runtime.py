@@ -355,7 +355,7 @@ class Runtime:
             )
         if length > 1 and not self.backend.extends:
             raise RefusedError(
-                "this model forgets its state when several tokens follow a cache",
+                f"{self.backend.name} forgets its state when several tokens follow a cache",
                 mend="encode the whole prompt at once",
             )
         return length
