@@ -63,8 +63,8 @@ This page is written by `python docs/write_effects.py`, which runs every cell th
 `--check` measures anew and compares.
 
 A change is the toggle less the unedited model on the same documents, with its 95 % interval
-(bootstrap over clusters). *Seen* means p below {LEVEL} after Holm's adjustment over the cells of
-one task in one section. *Less controls* is the change less the mean change under the control draws,
+([how it is made](statistics.md#intervals)). *Seen* means p below {LEVEL} after Holm's adjustment
+over the cells of one task in one section. *Less controls* is the change less the mean change under the control draws,
 with an interval over documents and draws; with one draw it is over documents alone, and says
 nothing about other draws. The *rank* counts from the nearer end of toggle and controls, and its p
 is two-tailed: with K draws chance alone gives rank 1 in 2 of K + 1 cells, which is always with one
