@@ -127,6 +127,8 @@ def show(found: Rescored) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from headbench.running.table_notes import count, result_notes
+
     result = found.result
     title = f"{result.task.name} of {result.model.name}: {result.task.scorer}, {result.task.parser}"
     table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
@@ -138,6 +140,11 @@ def show(found: Rescored) -> None:
         ends = "" if one.low is None or one.high is None else f"{one.low:.4f} .. {one.high:.4f}"
         table.add_row(name, str(shown), ends)
     Console().print(table)
+    clusters = max((one.clusters or 0 for one in result.metrics.values()), default=0)
+    if clusters:
+        typer.echo(f"documents (clusters): {count(result.coverage.answered, clusters)}")
+    for note in result_notes([result]):
+        typer.echo(note)
     if result.task.profile:
         typer.echo(f"lexical profile: {result.task.profile}")
     from headbench.running.reasoning import reasoning_lines
