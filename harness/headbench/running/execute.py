@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from headbench.results.disk import remove_leftovers
 from headbench.results.files import read_result, slug, write_result
-from headbench.results.schema import Result
+from headbench.results.schema import Kind, Result
 from headbench.results.store import ResponseStore
 from headbench.results.timing import add_timing
 from headbench.running.ask import Asker
@@ -20,6 +21,7 @@ from headbench.running.plan import BASELINE, RunPlan, make_plan, meets
 from headbench.running.spec import RunSpec
 
 STORE = ".store"
+MEASURED: Kind = "measured"
 DEFAULT_OUT = Path("results")
 
 
@@ -70,22 +72,24 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
     with ResponseStore(out / STORE) as store:
         asker = Asker(plan.model, store, shown)
         cells = build_cells(plan, collect(plan, first, asker))
-    files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
-    folder = out / "measured" / slug(plan.model_name)
-    add_timing(
-        folder,
-        plan.spec.digest,
-        {
-            "seconds": round(time.perf_counter() - started, 3),
-            "answered": asker.tally.answered,
-            "reused": asker.tally.reused,
-            "batches": asker.tally.batches,
-        },
-    )
+        # Still under the store's lock: no other run cleans up or writes here.
+        remove_leftovers(out / MEASURED)
+        files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
+        folder = out / MEASURED / slug(plan.model_name)
+        add_timing(
+            folder,
+            plan.spec.digest,
+            {
+                "seconds": round(time.perf_counter() - started, 3),
+                "answered": asker.tally.answered,
+                "reused": asker.tally.reused,
+                "batches": asker.tally.batches,
+            },
+        )
     return RunOutcome(
         spec=plan.spec,
         model=plan.model_name,
-        notes=plan.notes,
+        notes=(*plan.notes, *store.damage),
         results=tuple(read_result(path) for path in files),
         comparisons=tuple(_comparisons(plan, cells)),
         files=tuple(files),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headbench.results.canonical import Plain, digest, plain
+from headbench.results.disk import remove_leftovers
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, write_result
 from headbench.results.keys import result_id
@@ -85,6 +86,7 @@ class Rescored:
 
     def write(self, out: Path) -> Path:
         """Write result and records below ``out``; outputs are replaced by their digests."""
+        remove_leftovers(out / self.result.kind)
         return write_result(out, self.result, [Entry(without_text(one)) for one in self.records])
 
 
