@@ -34,7 +34,7 @@ def compare(
     names = (found.base.arm.name, found.other.arm.name)
     base, other = names if names[0] != names[1] else ("A", "B")  # the same arm of two logs
     print_comparisons([found], Console(), other, base)
-    for line in differs_lines(found, (first, second)):
+    for line in (*differs_lines(found, (first, second)), *found.unchecked):
         typer.echo(line)
 
 
@@ -56,4 +56,5 @@ def document(found: Comparison) -> dict[str, object]:
             for line in found.lines
         },
         "differs": {name: [one, two] for name, one, two in found.differs},
+        "unchecked": list(found.unchecked),
     }
