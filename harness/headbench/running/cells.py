@@ -82,6 +82,7 @@ class _Builder:
             breakdowns=split_figures(self.metrics, records, task.config.breakdown, sampling),
             diagnostics=self._diagnostics(arm, rows, records),
             run=self._run(rows),
+            withheld=task.config.sensitive,
         )
         cell = Cell(result, entries)
         if arm.role == "baseline":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from headbench.results.provenance import versions
 from headbench.results.recorded import Recorded
 from headbench.results.schema import Coverage, Estimate, ModelFacts, Result, RunFacts, TaskFacts
 from headbench.scoring.metric import Metric
+from headbench.tasks.sensitive import text_digest
 from headbench.types import Record
 
 SAMPLING = Sampling(seed=0, draws=2000)
@@ -98,11 +98,6 @@ def without_text(record: Record) -> Record:
     return replace(
         record, outputs=tuple(map(text_digest, record.outputs)), parsed=None, target=None
     )
-
-
-def text_digest(text: str) -> str:
-    """What stands for a text that is not stored."""
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:

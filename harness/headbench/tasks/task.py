@@ -17,6 +17,12 @@ from headbench.tasks.fewshot import Fewshot
 from headbench.tasks.images import Images
 from headbench.tasks.merge import Merged
 from headbench.tasks.schema import TaskConfig
+from headbench.tasks.sensitive import (
+    label_set,
+    no_texts_in_errors,
+    without_text_as_name,
+    without_texts,
+)
 from headbench.tasks.steps import (
     Earlier,
     Step,
@@ -141,9 +147,12 @@ class Task:
                 self.merged,
                 seed,
             )
-            rows = read_rows(spec, self._held.images)
-            shaped = self._shaper.documents(rows, self._fewshot.ids())
-            self._held.documents[key] = tuple(islice(shaped, limit))
+            with no_texts_in_errors(config.sensitive):
+                rows = read_rows(spec, self._held.images)
+                shaped = self._shaper.documents(rows, self._fewshot.ids())
+                if config.sensitive:
+                    shaped = map(without_text_as_name, shaped)
+                self._held.documents[key] = tuple(islice(shaped, limit))
         return self._held.documents[key]
 
     def image(self, sha256: str) -> bytes:
@@ -219,6 +228,13 @@ class Task:
             HeadbenchError: A template asks for what the document or the earlier steps have not.
         """
         asked = step if isinstance(step, Step) and step in self.steps else self._named(step)
+        known = (text for texts in earlier.values() for text in texts)
+        with no_texts_in_errors(self.config.sensitive, document, known):
+            return self._requests(document, asked, earlier, run_seed)
+
+    def _requests(
+        self, document: Document, asked: Step, earlier: Earlier, run_seed: int
+    ) -> tuple[Request, ...]:
         fields = self._fields(document, earlier)
         requests: list[Request] = []
         for index, item in enumerate(asked.items(document)):
@@ -250,6 +266,8 @@ class Task:
     ) -> Record:
         """Score the outputs of one document, one a request, in step order.
 
+        Of a sensitive task, the record holds labels, numbers and digests, and no text.
+
         Raises:
             HeadbenchError: The scorer or parser refuses.
         """
@@ -257,10 +275,13 @@ class Task:
 
         scorer = registry.scorer(self.scorer)
         parser = registry.parser(self.parser)
-        combined = combine_outputs(self.steps, document, outputs)
-        if len(combined) != len(outputs):
-            tokens = ()  # they belong to outputs that are no longer apart
-        return scorer.record(document, combined, parser, self.config.scorer_options, tokens)
+        options, sensitive = self.config.scorer_options, self.config.sensitive
+        with no_texts_in_errors(sensitive, document, outputs):
+            combined = combine_outputs(self.steps, document, outputs)
+            if len(combined) != len(outputs):
+                tokens = ()  # they belong to outputs that are no longer apart
+            record = scorer.record(document, combined, parser, options, tokens)
+        return without_texts(record, label_set(options)) if sensitive else record
 
     def _fields(self, document: Document, earlier: Earlier) -> dict[str, object]:
         fields: dict[str, object] = {**document.fields, "target": document.target}
