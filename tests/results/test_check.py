@@ -125,6 +125,7 @@ def test_an_untouched_result_is_believed(cell: Path) -> None:
 
 
 FIGURE = ("metrics", "recall")
+WRONG = {"recall": {"metric": "niah.recall", "value": 0.999, "n": 24}}
 EDITS: dict[str, tuple[Callable[[Document], object], str]] = {
     "a better value": (at(*FIGURE, "value", put=0.99), "recall is stored as 0.99"),
     "a value in the last digits": (
@@ -181,6 +182,20 @@ EDITS: dict[str, tuple[Callable[[Document], object], str]] = {
     "another divergence": (at("diagnostics", "first_token_kl", put=9.0), "first_token_kl 9"),
     "another run": (at("run", "spec", "seed", put=5), "whose digest it states"),
     "no records": (at("records", put=None), "no item records"),
+    "no records, and nothing answered": (
+        lambda d: d.update(
+            records=None,
+            coverage={"answered": 0, "expected": 24},
+            status="partial",
+            reason="killed",
+            headline=None,
+        ),
+        "recall is stored as",
+    ),
+    "called published": (
+        lambda d: d.update(kind="published", metrics={**d["metrics"], **WRONG}),
+        "recall is stored as",
+    ),
 }
 
 

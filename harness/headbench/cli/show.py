@@ -204,7 +204,7 @@ def _show_result(result: dict[str, Any]) -> None:
 
 def _checked(found: Checked) -> str:
     """What the figures rest on."""
-    if found.result.records is None:
+    if found.result.kind == "published":
         return "a published cell: nothing here computes its figures again"
     return (
         f"the figures were computed again from the {len(found.entries):,} records beside the file"

@@ -114,11 +114,10 @@ def faults(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
         One sentence a fault.
     """
     yield from _state(result)
-    if result.kind == "published":
+    if result.records is None and result.kind == "published":
         return
-    if result.records is None:
-        if result.coverage.answered:
-            yield "it has no item records"
+    if result.records is None and result.coverage.answered:
+        yield "it has no item records"
         return
     yield from _extent(result, entries)
     yield from _diagnostics(result, entries)
