@@ -37,6 +37,7 @@ wheel: $(VENV)/.dev
 # What is too heavy for every change: one line a check.
 nightly: $(VENV)/.tests
 	HEADBENCH_KILLS=50 $(BIN)/python -m pytest tests/running/test_same_bytes.py
+	$(BIN)/python docs/write_statistics.py --check
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -154,6 +154,20 @@ EDITS: dict[str, tuple[Callable[[Document], object], str]] = {
     "another direction": (at(*FIGURE, "higher_is_better", put=False), "wrong direction"),
     "another metric": (at(*FIGURE, "metric", put="niah.fraction"), "which is fraction"),
     "no metric": (at(*FIGURE, "metric", put=""), "names no metric"),
+    "more clusters": (at(*FIGURE, "clusters", put=24), "rest on 24 clusters, and there are 12"),
+    "another formula": (
+        lambda d: d["metrics"]["recall"].update(low=d["metrics"]["recall"]["low"] - 1e-3),
+        "recall: low is stored as",
+    ),
+    "a thought that no record holds": (
+        at("reasoning", "closed", put=0.5),
+        "closed thoughts is 0.5",
+    ),
+    "another loss": (
+        lambda d: d["diagnostics"]["neutral"][0].update(loss=0.1),
+        "the loss on prose is stored as 0.1",
+    ),
+    "another loss in the summary": (at("diagnostics", "neutral_loss", put=0.1), "neutral_loss is"),
     "fewer answered": (at("coverage", put={"answered": 20, "expected": 20}), "24 records, but 20"),
     "more answered": (at("coverage", put={"answered": 48, "expected": 48}), "24 records, but 48"),
     "more than expected": (
@@ -240,7 +254,7 @@ BREAKDOWN = ("breakdowns", "depth", "0.5")
     [
         (at(*BREAKDOWN, "recall", "value", put=0.5), "depth 0.5: recall is stored as 0.5"),
         (at(*BREAKDOWN, "recall", "n", put=1), "depth 0.5: recall is said to rest on 1 records"),
-        (at(*BREAKDOWN, "recall", "low", put=2.0), "depth 0.5: recall has the interval 2 .. "),
+        (at(*BREAKDOWN, "recall", "low", put=2.0), "depth 0.5: recall: low is stored as 2"),
         (at("breakdowns", "depth", put={}), "breakdown depth has the values none"),
         (at("breakdowns", "colour", put={"red": {}}), "cannot be split by 'colour'"),
         (at("metrics", "recall", "low", put=0.93), "recall: low is stored as 0.93"),
@@ -309,7 +323,7 @@ def test_another_scorer_is_named_where_figures_differ(cell: Path) -> None:
     change(cell, at("metrics", "recall", "value", put=0.99))
     with pytest.raises(StoreError, match="recall is stored") as caught:
         read_checked(cell)
-    assert "the scorer niah@9 made the records, and niah@1 is here" in str(caught.value)
+    assert "the scorer niah@9 made the records, and niah@2 is here" in str(caught.value)
 
 
 def test_rescored_figures_are_computed_again_too(tmp_path: Path) -> None:

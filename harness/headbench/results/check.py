@@ -11,6 +11,7 @@ and not refused.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +22,11 @@ import numpy as np
 
 from headbench.errors import HeadbenchError, StoreError
 from headbench.results.canonical import digest
-from headbench.results.figures import Sampling, estimate, split_figures
+from headbench.results.figures import Sampling, estimate, group_label
 from headbench.results.files import Entry, read_entries, read_result
-from headbench.results.schema import Estimate, Result
+from headbench.results.schema import Diagnostics, Estimate, Result
 from headbench.scoring import registry
+from headbench.scoring.breakdown import groups
 from headbench.scoring.metric import Metric
 from headbench.scoring.statistics import check_all
 from headbench.types import Record
@@ -94,11 +96,12 @@ def unchecked(result: Result) -> Iterator[str]:
 def _other_scorer(result: Result) -> str:
     """A hint where another version of the scorer made the records; empty where it is this one."""
     made = result.task.scorer
+    with contextlib.suppress(HeadbenchError):
+        if registry.scorer(made).id == made:  # an earlier version may be kept here
+            return ""
     try:
         here = registry.scorer(made.partition("@")[0]).id
     except HeadbenchError:
-        return ""
-    if here == made:
         return ""
     return f"the scorer {made} made the records, and {here} is here: score the outputs again"
 
@@ -142,7 +145,7 @@ def _figures(result: Result, records: Sequence[Record]) -> Iterator[str]:
             yield f"{name} is said to be the metric {one.metric!r}, which is {metric.name}"
             continue
         metrics[name] = metric
-        yield from _told(name, partial(_one, metric, one, records))
+        yield from _told(name, partial(_one, name, metric, one, records))
     values = {name: _value(result.metrics[name]) for name in metrics}
     yield from _told("the figures", partial(_possible, metrics, values, len(records)))
     for part, split in result.breakdowns.items():
@@ -171,43 +174,50 @@ def _told(what: str, work: Callable[[], Iterator[str]]) -> Iterator[str]:
         yield f"{what} cannot be computed from the records: {type(error).__name__}: {error}"
 
 
-def _one(metric: Metric, one: Estimate, records: Sequence[Record]) -> Iterator[str]:
+def _one(where: str, metric: Metric, one: Estimate, records: Sequence[Record]) -> Iterator[str]:
     """One figure: value, number of records, unit, direction, interval."""
     level = one.level if one.level is not None else Sampling().level
     if not 0 < level < 1:
-        yield f"{metric.name} has the confidence level {level:g}"
+        yield f"{where} has the confidence level {level:g}"
         return
     wanted = one.low is not None or one.high is not None
-    sampling = Sampling(draws=1, level=level) if wanted else None
-    again = estimate(one.metric, metric, records, sampling)
-    yield from _drift(metric.name, _value(one), _value(again))
-    yield from _facts(metric.name, one, again)
-    if not wanted:
-        return
+    again = estimate(
+        one.metric, metric, records, Sampling(draws=1, level=level) if wanted else None
+    )
+    yield from _drift(where, _value(one), _value(again))
+    yield from _facts(where, one, again)
+    if wanted:
+        yield from _interval(where, metric, one, again)
+
+
+def _facts(where: str, one: Estimate, again: Estimate) -> Iterator[str]:
+    if one.n != again.n:
+        yield f"{where} is said to rest on {one.n} records, and there are {again.n}"
+    if one.clusters not in (None, again.clusters):
+        yield f"{where} is said to rest on {one.clusters} clusters, and there are {again.clusters}"
+    if one.unit != again.unit:
+        yield f"{where} has the unit {one.unit!r}, its metric {again.unit!r}"
+    if one.higher_is_better not in (None, again.higher_is_better):
+        yield f"{where} has the wrong direction: higher_is_better is {one.higher_is_better}"
+
+
+def _interval(where: str, metric: Metric, one: Estimate, again: Estimate) -> Iterator[str]:
+    """The interval: the formula's, or at least one that can be."""
     if one.low is None or one.high is None or one.value is None or not one.method:
-        yield f"{metric.name} has an interval that lacks an end, its figure or its method"
+        yield f"{where} has an interval that lacks an end, its figure or its method"
         return
     if again.method == one.method and one.method not in RESAMPLED:
         for end, stored, right in (("low", one.low, again.low), ("high", one.high, again.high)):
             if right is None or not _near(stored, right, BOUND_SLACK):
-                yield f"{metric.name}: {end} is stored as {stored:g}, its records give {right}"
+                yield f"{where}: {end} is stored as {stored:g}, its records give {right}"
     inside = one.low - SLACK <= one.value <= one.high + SLACK
     below = metric.low is not None and one.low < metric.low - SLACK
     above = metric.high is not None and one.high > metric.high + SLACK
     if not inside or below or above:
         yield (
-            f"{metric.name}: {one.low:g} .. {one.high:g} is no interval around {one.value:g} "
+            f"{where}: {one.low:g} .. {one.high:g} is no interval around {one.value:g} "
             f"within {metric.low} .. {metric.high}"
         )
-
-
-def _facts(name: str, one: Estimate, again: Estimate) -> Iterator[str]:
-    if one.n != again.n:
-        yield f"{name} is said to rest on {one.n} records, and there are {again.n}"
-    if one.unit != again.unit:
-        yield f"{name} has the unit {one.unit!r}, its metric {again.unit!r}"
-    if one.higher_is_better not in (None, again.higher_is_better):
-        yield f"{name} has the wrong direction: higher_is_better is {one.higher_is_better}"
 
 
 def _split(
@@ -217,24 +227,20 @@ def _split(
     records: Sequence[Record],
 ) -> Iterator[str]:
     """The figures within each value of one part."""
-    again = split_figures(metrics, records, (part,), None).get(part, {})
-    if stored.keys() != again.keys():
+    members = {group_label(key): group for (key,), group in groups(records, part).items()}
+    if stored.keys() != members.keys():
         yield (
             f"breakdown {part} has the values {', '.join(stored) or 'none'}, "
-            f"its records {', '.join(again) or 'none'}"
+            f"its records {', '.join(members) or 'none'}"
         )
         return
     for value, figures in stored.items():
         for name, one in figures.items():
-            if name not in again[value]:
-                if name not in metrics and metric_of(name, one) is not None:
-                    yield f"breakdown {part} {value} has {name}, which the result has not"
-                continue
-            right, where = again[value][name], f"breakdown {part} {value}: {name}"
-            yield from _drift(where, _value(one), _value(right))
-            yield from _facts(where, one, right)
-            if one.low is not None and one.high is not None and not one.low <= one.high:
-                yield f"{where} has the interval {one.low:g} .. {one.high:g}"
+            where = f"breakdown {part} {value}: {name}"
+            if name in metrics and one.metric:
+                yield from _one(where, metrics[name], one, members[value])
+            elif metric_of(name, one) is not None or not one.metric:
+                yield f"{where} is none of the result's own figures"
 
 
 def _possible(
@@ -325,5 +331,32 @@ def _diagnostics(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
         kls and min(kls) - SLACK <= told.first_token_kl <= max(kls) + SLACK
     ):
         yield f"first_token_kl {told.first_token_kl:g} is no mean of its records'"
+    yield from _neutral(told)
+    yield from _thoughts(result, entries)
+
+
+def _neutral(told: Diagnostics) -> Iterator[str]:
+    """The loss on neutral text against the losses of its passages."""
     if told.neutral_loss is not None and told.neutral_loss < 0:
         yield f"neutral_loss is {told.neutral_loss:g}"
+    for one in told.neutral:
+        tokens = sum(one.tokens)
+        mean = math.fsum(one.losses) / tokens if tokens > 0 else math.nan
+        yield from _drift(f"the loss on {one.text}", one.loss, mean)
+        change, low, high = one.change or 0.0, one.low, one.high
+        if low is not None and high is not None and not low - SLACK <= change <= high + SLACK:
+            yield f"{low:g} .. {high:g} is no interval around {change:g}"
+    if told.neutral and told.neutral_loss is not None:
+        yield from _drift("neutral_loss", told.neutral_loss, told.neutral[0].loss)
+
+
+def _thoughts(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
+    """Shares of outputs with thoughts, against the records that hold any."""
+    facts = result.reasoning
+    if facts is None:
+        return
+    for name in ("closed", "unclosed"):
+        share = getattr(facts, name)
+        held = any(entry.record.parts.get(f"{name}_thoughts") for entry in entries)
+        if share is not None and (not 0 <= share <= 1 or held != (share > 0)):
+            yield f"the share of outputs with {name} thoughts is {share:g}"

@@ -18,13 +18,15 @@ from headbench.results.canonical import digest
 from headbench.results.figures import Sampling
 from headbench.results.recorded import Fields, Recorded, Row, as_text, read_rows
 from headbench.results.recorded_join import Question, join_answers, questions_of, version_of
+from headbench.running.needle_rows import Sought, sought
 from headbench.running.rescored import SAMPLING, Log, Rescored, rescored
 from headbench.scoring import registry
 from headbench.scoring.chair_lexicon import Lexicon, coco_lexicon
 from headbench.scoring.chair_truth import Truth, coco_truth, given_truth, image_key
 from headbench.scoring.metric import Metric
-from headbench.scoring.niah_cells import JUDGE, cell_records
+from headbench.scoring.niah_cells import JUDGE, cell_records, with_scores
 from headbench.scoring.parser import VERBATIM
+from headbench.scoring.thoughts import DEFAULT
 from headbench.types import Document
 
 
@@ -34,6 +36,7 @@ def rescore_chair(
     profile: str = "chair-2018",
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
+    marks: Sequence[str] = DEFAULT,
 ) -> Rescored:
     """CHAIR of recorded captions.
 
@@ -43,6 +46,8 @@ def rescore_chair(
         profile: Lexical profile.
         fields: Field names; defaults fit the common ones.
         sampling: How intervals are made.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
 
     Returns:
         ``chair_s``, ``chair_i``, ``recall``, ``len``, both F1, and the counts behind them.
@@ -57,7 +62,11 @@ def rescore_chair(
     scorer = registry.scorer("chair")
     records = tuple(
         scorer.record(
-            Document(image, image, {}, target=truth[image]), (text,), VERBATIM, {"profile": profile}
+            Document(image, image, {}, target=truth[image]),
+            (text,),
+            VERBATIM,
+            {"profile": profile},
+            marks=marks,
         )
         for image, text in captions.items()
         if image in truth
@@ -79,6 +88,7 @@ def rescore_chair(
             profile=lexicon.id,
             data=digest({record.document: truth[record.document] for record in records}),
             source=said,
+            marks=marks,
         ),
         sampling,
     )
@@ -108,6 +118,7 @@ def rescore_pope(
     parser: str = "pope_ref",
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
+    marks: Sequence[str] = DEFAULT,
 ) -> Rescored:
     """POPE's figures of recorded answers.
 
@@ -117,6 +128,8 @@ def rescore_pope(
         parser: How answers are read; ``pope_ref`` is the one to compare with papers.
         fields: Field names.
         sampling: How intervals are made.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
 
     Returns:
         ``f1``, ``accuracy``, ``precision``, ``recall``, ``yes_ratio``, ``unparsed_rate`` and the
@@ -131,7 +144,7 @@ def rescore_pope(
     joined = join_answers(log, items, fields)
     scorer, reader = registry.scorer("pope"), registry.parser(parser)
     records = tuple(
-        scorer.record(_pope_document(item), (answer,), reader)
+        scorer.record(_pope_document(item), (answer,), reader, marks=marks)
         for item, answer in zip(items, joined.answers, strict=True)
         if answer is not None
     )
@@ -149,13 +162,18 @@ def rescore_pope(
             data=version_of(items),
             source={"joined by": joined.how, **{k: str(v) for k, v in counts.items() if v}},
             reason=joined.reason,
+            marks=marks,
         ),
         sampling,
     )
 
 
 def rescore_niah(
-    predictions: Path, fields: Fields | None = None, sampling: Sampling = SAMPLING
+    predictions: Path,
+    fields: Fields | None = None,
+    sampling: Sampling = SAMPLING,
+    phrases: Sequence[str] = (),
+    marks: Sequence[str] = DEFAULT,
 ) -> Rescored:
     """Needle recall of recorded responses, without a judge, by length and by depth.
 
@@ -163,32 +181,51 @@ def rescore_niah(
         predictions: Responses with their length and depth; or judged cells without responses.
         fields: Field names.
         sampling: How intervals are made.
+        phrases: What a response must hold; by default the needle that the rows name
+            (:mod:`headbench.running.needle_rows`), or the San Francisco needle's three phrases.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
 
     Returns:
-        ``keyphrase3`` (all three phrases) and ``keyphrase3_fraction``; of judged cells without
-        responses, the mean of the judge's scores, ``judge``.
+        ``keyphrase3`` (all phrases) and ``keyphrase3_fraction``, or ``recall`` and ``fraction`` of
+        the words of another needle; ``judge``, the mean of the judge's scores, where rows have
+        them, with responses or without.
 
     Raises:
-        DataError: Lengths or depths are missing, or a score is not on the judge's scale.
+        DataError: Lengths or depths are missing, a score is not on the judge's scale, or the rows
+            are of another needle.
     """
     fields = fields or Fields()
     log = read_rows(predictions)
     texts = [fields.text(row, "response") for row in log.rows]
+    wanted: tuple[str, ...] = ()
+    source: dict[str, str] = {}
+    metrics: dict[str, Metric]
     if all(text is None for text in texts):
+        if phrases:
+            raise DataError(
+                "phrases are sought in responses, and no row has one",
+                where=log.name,
+                mend="leave --phrases out, or name the field: --field response=NAME",
+            )
         records, scorer, reader = cell_records(log.rows), "niah_cells@1", "judge@1"
-        metrics: dict[str, Metric] = {"judge": JUDGE}
+        metrics = {"judge": JUDGE}
     else:
-        keyphrases = registry.scorer("keyphrase3")
+        needle = sought(log.rows, fields, phrases, log.name)
+        wanted, metrics = needle.texts, needle.metrics()
+        source = {"sought": " | ".join(wanted), "sought by": needle.how}
         records = tuple(
-            keyphrases.record(_cell(at, row, fields), (text,), VERBATIM)
+            needle.scorer.record(
+                _cell(at, row, fields, needle), (text,), VERBATIM, needle.options, marks=marks
+            )
             for at, (row, text) in enumerate(zip(log.rows, texts, strict=True))
             if text is not None
         )
-        scorer, reader = keyphrases.id, VERBATIM.id
-        metrics = {
-            "niah.recall": replace(registry.metric("niah.recall"), name="keyphrase3"),
-            "niah.fraction": replace(registry.metric("niah.fraction"), name="keyphrase3_fraction"),
-        }
+        answered = [row for row, text in zip(log.rows, texts, strict=True) if text is not None]
+        judged = with_scores(records, [fields.find(row, "judge") for row in answered])
+        if judged != records:
+            records, metrics = judged, {**metrics, "niah.judge": JUDGE}
+        scorer, reader = needle.scorer.id, VERBATIM.id
     cells = {(record.parts["length"], record.parts["depth"]) for record in records}
     pooled = f"{len(records)} responses to {len(cells)} cells: repeats weigh some cells more"
     return rescored(
@@ -202,8 +239,11 @@ def rescore_niah(
             inputs={"predictions": log},
             name=predictions.stem,
             data=digest(sorted(f"{length} {depth}" for length, depth in cells)),
+            source=source,
             reason=pooled if len(records) > len(cells) else "",
             parts=("length", "depth"),
+            marks=marks,
+            sought=wanted,
         ),
         sampling,
     )
@@ -281,10 +321,10 @@ def _pope_document(item: Question) -> Document:
     )
 
 
-def _cell(at: int, row: Row, fields: Fields) -> Document:
+def _cell(at: int, row: Row, fields: Fields, needle: Sought) -> Document:
     numbers = {role: _number(fields.find(row, role), role, at) for role in ("length", "depth")}
     name = f"{numbers['length']:g}-{numbers['depth']:g}"
-    return Document(id=f"{at}-{name}", cluster=name, fields=numbers)
+    return Document(id=f"{at}-{name}", cluster=name, fields=numbers, target=needle.target)
 
 
 def _number(value: object, role: str, at: int) -> float:

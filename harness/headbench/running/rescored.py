@@ -14,7 +14,10 @@ from headbench.results.keys import result_id
 from headbench.results.provenance import versions
 from headbench.results.recorded import Recorded
 from headbench.results.schema import Coverage, Estimate, ModelFacts, Result, RunFacts, TaskFacts
+from headbench.running.code import scored_by
+from headbench.running.reasoning import reasoning_facts, reasoning_parts
 from headbench.scoring.metric import Metric
+from headbench.scoring.thoughts import DEFAULT
 from headbench.tasks.sensitive import text_digest
 from headbench.types import Record
 
@@ -40,6 +43,8 @@ class Log:
         source: Further facts: how outputs were joined, what was left out.
         reason: Why outputs are missing, or why the figures may not be quoted alone.
         parts: Record parts by which figures are split.
+        marks: Marks of thoughts that were cut before anything was read.
+        sought: What responses were sought through for, where that is not the data's own.
     """
 
     task: str
@@ -55,6 +60,8 @@ class Log:
     source: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     parts: Sequence[str] = ()
+    marks: Sequence[str] = DEFAULT
+    sought: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,12 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         headline=main if whole and not log.reason else None,
         metrics={**metrics, **_extent(answered, log.expected)},
         breakdowns=split_figures(log.metrics, log.records, log.parts, sampling),
-        run=RunFacts(versions=versions()),
+        reasoning=reasoning_facts(
+            log.records, sum(len(record.outputs) for record in log.records), log.marks
+        ),
+        run=RunFacts(
+            versions=versions(), code=tuple(scored_by(log.scorer, log.parser, log.metrics))
+        ),
         source=_source(log),
     )
     return Rescored(result, log.records)
@@ -173,7 +185,15 @@ def _id(log: Log, sampling: Sampling) -> str:
     responses = [digest([record.document, list(record.outputs)]) for record in log.records]
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
+    readings += [list(log.sought)] if log.sought else []
+    thought = any(reasoning_parts(record) for record in log.records)
+    # Absent where no thought was looked for otherwise and none was found: ids of before stay.
+    readings += [list(log.marks)] if thought or log.marks != DEFAULT else []
     intervals = [sampling.seed, sampling.draws, sampling.level]
-    return result_id(
-        responses, {"task": log.task, "files": files, "read": readings, "intervals": intervals}
-    )
+    versions = {"task": log.task, "files": files, "read": readings, "intervals": intervals}
+    theirs = {
+        f"{one.kind} {one.name}": one.digest
+        for one in scored_by(log.scorer, log.parser, log.metrics)
+    }
+    # Absent where all is headbench's own, so that ids of earlier results stay.
+    return result_id(responses, versions | ({"code": theirs} if theirs else {}))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from headbench.errors import ConfigError, nearest
@@ -263,25 +263,51 @@ class Task:
         document: Document,
         outputs: tuple[str, ...],
         tokens: tuple[tuple[int, ...], ...] = (),
+        marks: Sequence[str] | None = None,
     ) -> Record:
         """Score the outputs of one document, one a request, in step order.
 
         Of a sensitive task, the record holds labels, numbers and digests, and no text.
 
+        Args:
+            document: One of :meth:`documents`.
+            outputs: As they came, thoughts included.
+            tokens: Token ids of each output, where the model gives them.
+            marks: Marks of thoughts (:mod:`headbench.scoring.thoughts`); the default ones if left
+                out.
+
         Raises:
             HeadbenchError: The scorer or parser refuses.
         """
-        from headbench.scoring import registry
+        sensitive = self.config.sensitive
+        with no_texts_in_errors(sensitive, document, outputs):
+            record = self._scored(document, outputs, tokens, marks)
+        if not sensitive:
+            return record
+        return without_texts(record, label_set(self.config.scorer_options))
+
+    def _scored(
+        self,
+        document: Document,
+        outputs: tuple[str, ...],
+        tokens: tuple[tuple[int, ...], ...],
+        marks: Sequence[str] | None,
+    ) -> Record:
+        from headbench.scoring import registry, thoughts
 
         scorer = registry.scorer(self.scorer)
         parser = registry.parser(self.parser)
-        options, sensitive = self.config.scorer_options, self.config.sensitive
-        with no_texts_in_errors(sensitive, document, outputs):
-            combined = combine_outputs(self.steps, document, outputs)
-            if len(combined) != len(outputs):
-                tokens = ()  # they belong to outputs that are no longer apart
-            record = scorer.record(document, combined, parser, options, tokens)
-        return without_texts(record, label_set(options)) if sensitive else record
+        marks = thoughts.DEFAULT if marks is None else marks
+        options = self.config.scorer_options
+        if all(step.config.combine == "none" for step in self.steps):
+            return scorer.record(document, outputs, parser, options, tokens, marks)
+        # Outputs that become one are freed of their thoughts before they do.
+        said = thoughts.cut(outputs, marks)
+        combined = combine_outputs(self.steps, document, said.texts)
+        if len(combined) != len(outputs):
+            tokens = ()  # they belong to outputs that are no longer apart
+        record = scorer.record(document, combined, parser, options, tokens, ())
+        return replace(record, parts={**record.parts, **said.parts()})
 
     def _fields(self, document: Document, earlier: Earlier) -> dict[str, object]:
         fields: dict[str, object] = {**document.fields, "target": document.target}
