@@ -22,7 +22,7 @@ import numpy as np
 
 from headbench.errors import HeadbenchError, StoreError
 from headbench.results.canonical import digest
-from headbench.results.figures import Sampling, estimate, group_label
+from headbench.results.figures import Sampling, estimate, split_figures
 from headbench.results.files import Entry, read_entries, read_result
 from headbench.results.schema import Diagnostics, Estimate, Result
 from headbench.scoring import registry
@@ -156,7 +156,7 @@ def metric_of(name: str, one: Estimate) -> Metric | None:
     """The metric behind a figure, under the name that the figure has, or ``None``."""
     try:
         metric = registry.metric(one.metric)
-    except HeadbenchError:
+    except (HeadbenchError, ImportError, AttributeError):  # the package may be there in part
         return None
     # A rescored log may call a family's metric by a name of its own, which no other metric has.
     taken = {full.rpartition(".")[2] for full in registry.metric_names()}
@@ -227,7 +227,8 @@ def _split(
     records: Sequence[Record],
 ) -> Iterator[str]:
     """The figures within each value of one part."""
-    members = {group_label(key): group for (key,), group in groups(records, part).items()}
+    named = split_figures({}, records, (part,), None).get(part, {})  # the names of the values alone
+    members = dict(zip(named, groups(records, part).values(), strict=True)) if records else {}
     if stored.keys() != members.keys():
         yield (
             f"breakdown {part} has the values {', '.join(stored) or 'none'}, "

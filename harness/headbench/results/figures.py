@@ -90,7 +90,7 @@ def split_figures(
     """The figures within each value of each part: part -> value -> metric."""
     return {
         part: {
-            group_label(key): {
+            _label(key): {
                 metric.name: estimate(name, metric, members, sampling)
                 for name, metric in metrics.items()
             }
@@ -116,6 +116,5 @@ def _plain_estimate(
     )
 
 
-def group_label(key: str | float) -> str:
-    """How a breakdown names one value of its part."""
+def _label(key: str | float) -> str:
     return f"{key:g}" if isinstance(key, float) else key
