@@ -38,9 +38,11 @@ mutants: $(VENV)/.dev
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .
 
-# What is too heavy for every change: one line a check.
-nightly: $(VENV)/.tests
+# What is too heavy for every change: one line per check.
+nightly: $(VENV)/.dev
+	HEADBENCH_KILLS=50 $(BIN)/python -m pytest tests/running/test_same_bytes.py
 	$(BIN)/python docs/write_statistics.py --check
+	$(BIN)/python .ci/mutants.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
