@@ -291,6 +291,8 @@ class Result(Frozen):
     """How it was run."""
     source: dict[str, str] = {}
     """For rescored and published cells: where the outputs or figures came from."""
+    withheld: bool = False
+    """Whether the records hold digests in place of texts, because the task is sensitive."""
     records: RecordsFile | None = None
     """The item records; null only where nobody has them (published cells)."""
 

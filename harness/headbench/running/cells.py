@@ -90,6 +90,7 @@ class _Builder:
             diagnostics=self._diagnostics(arm, rows, records),
             reasoning=reasoning_facts(records, sum(len(row.outputs) for row in rows), self.marks),
             run=self._run(rows),
+            withheld=task.config.sensitive,
         )
         cell = Cell(result, entries)
         if arm.role == "baseline":
