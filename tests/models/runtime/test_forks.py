@@ -22,17 +22,24 @@ from helpers_tiny import tiny_llava, tiny_qwen2_vl
 PREFIX, QUESTIONS, STEPS = 30, 18, 12
 FLOOR = 1e-6
 """Smallest bound, relative to the largest logit: what rounding alone may do in fp32."""
-PLANS: dict[str, Plan] = {
-    "none": Plan(),
-    "z": Plan((Edit("z", Scale(0.0), {0: (1,)}),)),
-    "bias": Plan((Edit("scores", Bias((3, 4, 5), 2.0), {0: (0,), 1: (2,)}),)),
-    "q": Plan((Edit("q", ZeroDims(None), {1: (1,)}),)),
-    "z last": Plan((Edit("z", Scale(2.0), {0: (1,)}, rows="last"),)),
-    "decode": Plan((Edit("z", Scale(2.0), {0: (1,)}, phase="decode"),)),
-    "span in the prefix": Plan((Edit("scores", Bias("needle", 2.0), {0: (0,)}),)),
-}
+PLANS = ("none", "z", "bias", "q", "z last", "decode", "span in the prefix")
 ON_THE_BASELINES_PREFIX = ("z last", "decode")
-SPANS = {"needle": (10, 11)}
+
+
+def plan_of(name: str, prefix: int) -> Plan:
+    """The edits of a plan; columns stand at the end of the prefix, where windows still see them."""
+    columns = (prefix - 5, prefix - 4, prefix - 3)
+    edits: dict[str, tuple[Edit, ...]] = {
+        "none": (),
+        "z": (Edit("z", Scale(0.0), {0: (1,)}),),
+        "bias": (Edit("scores", Bias(columns, 2.0), {0: (0,), 1: (2,)}),),
+        "q": (Edit("q", ZeroDims(None), {1: (1,)}),),
+        "z last": (Edit("z", Scale(2.0), {0: (1,)}, rows="last"),),
+        "decode": (Edit("z", Scale(2.0), {0: (1,)}, phase="decode"),),
+        "span in the prefix": (Edit("scores", Bias("needle", 2.0), {0: (0,)}),),
+    }
+    return Plan(edits[name])
+
 
 HYBRIDS: dict[str, Callable[[], t.PreTrainedModel]] = {
     "LFM2": lambda: t.Lfm2ForCausalLM(
@@ -74,17 +81,20 @@ class Case:
         self.image: tuple[int, ...] = ()
         self.pixels: tuple[dict[str, torch.Tensor], ...] = ()
 
+    @property
+    def spans(self) -> dict[str, tuple[int, ...]]:
+        end = len(self.prefix)
+        return {"needle": (end - 2, end - 1), "image": self.image}
+
     def row(self, tokens: list[int], plan: Plan, prompt: int) -> TokenSequence:
-        return TokenSequence(
-            list(tokens), prompt, self.image, self.pixels, plan, SPANS | {"image": self.image}
-        )
+        return TokenSequence(list(tokens), prompt, self.image, self.pixels, plan, self.spans)
 
     def whole(self, tail: list[int], plan: Plan) -> TokenSequence:
         tokens = self.prefix + tail
         return self.row(tokens, plan, len(tokens))
 
     def check(self, name: str) -> None:
-        plan, rt = PLANS[name], self.rt
+        plan, rt = plan_of(name, len(self.prefix)), self.rt
         single = torch.cat([decode(rt, rt.encode([self.whole(q, plan)])) for q in tails()])
         padded = decode(rt, rt.encode([self.whole(q, plan) for q in tails()]))
         noise = float((padded - single).abs().max())
