@@ -121,6 +121,22 @@ def test_controls_are_distinct_matched_and_apart_while_enough_remain() -> None:
     assert {d[0] for d in few.tables} == {(0, 2), (1, 2)}
 
 
+@pytest.mark.parametrize(
+    ("count", "excluded", "possible"), [(2, True, 3), (3, True, 3), (4, False, 3)]
+)
+def test_own_heads_are_kept_out_while_just_enough_others_remain(
+    count: int, excluded: bool, possible: int
+) -> None:
+    """Head 1 of four: three other heads, and with it allowed three other sets."""
+    draws = other_heads({0: (1,)}, 4, count, seed=0)
+    assert (draws.excluded, draws.possible, len(draws.tables)) == (
+        excluded,
+        possible,
+        min(count, 3),
+    )
+    assert all(draw[0] != (1,) for draw in draws.tables)
+
+
 def test_control_arms_replace_what_declares_a_control() -> None:
     (arm,) = resolve(f"scale_heads({CHOSEN},alpha=2)+zerotuning(gamma=2)", INFO)
     arms, declared = control_arms(arm, 4, seed=1)
@@ -158,6 +174,30 @@ def test_vhr_zeroes_only_heads_that_pass_both_outlier_bars() -> None:
     assert divergence(image, text, outlier_removal=False)[5] == 30
     assert above_median(torch.tensor([4.0, 1, 3, 2])).tolist() == [True, False, True, False]
     assert not above_median(torch.zeros(4)).any()
+
+
+def outlier_heads(vhd: list[float], text: list[float]) -> torch.Tensor:
+    """What Eq. 6 leaves of divergences, given the squared norms without the image."""
+    z_text = torch.tensor([[size**0.5, 0.0] for size in text])
+    z_image = z_text + torch.tensor([[0.0, distance] for distance in vhd])
+    return divergence(z_image, z_text, outlier_removal=True)
+
+
+@pytest.mark.parametrize(
+    ("vhd", "text", "kept"),
+    [
+        # With 0.74 the bar of the population is 0.707 and that of a sample 0.747; with 0.65: 0.677.
+        ([0, 0, 0, 0, 1, 0.74], [0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0]),
+        ([0, 0, 0, 0, 1, 0.65], [0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0.65]),
+        # The same for the norms without the image.
+        ([0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0.74], [0, 0, 0, 0, 0, 0]),
+        ([0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0.65], [0, 0, 0, 0, 0, 9]),
+    ],
+)
+def test_vhr_takes_the_deviation_of_a_population(
+    vhd: list[float], text: list[float], kept: list[float]
+) -> None:
+    assert outlier_heads(vhd, text).tolist() == pytest.approx(kept, abs=1e-6)
 
 
 def test_vhr_controls_pick_as_many_heads_at_random() -> None:
