@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants clean
+.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants nightly clean
 
 run: $(VENV)/.installed
 	$(BIN)/headbench run --tasks niah,pope --intervention vhr
@@ -37,6 +37,12 @@ mutants: $(VENV)/.dev
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .
+
+# What is too heavy for every change: one line per check.
+nightly: $(VENV)/.dev
+	HEADBENCH_KILLS=50 $(BIN)/python -m pytest tests/running/test_same_bytes.py
+	$(BIN)/python docs/write_statistics.py --check
+	$(BIN)/python .ci/mutants.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from headbench.cli.run import split_names
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ def rescore(
             help="niah: what a response must hold; may be repeated. Else the rows' needle."
         ),
     ] = None,
+    reasoning_marks: Annotated[
+        str,
+        typer.Option(
+            help="Thoughts cut before reading: closed (default), none, or names, with commas."
+        ),
+    ] = "closed",
     field: Annotated[
         list[str] | None, typer.Option(help="A field name, e.g. caption=text; may be repeated.")
     ] = None,
@@ -63,21 +70,27 @@ def rescore(
     from headbench.results.recorded import Fields
     from headbench.running.rescore import rescore_chair, rescore_niah, rescore_pope
     from headbench.running.rescore_walls import HUMANS, rescore_walls
+    from headbench.scoring.thoughts import marks_of
 
     fields = Fields.parse(field or [])
+    marks = marks_of(split_names(reasoning_marks))
     people = predictions == HUMANS and task is Family.WALLS
     file = Path(predictions)
     work: dict[Family, Callable[[], Rescored]] = {
         Family.CHAIR: lambda: rescore_chair(
-            file, needed(ground_truth, "--ground-truth", task), profile, fields
+            file, needed(ground_truth, "--ground-truth", task), profile, fields, marks=marks
         ),
         Family.POPE: lambda: rescore_pope(
-            file, needed(questions, "--questions", task), parser or "pope_ref", fields
+            file, needed(questions, "--questions", task), parser or "pope_ref", fields, marks=marks
         ),
         Family.WALLS: lambda: rescore_walls(
-            None if people else file, needed(walls, "--walls", task), parser or "walls_ref", fields
+            None if people else file,
+            needed(walls, "--walls", task),
+            parser or "walls_ref",
+            fields,
+            marks=marks,
         ),
-        Family.NIAH: lambda: rescore_niah(file, fields, phrases=phrases or ()),
+        Family.NIAH: lambda: rescore_niah(file, fields, phrases=phrases or (), marks=marks),
     }
     if phrases and task is not Family.NIAH:
         raise ConfigError(
@@ -114,6 +127,8 @@ def show(found: Rescored) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from headbench.running.table_notes import count, result_notes
+
     result = found.result
     title = f"{result.task.name} of {result.model.name}: {result.task.scorer}, {result.task.parser}"
     table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
@@ -125,8 +140,17 @@ def show(found: Rescored) -> None:
         ends = "" if one.low is None or one.high is None else f"{one.low:.4f} .. {one.high:.4f}"
         table.add_row(name, str(shown), ends)
     Console().print(table)
+    clusters = max((one.clusters or 0 for one in result.metrics.values()), default=0)
+    if clusters:
+        typer.echo(f"documents (clusters): {count(result.coverage.answered, clusters)}")
+    for note in result_notes([result]):
+        typer.echo(note)
     if result.task.profile:
         typer.echo(f"lexical profile: {result.task.profile}")
+    from headbench.running.reasoning import reasoning_lines
+
+    for line in reasoning_lines(result):
+        typer.echo(line)
     if "sought" in result.source:
         typer.echo(f"sought: {result.source['sought']} ({result.source['sought by']})")
     if result.headline is None:

@@ -26,6 +26,7 @@ from headbench.scoring.chair_truth import Truth, coco_truth, given_truth, image_
 from headbench.scoring.metric import Metric
 from headbench.scoring.niah_cells import JUDGE, cell_records, with_scores
 from headbench.scoring.parser import VERBATIM
+from headbench.scoring.thoughts import DEFAULT
 from headbench.types import Document
 
 
@@ -35,6 +36,7 @@ def rescore_chair(
     profile: str = "chair-2018",
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
+    marks: Sequence[str] = DEFAULT,
 ) -> Rescored:
     """CHAIR of recorded captions.
 
@@ -44,6 +46,8 @@ def rescore_chair(
         profile: Lexical profile.
         fields: Field names; defaults fit the common ones.
         sampling: How intervals are made.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
 
     Returns:
         ``chair_s``, ``chair_i``, ``recall``, ``len``, both F1, and the counts behind them.
@@ -58,7 +62,11 @@ def rescore_chair(
     scorer = registry.scorer("chair")
     records = tuple(
         scorer.record(
-            Document(image, image, {}, target=truth[image]), (text,), VERBATIM, {"profile": profile}
+            Document(image, image, {}, target=truth[image]),
+            (text,),
+            VERBATIM,
+            {"profile": profile},
+            marks=marks,
         )
         for image, text in captions.items()
         if image in truth
@@ -80,6 +88,7 @@ def rescore_chair(
             profile=lexicon.id,
             data=digest({record.document: truth[record.document] for record in records}),
             source=said,
+            marks=marks,
         ),
         sampling,
     )
@@ -109,6 +118,7 @@ def rescore_pope(
     parser: str = "pope_ref",
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
+    marks: Sequence[str] = DEFAULT,
 ) -> Rescored:
     """POPE's figures of recorded answers.
 
@@ -118,6 +128,8 @@ def rescore_pope(
         parser: How answers are read; ``pope_ref`` is the one to compare with papers.
         fields: Field names.
         sampling: How intervals are made.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
 
     Returns:
         ``f1``, ``accuracy``, ``precision``, ``recall``, ``yes_ratio``, ``unparsed_rate`` and the
@@ -132,7 +144,7 @@ def rescore_pope(
     joined = join_answers(log, items, fields)
     scorer, reader = registry.scorer("pope"), registry.parser(parser)
     records = tuple(
-        scorer.record(_pope_document(item), (answer,), reader)
+        scorer.record(_pope_document(item), (answer,), reader, marks=marks)
         for item, answer in zip(items, joined.answers, strict=True)
         if answer is not None
     )
@@ -150,6 +162,7 @@ def rescore_pope(
             data=version_of(items),
             source={"joined by": joined.how, **{k: str(v) for k, v in counts.items() if v}},
             reason=joined.reason,
+            marks=marks,
         ),
         sampling,
     )
@@ -160,6 +173,7 @@ def rescore_niah(
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
     phrases: Sequence[str] = (),
+    marks: Sequence[str] = DEFAULT,
 ) -> Rescored:
     """Needle recall of recorded responses, without a judge, by length and by depth.
 
@@ -169,6 +183,8 @@ def rescore_niah(
         sampling: How intervals are made.
         phrases: What a response must hold; by default the needle that the rows name
             (:mod:`headbench.running.needle_rows`), or the San Francisco needle's three phrases.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
 
     Returns:
         ``keyphrase3`` (all phrases) and ``keyphrase3_fraction``, or ``recall`` and ``fraction`` of
@@ -190,7 +206,7 @@ def rescore_niah(
             raise DataError(
                 "phrases are sought in responses, and no row has one",
                 where=log.name,
-                mend="leave --phrases out for judged cells, or name the field: --field response=NAME",
+                mend="leave --phrases out, or name the field: --field response=NAME",
             )
         records, scorer, reader = cell_records(log.rows), "niah_cells@1", "judge@1"
         metrics = {"judge": JUDGE}
@@ -199,7 +215,9 @@ def rescore_niah(
         wanted, metrics = needle.texts, needle.metrics()
         source = {"sought": " | ".join(wanted), "sought by": needle.how}
         records = tuple(
-            needle.scorer.record(_cell(at, row, fields, needle), (text,), VERBATIM, needle.options)
+            needle.scorer.record(
+                _cell(at, row, fields, needle), (text,), VERBATIM, needle.options, marks=marks
+            )
             for at, (row, text) in enumerate(zip(log.rows, texts, strict=True))
             if text is not None
         )
@@ -224,6 +242,7 @@ def rescore_niah(
             source=source,
             reason=pooled if len(records) > len(cells) else "",
             parts=("length", "depth"),
+            marks=marks,
             sought=wanted,
         ),
         sampling,

@@ -13,6 +13,7 @@ from headbench.results.recorded import Fields, Recorded, Row, as_text, read_rows
 from headbench.running.rescore import metrics_of
 from headbench.running.rescored import SAMPLING, Log, Rescored, rescored
 from headbench.scoring import registry
+from headbench.scoring.thoughts import DEFAULT
 from headbench.scoring.walls_forms import Wall, wall_of
 from headbench.types import Document, Record
 
@@ -26,6 +27,7 @@ def rescore_walls(
     parser: str = "walls_ref",
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
+    marks: Sequence[str] = DEFAULT,
 ) -> Rescored:
     """Figures of recorded groupings.
 
@@ -35,6 +37,8 @@ def rescore_walls(
         parser: How text is read; ``walls_ref`` is the one to compare with papers.
         fields: Field names.
         sampling: How intervals are made.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
 
     Returns:
         ``solved_walls`` and ``correct_groups`` (counts), their rates, ``wd``, ``fms``, ``ari``,
@@ -53,7 +57,7 @@ def rescore_walls(
     else:
         log = read_rows(predictions)
         inputs["predictions"] = log
-        records = _records(log, solved, parser, fields)
+        records = _records(log, solved, parser, fields, marks)
         reader, name = "+".join(sorted({record.parser for record in records})), predictions.stem
     return rescored(
         Log(
@@ -66,6 +70,7 @@ def rescore_walls(
             inputs=inputs,
             name=name,
             data=digest([[wall.id, wall.groups] for wall in solved]),
+            marks=marks,
         ),
         sampling,
     )
@@ -90,7 +95,7 @@ def _human_record(wall: Wall) -> Record:
 
 
 def _records(
-    log: Recorded, walls: Sequence[Wall], parser: str, fields: Fields
+    log: Recorded, walls: Sequence[Wall], parser: str, fields: Fields, marks: Sequence[str]
 ) -> tuple[Record, ...]:
     """Records of the walls that a log answers, by wall id, or by order in a whole log.
 
@@ -113,7 +118,7 @@ def _records(
                 "a wall is answered twice", where=log.name, mend="keep one run in the file"
             )
         found[key] = row
-    return tuple(_record(by_id[key], row, log, parser, fields) for key, row in found.items())
+    return tuple(_record(by_id[key], row, log, parser, fields, marks) for key, row in found.items())
 
 
 def _positions(keys: Sequence[str | None]) -> bool:
@@ -122,7 +127,9 @@ def _positions(keys: Sequence[str | None]) -> bool:
     return set(keys) == {None} or list(keys) in counted
 
 
-def _record(wall: Wall, row: Row, log: Recorded, parser: str, fields: Fields) -> Record:
+def _record(
+    wall: Wall, row: Row, log: Recorded, parser: str, fields: Fields, marks: Sequence[str]
+) -> Record:
     """One answered wall: its grouping as text or as lists, and its connections where given."""
     groups = fields.find(row, "groups")
     if groups is None:
@@ -144,4 +151,5 @@ def _record(wall: Wall, row: Row, log: Recorded, parser: str, fields: Fields) ->
         Document(wall.id, wall.id, {}, target=target),
         tuple(outputs),
         registry.parser("walls_robust" if listed else parser),
+        marks=marks,
     )

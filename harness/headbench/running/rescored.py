@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headbench.results.canonical import Plain, digest, plain
+from headbench.results.disk import remove_leftovers
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, write_result
 from headbench.results.keys import result_id
@@ -15,7 +15,10 @@ from headbench.results.provenance import versions
 from headbench.results.recorded import Recorded
 from headbench.results.schema import Coverage, Estimate, ModelFacts, Result, RunFacts, TaskFacts
 from headbench.running.code import scored_by
+from headbench.running.reasoning import reasoning_facts, reasoning_parts
 from headbench.scoring.metric import Metric
+from headbench.scoring.thoughts import DEFAULT
+from headbench.tasks.sensitive import text_digest
 from headbench.types import Record
 
 SAMPLING = Sampling(seed=0, draws=2000)
@@ -40,6 +43,7 @@ class Log:
         source: Further facts: how outputs were joined, what was left out.
         reason: Why outputs are missing, or why the figures may not be quoted alone.
         parts: Record parts by which figures are split.
+        marks: Marks of thoughts that were cut before anything was read.
         sought: What responses were sought through for, where that is not the data's own.
     """
 
@@ -56,6 +60,7 @@ class Log:
     source: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     parts: Sequence[str] = ()
+    marks: Sequence[str] = DEFAULT
     sought: Sequence[str] = ()
 
 
@@ -88,6 +93,7 @@ class Rescored:
 
     def write(self, out: Path) -> Path:
         """Write result and records below ``out``; outputs are replaced by their digests."""
+        remove_leftovers(out / self.result.kind)
         return write_result(out, self.result, [Entry(without_text(one)) for one in self.records])
 
 
@@ -99,11 +105,6 @@ def without_text(record: Record) -> Record:
     return replace(
         record, outputs=tuple(map(text_digest, record.outputs)), parsed=None, target=None
     )
-
-
-def text_digest(text: str) -> str:
-    """What stands for a text that is not stored."""
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
@@ -135,6 +136,9 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         headline=main if whole and not log.reason else None,
         metrics={**metrics, **_extent(answered, log.expected)},
         breakdowns=split_figures(log.metrics, log.records, log.parts, sampling),
+        reasoning=reasoning_facts(
+            log.records, sum(len(record.outputs) for record in log.records), log.marks
+        ),
         run=RunFacts(
             versions=versions(), code=tuple(scored_by(log.scorer, log.parser, log.metrics))
         ),
@@ -182,6 +186,9 @@ def _id(log: Log, sampling: Sampling) -> str:
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
     readings += [list(log.sought)] if log.sought else []
+    thought = any(reasoning_parts(record) for record in log.records)
+    # Absent where no thought was looked for otherwise and none was found: ids of before stay.
+    readings += [list(log.marks)] if thought or log.marks != DEFAULT else []
     intervals = [sampling.seed, sampling.draws, sampling.level]
     versions = {"task": log.task, "files": files, "read": readings, "intervals": intervals}
     theirs = {
