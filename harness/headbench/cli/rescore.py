@@ -12,9 +12,17 @@ import typer
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
+    from headbench.results.recorded_join import Vouched
     from headbench.running.rescored import Rescored
 
 _Given = TypeVar("_Given", Path, list[Path])
+
+
+class Join(StrEnum):
+    """By what a user says that rows belong together."""
+
+    ID = "id"
+    ORDER = "order"
 
 
 class Family(StrEnum):
@@ -44,7 +52,14 @@ def rescore(
         str, typer.Option(help="How answers are read: pope_ref, walls_ref (as in papers), ...")
     ] = "",
     field: Annotated[
-        list[str] | None, typer.Option(help="A field name, e.g. caption=text; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="A field, e.g. caption=text, answer=resps[0][0], questions.label=gold; repeatable."
+        ),
+    ] = None,
+    join: Annotated[
+        Join | None,
+        typer.Option(help="pope, walls: you say that rows belong together by id, or by order."),
     ] = None,
     name: Annotated[str, typer.Option(help="Who answered; else the name of the file.")] = "",
     origin: Annotated[str, typer.Option(help="Where the outputs were found, for the record.")] = "",
@@ -54,22 +69,37 @@ def rescore(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result document.")] = False,
 ) -> None:
     """Score recorded outputs; no model is needed."""
-    from headbench.results.recorded import Fields
+    from headbench.results.fields import Fields
     from headbench.running.rescore import rescore_chair, rescore_niah, rescore_pope
     from headbench.running.rescore_walls import HUMANS, rescore_walls
 
-    fields = Fields.parse(field or [])
     people = predictions == HUMANS and task is Family.WALLS
+    fields = Fields.parse(field or [])
+    vouched: Vouched | None = None if join is None else "id" if join is Join.ID else "order"
+    if join is not None and (people or task not in (Family.POPE, Family.WALLS)):
+        raise ConfigError(
+            f"--task {task.value} joins nothing by id or order",
+            where=f"--join {join.value}",
+            mend="leave --join out",
+        )
     file = Path(predictions)
     work: dict[Family, Callable[[], Rescored]] = {
         Family.CHAIR: lambda: rescore_chair(
             file, needed(ground_truth, "--ground-truth", task), profile, fields
         ),
         Family.POPE: lambda: rescore_pope(
-            file, needed(questions, "--questions", task), parser or "pope_ref", fields
+            file,
+            needed(questions, "--questions", task),
+            parser or "pope_ref",
+            fields,
+            join=vouched,
         ),
         Family.WALLS: lambda: rescore_walls(
-            None if people else file, needed(walls, "--walls", task), parser or "walls_ref", fields
+            None if people else file,
+            needed(walls, "--walls", task),
+            parser or "walls_ref",
+            fields,
+            join=vouched,
         ),
         Family.NIAH: lambda: rescore_niah(file, fields),
     }
@@ -102,6 +132,8 @@ def show(found: Rescored) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from headbench.results.fields import FILES
+
     result = found.result
     title = f"{result.task.name} of {result.model.name}: {result.task.scorer}, {result.task.parser}"
     table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
@@ -115,6 +147,13 @@ def show(found: Rescored) -> None:
     Console().print(table)
     if result.task.profile:
         typer.echo(f"lexical profile: {result.task.profile}")
+    for role in FILES:
+        if result.source.get(f"{role}.fields"):
+            typer.echo(f"{role} read: {result.source[f'{role}.fields']}")
+    if "joined by" in result.source:
+        typer.echo(f"joined by: {result.source['joined by']}")
+    if "connections" in result.source:
+        typer.echo(f"connections: {result.source['connections']}")
     if result.headline is None:
         why = result.reason or result.source.get("no_headline", "")
         typer.echo(f"no headline: {why}")

@@ -39,6 +39,9 @@ class Log:
         source: Further facts: how outputs were joined, what was left out.
         reason: Why outputs are missing, or why the figures may not be quoted alone.
         parts: Record parts by which figures are split.
+        vouched: By what the user says that rows belong together: ``id``, ``order`` or empty.
+        prompts: What the outputs say that was asked, each once; empty where they do not.
+        settings: Settings of the task that the files name.
     """
 
     task: str
@@ -54,6 +57,9 @@ class Log:
     source: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     parts: Sequence[str] = ()
+    vouched: str = ""
+    prompts: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,14 @@ class Rescored:
     Attributes:
         result: The cell.
         records: One an answered document.
+        prompts: What the outputs say that was asked, each once; empty where they do not.
+        settings: Settings of the task that the files name.
     """
 
     result: Result
     records: tuple[Record, ...]
+    prompts: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
     def document(self) -> Plain:
         """The result as JSON values."""
@@ -135,7 +145,7 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         run=RunFacts(versions=versions()),
         source=_source(log),
     )
-    return Rescored(result, log.records)
+    return Rescored(result, log.records, log.prompts, log.settings)
 
 
 def _missing(answered: int, expected: int, reason: str) -> str:
@@ -177,6 +187,6 @@ def _id(log: Log, sampling: Sampling) -> str:
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
     intervals = [sampling.seed, sampling.draws, sampling.level]
-    return result_id(
-        responses, {"task": log.task, "files": files, "read": readings, "intervals": intervals}
-    )
+    facts = {"task": log.task, "files": files, "read": readings, "intervals": intervals}
+    # Only where something was vouched for, so that ids made before stay what they are.
+    return result_id(responses, facts | ({"vouched": log.vouched} if log.vouched else {}))

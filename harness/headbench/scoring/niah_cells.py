@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from headbench.errors import DataError
 from headbench.scoring.metric import Floats, Metric, ratio
-from headbench.scoring.parts import number
+from headbench.scoring.parts import exact, number
 from headbench.types import Record
 
 SCALE = (1, 3, 5, 7, 10)
@@ -42,7 +42,7 @@ def _record(index: int, row: Mapping[str, object]) -> Record:
             where=f"cell {index + 1}",
             mend="check the file",
         )
-    name = f"{length:g}-{depth:g}"
+    name = f"{exact(length)}-{exact(depth)}"
     return Record(
         document=f"{index}-{name}",
         cluster=name,

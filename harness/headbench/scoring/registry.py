@@ -42,6 +42,13 @@ SCORERS: dict[str, str] = {
     "walls": "headbench.scoring.walls:WALLS",
     "stickiness": "headbench.scoring.stickiness:STICKINESS",
 }
+OLDER: dict[str, dict[str, str]] = {
+    "parser": {},
+    "scorer": {
+        "walls@1": "headbench.scoring.walls:WALLS_1",
+    },
+}
+"""Kind -> ``name@version`` -> readings that were replaced, kept for the figures that name them."""
 METRICS: dict[str, str] = {
     "niah.recall": "headbench.scoring.needle:RECALL",
     "niah.fraction": "headbench.scoring.needle:FRACTION",
@@ -93,6 +100,7 @@ METRICS: dict[str, str] = {
 }
 
 _Thing = TypeVar("_Thing", Metric, Parser, Scorer)
+_Versioned = TypeVar("_Versioned", Parser, Scorer)
 
 
 def metric(name: str, family: str | None = None) -> Metric:
@@ -131,26 +139,18 @@ def parser(name: str) -> Parser:
     """Find a parser by name, or by ``name@version`` as records carry it.
 
     Raises:
-        ConfigError: No parser has this name, or the version asked for is not the one that is here.
+        ConfigError: No parser has this name, or it is not here in the version asked for.
     """
-    short, _, version = name.partition("@")
-    found = _find("parser", short, PARSERS, Parser)
-    if version and version != str(found.version):
-        raise ConfigError(
-            f"parser {short!r} is here in version {found.version}, not {version}",
-            where=f"parser {name!r}",
-            mend="rescore the outputs with the parser that is here, or install the older headbench",
-        )
-    return found
+    return _versioned("parser", name, PARSERS, Parser)
 
 
 def scorer(name: str) -> Scorer:
-    """Find a scorer.
+    """Find a scorer by name, or by ``name@version`` as results carry it.
 
     Raises:
-        ConfigError: No scorer has this name.
+        ConfigError: No scorer has this name, or it is not here in the version asked for.
     """
-    return _find("scorer", name, SCORERS, Scorer)
+    return _versioned("scorer", name, SCORERS, Scorer)
 
 
 def metric_names() -> tuple[str, ...]:
@@ -172,6 +172,27 @@ def scorer_names() -> tuple[str, ...]:
 def _plugins(kind: str) -> Mapping[str, EntryPoint]:
     """What other packages registered; read once, because scanning installed packages is slow."""
     return {point.name: point for point in entry_points(group=f"headbench.{kind}s")}
+
+
+def _versioned(
+    kind: str, name: str, table: Mapping[str, str], wanted: type[_Versioned]
+) -> _Versioned:
+    """The current version of a name, or the one that is asked for."""
+    if name in OLDER[kind]:
+        return _find(kind, name, OLDER[kind], wanted)
+    short, _, version = name.partition("@")
+    found = _find(kind, short, table, wanted)
+    if version and version != str(found.version):
+        kept: list[str] = [
+            old.partition("@")[2] for old in OLDER[kind] if old.startswith(f"{short}@")
+        ]
+        here = " or ".join([str(found.version), *kept])
+        raise ConfigError(
+            f"{kind} {short!r} is here in version {here}, not {version}",
+            where=f"{kind} {name!r}",
+            mend=f"rescore the outputs with a {kind} that is here, or install the other headbench",
+        )
+    return found
 
 
 def _find(kind: str, name: str, table: Mapping[str, str], wanted: type[_Thing]) -> _Thing:
