@@ -179,7 +179,7 @@ def test_what_cannot_be_held_is_refused_and_leaves_what_was(results: Path) -> No
 def test_the_command_holds_measures_and_fails_on_drift(results: Path) -> None:
     shutil.copytree(RESULTS / "published", results / "published")
     (results / "pins").mkdir()
-    words = ["guard", "--results", str(results), "--data", str(results)]
+    words = ["guard", "--results", str(results), "--data", str(results), "--without-data"]
     first = CliRunner().invoke(app, [*words, "--pin", "--hold", "--measure", "--json"])
     assert first.exit_code == 0, first.output
     assert json.loads(first.stdout)["stored"] == {"results": 2, "made_again": 2, "faults": []}

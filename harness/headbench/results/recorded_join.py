@@ -57,7 +57,7 @@ class Joined:
         repeated: Identical rows beyond the first.
         unused: Rows of the log that answer none of these questions.
         reason: Why nothing was joined, else empty.
-        prompts: What the joined rows say that was asked, each once.
+        prompts: Prompts of the joined rows, each once; empty where rows hold the question alone.
         fields: From which fields the log was read.
     """
 
@@ -148,12 +148,13 @@ def version_of(questions: Sequence[Question]) -> str:
 
 @dataclass(frozen=True)
 class _Reply:
-    """One row of a log of answers."""
+    """One row of a log of answers; ``asked`` is its prompt as it stands there."""
 
     id: str | None
     image: str | None
     prompt: str | None
     answer: str
+    asked: str | None = None
 
     def fits(self, question: Question) -> bool:
         """Whether nothing that the row says speaks against this question."""
@@ -192,7 +193,7 @@ def join_answers(
     )
     unused = len(distinct) - len(set(found.values()))
     reason = "" if found else _disagreement(distinct, questions)
-    asked = (distinct[index].prompt for index in sorted(set(found.values())))
+    asked = (distinct[index].asked for index in sorted(set(found.values())))
     prompts = tuple(dict.fromkeys(prompt for prompt in asked if prompt is not None))
     return Joined(answers, how, repeated, unused, reason, prompts, reading)
 
@@ -238,9 +239,15 @@ def _replies(log: Recorded, fields: Fields) -> tuple[list[_Reply], Reading]:
                 image=None if image is None else images.of(image),
                 prompt=None if prompt is None else normal(prompt),
                 answer=answer,
+                asked=prompt if is_prompt(reading) else None,
             )
         )
     return replies, reading
+
+
+def is_prompt(reading: Reading) -> bool:
+    """Whether what a log says that was asked is the prompt itself, by the name of its field."""
+    return "prompt" in reading.names.get("question", "").lower()
 
 
 def _distinct(replies: Sequence[_Reply]) -> list[_Reply]:

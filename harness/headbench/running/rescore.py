@@ -15,12 +15,13 @@ from pathlib import Path
 
 from headbench.errors import DataError
 from headbench.results.canonical import digest
-from headbench.results.fields import Fields, Reading, Row, as_text, normal
+from headbench.results.fields import Fields, Reading, Row, as_text
 from headbench.results.figures import Sampling
 from headbench.results.recorded import Recorded, log_name, read_rows
 from headbench.results.recorded_join import (
     Question,
     Vouched,
+    is_prompt,
     join_answers,
     question_fields,
     questions_of,
@@ -322,9 +323,9 @@ def _once(pairs: list[tuple[str, object]], path: Path) -> dict[str, object]:
 
 
 def _prompts(log: Recorded, reading: Reading) -> tuple[str, ...]:
-    """What the rows say that was asked, each once."""
-    asked = (reading.text(row, "question") for row in log.rows)
-    return tuple(dict.fromkeys(normal(text) for text in asked if text is not None))
+    """Prompts of the rows, each once; empty where they hold none."""
+    asked = (reading.text(row, "question") for row in log.rows if is_prompt(reading))
+    return tuple(dict.fromkeys(text for text in asked if text is not None))
 
 
 def _settings(files: Sequence[Recorded], fields: Fields, name: str) -> tuple[str, ...]:
