@@ -25,6 +25,7 @@ from headbench.tasks.steps import (
     compile_step,
     request_seed,
 )
+from headbench.tasks.survey import Survey, survey
 from headbench.types import Document, Record, Request
 
 
@@ -132,19 +133,29 @@ class Task:
         """
         key = (seed, limit)
         if key not in self._held.documents:
-            config = self.config
-            spec = DataSpec(
-                config.dataset_path,
-                config.dataset_name,
-                config.test_split,
-                config.dataset_kwargs,
-                self.merged,
-                seed,
-            )
-            rows = read_rows(spec, self._held.images)
+            rows = read_rows(self._spec(seed), self._held.images)
             shaped = self._shaper.documents(rows, self._fewshot.ids())
             self._held.documents[key] = tuple(islice(shaped, limit))
         return self._held.documents[key]
+
+    def survey(self) -> Survey:
+        """Counts over all rows of the test split: classes, repeats, texts with two golds.
+
+        Raises:
+            HeadbenchError: The data is absent or broken, or a label is unknown.
+        """
+        return survey(read_rows(self._spec(0), Images()), self._shaper)
+
+    def _spec(self, seed: int) -> DataSpec:
+        config = self.config
+        return DataSpec(
+            config.dataset_path,
+            config.dataset_name,
+            config.test_split,
+            config.dataset_kwargs,
+            self.merged,
+            seed,
+        )
 
     def image(self, sha256: str) -> bytes:
         """Encoded bytes of an image of the documents, by content hash.
