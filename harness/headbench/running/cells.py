@@ -77,11 +77,12 @@ class _Builder:
             model=self._model(),
             arm=arm_facts,
             coverage=Coverage(answered=len(records), expected=len(rows)),
-            headline=self.facts.main_metric,
+            headline=None if self._no_headline else self.facts.main_metric,
             metrics=figures(self.metrics, records, sampling, where),
             breakdowns=split_figures(self.metrics, records, task.config.breakdown, sampling),
             diagnostics=self._diagnostics(arm, rows, records),
             run=self._run(rows),
+            source=self._source(),
         )
         cell = Cell(result, entries)
         if arm.role == "baseline":
@@ -170,6 +171,16 @@ class _Builder:
             truncated_share=sum(generated) / len(generated) if generated else None,
             passes=sum(answer.passes for answer in answers),
         )
+
+    @property
+    def _no_headline(self) -> str:
+        """Why an adapter's answers may not be quoted alone; recorded ones may lack evidence."""
+        return str(getattr(self.plan.model, "no_headline", ""))
+
+    def _source(self) -> dict[str, str]:
+        """Where recorded answers came from, and how they were joined; empty for other models."""
+        known = dict(getattr(self.plan.model, "source", {}))
+        return known | ({"no_headline": self._no_headline} if self._no_headline else {})
 
     def _run(self, rows: Sequence[Row]) -> RunFacts:
         spec = self.plan.spec

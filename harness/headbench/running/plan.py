@@ -100,7 +100,8 @@ def make_plan(spec: RunSpec) -> RunPlan:
     toggles, more = _toggles(spec, model)
     _check_needs(toggles, tasks)
     _bind(model, tasks, documents)
-    return RunPlan(spec, tasks, documents, model, toggles, (*notes, *more))
+    told = getattr(model, "notes", ())  # what a recorded log was read from, and how it was joined
+    return RunPlan(spec, tasks, documents, model, toggles, (*notes, *told, *more))
 
 
 def _with_model(spec: RunSpec, tasks: Sequence[Task]) -> tuple[RunSpec, list[str]]:
