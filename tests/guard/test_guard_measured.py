@@ -251,3 +251,12 @@ def test_a_newcomers_runs_do_not_show_in_the_working_tree() -> None:
     assert read_result(held).kind == "measured"
     assert not ignored(str(held.relative_to(ROOT)))
     assert not ignored("results/measured/runs.yaml")
+
+
+def test_a_cell_that_is_held_twice_is_refused(results: Path) -> None:
+    path, _ = held_cell(results)
+    document = json.loads(path.read_text())
+    twin = path.with_name(f"baseline-{'f' * 8}.json")
+    twin.write_text(json.dumps(document))
+    with pytest.raises(StoreError, match="two files hold one cell"):
+        read_held(results)
