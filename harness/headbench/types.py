@@ -24,8 +24,10 @@ Kind = Literal["generate", "score", "nexttoken", "represent"]
 """What is asked of a model. ``choices`` of a task are several ``score`` continuations."""
 Role = Literal["subject", "encoder", "judge"]
 Site = Literal["q", "k", "v", "scores", "pattern", "z", "residual", "router"]
-Phase = Literal["prefill", "decode", "both"]
-"""By POSITION: decode means position >= prompt length, teacher-forced or not."""
+Phase = Literal["prefill", "decode", "both", "from_last"]
+"""By POSITION, teacher-forced or not: decode means position >= prompt length; from_last means
+position >= prompt length - 1, every row that predicts a token of the answer. The second is what
+code does that prefills all but the prompt's last token, which becomes its first decoding step."""
 Rows = Literal["all", "last", "after_image"]
 """Query rows. ``last`` is row t0 (prompt length - 1) in prefill, and every row in decode."""
 Positions = tuple[int, ...]
@@ -319,7 +321,11 @@ class Intervention(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """``image``, ``head_map``, ``artefact``, ``gradients``...: refused before anything runs."""
+        """``image``, ``head_map``, ``artefact``, ``gradients``...: refused before anything runs.
+
+        ``document`` says that the edits depend on which document is asked, or on the request's
+        seed, and not on its prompt alone; equal prompts then share no answer.
+        """
         ...
 
     def probes(self, case: Case) -> tuple[Probe, ...]:
@@ -345,6 +351,7 @@ class Arm:
         role: What the arm is for.
         of: For a control: the name of the toggle arm it belongs to.
         draw: For a control: its number.
+        code: Name of an intervention that is not headbench's own -> digest of its code.
     """
 
     name: str
@@ -352,6 +359,7 @@ class Arm:
     role: Literal["baseline", "toggle", "control"] = "baseline"
     of: str | None = None
     draw: int | None = None
+    code: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ def test_the_table_has_its_columns_and_the_files_are_named(done: tuple[Path, str
     assert "\x1b[" not in printed
 
 
+@pytest.mark.bits
 def test_a_result_replays_to_the_same_files(done: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = done
     first = next((folder / "results/measured/fake-1/colours").glob("mask*.json"))
@@ -192,3 +193,11 @@ def test_a_spec_hashes_prints_and_comes_back(done: tuple[Path, str]) -> None:
 def test_a_spec_out_of_range_is_refused(values: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=str(next(iter(values)))):
         make_spec(**{"tasks": ("niah",), **values})
+
+
+def test_an_overrun_is_asked_for_by_a_flag_and_printed_in_the_command(tmp_path: Path) -> None:
+    words = ["run", "--tasks", "colours", "--model", "fake", "--dry-run"]
+    words += ["--include", str(write_tasks(tmp_path / "mine"))]
+    plain, asked = (CliRunner().invoke(app, [*words, *more]) for more in ([], ["--allow-overrun"]))
+    assert "--allow-overrun" not in plain.stdout.splitlines()[0]
+    assert asked.stdout.splitlines()[0].endswith("--allow-overrun")

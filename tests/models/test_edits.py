@@ -20,6 +20,8 @@ from helpers_tiny import tiny_llama, tiny_tokenizer
 STORE = images(2)
 TEXTS = ("who", "what is the secret word of river? answer:", "describe the red lamp please")
 PICTURES = ("<image> is there a cat?", "please describe <image> with one word")
+ROWS_DIFFER = 1e-5
+"""Largest difference of log-probabilities that docs/models.md states for equal rows of a batch."""
 TOGGLES = (
     "mask_heads(heads=[[0,1],[1,2]])",
     "scale_heads(heads=[[1,1],[2,0]],alpha=2.0)",
@@ -69,6 +71,7 @@ def test_every_row_of_a_mixed_batch_gives_the_tokens_of_its_own_run(make, monkey
     assert sum(answer.changed > 0 for answer in changed) >= len(changed) // 2
 
 
+@pytest.mark.bits
 def test_an_unedited_row_keeps_its_bits_beside_edited_ones():
     model = llama(attn="headbench")
     asked = [request(text) for text in TEXTS]
@@ -91,14 +94,17 @@ def test_changed_counts_positions_times_heads():
     assert answer.changed == 3 * (prompt + passes - 1)
 
 
-def test_vhr_without_an_image_is_inert_and_equals_the_baseline_to_the_bit():
-    model = llava(STORE, attn="headbench")
+@pytest.mark.parametrize("count", [1, 2])
+def test_vhr_without_an_image_is_inert_and_equals_the_baseline(count):
+    """They are two rows of one batch, which threads share out: tokens are equal, bits are not."""
+    model = llava(STORE, attn="headbench", threads=str(count))
     vhr = resolve("vhr", model.info)[0]
-    found = answers(model, [Job(request(TEXTS[1]), arm) for arm in (BASELINE, vhr)])
-    assert found[1].changed == 0
-    assert found[1].visited > 0
-    assert found[1].logprobs == found[0].logprobs
-    assert found[1].first == found[0].first
+    plain, edited = answers(model, [Job(request(TEXTS[1]), arm) for arm in (BASELINE, vhr)])
+    assert edited.changed == 0
+    assert edited.visited > 0
+    assert edited.tokens == plain.tokens
+    assert edited.logprobs == pytest.approx(plain.logprobs, abs=ROWS_DIFFER)
+    assert edited.first == pytest.approx(plain.first, abs=ROWS_DIFFER)
 
 
 def test_arms_of_one_prompt_share_their_probe():
@@ -244,6 +250,7 @@ def test_a_head_that_is_not_there_is_refused_before_anything_runs():
     assert model.runner.passes == before
 
 
+@pytest.mark.bits
 def test_edits_are_gone_after_an_error_in_a_batch():
     model = llama(attn="headbench")
     arm = resolve(TOGGLES[0], model.info)[0]

@@ -54,6 +54,7 @@ def test_what_an_encoder_cannot_give_is_refused():
         model.plan(jobs([request("who")]))
 
 
+@pytest.mark.bits
 def test_it_loads_from_a_folder(tmp_path):
     tiny_bert().save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)

@@ -46,6 +46,7 @@ def test_patterns_and_head_outputs_are_the_towers_own(model: HFModel) -> None:
     assert found.arrays[TEXT].shape == (1, 1, 4, 12)
 
 
+@pytest.mark.bits
 def test_looking_inside_changes_nothing(model: HFModel) -> None:
     before = model.model.config.vision_config._attn_implementation
     generate = request("<image>\nis there a cat?", images=tuple(STORE)[:1])

@@ -36,7 +36,7 @@ def test_chair_counts_and_metrics(tmp_path: Path) -> None:
     names = ("hallucinated_captions", "hallucinated_mentions", "mentions", "n", "coverage")
     assert values(found, *names) == (1, 1, 4, 2, 1.0)
     assert values(found, "chair_s", "chair_i", "recall", "len") == (0.5, 0.25, 1.0, 5.0)
-    assert found.result.task.profile == "chair-2018@1"
+    assert found.result.task.profile == "chair-2018@2"
     assert found.result.headline == "chair_s"
     assert found.result.metrics["chair_s"].higher_is_better is False
 

@@ -51,6 +51,12 @@ def rescore(
     parser: Annotated[
         str, typer.Option(help="How answers are read: pope_ref, walls_ref (as in papers), ...")
     ] = "",
+    phrases: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="niah: what a response must hold; may be repeated. Else the rows' needle."
+        ),
+    ] = None,
     field: Annotated[
         list[str] | None,
         typer.Option(
@@ -101,8 +107,14 @@ def rescore(
             fields,
             join=vouched,
         ),
-        Family.NIAH: lambda: rescore_niah(file, fields),
+        Family.NIAH: lambda: rescore_niah(file, fields, phrases=phrases or ()),
     }
+    if phrases and task is not Family.NIAH:
+        raise ConfigError(
+            f"--task {task.value} seeks no phrases",
+            where="--phrases",
+            mend="leave them out, or take --task niah",
+        )
     found = work[task]().named(name, origin)
     written = found.write(out) if out else None
     if as_json:
@@ -154,6 +166,8 @@ def show(found: Rescored) -> None:
         typer.echo(f"joined by: {result.source['joined by']}")
     if "connections" in result.source:
         typer.echo(f"connections: {result.source['connections']}")
+    if "sought" in result.source:
+        typer.echo(f"sought: {result.source['sought']} ({result.source['sought by']})")
     if result.headline is None:
         why = result.reason or result.source.get("no_headline", "")
         typer.echo(f"no headline: {why}")

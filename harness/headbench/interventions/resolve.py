@@ -26,10 +26,7 @@ def resolve(text: str, info: ModelInfo, include: Sequence[Path] = ()) -> tuple[A
         ConfigError: Not a toggle, an unknown method or parameter, a wrong value.
         RefusedError: Heads that the model does not have.
     """
-    for path in include:
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            if file.suffix == ".py":
-                registry.load_file(file)
+    registry.load_include(include)
     return tuple(_arm(toggle, info) for toggle in sweep(parse(text)))
 
 
@@ -80,6 +77,7 @@ def control_arms(arm: Arm, count: int, seed: int) -> tuple[tuple[Arm, ...], Cont
             "control",
             of=arm.name,
             draw=draw,
+            code=arm.code,
         )
         for draw in range(number)
     )

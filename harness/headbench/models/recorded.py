@@ -80,6 +80,10 @@ class RecordedModel(BaseModel):
         outputs = self._outputs[request.document]
         return outputs[request.index]
 
+    def key(self, job: Job) -> Mapping[str, object]:
+        """Which stored output it is: rows are found by document, whatever the prompt."""
+        return {"document": job.request.document, "index": job.request.index}
+
     def refuse(self, job: Job) -> None:
         """Also: a document without a stored output."""
         super().refuse(job)

@@ -147,6 +147,25 @@ class Diagnostics(Frozen):
     """Share of generations that stopped at the token limit."""
     passes: int = 0
     """Forward passes spent, probes and branches included."""
+    overrun: int | None = None
+    """Requests that went beyond the length that the model's configuration allows, which a run does
+    under ``--allow-overrun`` only; null: not recorded, or the model names no length."""
+
+
+class CodeFacts(Frozen):
+    """Code that is not headbench's own, and that answers or figures of a run came through."""
+
+    kind: Literal["model", "intervention", "scorer", "parser", "metric"]
+    """What it is to the run."""
+    name: str
+    """Its registry name."""
+    digest: str
+    """SHA-256 over files and packages; in the response keys of what it answered, or in the id of
+    what it scored."""
+    files: dict[str, str] = {}
+    """SHA-256 of each file, its line ends made equal, by its path below the folder or package."""
+    packages: dict[str, str] = {}
+    """Version of each installed distribution that it is, or imports."""
 
 
 class RunFacts(Frozen):
@@ -163,9 +182,13 @@ class RunFacts(Frozen):
     batches: int = 0
     """How many planned batches that is."""
     threads: int | None = None
-    """Threads of the numerical library."""
+    """Threads of the numerical library while the model answered; the bytes are promised for this
+    number."""
     versions: dict[str, str] = {}
     """Versions of Python, headbench and the libraries that touch a number."""
+    code: tuple[CodeFacts, ...] = ()
+    """Interventions, adapters, scorers, parsers and metrics of others that the run used, whichever
+    cell they served; empty where there were none, or where an older headbench did not record it."""
     commit: str | None = None
     """Git commit of a headbench checkout, ``-dirty`` where files differ; null for a wheel."""
 

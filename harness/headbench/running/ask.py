@@ -7,7 +7,7 @@ rows beside it. So a run that was killed at any moment ends in the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -53,12 +53,14 @@ class Asker:
         store: Answers of this and of earlier runs.
         progress: Whether a bar is shown.
         tally: What it cost so far.
+        identity: What the model's answers are known by, where that is more than the adapter says.
     """
 
     model: Model
     store: ResponseStore
     progress: bool = False
     tally: Tally = field(default_factory=Tally)
+    identity: Mapping[str, str] | None = None
 
     def ask(self, jobs: Sequence[Job], what: str) -> list[Reply]:
         """Answer all jobs.
@@ -75,7 +77,7 @@ class Asker:
         Raises:
             HeadbenchError: the model refuses or fails; all answers before that are stored.
         """
-        identify = ResponseKeys(self.model.identity)
+        identify = ResponseKeys(self.identity or self.model.identity)
         keys = [identify.key(self.model.key(job), job) for job in jobs]
         first: dict[str, Job] = {}
         for key, job in zip(keys, jobs, strict=True):

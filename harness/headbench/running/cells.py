@@ -21,6 +21,7 @@ from headbench.results.schema import (
     RunFacts,
     TaskFacts,
 )
+from headbench.running import code
 from headbench.running.cell import Cell
 from headbench.running.collect import Collected, Row
 from headbench.running.plan import RunPlan, Toggle, meets
@@ -54,6 +55,7 @@ class _Builder:
         self.plan, self.collected, self.task = plan, collected, task
         self.metrics = task_metrics(task)
         self.facts = task_facts(task, plan.documents[task.name])
+        self.scored_by = code.scored_by(task.scorer, task.parser, task.metrics)
         self.base: Cell | None = None
         self.base_rows: Sequence[Row] = ()
 
@@ -137,6 +139,8 @@ class _Builder:
             "task": self.facts.model_dump(mode="json"),
             "metrics": list(self.metrics),
             "scorer_options": plain(self.task.config.scorer_options),
+            "breakdown": list(self.task.config.breakdown),
+            "code": {f"{one.kind} {one.name}": one.digest for one in self.scored_by},
             "arm": plain([arm.name, arm.canonical]),
             "sampling": [spec.seed, spec.draws, spec.level],
         }
@@ -148,7 +152,7 @@ class _Builder:
             name=plan.model_name,
             adapter=plan.spec.model or "",
             family=plan.model.info.family if plan.model.info else "",
-            identity=dict(plan.model.identity),
+            identity=dict(plan.identity),
         )
 
     def _diagnostics(self, arm: Arm, rows: Sequence[Row], records: Sequence[Record]) -> Diagnostics:
@@ -169,8 +173,16 @@ class _Builder:
             neutral_loss=self.collected.losses.get(arm.name),
             neutral_text=self.collected.neutral_text,
             truncated_share=sum(generated) / len(generated) if generated else None,
-            passes=sum(answer.passes for answer in answers),
+            # Documents with one prompt share one answer, which was paid for once.
+            passes=sum({r.key: r.answer.passes for row in rows for r in row.replies}.values()),
+            overrun=self._overrun(rows),
         )
+
+    def _overrun(self, rows: Sequence[Row]) -> int | None:
+        beyond = getattr(self.plan.model, "overrun", None)
+        if beyond is None:
+            return None
+        return sum(bool(beyond(request)) for row in rows for request in row.requests)
 
     @property
     def _no_headline(self) -> str:
@@ -192,8 +204,10 @@ class _Builder:
             seed=spec.seed,
             batch_plan=digest(batches),
             batches=len(batches),
-            threads=torch.get_num_threads() if torch else None,
+            threads=getattr(self.plan.model, "threads", None)
+            or (torch.get_num_threads() if torch else None),
             versions=provenance.versions(),
+            code=self.plan.code,
             commit=provenance.commit(),
         )
 

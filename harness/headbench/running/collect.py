@@ -131,6 +131,9 @@ def neutral_text(plan: RunPlan) -> neutral.Neutral | None:
     share = getattr(plan.model, "unknown_share", None)
     if share is not None and any(share(r) > UNKNOWN_LIMIT for r in text.requests):
         return None
+    beyond = getattr(plan.model, "overrun", None)
+    if beyond is not None and any(beyond(r) for r in text.requests):
+        return None  # a run must not fail for the length of what it shows beside the tasks
     return text
 
 

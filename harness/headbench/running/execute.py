@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.results.files import read_result, slug, write_result
+from headbench.results.provenance import commit
 from headbench.results.schema import Result
 from headbench.results.store import ResponseStore
 from headbench.results.timing import add_timing
@@ -68,7 +69,7 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
     shown = sys.stderr.isatty() if progress is None else progress
     started = time.perf_counter()
     with ResponseStore(out / STORE) as store:
-        asker = Asker(plan.model, store, shown)
+        asker = Asker(plan.model, store, shown, identity=plan.identity)
         cells = build_cells(plan, collect(plan, first, asker))
     files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
     folder = out / "measured" / slug(plan.model_name)
@@ -85,12 +86,35 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
     return RunOutcome(
         spec=plan.spec,
         model=plan.model_name,
-        notes=plan.notes,
+        notes=(*plan.notes, *_overrun_notes(cells), *_edited(asker.tally.reused)),
         results=tuple(read_result(path) for path in files),
         comparisons=tuple(_comparisons(plan, cells)),
         files=tuple(files),
         folder=folder,
     )
+
+
+def _overrun_notes(cells: dict[tuple[str, str], Cell]) -> list[str]:
+    """How many requests of each task went beyond what the model's configuration allows."""
+    found: dict[str, int] = {}
+    for (task, _), cell in cells.items():
+        beyond = cell.result.diagnostics.overrun if cell.result.diagnostics else None
+        if beyond:
+            found[task] = found.get(task, 0) + beyond
+    return [
+        f"{task}: {count:,} requests went beyond the length that the model's configuration allows"
+        for task, count in found.items()
+    ]
+
+
+def _edited(reused: int) -> list[str]:
+    """A warning for whoever edits headbench itself: its code counts by version alone."""
+    if not reused or not (commit() or "").endswith("-dirty"):
+        return []
+    return [
+        f"{reused:,} stored answers were reused, and this checkout of headbench has uncommitted "
+        "changes, which stored answers do not notice: give another --out to measure afresh"
+    ]
 
 
 def _comparisons(plan: RunPlan, cells: dict[tuple[str, str], Cell]) -> list[Comparison]:

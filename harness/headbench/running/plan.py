@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.errors import ConfigError, DataError, RefusedError
+from headbench.interventions.registry import load_include
 from headbench.interventions.resolve import control_arms, resolve
 from headbench.models.registry import create
 from headbench.results.keys import seed_for
+from headbench.results.schema import CodeFacts
+from headbench.running import code
 from headbench.running.spec import RunSpec
 from headbench.tasks.loader import resolve_names
 from headbench.tasks.task import Task
@@ -49,6 +52,8 @@ class RunPlan:
         model: The adapter, bound to the tasks' images.
         toggles: Every toggle arm; sweeps are spread out.
         notes: What the user should know: which model was taken, which controls are missing.
+        identity: What the model's answers are known by.
+        code: What the run goes through that is not headbench's own.
     """
 
     spec: RunSpec
@@ -57,6 +62,8 @@ class RunPlan:
     model: Model
     toggles: tuple[Toggle, ...]
     notes: tuple[str, ...]
+    identity: Mapping[str, str]
+    code: tuple[CodeFacts, ...]
 
     @property
     def model_name(self) -> str:
@@ -101,7 +108,16 @@ def make_plan(spec: RunSpec) -> RunPlan:
     _check_needs(toggles, tasks)
     _bind(model, tasks, documents)
     told = getattr(model, "notes", ())  # what a recorded log was read from, and how it was joined
-    return RunPlan(spec, tasks, documents, model, toggles, (*notes, *told, *more))
+    return RunPlan(
+        spec,
+        tasks,
+        documents,
+        model,
+        toggles,
+        (*notes, *told, *more),
+        identity=code.identity_of(spec, model),
+        code=tuple(code.used(spec, model, [toggle.arm for toggle in toggles], tasks)),
+    )
 
 
 def _with_model(spec: RunSpec, tasks: Sequence[Task]) -> tuple[RunSpec, list[str]]:
@@ -125,6 +141,8 @@ def _create(spec: RunSpec) -> Model:
     args = dict(spec.model_args)
     if spec.batch_size != "auto":
         args["batch_size"] = str(spec.batch_size)
+    if spec.allow_overrun:
+        args["allow_overrun"] = "true"
     return create(spec.model or "", args)
 
 
@@ -169,11 +187,12 @@ def _toggles(spec: RunSpec, model: Model) -> tuple[tuple[Toggle, ...], list[str]
             where=f"--model {spec.model}",
             mend="leave --intervention out, or load the weights with --model hf",
         )
-    include = [Path(folder) for folder in spec.include]
+    # Once for all toggles: a file that is edited meanwhile must not give one run two codes.
+    load_include([Path(folder) for folder in spec.include])
     found: dict[str, Toggle] = {}
     notes: list[str] = []
     for text in spec.interventions:
-        for arm in resolve(text, model.info, include):
+        for arm in map(code.with_code, resolve(text, model.info)):
             if arm.name in found or arm.role == "baseline":
                 raise ConfigError(
                     f"the arm {arm.name!r} is given twice",

@@ -28,12 +28,13 @@ from headbench.results.recorded_join import (
     unproven,
     version_of,
 )
+from headbench.running.needle_rows import Sought, sought
 from headbench.running.rescored import SAMPLING, Log, Rescored, rescored
 from headbench.scoring import registry
 from headbench.scoring.chair_lexicon import Lexicon, coco_lexicon
 from headbench.scoring.chair_truth import ImageKeys, Truth, coco_truth, given_truth
 from headbench.scoring.metric import Metric
-from headbench.scoring.niah_cells import JUDGE, cell_records
+from headbench.scoring.niah_cells import JUDGE, cell_records, with_scores
 from headbench.scoring.parser import VERBATIM
 from headbench.scoring.parts import exact
 from headbench.types import Document
@@ -186,7 +187,10 @@ def rescore_pope(
 
 
 def rescore_niah(
-    predictions: Path, fields: Fields | None = None, sampling: Sampling = SAMPLING
+    predictions: Path,
+    fields: Fields | None = None,
+    sampling: Sampling = SAMPLING,
+    phrases: Sequence[str] = (),
 ) -> Rescored:
     """Needle recall of recorded responses, without a judge, by length and by depth.
 
@@ -194,34 +198,52 @@ def rescore_niah(
         predictions: Responses with their length and depth; or judged cells without responses.
         fields: Field names.
         sampling: How intervals are made.
+        phrases: What a response must hold; by default the needle that the rows name
+            (:mod:`headbench.running.needle_rows`), or the San Francisco needle's three phrases.
 
     Returns:
-        ``keyphrase3`` (all three phrases) and ``keyphrase3_fraction``; of judged cells without
-        responses, the mean of the judge's scores, ``judge``.
+        ``keyphrase3`` (all phrases) and ``keyphrase3_fraction``, or ``recall`` and ``fraction`` of
+        the words of another needle; ``judge``, the mean of the judge's scores, where rows have
+        them, with responses or without.
 
     Raises:
-        DataError: Lengths or depths are missing, or a score is not on the judge's scale.
+        DataError: Lengths or depths are missing, a score is not on the judge's scale, or the rows
+            are of another needle.
     """
     fields = fields or Fields()
     log = read_rows(predictions)
-    roles = ("response", "length", "depth")
+    roles = ("response", "length", "depth", "needle", "retrieval_question", "judge")
     reading = fields.of("predictions").reading(log.rows, roles, log.name)
     texts = [reading.text(row, "response") for row in log.rows]
+    wanted: tuple[str, ...] = ()
+    source = {
+        "joined by": "length and depth of each row",
+        "predictions.fields": str(reading),
+    }
+    metrics: dict[str, Metric]
     if all(text is None for text in texts):
+        if phrases:
+            raise DataError(
+                "phrases are sought in responses, and no row has one",
+                where=log.name,
+                mend="leave --phrases out for judged cells, or say --field response=NAME",
+            )
         records, scorer, reader = cell_records(log.rows), "niah_cells@1", "judge@1"
-        metrics: dict[str, Metric] = {"judge": JUDGE}
+        metrics = {"judge": JUDGE}
     else:
-        keyphrases = registry.scorer("keyphrase3")
+        needle = sought(log.rows, reading, phrases, log.name)
+        wanted, metrics = needle.texts, needle.metrics()
+        source |= {"sought": " | ".join(wanted), "sought by": needle.how}
         records = tuple(
-            keyphrases.record(_cell(at, row, reading), (text,), VERBATIM)
+            needle.scorer.record(_cell(at, row, reading, needle), (text,), VERBATIM, needle.options)
             for at, (row, text) in enumerate(zip(log.rows, texts, strict=True))
             if text is not None
         )
-        scorer, reader = keyphrases.id, VERBATIM.id
-        metrics = {
-            "niah.recall": replace(registry.metric("niah.recall"), name="keyphrase3"),
-            "niah.fraction": replace(registry.metric("niah.fraction"), name="keyphrase3_fraction"),
-        }
+        answered = [row for row, text in zip(log.rows, texts, strict=True) if text is not None]
+        judged = with_scores(records, [reading.value(row, "judge") for row in answered])
+        if judged != records:
+            records, metrics = judged, {**metrics, "niah.judge": JUDGE}
+        scorer, reader = needle.scorer.id, VERBATIM.id
     cells = {(record.parts["length"], record.parts["depth"]) for record in records}
     pooled = f"{len(records)} responses to {len(cells)} cells: repeats weigh some cells more"
     return rescored(
@@ -235,12 +257,10 @@ def rescore_niah(
             inputs={"predictions": log},
             name=log_name(predictions),
             data=digest(sorted(f"{length} {depth}" for length, depth in cells)),
-            source={
-                "joined by": "length and depth of each row",
-                "predictions.fields": str(reading),
-            },
+            source=source,
             reason=pooled if len(records) > len(cells) else "",
             parts=("length", "depth"),
+            sought=wanted,
         ),
         sampling,
     )
@@ -357,10 +377,10 @@ def _pope_documents(items: Sequence[Question]) -> list[Document]:
     return documents
 
 
-def _cell(at: int, row: Row, reading: Reading) -> Document:
+def _cell(at: int, row: Row, reading: Reading, needle: Sought) -> Document:
     numbers = {role: _number(reading.value(row, role), role, at) for role in ("length", "depth")}
     name = f"{exact(numbers['length'])}-{exact(numbers['depth'])}"
-    return Document(id=f"{at}-{name}", cluster=name, fields=numbers)
+    return Document(id=f"{at}-{name}", cluster=name, fields=numbers, target=needle.target)
 
 
 def _number(value: object, role: str, at: int) -> float:

@@ -14,6 +14,7 @@ from headbench.results.keys import result_id
 from headbench.results.provenance import versions
 from headbench.results.recorded import Recorded
 from headbench.results.schema import Coverage, Estimate, ModelFacts, Result, RunFacts, TaskFacts
+from headbench.running.code import scored_by
 from headbench.scoring.metric import Metric
 from headbench.types import Record
 
@@ -42,6 +43,7 @@ class Log:
         vouched: By what the user says that rows belong together: ``id``, ``order`` or empty.
         prompts: What the outputs say that was asked, each once; empty where they do not.
         settings: Settings of the task that the files name.
+        sought: What responses were sought through for, where that is not the data's own.
     """
 
     task: str
@@ -60,6 +62,7 @@ class Log:
     vouched: str = ""
     prompts: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    sought: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,9 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         headline=main if whole and not log.reason else None,
         metrics={**metrics, **_extent(answered, log.expected)},
         breakdowns=split_figures(log.metrics, log.records, log.parts, sampling),
-        run=RunFacts(versions=versions()),
+        run=RunFacts(
+            versions=versions(), code=tuple(scored_by(log.scorer, log.parser, log.metrics))
+        ),
         source=_source(log),
     )
     return Rescored(result, log.records, log.prompts, log.settings)
@@ -186,7 +191,13 @@ def _id(log: Log, sampling: Sampling) -> str:
     responses = [digest([record.document, list(record.outputs)]) for record in log.records]
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
+    readings += [list(log.sought)] if log.sought else []
     intervals = [sampling.seed, sampling.draws, sampling.level]
     facts = {"task": log.task, "files": files, "read": readings, "intervals": intervals}
-    # Only where something was vouched for, so that ids made before stay what they are.
-    return result_id(responses, facts | ({"vouched": log.vouched} if log.vouched else {}))
+    theirs = {
+        f"{one.kind} {one.name}": one.digest
+        for one in scored_by(log.scorer, log.parser, log.metrics)
+    }
+    # Absent where nothing was vouched for and all is headbench's own, so that earlier ids stay.
+    facts |= {"vouched": log.vouched} if log.vouched else {}
+    return result_id(responses, facts | ({"code": theirs} if theirs else {}))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +47,8 @@ class RunSpec(BaseModel):
     """Bootstrap and permutation draws."""
     level: float = Field(0.95, gt=0.5, lt=1)
     """Confidence level of the intervals."""
+    allow_overrun: bool = False
+    """Run requests that are longer than the model's configuration allows."""
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -78,6 +82,8 @@ class RunSpec(BaseModel):
                 words += [flag, str(value)]
         for folder in self.include:
             words += ["--include", folder]
+        if self.allow_overrun:
+            words.append("--allow-overrun")
         return shlex.join(words)
 
 
@@ -113,6 +119,45 @@ def spec_from_result(path: Path) -> RunSpec:
             mend="give a result that 'headbench run' wrote",
         )
     return make_spec(**result.run.spec)
+
+
+def template_args(pairs: Sequence[str]) -> str:
+    """Read ``key=value`` pairs for a chat template: the adapter's ``chat_template_args``.
+
+    ``true``, ``false``, ``null`` and numbers are what they look like; all else is text, and so is
+    what stands in double quotes (``"1.0"``).
+
+    Raises:
+        ConfigError: a part has no ``=``, a value is a list or no finite number, or a name comes
+            twice.
+    """
+    found: dict[str, object] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign or not name.isidentifier():
+            raise ConfigError(
+                f"{pair!r} is not name=value",
+                where=f"--template-arg {pair}",
+                mend="write for example enable_thinking=false",
+            )
+        if name in found:
+            raise ConfigError(f"{name!r} is given twice", where=f"--template-arg {pair}")
+        value: object = {"True": True, "False": False}.get(text, text)
+        if isinstance(value, str):
+            try:
+                value = json.loads(text)
+            except ValueError:
+                value = text
+        unfit = isinstance(value, float) and not math.isfinite(value)
+        if unfit or isinstance(value, list | dict):
+            raise ConfigError(
+                f"the template argument {name!r} is no true, false, number or text",
+                where=f"--template-arg {pair}",
+                mend="put it in double quotes if it is meant as text",
+            )
+        found[name] = value
+    # An = inside a text would read as the next argument of the adapter.
+    return json.dumps(found, sort_keys=True).replace("=", "\\u003d") if found else ""
 
 
 def parse_model_args(text: str) -> Mapping[str, str]:

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+from headbench._code import Code, of_entry_point, of_modules
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 from headbench.scoring.metric import Metric
@@ -25,7 +26,7 @@ PARSERS: dict[str, str] = {
     "verbatim": "headbench.scoring.parser:VERBATIM",
     "pope_ref": "headbench.scoring.pope_parsers:POPE_REF",
     "pope_strict": "headbench.scoring.pope_parsers:POPE_STRICT",
-    "pope_robust": "headbench.scoring.pope_parsers:POPE_ROBUST",
+    "pope_robust": "headbench.scoring.pope_robust:POPE_ROBUST",
     "walls_ref": "headbench.scoring.walls_parse:WALLS_REF",
     "walls_robust": "headbench.scoring.walls_parse:WALLS_ROBUST",
     "label_form": "headbench.scoring.stickiness_labels:LABEL_FORM",
@@ -43,8 +44,14 @@ SCORERS: dict[str, str] = {
     "stickiness": "headbench.scoring.stickiness:STICKINESS",
 }
 OLDER: dict[str, dict[str, str]] = {
-    "parser": {},
+    "parser": {
+        "pope_robust@1": "headbench.scoring.pope_parsers:POPE_ROBUST_1",
+        "walls_ref@1": "headbench.scoring.walls_parse:WALLS_REF_1",
+    },
     "scorer": {
+        "niah@1": "headbench.scoring.niah:NIAH_1",
+        "keyphrase3@1": "headbench.scoring.niah:KEYPHRASE3_1",
+        "needle_rouge@1": "headbench.scoring.needle_rouge:NEEDLE_ROUGE_1",
         "walls@1": "headbench.scoring.walls:WALLS_1",
     },
 }
@@ -114,20 +121,40 @@ def metric(name: str, family: str | None = None) -> Metric:
     Raises:
         ConfigError: No metric has this name, or several families have it.
     """
+    return _find("metric", _metric_name(name, family), METRICS, Metric)
+
+
+def _metric_name(name: str, family: str | None = None) -> str:
+    """A metric's registry name; what nobody registered comes back as it is."""
     known = metric_names()
     for full in ([f"{family}.{name}"] if family else []) + [name]:
         if full in known:
-            return _find("metric", full, METRICS, Metric)
+            return full
     matches = [full for full in known if full.partition(".")[2] == name]
-    if len(matches) == 1:
-        return _find("metric", matches[0], METRICS, Metric)
-    if matches:
+    if len(matches) > 1:
         raise ConfigError(
             f"several metrics are called {name!r}",
             where=f"metric {name!r}",
             mend=f"write one of {', '.join(matches)}",
         )
-    return _find("metric", name, METRICS, Metric)
+    return matches[0] if matches else name
+
+
+def code_of(kind: Literal["metric", "parser", "scorer"], name: str) -> Code:
+    """The code of a metric, parser or scorer that another package offers.
+
+    Returns:
+        Nothing for headbench's own, and for names that stand in results without being registered.
+    """
+    short = _metric_name(name) if kind == "metric" else name.partition("@")[0]
+    table = {"metric": METRICS, "parser": PARSERS, "scorer": SCORERS}[kind]
+    if short in table:
+        return of_modules([table[short].partition(":")[0]])
+    point = _plugins(kind).get(short)
+    if point is None:
+        return Code()
+    point.load()
+    return of_entry_point(point)
 
 
 def metrics_of(scorer: Scorer) -> tuple[Metric, ...]:

@@ -5,10 +5,12 @@ the unedited pattern ``a`` ``[head, row, key]`` of one layer, once per sample::
 
     G[h, t, j] = max(0, a[h, t, j] - a[h, t - 1, j])     t a question row, j an image key
     the half of the heads with the largest sum over (t, j) is kept
-    g[j] = mean of G over kept heads and rows, clipped to mean +- 3 std, scaled to [0, 1]
+    g[j] = mean of G over kept heads and rows, clipped to mean +- 3 s, scaled to [0, 1]
     w[j] = exp(alpha g[j])
 
-Then, in the edited layers, at the row that predicts the next token, after the softmax::
+where ``s`` is the sample standard deviation over the image keys (divided by their number less 1),
+as the code has it. Then, in the edited layers, after the softmax, at each row that predicts a token
+of the answer: the last prompt row and every later one, what ``phase=from_last`` means elsewhere::
 
     the half of the heads with the most image attention:    a[h, j] *= w[j],  j in the image
     s = image attention of those heads after / before
@@ -168,15 +170,15 @@ def saliency(pattern: Tensor, rows: list[int]) -> Tensor | None:
         rows: Which of those rows are the question's; the first row has no predecessor here.
 
     Returns:
-        The map, or ``None`` where there is nothing to compare or the map is flat.
+        The map, or ``None`` where there is nothing to compare (no row, one key) or it is flat.
     """
     rows = [row for row in rows if 1 <= row < pattern.shape[1]]
-    if not rows:
+    if not rows or pattern.shape[2] < 2:
         return None
     shift = (pattern[:, rows] - pattern[:, [row - 1 for row in rows]]).clamp(min=0)
     heads = shift.sum((1, 2)).topk(max(1, pattern.shape[0] // 2)).indices
     gaze = shift[heads].mean((0, 1))
-    spread = 3 * gaze.std(correction=0)
+    spread = 3 * gaze.std()  # of the sample, as the source has it
     gaze = gaze.clamp(gaze.mean() - spread, gaze.mean() + spread)
     low, high = gaze.min(), gaze.max()
     return None if not bool(high > low) else (gaze - low) / (high - low)

@@ -4,10 +4,16 @@
 ``[layer, head, dim]`` in a safetensors file. Heads whose vector is zero are left alone. In both
 phases and all rows this equals a bias of ``o_proj`` and folds into the weights.
 
-Sources: inference-time intervention (Li et al., arXiv 2306.03341) adds ``alpha sigma_h theta_h``,
-unit direction times the spread of its projections: give the product as ``c`` and alpha as
-``strength``; its released code edits the last position while generating (``rows=last``). LoFiT
-(Yin et al., arXiv 2406.01563) adds trained vectors at every position.
+Sources, and the setting that equals a release:
+
+* Inference-time intervention (Li et al., arXiv 2306.03341) adds ``alpha sigma_h theta_h``, unit
+  direction times the spread of its projections: give the product as ``c`` and alpha as
+  ``strength``. Its code edits the last position of each pass while generating, the prompt's last
+  token included (``phase=from_last``), and the answer's positions alone when it scores one
+  (``phase=decode``). Code that bakes the vectors in as a bias of ``o_proj`` without projecting them
+  through its weight adds another vector, and is not followed: the bias that equals this edit is
+  ``W_O c``, which ``headbench fold`` writes.
+* LoFiT (Yin et al., arXiv 2406.01563) adds trained vectors at every position: the defaults.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ class ScaleHeadsParams(HeadChoice):
     alpha: float
     """Factor of the head's output; 1 changes nothing, 0 silences, negative values invert."""
     phase: Phase = "both"
-    """Positions at which heads are scaled: prompt, generated, or both."""
+    """Positions at which heads are scaled: the prompt, what follows, both, or from the
+    last prompt token on (``from_last``)."""
 
 
 @dataclass(frozen=True)

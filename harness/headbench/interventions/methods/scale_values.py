@@ -37,7 +37,8 @@ class ScaleValuesParams(HeadChoice):
     alpha: float
     """Factor of the values; 1 changes nothing."""
     phase: Phase = "both"
-    """Positions whose values are scaled: prompt, generated, or both."""
+    """Positions whose values are scaled: the prompt, what follows, both, or from the
+    last prompt token on (``from_last``)."""
     siblings: Literal["refuse", "include"] = "refuse"
     """What to do with query heads that share a listed head's values and are not listed."""
 

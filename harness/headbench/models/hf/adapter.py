@@ -12,14 +12,17 @@ from headbench.errors import ConfigError, DataError, HeadbenchError, RefusedErro
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.captures import absolute, captures_of
+from headbench.models.hf.chat import given_to, read_today
 from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.forward import Runner
 from headbench.models.hf.generate import Greedy, Growing, Limits
 from headbench.models.hf.identity import identity_of
+from headbench.models.hf.length import room_of
 from headbench.models.hf.load import Loaded, Settings, describe, load
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.rows import Desk, Work, check_visited
 from headbench.models.hf.score import Forced, score
+from headbench.models.hf.threads import threads
 from headbench.models.hf.vision import Vision
 from headbench.models.registry import rows_a_batch
 from headbench.types import Answer, Job, Request, Site
@@ -47,12 +50,15 @@ class HFModel(BaseModel):
         self.info = loaded.info
         self.images = loaded.processor is not None
         self.rows = rows_a_batch({"batch_size": settings.batch_size})
+        self.threads = settings.threads
+        self.room = room_of(loaded.model, allowed=settings.allow_overrun)
         self.model = loaded.model
         tokenizer = loaded.tokenizer
         pad = tokenizer.pad_token_id
         self.runner = Runner(loaded.model, tokenizer.eos_token_id or 0 if pad is None else pad)
         vision = Vision(loaded.processor, self.image) if loaded.processor is not None else None
-        self.prompter = Prompter(tokenizer, vision, template)
+        given = given_to(template, settings.template_arguments, read_today(settings.today))
+        self.prompter = Prompter(tokenizer, vision, template, given)
         engine = None
         if settings.attn == "headbench":
             from headbench.interventions.engine import Engine
@@ -79,9 +85,10 @@ class HFModel(BaseModel):
         return key
 
     def refuse(self, job: Job) -> None:
-        """Also: settings that cannot be answered, and interventions that need gradients."""
+        """Also: settings that cannot be answered, interventions that need gradients, overruns."""
         super().refuse(job)
         request = job.request
+        self.refuse_overrun(request)
         if request.kind == "generate":
             Limits.read(request.ask, f"document {request.document!r}, step {request.step!r}")
         if request.kind == "represent":
@@ -106,6 +113,18 @@ class HFModel(BaseModel):
             self.refuse(job)
         yield from self._halving(jobs, tuple(range(len(jobs))), batch_name(jobs))
 
+    def refuse_overrun(self, request: Request) -> None:
+        """Stop a request that is longer than the configuration allows.
+
+        Raises:
+            RefusedError: It is, and the user did not ask for it.
+        """
+        self._refuse_overrun(request, self.prompter.resolve(request))
+
+    def overrun(self, request: Request) -> bool:
+        """Whether prompt and answer go beyond the length that the configuration allows."""
+        return self.room.beyond(self._length(request, self.prompter.resolve(request)))
+
     def unknown_share(self, request: Request) -> float:
         """Share of the prompt's text tokens that are the unknown token, in [0, 1]."""
         return self.prompter.unknown_share(self.prompter.resolve(request))
@@ -116,7 +135,8 @@ class HFModel(BaseModel):
         self, jobs: Sequence[Job], indices: tuple[int, ...], name: str
     ) -> Iterator[tuple[int, Answer]]:
         try:
-            answers = self._batch([jobs[index] for index in indices])
+            with threads(self.threads):
+                answers = self._batch([jobs[index] for index in indices])
         except torch.OutOfMemoryError as error:
             if len(indices) == 1:
                 raise HeadbenchError(
@@ -133,6 +153,8 @@ class HFModel(BaseModel):
 
     def _batch(self, jobs: Sequence[Job]) -> list[Answer]:
         works = self.desk.open(jobs)
+        for work in works:  # an intervention may have rewritten the request
+            self._refuse_overrun(work.job.request, work.prompt)
         answers: dict[int, Answer] = {}
         for kind in dict.fromkeys(job.request.kind for job in jobs):
             places = [place for place, job in enumerate(jobs) if job.request.kind == kind]
@@ -229,6 +251,25 @@ class HFModel(BaseModel):
         order = (request.document, request.step, f"{request.index:06d}", job.arm.name)
         return batching.Need(group, len(prompt.tokens) + new, order)
 
+    def _length(self, request: Request, prompt: Prompt) -> int:
+        """Positions that a request takes: its prompt, images included, and the longest answer."""
+        held = len(prompt.tokens)
+        if request.kind == "generate":
+            return held + Limits.read(request.ask, request.document).new_tokens
+        if request.kind in ("represent", "nexttoken"):
+            return held + (request.kind == "nexttoken")
+        texts = cast("Sequence[str]", request.ask.get("continuations") or ())
+        # Plain text has no more tokens than characters: most is known as short without a tokenizer.
+        most = max((len(text) + 1 for text in texts), default=0)
+        if texts and all(map(str.isascii, texts)) and not self.room.beyond(held + most):
+            return held + most
+        return held + max(len(ids) for ids in self._asked(request, prompt))
+
+    def _refuse_overrun(self, request: Request, prompt: Prompt) -> None:
+        where = f"document {request.document!r}, step {request.step!r}"
+        what = "the prompt" if request.kind == "represent" else "the prompt and its answer"
+        self.room.refuse(self._length(request, prompt), what, where)
+
     def _asked(self, request: Request, prompt: Prompt) -> tuple[tuple[int, ...], ...]:
         """Ids of each continuation (``score``) or of each next token (``nexttoken``)."""
         where = f"document {request.document!r}, step {request.step!r}"
@@ -305,7 +346,8 @@ def wrap(
         tokenizer: Its tokenizer.
         processor: Its processor, for images.
         name: Display name.
-        args: As ``--model-args``: ``chat_template``, ``attn``, ``batch_size``.
+        args: As ``--model-args``: ``chat_template``, ``chat_template_args``, ``attn``,
+            ``batch_size``.
     """
     settings = Settings.read({"pretrained": name, **args})
     model.eval()

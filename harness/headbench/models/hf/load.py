@@ -25,8 +25,9 @@ from transformers.models.auto.processing_auto import (
 from transformers.utils import logging
 
 from headbench.errors import ConfigError, RefusedError
+from headbench.models.hf.chat import Argument, read_arguments, read_today
 from headbench.models.hf.fingerprint import weights_of
-from headbench.models.registry import check_args, rows_a_batch
+from headbench.models.registry import check_args, positive, rows_a_batch
 from headbench.types import ModelInfo
 
 ChatFlag = Literal["auto", "on", "off"]
@@ -50,10 +51,17 @@ class Settings:
         device: ``auto``: the first GPU if there is one; or anything torch knows.
         revision: Branch, tag or commit of a hub id.
         chat_template: ``auto`` uses the model's chat template if it has one.
+        chat_template_args: What the template is given beside the messages, a JSON object of single
+            values, e.g. ``{"enable_thinking": false}``.
+        enable_thinking: The same for this one argument: ``true`` or ``false``.
+        today: The date that a template writes which asks for today's, ``YYYY-MM-DD``.
         attn: ``headbench`` takes interventions; ``sdpa`` is the library's own path.
         trust_remote_code: Run Python code of the checkpoint; recorded.
         batch_size: Rows a batch, or ``auto`` (by tokens).
         name: Display name; by default the hub id or the folder's name.
+        threads: Threads of the numerical library while the model answers; ``None`` leaves them as
+            they are.
+        allow_overrun: Run requests that are longer than the configuration allows; recorded.
     """
 
     pretrained: str
@@ -61,10 +69,15 @@ class Settings:
     device: str = "auto"
     revision: str = ""
     chat_template: ChatFlag = "auto"
+    chat_template_args: str = ""
+    enable_thinking: str = ""
+    today: str = ""
     attn: Literal["headbench", "sdpa"] = "headbench"
     trust_remote_code: bool = False
     batch_size: str = "auto"
     name: str = ""
+    threads: int | None = None
+    allow_overrun: bool = False
 
     @classmethod
     def read(cls, args: Mapping[str, str]) -> Settings:
@@ -82,11 +95,28 @@ class Settings:
             )
         _one_of(args, "dtype", ("auto", *DTYPES))
         _one_of(args, "chat_template", ("auto", "on", "off"))
+        read_arguments(args)
+        read_today(args.get("today", ""))
         _one_of(args, "attn", ("headbench", "sdpa"))
-        _one_of(args, "trust_remote_code", ("true", "false"))
+        switches = ("trust_remote_code", "allow_overrun")
+        for switch in switches:
+            _one_of(args, switch, ("true", "false"))
         rows_a_batch(args)
         values = cast("dict[str, Any]", dict(args))
-        return cls(**values | {"trust_remote_code": args.get("trust_remote_code") == "true"})
+        values |= {switch: args.get(switch) == "true" for switch in switches}
+        if "threads" in args:
+            values["threads"] = positive(args, "threads", 1)
+        return cls(**values)
+
+    @property
+    def template_arguments(self) -> dict[str, Argument]:
+        """What the chat template is given beside the messages."""
+        return read_arguments(
+            {
+                "chat_template_args": self.chat_template_args,
+                "enable_thinking": self.enable_thinking,
+            }
+        )
 
 
 @dataclass(frozen=True)
