@@ -277,7 +277,7 @@ def test_a_perfect_answer_scores_perfectly_whatever_repeats(clues: list[str]) ->
 
 @given(st.integers(0, 10**6), st.integers(0, MAX_HERRINGS))
 def test_no_clue_of_a_packaged_wall_stands_twice(number: int, herrings: int) -> None:
-    """There the two versions of the scorer agree, and the packaged task keeps version 1."""
+    """There the two versions of the scorer agree, so that older figures of the task stay true."""
     clues = WallWorld("test", herrings).wall(number).clues
     assert len(set(map(key, clues))) == 16
 
