@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test check lint types contracts smoke wheel docs readme schemas clean
+.PHONY: run test check lint types contracts smoke wheel docs readme schemas nightly clean
 
 run: $(VENV)/.installed
 	$(BIN)/headbench run --tasks niah,pope --intervention vhr
@@ -33,6 +33,10 @@ smoke: $(VENV)/.installed
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .
+
+# What is too heavy for every change: one line a check.
+nightly: $(VENV)/.tests
+	$(BIN)/python docs/write_statistics.py --check
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -300,14 +300,33 @@ class Controls:
     Attributes:
         unit: What was drawn, in words ("other heads of the same layers").
         draws: Distinct control interventions.
-        possible: How many distinct draws exist.
+        possible: How many distinct draws exist; for choices made per sample, for one sample.
         excluded: Whether the method's own heads were kept out of the draws.
+        test: Whether the method itself could have been drawn in the same way, so that its rank
+            among the draws has a p-value. Never where its own heads were kept out.
     """
 
     unit: str
     draws: tuple[Intervention, ...]
     possible: int
     excluded: bool
+    test: bool = True
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Controls of another kind than a method's own; they show a difference, and give no p.
+
+    Attributes:
+        heads: ``apart``: the same layers, without the method's own heads; ``low``: heads of the
+            same layers that the method's head map scores below ``below``; ``layers``: heads of
+            layers that the method does not edit; ``document``: for methods that choose heads per
+            sample, the heads chosen for another document.
+        below: Score for ``low``.
+    """
+
+    heads: Literal["apart", "low", "layers", "document"]
+    below: float | None = None
 
 
 @runtime_checkable
@@ -423,6 +442,8 @@ class ModelInfo:
         images: Whether the model takes images.
         maps: Name -> path of the head maps that ship beside the checkpoint.
         value_dim: Width of a head's values and outputs where it is another one (DeepSeek).
+        attention: The decoder layers whose heads can be reached, ascending, where they are not all:
+            models that mix attention with convolutions or recurrent states. ``None``: every layer.
     """
 
     name: str
@@ -434,6 +455,12 @@ class ModelInfo:
     images: bool = False
     maps: Mapping[str, str] = field(default_factory=dict)
     value_dim: int | None = None
+    attention: tuple[int, ...] | None = None
+
+    @property
+    def attending(self) -> tuple[int, ...]:
+        """The layers with attention heads, by their number among all decoder layers."""
+        return tuple(range(self.layers)) if self.attention is None else self.attention
 
     @property
     def output_dim(self) -> int:

@@ -128,9 +128,8 @@ def test_broken_lists_are_users_mistakes(
 
 
 def test_an_unknown_format_is_answered_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=r"did you mean 'per_layer'\?"):
         import_heads(write(tmp_path, "[]"), "per_layers")
-    assert "did you mean 'per_layer'?" in str(caught.value)
 
 
 def test_reading_heads_loads_nothing_heavy(tmp_path: Path) -> None:

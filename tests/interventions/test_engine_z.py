@@ -280,9 +280,10 @@ def test_beams_share_the_plan_of_their_prompt(engine: Engine) -> None:
 @pytest.mark.bits
 def test_nothing_is_left_behind_on_any_exit(engine: Engine) -> None:
     plain = engine.model(prompt()).logits
-    with pytest.raises(ZeroDivisionError), engine.attach([Row(Plan(edits=ARMS[1]), LENGTH)]):
-        raise ZeroDivisionError
-    with pytest.raises(RefusedError), engine.attach([Row(Plan(edits=ARMS[3]), LENGTH)]):
+    edited, selecting = (Row(Plan(edits=ARMS[arm]), LENGTH) for arm in (1, 3))
+    with pytest.raises(ZeroDivisionError, match="stopped"), engine.attach([edited]):
+        raise ZeroDivisionError("stopped")
+    with pytest.raises(RefusedError, match="in one forward pass"), engine.attach([selecting]):
         engine.model(torch.cat([prompt()] * 3)[:, :4], past_key_values=None)
     assert torch.equal(engine.model(prompt()).logits, plain)
     assert not engine.model._forward_pre_hooks
@@ -376,6 +377,10 @@ def test_captures_of_generation_join_the_steps(engine: Engine) -> None:
 
 
 def test_a_pattern_is_never_captured_whole(engine: Engine) -> None:
-    for capture in (Capture("pattern", (0,), rows="all"), Capture("pattern", (0,), keys="nothing")):
-        with pytest.raises(RefusedError), engine.capture([capture], [Row(Plan(), LENGTH)]):
+    for capture, said in (
+        (Capture("pattern", (0,), rows="all"), "never captured whole"),
+        (Capture("pattern", (0,), keys="nothing"), "no span 'nothing'"),
+    ):
+        row = Row(Plan(), LENGTH)
+        with pytest.raises(RefusedError, match=said), engine.capture([capture], [row]):
             pass

@@ -245,7 +245,7 @@ def test_a_head_that_is_not_there_is_refused_before_anything_runs():
     model = llama(attn="headbench")
     before = model.runner.passes
     toy = Toy(Plan(edits=(Edit("z", Scale(0.0), {0: (9,)}),)))
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError, match="head 9 of layer 0 does not exist"):
         under(model, toy)
     assert model.runner.passes == before
 

@@ -35,7 +35,7 @@ def requests(**changes):
 
 def alone(model, one, new=12):
     """What the library gives for one unpadded row, through its own processor and generate."""
-    from headbench.models.hf.vision import decode
+    from headbench.models.images import decode
 
     processor = model.prompter._vision._processor
     text = model.prompter._render([dict(turn) for turn in one.messages])

@@ -217,7 +217,7 @@ def test_a_killed_training_continues_where_it_stood(tmp_path):
             leg = lm2_train.Leg("all", 3, 1.0, 1.0, mixture)
             config = lm2_train.Lm2Config(0, folder, legs=(leg,))
             if count < 3:
-                with pytest.raises(KeyboardInterrupt):
+                with pytest.raises(KeyboardInterrupt, match="stopped"):
                     lm2_train.train(config, _stop_at(count), every=1)
             else:
                 model = lm2_train.train(config, every=1)
@@ -228,7 +228,7 @@ def test_a_killed_training_continues_where_it_stood(tmp_path):
 
         def probe(model) -> dict[str, float]:
             if next(calls) == count:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt("stopped")
             return {}
 
         return probe

@@ -58,8 +58,11 @@ def test_hooks_are_gone_after_an_error(model, tokenizer):
     tokens = tokenizer("The red cup", return_tensors="pt").input_ids
     with torch.no_grad():
         before = model(input_ids=tokens).logits
-        with pytest.raises(ZeroDivisionError), lm_probe.masked_heads(model, [(1, 2)]):
-            raise ZeroDivisionError
+        with (
+            pytest.raises(ZeroDivisionError, match="stopped"),
+            lm_probe.masked_heads(model, [(1, 2)]),
+        ):
+            raise ZeroDivisionError("stopped")
         assert torch.equal(model(input_ids=tokens).logits, before)
 
 

@@ -180,16 +180,16 @@ def test_a_records_name_is_never_followed_as_a_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "said"),
     [
-        {"status": "partial", "reason": "killed"},  # with a headline
-        {"status": "inert"},  # without a reason
-        {"coverage": {"answered": 1, "expected": 2}},  # short, yet ok
-        {"colour": "red"},
+        ({"status": "partial", "reason": "killed"}, "a partial cell has no headline"),
+        ({"status": "inert"}, "the status 'inert' says why in 'reason'"),
+        ({"coverage": {"answered": 1, "expected": 2}}, "has the status 'partial' or 'inert'"),
+        ({"colour": "red"}, "Extra inputs"),
     ],
 )
-def test_contradictions_cannot_be_built(changes: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
+def test_contradictions_cannot_be_built(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
         a_result(**changes)
 
 

@@ -174,7 +174,15 @@ def test_sets_are_sorted_and_dataclasses_open() -> None:
     assert plain(Capture("z", (1,)))["layers"] == [1]  # type: ignore[index, call-overload]
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), b"bytes", object()])
-def test_what_json_cannot_say_is_refused(value: object) -> None:
-    with pytest.raises(StoreError):
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), "nan cannot be stored"),
+        (float("inf"), "inf cannot be stored"),
+        (b"bytes", "type bytes has no JSON form"),
+        (object(), "type object has no JSON form"),
+    ],
+)
+def test_what_json_cannot_say_is_refused(value: object, said: str) -> None:
+    with pytest.raises(StoreError, match=said):
         plain([value])

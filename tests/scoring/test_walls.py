@@ -249,8 +249,12 @@ def test_clusters_are_of_equal_size_even_in_noise(seed: int) -> None:
 
 
 def test_clustering_refuses_what_it_cannot_balance() -> None:
-    for vectors in (np.ones((15, 2)), np.zeros((16, 2)), np.full((16, 2), np.nan)):
-        with pytest.raises(DataError):
+    for vectors, said in (
+        (np.ones((15, 2)), "do not divide into 4 equal groups"),
+        (np.zeros((16, 2)), "zero or not finite"),
+        (np.full((16, 2), np.nan), "zero or not finite"),
+    ):
+        with pytest.raises(DataError, match=said):
             balanced_kmeans(vectors, 4)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from headbench.cli.run import split_names
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ def rescore(
             help="niah: what a response must hold; may be repeated. Else the rows' needle."
         ),
     ] = None,
+    reasoning_marks: Annotated[
+        str,
+        typer.Option(
+            help="Thoughts cut before reading: closed (default), none, or names, with commas."
+        ),
+    ] = "closed",
     field: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,7 +85,9 @@ def rescore(
     from headbench.results.fields import Fields
     from headbench.running.rescore import rescore_chair, rescore_niah, rescore_pope
     from headbench.running.rescore_walls import HUMANS, rescore_walls
+    from headbench.scoring.thoughts import marks_of
 
+    marks = marks_of(split_names(reasoning_marks))
     people = predictions == HUMANS and task is Family.WALLS
     fields = Fields.parse(field or [])
     vouched: Vouched | None = None if join is None else "id" if join is Join.ID else "order"
@@ -91,13 +100,14 @@ def rescore(
     file = Path(predictions)
     work: dict[Family, Callable[[], Rescored]] = {
         Family.CHAIR: lambda: rescore_chair(
-            file, needed(ground_truth, "--ground-truth", task), profile, fields
+            file, needed(ground_truth, "--ground-truth", task), profile, fields, marks=marks
         ),
         Family.POPE: lambda: rescore_pope(
             file,
             needed(questions, "--questions", task),
             parser or "pope_ref",
             fields,
+            marks=marks,
             join=vouched,
         ),
         Family.WALLS: lambda: rescore_walls(
@@ -105,9 +115,10 @@ def rescore(
             needed(walls, "--walls", task),
             parser or "walls_ref",
             fields,
+            marks=marks,
             join=vouched,
         ),
-        Family.NIAH: lambda: rescore_niah(file, fields, phrases=phrases or ()),
+        Family.NIAH: lambda: rescore_niah(file, fields, phrases=phrases or (), marks=marks),
     }
     if phrases and task is not Family.NIAH:
         raise ConfigError(
@@ -145,6 +156,7 @@ def show(found: Rescored) -> None:
     from rich.table import Table
 
     from headbench.results.fields import FILES
+    from headbench.running.table_notes import count, result_notes
 
     result = found.result
     title = f"{result.task.name} of {result.model.name}: {result.task.scorer}, {result.task.parser}"
@@ -157,6 +169,11 @@ def show(found: Rescored) -> None:
         ends = "" if one.low is None or one.high is None else f"{one.low:.4f} .. {one.high:.4f}"
         table.add_row(name, str(shown), ends)
     Console().print(table)
+    clusters = max((one.clusters or 0 for one in result.metrics.values()), default=0)
+    if clusters:
+        typer.echo(f"documents (clusters): {count(result.coverage.answered, clusters)}")
+    for note in result_notes([result]):
+        typer.echo(note)
     if result.task.profile:
         typer.echo(f"lexical profile: {result.task.profile}")
     for role in FILES:
@@ -166,6 +183,10 @@ def show(found: Rescored) -> None:
         typer.echo(f"joined by: {result.source['joined by']}")
     if "connections" in result.source:
         typer.echo(f"connections: {result.source['connections']}")
+    from headbench.running.reasoning import reasoning_lines
+
+    for line in reasoning_lines(result):
+        typer.echo(line)
     if "sought" in result.source:
         typer.echo(f"sought: {result.source['sought']} ({result.source['sought by']})")
     if result.headline is None:

@@ -36,8 +36,27 @@ def run(
         ),
     ] = None,
     controls: Annotated[
-        int | None,
-        typer.Option(min=0, help="Control draws a toggle (default 4); 19 or more give a p."),
+        str | None,
+        typer.Option(
+            help="Control draws per intervention (default 4), or 'all'. A rank can give p .05 "
+            "from 39 draws on."
+        ),
+    ] = None,
+    control_heads: Annotated[
+        str | None,
+        typer.Option(
+            help="Which heads controls take: any (default; gives a p), apart (not its own), low "
+            "(with --control-below), layers (other layers), document (chosen for another one)."
+        ),
+    ] = None,
+    control_below: Annotated[
+        float | None, typer.Option(help="With --control-heads low: scores below this.")
+    ] = None,
+    control_match: Annotated[
+        str | None,
+        typer.Option(
+            help="norm: rescale each control, so that it changes the attention output as much."
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Take only the first documents of each task.")
@@ -53,6 +72,12 @@ def run(
         list[Path] | None,
         typer.Option(help="Folder of your own tasks and interventions, or a Python file."),
     ] = None,
+    reasoning_marks: Annotated[
+        str,
+        typer.Option(
+            help="Thoughts cut before reading: closed (default), none, or names, with commas."
+        ),
+    ] = "",
     allow_overrun: Annotated[
         bool,
         typer.Option(
@@ -62,6 +87,9 @@ def run(
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
+    ] = False,
+    raw_p: Annotated[
+        bool, typer.Option("--raw-p", help="Also print each p before its adjustment.")
     ] = False,
     replay: Annotated[
         Path | None,
@@ -74,11 +102,15 @@ def run(
         "model": model,
         "model_args": model_args,
         "template_arg": tuple(template_arg or ()),
-        "controls": controls,
+        "controls": int(controls) if controls is not None and controls.isdecimal() else controls,
+        "control_heads": control_heads,
+        "control_below": control_below,
+        "control_match": control_match,
         "limit": limit,
         "batch_size": batch_size,
         "seed": seed,
         "include": tuple(str(folder.resolve()) for folder in include or ()),
+        "reasoning_marks": split_names(reasoning_marks),
         "allow_overrun": allow_overrun or None,
     }
     plan = _replayed(replay, tasks, given) if replay else _written(tasks, given)
@@ -93,7 +125,7 @@ def run(
     from headbench.running.execute import run_plan
     from headbench.running.table import print_outcome
 
-    print_outcome(run_plan(plan, out), Console())
+    print_outcome(run_plan(plan, out), Console(), raw=raw_p)
 
 
 def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:

@@ -29,7 +29,7 @@ from headbench.detectors.base import (
     Params,
     Trial,
     Trials,
-    all_layers,
+    attending_layers,
     chunks,
     engine_of,
 )
@@ -122,7 +122,7 @@ def _batch(
         Row(Plan(), prompt=len(prompt.tokens), pad=length - len(line.tokens), spans=prompt.spans)
         for prompt, line in zip(prompts, lines, strict=True)
     ]
-    heads = Capture("z", all_layers(model))
+    heads = Capture("z", attending_layers(model))
     keep = max(len(tokens) for tokens in said)
     with engine.capture((heads,), rows) as seen, _entering(parts.norm) as streams:
         logits = model.runner.prefill(lines, keep=keep, cache=False).logits
@@ -178,9 +178,9 @@ def parts_of(model: Any, engine: Engine) -> Parts:
     """
     config = model.config.get_text_config()
     name = type(model).__name__
-    block = engine.blocks[0]
+    attending = [engine.blocks[layer] for layer in engine.modules]
     rescaled = getattr(config, "residual_multiplier", 1.0) != 1.0
-    if rescaled or any(hasattr(block, after) for after in AFTER_NORMS):
+    if rescaled or any(hasattr(block, after) for block in attending for after in AFTER_NORMS):
         raise RefusedError(
             f"{name} normalises or rescales what attention adds to the stream",
             mend="use masking_loss, which needs no such sum",
@@ -188,8 +188,8 @@ def parts_of(model: Any, engine: Engine) -> Parts:
     head = model.get_output_embeddings()
     if head is None or getattr(head, "bias", None) is not None:
         raise RefusedError(f"{name} has no plain projection to the vocabulary")
-    outputs = tuple(_output(module, name) for module in engine.modules)
-    return Parts(outputs, _final_norm(model, block, name), head.weight)
+    outputs = tuple(_output(module, name) for module in engine.modules.values())
+    return Parts(outputs, _final_norm(model, engine.blocks[0], name), head.weight)
 
 
 def _output(module: nn.Module, name: str) -> Tensor:

@@ -26,7 +26,15 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from pydantic import Field
 
-from headbench.detectors.base import Detector, Found, Params, Trial, Trials, all_layers, chunks
+from headbench.detectors.base import (
+    Detector,
+    Found,
+    Params,
+    Trial,
+    Trials,
+    attending_layers,
+    chunks,
+)
 from headbench.detectors.walk import Path, walk
 from headbench.errors import DataError
 from headbench.types import Capture
@@ -121,7 +129,7 @@ def _batch(model: HFModel, batch: Sequence[Trial], params: FutureInfluenceParams
         begin = len(prompt.tokens) if params.over == "answer" else max(behind, params.skip)
         paths.append(Path(prompt, tokens, min(begin + params.nearest, len(tokens) - 1)))
         accounts.append(_Account(begin, len(tokens), params))
-    capture = Capture("pattern", all_layers(model))
+    capture = Capture("pattern", attending_layers(model))
     for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
         for row, (path, account) in enumerate(zip(paths, accounts, strict=True)):
             at = path.start + step.number

@@ -43,7 +43,7 @@ from headbench.detectors.base import (
     Params,
     Trial,
     Trials,
-    all_layers,
+    attending_layers,
     chunks,
 )
 from headbench.detectors.gaze_file import LEAST, laid_over, trials_of
@@ -148,7 +148,7 @@ def _batch(
         found.append(units)
         ways.append(Way(prompt, prompt.tokens[:stop], start))
         accounts.append(_Account(units))
-    capture = Capture("pattern", all_layers(model))
+    capture = Capture("pattern", attending_layers(model))
     for step in walk(model, ways, (capture,), max(way.rows for way in ways)):
         for row, (way, account) in enumerate(zip(ways, accounts, strict=True)):
             if step.number < way.rows:

@@ -18,9 +18,10 @@ from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.captures import captures_of
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
-from headbench.models.hf.identity import config_text
+from headbench.models.hf.identity import config_text, unused_weights
 from headbench.models.hf.length import encoder_room, sentence_config
-from headbench.models.hf.load import DTYPES, display_name, pick_device
+from headbench.models.hf.load import DTYPES, display_name, pick_device, quiet
+from headbench.models.hf.weights import check_weights
 from headbench.models.registry import check_args, positive, rows_a_batch
 from headbench.types import Answer, Capture, Job, Request
 
@@ -35,6 +36,7 @@ ARGS = (
     "normalize",
     "max_length",
     "allow_overrun",
+    "allow_unused_weights",
     "batch_size",
     "name",
 )
@@ -225,9 +227,14 @@ def create(args: Mapping[str, str]) -> EncoderModel:
             f"dtype cannot be {dtype!r}", where="--model-args", mend=", ".join(sorted(DTYPES))
         )
     try:
-        model = AutoModel.from_pretrained(
-            pretrained, revision=revision, dtype=DTYPES[dtype], use_safetensors=True
-        )
+        with quiet():
+            model, report = AutoModel.from_pretrained(
+                pretrained,
+                revision=revision,
+                dtype=DTYPES[dtype],
+                use_safetensors=True,
+                output_loading_info=True,
+            )
         tokenizer = AutoTokenizer.from_pretrained(pretrained, revision=revision)
         sentence = sentence_config(pretrained, revision)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -236,6 +243,8 @@ def create(args: Mapping[str, str]) -> EncoderModel:
             where=f"pretrained={pretrained}",
             mend="give a folder in Hugging Face format with safetensors weights, or a hub id",
         ) from error
+    allowed = args.get("allow_unused_weights") == "true"
+    unused = check_weights(report, f"pretrained={pretrained}", allowed=allowed, encoder=True)
     encoding = Encoding(
         normalize=args.get("normalize", "true") == "true",
         max_length=positive(args, "max_length", 1) if "max_length" in args else None,
@@ -245,7 +254,9 @@ def create(args: Mapping[str, str]) -> EncoderModel:
     weights = weights_of(pretrained, revision or "", model)
     model = model.to(pick_device(args.get("device", "auto"))).requires_grad_(False)
     name = args.get("name") or display_name(pretrained)
-    return EncoderModel(model, tokenizer, encoding, name, weights, sentence)
+    found = EncoderModel(model, tokenizer, encoding, name, weights, sentence)
+    found.identity = {**found.identity, **unused_weights(unused)}
+    return found
 
 
 def wrap(model: Any, tokenizer: Any, *, name: str = "in-memory", **encoding: Any) -> EncoderModel:

@@ -17,6 +17,7 @@ from headbench.running.cell import Cell
 from headbench.running.cells import build_cells
 from headbench.running.collect import check_known_words, collect, first_step
 from headbench.running.compare import Comparison, adjust, compare_cells
+from headbench.running.matching import match_norms
 from headbench.running.plan import BASELINE, RunPlan, make_plan, meets
 from headbench.running.spec import RunSpec
 
@@ -66,6 +67,7 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
     """Run what :func:`headbench.running.plan.make_plan` decided; see :func:`execute`."""
     first = first_step(plan)
     check_known_words(plan, first)
+    plan = match_norms(plan, first)
     shown = sys.stderr.isatty() if progress is None else progress
     started = time.perf_counter()
     with ResponseStore(out / STORE) as store:

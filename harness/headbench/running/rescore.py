@@ -37,6 +37,7 @@ from headbench.scoring.metric import Metric
 from headbench.scoring.niah_cells import JUDGE, cell_records, with_scores
 from headbench.scoring.parser import VERBATIM
 from headbench.scoring.parts import exact
+from headbench.scoring.thoughts import DEFAULT
 from headbench.types import Document
 
 
@@ -46,6 +47,7 @@ def rescore_chair(
     profile: str = "chair-2018",
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
+    marks: Sequence[str] = DEFAULT,
 ) -> Rescored:
     """CHAIR of recorded captions.
 
@@ -55,6 +57,8 @@ def rescore_chair(
         profile: Lexical profile.
         fields: Field names; defaults fit the common ones.
         sampling: How intervals are made.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
 
     Returns:
         ``chair_s``, ``chair_i``, ``recall``, ``len``, both F1, and the counts behind them.
@@ -71,7 +75,11 @@ def rescore_chair(
     scorer = registry.scorer("chair")
     records = tuple(
         scorer.record(
-            Document(image, image, {}, target=truth[image]), (text,), VERBATIM, {"profile": profile}
+            Document(image, image, {}, target=truth[image]),
+            (text,),
+            VERBATIM,
+            {"profile": profile},
+            marks=marks,
         )
         for image, text in captions.items()
         if image in truth
@@ -94,6 +102,7 @@ def rescore_chair(
             data=digest({record.document: truth[record.document] for record in records}),
             source={"joined by": "image", "predictions.fields": str(reading), **said},
             prompts=_prompts(log, reading),
+            marks=marks,
         ),
         sampling,
     )
@@ -128,6 +137,7 @@ def rescore_pope(
     parser: str = "pope_ref",
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
+    marks: Sequence[str] = DEFAULT,
     join: Vouched | None = None,
 ) -> Rescored:
     """POPE's figures of recorded answers.
@@ -138,6 +148,8 @@ def rescore_pope(
         parser: How answers are read; ``pope_ref`` is the one to compare with papers.
         fields: Field names.
         sampling: How intervals are made.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
         join: ``id`` or ``order``: you say that rows belong together by it; see ``recorded_join``.
 
     Returns:
@@ -155,7 +167,7 @@ def rescore_pope(
     joined = join_answers(log, items, fields, join)
     scorer, reader = registry.scorer("pope"), registry.parser(parser)
     records = tuple(
-        scorer.record(document, (answer,), reader)
+        scorer.record(document, (answer,), reader, marks=marks)
         for document, answer in zip(_pope_documents(items), joined.answers, strict=True)
         if answer is not None
     )
@@ -181,6 +193,7 @@ def rescore_pope(
             vouched=join or "",
             prompts=joined.prompts,
             settings=_settings((log, asked), fields, questions.name),
+            marks=marks,
         ),
         sampling,
     )
@@ -191,6 +204,7 @@ def rescore_niah(
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
     phrases: Sequence[str] = (),
+    marks: Sequence[str] = DEFAULT,
 ) -> Rescored:
     """Needle recall of recorded responses, without a judge, by length and by depth.
 
@@ -200,6 +214,8 @@ def rescore_niah(
         sampling: How intervals are made.
         phrases: What a response must hold; by default the needle that the rows name
             (:mod:`headbench.running.needle_rows`), or the San Francisco needle's three phrases.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
 
     Returns:
         ``keyphrase3`` (all phrases) and ``keyphrase3_fraction``, or ``recall`` and ``fraction`` of
@@ -226,7 +242,7 @@ def rescore_niah(
             raise DataError(
                 "phrases are sought in responses, and no row has one",
                 where=log.name,
-                mend="leave --phrases out for judged cells, or say --field response=NAME",
+                mend="leave --phrases out, or name the field: --field response=NAME",
             )
         records, scorer, reader = cell_records(log.rows), "niah_cells@1", "judge@1"
         metrics = {"judge": JUDGE}
@@ -235,7 +251,9 @@ def rescore_niah(
         wanted, metrics = needle.texts, needle.metrics()
         source |= {"sought": " | ".join(wanted), "sought by": needle.how}
         records = tuple(
-            needle.scorer.record(_cell(at, row, reading, needle), (text,), VERBATIM, needle.options)
+            needle.scorer.record(
+                _cell(at, row, reading, needle), (text,), VERBATIM, needle.options, marks=marks
+            )
             for at, (row, text) in enumerate(zip(log.rows, texts, strict=True))
             if text is not None
         )
@@ -260,6 +278,7 @@ def rescore_niah(
             source=source,
             reason=pooled if len(records) > len(cells) else "",
             parts=("length", "depth"),
+            marks=marks,
             sought=wanted,
         ),
         sampling,

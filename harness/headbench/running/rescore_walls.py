@@ -16,6 +16,7 @@ from headbench.results.recorded_join import Vouched, unproven
 from headbench.running.rescore import metrics_of
 from headbench.running.rescored import SAMPLING, Log, Rescored, rescored
 from headbench.scoring import registry
+from headbench.scoring.thoughts import DEFAULT
 from headbench.scoring.walls_forms import Wall, wall_of
 from headbench.types import Document, Record
 
@@ -29,6 +30,7 @@ def rescore_walls(
     parser: str = "walls_ref",
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
+    marks: Sequence[str] = DEFAULT,
     join: Vouched | None = None,
 ) -> Rescored:
     """Figures of recorded groupings.
@@ -39,6 +41,8 @@ def rescore_walls(
         parser: How text is read; ``walls_ref`` is the one to compare with papers.
         fields: Field names.
         sampling: How intervals are made.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
         join: ``id`` or ``order``: you say that rows belong to walls by it. Without it a headline
             needs answers that name clues of their walls.
 
@@ -62,7 +66,7 @@ def rescore_walls(
         log = read_rows(predictions)
         inputs["predictions"] = log
         joined = _join(log, solved, fields, join)
-        records = _records(joined, log, parser)
+        records = _records(joined, log, parser, marks)
         reader = "+".join(sorted({record.parser for record in records}))
         name, reason = log_name(predictions), unproven(joined.how, join)
         source = {"joined by": joined.how, "predictions.fields": str(joined.fields)}
@@ -84,6 +88,7 @@ def rescore_walls(
             source=source,
             reason=reason,
             vouched=(join or "") if predictions is not None else "",
+            marks=marks,
         ),
         sampling,
     )
@@ -245,11 +250,15 @@ def _positions(keys: Sequence[str | None]) -> bool:
     return set(keys) == {None} or list(keys) in counted
 
 
-def _records(joined: _Joined, log: Recorded, parser: str) -> tuple[Record, ...]:
-    return tuple(_record(wall, row, log, parser, joined.fields) for wall, row in joined.rows)
+def _records(
+    joined: _Joined, log: Recorded, parser: str, marks: Sequence[str]
+) -> tuple[Record, ...]:
+    return tuple(_record(wall, row, log, parser, joined.fields, marks) for wall, row in joined.rows)
 
 
-def _record(wall: Wall, row: Row, log: Recorded, parser: str, reading: Reading) -> Record:
+def _record(
+    wall: Wall, row: Row, log: Recorded, parser: str, reading: Reading, marks: Sequence[str]
+) -> Record:
     """One answered wall: its grouping as text or as lists, and its connections where given."""
     groups = reading.value(row, "groups")
     if groups is None:
@@ -271,4 +280,5 @@ def _record(wall: Wall, row: Row, log: Recorded, parser: str, reading: Reading) 
         Document(wall.id, wall.id, {}, target=target),
         tuple(outputs),
         registry.parser("walls_robust" if listed else parser),
+        marks=marks,
     )

@@ -15,7 +15,9 @@ from headbench.results.provenance import versions
 from headbench.results.recorded import Recorded
 from headbench.results.schema import Coverage, Estimate, ModelFacts, Result, RunFacts, TaskFacts
 from headbench.running.code import scored_by
+from headbench.running.reasoning import reasoning_facts, reasoning_parts
 from headbench.scoring.metric import Metric
+from headbench.scoring.thoughts import DEFAULT
 from headbench.types import Record
 
 SAMPLING = Sampling(seed=0, draws=2000)
@@ -43,6 +45,7 @@ class Log:
         vouched: By what the user says that rows belong together: ``id``, ``order`` or empty.
         prompts: What the outputs say that was asked, each once; empty where they do not.
         settings: Settings of the task that the files name.
+        marks: Marks of thoughts that were cut before anything was read.
         sought: What responses were sought through for, where that is not the data's own.
     """
 
@@ -62,6 +65,7 @@ class Log:
     vouched: str = ""
     prompts: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    marks: Sequence[str] = DEFAULT
     sought: Sequence[str] = ()
 
 
@@ -145,6 +149,9 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         headline=main if whole and not log.reason else None,
         metrics={**metrics, **_extent(answered, log.expected)},
         breakdowns=split_figures(log.metrics, log.records, log.parts, sampling),
+        reasoning=reasoning_facts(
+            log.records, sum(len(record.outputs) for record in log.records), log.marks
+        ),
         run=RunFacts(
             versions=versions(), code=tuple(scored_by(log.scorer, log.parser, log.metrics))
         ),
@@ -192,6 +199,9 @@ def _id(log: Log, sampling: Sampling) -> str:
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
     readings += [list(log.sought)] if log.sought else []
+    thought = any(reasoning_parts(record) for record in log.records)
+    # Absent where no thought was looked for otherwise and none was found: ids of before stay.
+    readings += [list(log.marks)] if thought or log.marks != DEFAULT else []
     intervals = [sampling.seed, sampling.draws, sampling.level]
     facts = {"task": log.task, "files": files, "read": readings, "intervals": intervals}
     theirs = {

@@ -189,7 +189,7 @@ def _share(sums: Floats) -> Floats:
     return ratio(sums[..., 0], sums[..., 1])
 
 
-def _count(name: str, part: str) -> Metric:
+def _count(name: str, part: str, whole: str = "") -> Metric:
     return Metric(
         name=name,
         parts=(part,),
@@ -198,6 +198,7 @@ def _count(name: str, part: str) -> Metric:
         higher_is_better=True,
         unit="count",
         high=None,
+        trials=(lambda record: _part(record, whole)) if whole else None,
     )
 
 
@@ -226,7 +227,7 @@ def _of(name: str, part: str, whole: str) -> Metric:
 
 
 SOLVED_WALLS = _count("solved_walls", "solved")
-CORRECT_GROUPS = _count("correct_groups", "correct_groups")
+CORRECT_GROUPS = _count("correct_groups", "correct_groups", "groups")
 GROUP_RATE = _of("group_rate", "correct_groups", "groups")
 SOLVED_RATE = Metric(
     name="solved_rate",
@@ -242,7 +243,7 @@ ARI = _mean("ari", low=-1.0)
 NMI = _mean("nmi")
 AMI = _mean("ami", low=-1.0)
 UNPARSED_RATE = _mean("unparsed_rate", better=False, part="unparsed")
-CONNECTIONS = _count("connections", "connections_exact")
+CONNECTIONS = _count("connections", "connections_exact", "connections_asked")
 CONNECTION_RATE = _of("connection_rate", "connections_exact", "connections_asked")
 CONNECTION_ROUGE1 = _of("connection_rouge1", "connections_rouge1", "connections_asked")
 """Over walls whose names were written; of people only the outcome is recorded."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from headbench.errors import ConfigError, nearest
@@ -258,20 +258,35 @@ class Task:
         document: Document,
         outputs: tuple[str, ...],
         tokens: tuple[tuple[int, ...], ...] = (),
+        marks: Sequence[str] | None = None,
     ) -> Record:
         """Score the outputs of one document, one a request, in step order.
+
+        Args:
+            document: One of :meth:`documents`.
+            outputs: As they came, thoughts included.
+            tokens: Token ids of each output, where the model gives them.
+            marks: Marks of thoughts (:mod:`headbench.scoring.thoughts`); the default ones if left
+                out.
 
         Raises:
             HeadbenchError: The scorer or parser refuses.
         """
-        from headbench.scoring import registry
+        from headbench.scoring import registry, thoughts
 
         scorer = registry.scorer(self.scorer)
         parser = registry.parser(self.parser)
-        combined = combine_outputs(self.steps, document, outputs)
+        marks = thoughts.DEFAULT if marks is None else marks
+        options = self.config.scorer_options
+        if all(step.config.combine == "none" for step in self.steps):
+            return scorer.record(document, outputs, parser, options, tokens, marks)
+        # Outputs that become one are freed of their thoughts before they do.
+        said = thoughts.cut(outputs, marks)
+        combined = combine_outputs(self.steps, document, said.texts)
         if len(combined) != len(outputs):
             tokens = ()  # they belong to outputs that are no longer apart
-        return scorer.record(document, combined, parser, self.config.scorer_options, tokens)
+        record = scorer.record(document, combined, parser, options, tokens, ())
+        return replace(record, parts={**record.parts, **said.parts()})
 
     def _fields(self, document: Document, earlier: Earlier) -> dict[str, object]:
         fields: dict[str, object] = {**document.fields, "target": document.target}

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from headbench.interventions.base import Seen
-from headbench.interventions.depth import check_layers
+from headbench.interventions.depth import check_layers, with_attention
 from headbench.interventions.grammar import Value
 from headbench.interventions.image import ImageMethod, image_keys
 from headbench.interventions.registry import Method, Params
@@ -163,12 +163,20 @@ def elsewhere(sinks: Tensor, view: View, seed: int) -> Tensor:
     return torch.cat(places).sort().values
 
 
+def default_layers(layers: int) -> tuple[int, ...]:
+    """All layers but the first two and the last; but the first and the last of at most eight.
+
+    At least one is left: the last, where there are two.
+    """
+    first = min(1 if layers <= 8 else 2, layers - 1)
+    return tuple(range(first, max(layers - 1, first + 1)))
+
+
 def build(params: VarParams, info: ModelInfo) -> Var:
     """Resolve layers and sink dimensions for a model."""
-    first = 1 if info.layers <= 8 else 2
     layers = params.layers
     if layers is None:
-        layers = tuple(range(min(first, info.layers - 1), max(info.layers - 1, 1)))
+        layers = with_attention(default_layers(info.layers), info)
     width = info.heads * info.head_dim
     dims = params.sink_dims or SINK_DIMS.get((info.family, info.layers, width), ())
     return Var("var", params, info, check_layers(layers, info), dims)

@@ -22,13 +22,16 @@ from headbench.models.hf.load import Loaded, Settings, describe, load
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.rows import Desk, Work, check_visited
 from headbench.models.hf.score import Forced, score
+from headbench.models.hf.state_check import check_state
 from headbench.models.hf.threads import threads
 from headbench.models.hf.vision import Vision
 from headbench.models.registry import rows_a_batch
-from headbench.types import Answer, Job, Request, Site
+from headbench.types import Answer, Job, ModelInfo, Request, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from headbench.interventions.engine.stages import Shape
 
 SITES: frozenset[Site] = frozenset({"q", "k", "v", "scores", "pattern", "z", "residual"})
 
@@ -65,10 +68,12 @@ class HFModel(BaseModel):
 
             engine = Engine(loaded.model)
             self.sites = SITES
+            self.info = as_found(loaded.info, engine.shape)
+        self.runner.extends = check_state(loaded.model, self.runner.pad_id)
         self.desk = Desk(
             self.runner,
             engine,
-            loaded.info,
+            self.info,
             self.prompter.resolve,
             vision.tensors if vision is not None else _no_pixels,
         )
@@ -93,7 +98,7 @@ class HFModel(BaseModel):
             Limits.read(request.ask, f"document {request.document!r}, step {request.step!r}")
         if request.kind == "represent":
             for capture in captures_of(request):
-                absolute(capture, self._layers)
+                absolute(capture, self.desk.info.layers, self.desk.info.attending)
         for part in job.arm.interventions:
             if "gradients" in part.needs:
                 raise RefusedError(
@@ -129,11 +134,30 @@ class HFModel(BaseModel):
         """Share of the prompt's text tokens that are the unknown token, in [0, 1]."""
         return self.prompter.unknown_share(self.prompter.resolve(request))
 
+    def output_weights(self, layer: int) -> Tensor:
+        """The output projection of a layer by head, ``[head, dim, width]``, float32 on the CPU.
+
+        Raises:
+            RefusedError: no engine, or no output projection inside the attention module.
+        """
+        from headbench.interventions.fold import output_columns
+
+        engine = self.desk.engine
+        if engine is None:
+            raise RefusedError(
+                f"{self.desk.info.name} was loaded without the intervention engine",
+                where="--model-args attn=sdpa",
+                mend="use attn=headbench",
+            )
+        columns = output_columns(engine.modules[layer], layer).detach().float().cpu()
+        return columns.T.reshape(engine.shape.heads, engine.shape.value_dim, -1)
+
     # ------------------------------------------------------------- one batch
 
     def _halving(
         self, jobs: Sequence[Job], indices: tuple[int, ...], name: str
     ) -> Iterator[tuple[int, Answer]]:
+        answers: list[Answer] | None = None
         try:
             with threads(self.threads):
                 answers = self._batch([jobs[index] for index in indices])
@@ -144,6 +168,8 @@ class HFModel(BaseModel):
                     where=f"document {jobs[indices[0]].request.document!r}",
                     mend="use a smaller dtype, shorter prompts, or another device",
                 ) from error
+        if answers is None:
+            # Only now: within the block the traceback keeps the failed pass's tensors alive.
             middle = len(indices) // 2
             yield from self._halving(jobs, indices[:middle], f"{name}.0")
             yield from self._halving(jobs, indices[middle:], f"{name}.1")
@@ -223,7 +249,7 @@ class HFModel(BaseModel):
         wanted = [captures_of(work.job.request) for work in works]
         for captures in dict.fromkeys(wanted):
             places = [place for place, found in enumerate(wanted) if found == captures]
-            counted = {one: absolute(one, self._layers) for one in captures}
+            counted = {one: absolute(one, self.desk.info.layers) for one in captures}
             distinct = tuple(dict.fromkeys(counted.values()))
             arrays = self.desk.capture([works[place] for place in places], distinct)
             for place, found in zip(places, arrays, strict=True):
@@ -235,11 +261,6 @@ class HFModel(BaseModel):
         return [answers[place] for place in range(len(works))]
 
     # ------------------------------------------------------------- inside
-
-    @property
-    def _layers(self) -> int:
-        """Decoder layers."""
-        return self.desk.info.layers
 
     def _need(self, job: Job) -> batching.Need:
         request = job.request
@@ -354,6 +375,19 @@ def wrap(
     info = dataclasses.replace(describe(model.config, name), images=processor is not None)
     weights = fingerprint_tensors(model)
     return HFModel(Loaded(model, tokenizer, processor, info, weights), settings)
+
+
+def as_found(info: ModelInfo, shape: Shape) -> ModelInfo:
+    """What the configuration says of a model, with the shapes that its modules showed."""
+    return dataclasses.replace(
+        info,
+        layers=shape.layers,
+        heads=shape.heads,
+        kv_heads=shape.kv_heads,
+        head_dim=shape.head_dim,
+        value_dim=shape.value_dim,
+        attention=shape.attention,
+    )
 
 
 def end_ids(loaded: Loaded) -> frozenset[int]:

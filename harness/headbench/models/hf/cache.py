@@ -1,7 +1,7 @@
-"""A cache with room to grow: a step writes one position and copies nothing.
+"""Caches: which kinds of layer the decoding loop knows, and one of its own with room to grow.
 
 The library's dynamic cache joins tensors at every step, which for long prompts costs as much as
-the attention itself.
+the attention itself; a roomy layer writes one position and copies nothing.
 """
 
 from __future__ import annotations
@@ -11,11 +11,25 @@ from typing import TYPE_CHECKING, Any
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from headbench.errors import RefusedError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 ROOM = 64
 """Positions that are allocated ahead."""
+KNOWN = frozenset(
+    {
+        "DynamicLayer",
+        "DynamicSlidingWindowLayer",
+        "LinearAttentionLayer",
+        "LinearAttentionAndFullAttentionLayer",
+        "LinearAttentionAndSlidingWindowAttentionLayer",
+        "DummyLayer",
+    }
+)
+"""transformers' cache layers whose rows :func:`keep_rows` gathers whole: keys and values, windows,
+states of convolutions and recurrences, and layers that hold nothing."""
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
@@ -60,10 +74,48 @@ def roomy_cache(config: Any) -> DynamicCache:
     """The model's dynamic cache, with roomy layers where it has plain ones.
 
     Sliding windows and recurrent states stay the library's own.
+
+    Raises:
+        RefusedError: The configuration asks for a kind of layer that is not known here.
     """
-    cache = DynamicCache(config=config)
+    cache = known_cache(config)
     cache.layers = [RoomyLayer() if is_plain(layer) else layer for layer in cache.layers]
     return cache
+
+
+def known_cache(config: Any) -> DynamicCache:
+    """The library's dynamic cache for a configuration; no weights are needed.
+
+    Raises:
+        RefusedError: The configuration asks for a kind of layer that is not known here.
+    """
+    try:
+        cache = DynamicCache(config=config)
+        unknown = {type(layer) for layer in cache.layers if not _is_known(layer)}
+        kinds = ", ".join(sorted(kind.__name__ for kind in unknown))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        cache, kinds = None, f"none that transformers' DynamicCache makes ({error!r})"
+    if kinds:
+        raise RefusedError(
+            f"the cache of {config.model_type} is of a kind that cannot be decoded with: {kinds}",
+            where="--model hf",
+            mend=f"use a model whose cache has these layers: {', '.join(sorted(KNOWN))}",
+        )
+    return cache
+
+
+def keep_rows(cache: DynamicCache, index: Tensor) -> None:
+    """Keep the rows ``index`` of every layer, in this order; rows may repeat.
+
+    ``reorder_cache`` is the one gather that all of transformers' cache layers have: the others are
+    missing for recurrent states, or move the keys and leave the state.
+    """
+    cache.reorder_cache(index)
+
+
+def _is_known(layer: object) -> bool:
+    kind = type(layer)
+    return kind.__module__ == DynamicLayer.__module__ and kind.__name__ in KNOWN
 
 
 def is_plain(layer: object) -> bool:

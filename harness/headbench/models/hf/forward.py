@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import pad
 
 from headbench.errors import RefusedError
-from headbench.models.hf.cache import is_plain, roomy_cache
+from headbench.models.hf.cache import is_plain, keep_rows, roomy_cache
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,13 +68,28 @@ class Runner:
     Args:
         model: A decoder, in evaluation mode.
         pad_id: Id that fills the padding.
+
+    Raises:
+        RefusedError: A model that takes no cache, or one of a kind that is not known.
+
+    Attributes:
+        extends: Whether several tokens may follow a cache; what
+            :func:`headbench.models.hf.state_check.check_state` found.
+        passes: Forward passes so far.
     """
 
     def __init__(self, model: Any, pad_id: int) -> None:
         self.model = model
         self.pad_id = pad_id
         self.passes = 0
+        self.extends = True
         self._takes = frozenset(inspect.signature(model.forward).parameters)
+        if "past_key_values" not in self._takes:
+            raise RefusedError(
+                f"{type(model).__name__} takes no past_key_values: what it has read is kept in "
+                "another way, which the decoding loop does not know",
+                mend="use a model that decodes with transformers' cache",
+            )
         inner = getattr(model, "model", model)
         self._rope_index: Any = getattr(inner, "get_rope_index", None)
         # windows and recurrent states do not pad to one length
@@ -116,7 +131,8 @@ class Runner:
             grids = {key: inputs[key] for key in ("image_grid_thw",) if key in inputs}
             positions, shift = self._multi_part(ids, mask, types, grids, pads)
             inputs["position_ids"] = positions
-        elif padded and "position_ids" in self._takes:
+        elif "position_ids" in self._takes:
+            # always: hybrids that are left to count for themselves count their cache's first layer
             inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
         if any(line.pixels for line in lines) and "mm_token_type_ids" in self._takes:
             inputs["mm_token_type_ids"] = types
@@ -144,24 +160,40 @@ class Runner:
 
     @torch.inference_mode()
     def step(self, state: State, tokens: Tensor) -> None:
-        """Feed one more token to each row; ``state`` moves on in place."""
-        inputs: dict[str, Any] = {"input_ids": tokens.to(self.device)[:, None]}
+        """Feed more tokens to each row; ``state`` moves on in place.
+
+        Args:
+            state: The batch so far.
+            tokens: One token per row, ``[row]``, or several, ``[row, token]``.
+
+        Raises:
+            RefusedError: Several tokens, and a model that forgets its state then.
+        """
+        fed = tokens.to(self.device).view(len(tokens), -1)
+        count = fed.shape[1]
+        if count > 1 and not self.extends:
+            raise RefusedError(
+                f"{type(self.model).__name__} forgets its state when several tokens follow a cache",
+                mend="feed one token per step, or the whole prompt at once",
+            )
+        inputs: dict[str, Any] = {"input_ids": fed}
         if state.mask is not None:
-            state.mask = torch.cat([state.mask, state.mask.new_ones(len(tokens), 1)], dim=1)
+            state.mask = torch.cat([state.mask, state.mask.new_ones(fed.shape)], dim=1)
             inputs["attention_mask"] = state.mask
-        positions = (state.shift + state.seen)[:, None]
+        ahead = torch.arange(count, device=state.shift.device)
+        positions = (state.shift + state.seen)[:, None] + ahead
         if self._rope_index is not None:
             inputs["position_ids"] = positions.expand(3, -1, -1)
-        elif state.mask is not None and "position_ids" in self._takes:
+        elif "position_ids" in self._takes:
             inputs["position_ids"] = positions
         state.logits = self._forward(inputs, state.cache, 1)
-        state.seen += 1
+        state.seen += count
 
     def retire(self, state: State, kept: Sequence[int]) -> None:
         """Drop all rows but ``kept``, in this order."""
         index = torch.tensor(kept, device=self.device)
         if state.cache is not None:
-            state.cache.batch_select_indices(index)
+            keep_rows(state.cache, index)
         if state.mask is not None:
             state.mask = state.mask[index]
         state.shift = state.shift[index]

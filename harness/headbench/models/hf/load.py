@@ -25,8 +25,10 @@ from transformers.models.auto.processing_auto import (
 from transformers.utils import logging
 
 from headbench.errors import ConfigError, RefusedError
+from headbench.models.hf.cache import known_cache
 from headbench.models.hf.chat import Argument, read_arguments, read_today
 from headbench.models.hf.fingerprint import weights_of
+from headbench.models.hf.weights import check_weights
 from headbench.models.registry import check_args, positive, rows_a_batch
 from headbench.types import ModelInfo
 
@@ -55,13 +57,15 @@ class Settings:
             values, e.g. ``{"enable_thinking": false}``.
         enable_thinking: The same for this one argument: ``true`` or ``false``.
         today: The date that a template writes which asks for today's, ``YYYY-MM-DD``.
-        attn: ``headbench`` takes interventions; ``sdpa`` is the library's own path.
+        attn: ``headbench`` takes interventions; ``sdpa`` is the library's own path, which is eager
+            for the classes that sdpa cannot compute (Gemma 2, GPT-OSS).
         trust_remote_code: Run Python code of the checkpoint; recorded.
         batch_size: Rows a batch, or ``auto`` (by tokens).
         name: Display name; by default the hub id or the folder's name.
         threads: Threads of the numerical library while the model answers; ``None`` leaves them as
             they are.
         allow_overrun: Run requests that are longer than the configuration allows; recorded.
+        allow_unused_weights: Load a checkpoint with weights that the model does not use; recorded.
     """
 
     pretrained: str
@@ -78,6 +82,7 @@ class Settings:
     name: str = ""
     threads: int | None = None
     allow_overrun: bool = False
+    allow_unused_weights: bool = False
 
     @classmethod
     def read(cls, args: Mapping[str, str]) -> Settings:
@@ -98,7 +103,7 @@ class Settings:
         read_arguments(args)
         read_today(args.get("today", ""))
         _one_of(args, "attn", ("headbench", "sdpa"))
-        switches = ("trust_remote_code", "allow_overrun")
+        switches = ("trust_remote_code", "allow_overrun", "allow_unused_weights")
         for switch in switches:
             _one_of(args, switch, ("true", "false"))
         rows_a_batch(args)
@@ -129,6 +134,7 @@ class Loaded:
         processor: Its processor, where it takes images; else ``None``.
         info: Shapes.
         weights: SHA-256 fingerprint of the weights.
+        unused: Weights of the checkpoint that the model does not use.
     """
 
     model: Any
@@ -136,6 +142,7 @@ class Loaded:
     processor: Any | None
     info: ModelInfo
     weights: str
+    unused: tuple[str, ...] = ()
 
 
 def load(settings: Settings) -> Loaded:
@@ -143,7 +150,7 @@ def load(settings: Settings) -> Loaded:
 
     Raises:
         ConfigError: the checkpoint cannot be found or read.
-        RefusedError: quantised weights, or weights that the checkpoint does not hold.
+        RefusedError: quantised weights, or weights that do not fit the model's.
     """
     common: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
     if settings.revision:
@@ -157,19 +164,15 @@ def load(settings: Settings) -> Loaded:
         model, report = kind.from_pretrained(
             settings.pretrained,
             dtype=pick_dtype(settings.dtype, device),
-            attn_implementation="sdpa",
             use_safetensors=True,
             output_loading_info=True,
             **common,
         )
         tokenizer = AutoTokenizer.from_pretrained(settings.pretrained, **common)
         processor = load_processor(settings, config, common) if takes_images else None
-    if report["missing_keys"]:
-        raise RefusedError(
-            f"the checkpoint lacks {len(report['missing_keys'])} weights, which would stay random",
-            where=f"pretrained={settings.pretrained}: {sorted(report['missing_keys'])[:3]}",
-            mend="use a complete checkpoint, made for this architecture",
-        )
+    unused = check_weights(
+        report, f"pretrained={settings.pretrained}", allowed=settings.allow_unused_weights
+    )
     model = model.to(device).eval().requires_grad_(False)
     return Loaded(
         model=model,
@@ -181,6 +184,7 @@ def load(settings: Settings) -> Loaded:
             maps_beside(Path(settings.pretrained)),
         ),
         weights=weights_of(settings.pretrained, settings.revision, model),
+        unused=unused,
     )
 
 
@@ -260,7 +264,8 @@ def refuse_unsupported(config: Any, where: str) -> None:
     """Refuse what would run, but not truthfully.
 
     Raises:
-        RefusedError: an encoder-decoder model, or quantised weights.
+        RefusedError: an encoder-decoder model, quantised weights, a model without attention heads,
+            or one whose cache is of an unknown kind.
     """
     if getattr(config, "is_encoder_decoder", False):
         raise RefusedError(
@@ -274,6 +279,13 @@ def refuse_unsupported(config: Any, where: str) -> None:
             where=where,
             mend="use the unquantised checkpoint, with dtype=bfloat16 if memory is short",
         )
+    if not getattr(config.get_text_config(decoder=True), "num_attention_heads", None):
+        raise RefusedError(
+            f"{config.model_type} names no attention heads, so there is nothing to edit",
+            where=where,
+            mend="choose a model with attention",
+        )
+    known_cache(config)
 
 
 def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> ModelInfo:

@@ -20,6 +20,7 @@ from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.models.hf.chat import clock_refused
 from headbench.models.hf.load import ChatFlag
 from headbench.models.hf.vision import Vision
+from headbench.scoring import thoughts
 from headbench.types import Positions, Request
 
 MARKER = "<image>"
@@ -74,6 +75,10 @@ class Prompter:
         self._template = template
         self._given = dict(given)
         self._typed = vision is not None and template is not None and takes_parts(template)
+        added = getattr(tokenizer, "added_tokens_decoder", {})
+        special = {at: str(token.content) for at, token in added.items() if token.special}
+        self._special = frozenset(special) | frozenset(tokenizer.all_special_ids)
+        self._marks = frozenset(at for at, text in special.items() if text in thoughts.TOKENS)
         self._kept: OrderedDict[object, Prompt] = OrderedDict()
         self._size = 0
 
@@ -123,9 +128,17 @@ class Prompter:
         return tuple(ids)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Text of generated ids, without special tokens."""
+        """Text of generated ids, without special tokens, but with the marks of thoughts.
+
+        Without them (Magistral's, gpt-oss's and others are special tokens) nobody could tell a
+        thought from the answer behind it.
+        """
+        ids, skip = list(tokens), True
+        if not self._marks.isdisjoint(ids):
+            ids = [token for token in ids if token in self._marks or token not in self._special]
+            skip = False
         text = self._tokenizer.decode(
-            list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False
         )
         return str(text)
 
