@@ -281,12 +281,35 @@ Combine = Callable[[Mapping[str, "Tensor"], bool], "Tensor"]
 
 
 @dataclass(frozen=True)
+class Branch:
+    """A companion of the main pass: the same tokens follow it, and ``combine`` reads its logits.
+
+    Attributes:
+        request: Another prompt, perhaps with another image; ``None``: the main one's.
+        pixels: Changes the processor's tensors of each image, e.g. adds noise.
+        edits: Edits of its own; ``None``: those of the whole plan, so that a composed intervention
+            acts on every branch alike.
+    """
+
+    request: Request | None = None
+    pixels: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
+    edits: tuple[Edit, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Everything one row needs."""
+    """Everything one row needs.
+
+    Attributes:
+        edits: Changes of the forward pass.
+        request: The request in place of the one that was asked.
+        branches: Name -> companion of the main pass.
+        combine: Joins the logits of the main pass (``main``) and of all branches at each step.
+    """
 
     edits: tuple[Edit, ...] = ()
     request: Request | None = None
-    branches: Mapping[str, Request | Callable[[Tensor], Tensor]] | None = None
+    branches: Mapping[str, Branch] | None = None
     combine: Combine | None = None
 
 
@@ -442,6 +465,8 @@ class ModelInfo:
         images: Whether the model takes images.
         maps: Name -> path of the head maps that ship beside the checkpoint.
         value_dim: Width of a head's values and outputs where it is another one (DeepSeek).
+        attention: The decoder layers whose heads can be reached, ascending, where they are not all:
+            models that mix attention with convolutions or recurrent states. ``None``: every layer.
     """
 
     name: str
@@ -453,6 +478,12 @@ class ModelInfo:
     images: bool = False
     maps: Mapping[str, str] = field(default_factory=dict)
     value_dim: int | None = None
+    attention: tuple[int, ...] | None = None
+
+    @property
+    def attending(self) -> tuple[int, ...]:
+        """The layers with attention heads, by their number among all decoder layers."""
+        return tuple(range(self.layers)) if self.attention is None else self.attention
 
     @property
     def output_dim(self) -> int:

@@ -53,11 +53,11 @@ def test_apart_sets_hold_none_of_the_heads() -> None:
 
 
 def test_layer_sets_keep_the_numbers_and_leave_the_layers() -> None:
-    draws = layer_sets(TABLE, 4, 8, 10, seed=1)
+    draws = layer_sets(TABLE, range(4), 8, 10, seed=1)
     assert draws.possible == 8 * 28 and len(draws.tables) == 10
     for draw in draws.tables:
         assert list(draw) == [1, 3] and [len(h) for h in draw.values()] == [1, 2]
-    assert layer_sets({0: (1,), 1: (1,), 2: (1,)}, 4, 8, 3, seed=0).possible == 0
+    assert layer_sets({0: (1,), 1: (1,), 2: (1,)}, range(4), 8, 3, seed=0).possible == 0
 
 
 @pytest.mark.parametrize(

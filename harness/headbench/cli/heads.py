@@ -200,7 +200,7 @@ def _parameters(given: list[str]) -> dict[str, object]:
 
 def summary(found: HeadMap, top: int) -> dict[str, object]:
     """The counts and the best heads of a map, as JSON values."""
-    total = found.layers * found.heads
+    total = len(found.attending) * found.heads
     best = [
         {"layer": layer, "head": head, "score": found.score(layer, head)}
         for layer, head in found.top(min(top, total))
@@ -212,6 +212,7 @@ def summary(found: HeadMap, top: int) -> dict[str, object]:
         "heads": found.heads,
         "unit": found.unit,
         "n_heads": total,
+        "layers_with_attention": list(found.attending),
         "threshold": found.threshold,
         "above": None if found.threshold is None else len(found.above()),
         "trials": found.trials,
@@ -230,8 +231,10 @@ def show(found: HeadMap, facts: dict[str, object]) -> None:
     typer.echo(
         f"{found.model}: {found.layers} layers x {found.heads} {found.unit} heads, {found.detector}"
     )
+    if len(found.attending) < found.layers:
+        typer.echo(f"layers with attention: {', '.join(map(str, found.attending))}")
     if facts["above"] is not None:
-        above, total = len(found.above()), found.layers * found.heads
+        above, total = len(found.above()), len(found.attending) * found.heads
         typer.echo(
             f"{above} of {total} heads ({above / total:.2%}) score {found.threshold} or more"
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from headbench.heads.headmap import Head, HeadMap
 
@@ -50,7 +50,13 @@ def agree(one: HeadMap, other: HeadMap) -> Agreement:
             f"{other.layers} x {other.heads} {other.unit} heads",
             mend="compare maps of the same shape",
         )
-    total = one.layers * one.heads
+    if one.attending != other.attending:
+        raise ConfigError(
+            "the maps are not of one model's heads: other layers have attention",
+            where=f"{_listed(one.attending)}; {_listed(other.attending)}",
+            mend="compare maps of one model",
+        )
+    total = len(one.attending) * one.heads
     sizes = [k for k in TOP if k < total] or [1]
     chosen = [found.above() if found.threshold is not None else None for found in (one, other)]
     first, second = chosen
@@ -70,6 +76,10 @@ def agree(one: HeadMap, other: HeadMap) -> Agreement:
     )
 
 
+def _listed(layers: Iterable[int]) -> str:
+    return f"layers {', '.join(map(str, layers))}"
+
+
 def jaccard(one: Collection[Head], other: Collection[Head]) -> float:
     """Shared heads over all heads of two lists that are not both empty, 0 to 1."""
     return len({*one} & {*other}) / len({*one} | {*other})
@@ -79,7 +89,7 @@ def spearman(one: HeadMap, other: HeadMap) -> float | None:
     """Rank correlation over all heads, -1 to 1; ``None`` without any order to compare."""
     from scipy.stats import spearmanr
 
-    flat = [[score for layer in found.scores for score in layer] for found in (one, other)]
+    flat = [[score for layer in found.scores for score in layer or ()] for found in (one, other)]
     if any(len(set(scores)) == 1 for scores in flat):
         return None
     return float(spearmanr(*flat).statistic)

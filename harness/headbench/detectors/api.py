@@ -9,7 +9,7 @@ from pydantic import JsonValue, ValidationError
 
 from headbench._code import merged, of_things
 from headbench.detectors import data, registry
-from headbench.detectors.base import Detector, Params, Trials, World
+from headbench.detectors.base import Detector, Params, Trials, World, attending_layers
 from headbench.errors import ConfigError, RefusedError, nearest
 from headbench.heads.headmap import HeadMap
 from headbench.models.hf.adapter import HFModel
@@ -63,9 +63,9 @@ def detect(
     for trial in trials.trials:
         model.refuse_overrun(trial.request)
     measured = found.run(model, trials, params)
-    scores = tuple(
-        tuple(round(float(score), DIGITS) + 0.0 for score in layer) for layer in measured.scores
-    )
+    scores: list[tuple[float, ...] | None] = [None] * model.info.layers
+    for layer, row in zip(attending_layers(model), measured.scores, strict=True):
+        scores[layer] = tuple(round(float(score), DIGITS) + 0.0 for score in row)
     facts: dict[str, JsonValue] = {
         **trials.facts,
         **measured.facts,
@@ -76,8 +76,8 @@ def detect(
         detector=detector,
         model=model.info.name,
         layers=len(scores),
-        heads=len(scores[0]),
-        scores=scores,
+        heads=measured.scores.shape[1],
+        scores=tuple(scores),
         threshold=found.threshold,
         seed=seed,
         data=facts,

@@ -29,13 +29,12 @@ from headbench.detectors.base import (
     Params,
     Trial,
     Trials,
-    all_layers,
+    attending_layers,
     chunks,
     engine_of,
 )
 from headbench.errors import RefusedError
-from headbench.interventions.engine import Row
-from headbench.types import Capture, Plan
+from headbench.types import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,22 +109,19 @@ def run(model: HFModel, trials: Trials, params: AttributionParams) -> Found:
 def _batch(
     model: HFModel, batch: Sequence[Trial], parts: Parts, params: AttributionParams
 ) -> list[Tensor]:
-    engine = engine_of(model)
     prompts = [model.prompter.resolve(trial.request) for trial in batch]
     said = [
         model.prompter.continuation(prompt, f" {trial.answer}")
         for prompt, trial in zip(prompts, batch, strict=True)
     ]
-    lines = [model.desk.line(p, tokens[:-1]) for p, tokens in zip(prompts, said, strict=True)]
-    length = max(len(line.tokens) for line in lines)
-    rows = [
-        Row(Plan(), prompt=len(prompt.tokens), pad=length - len(line.tokens), spans=prompt.spans)
-        for prompt, line in zip(prompts, lines, strict=True)
-    ]
-    heads = Capture("z", all_layers(model))
+    rows = [model.preparation.sequence(prompt) for prompt in prompts]
+    for forced, tokens in zip(rows, said, strict=True):
+        forced.tokens.extend(tokens[:-1])
+    heads = Capture("z", attending_layers(model))
     keep = max(len(tokens) for tokens in said)
-    with engine.capture((heads,), rows) as seen, _entering(parts.norm) as streams:
-        logits = model.runner.prefill(lines, keep=keep, cache=False).logits
+    with _entering(parts.norm) as streams:
+        passed = model.runtime.encode(rows, keep=keep, cache=False, captures=(heads,))
+    seen, logits = passed.captured, passed.logits
     scores = []
     for row, tokens in enumerate(said):
         x = streams[-1][row, -len(tokens) :]
@@ -178,9 +174,9 @@ def parts_of(model: Any, engine: Engine) -> Parts:
     """
     config = model.config.get_text_config()
     name = type(model).__name__
-    block = engine.blocks[0]
+    attending = [engine.blocks[layer] for layer in engine.modules]
     rescaled = getattr(config, "residual_multiplier", 1.0) != 1.0
-    if rescaled or any(hasattr(block, after) for after in AFTER_NORMS):
+    if rescaled or any(hasattr(block, after) for block in attending for after in AFTER_NORMS):
         raise RefusedError(
             f"{name} normalises or rescales what attention adds to the stream",
             mend="use masking_loss, which needs no such sum",
@@ -188,8 +184,8 @@ def parts_of(model: Any, engine: Engine) -> Parts:
     head = model.get_output_embeddings()
     if head is None or getattr(head, "bias", None) is not None:
         raise RefusedError(f"{name} has no plain projection to the vocabulary")
-    outputs = tuple(_output(module, name) for module in engine.modules)
-    return Parts(outputs, _final_norm(model, block, name), head.weight)
+    outputs = tuple(_output(module, name) for module in engine.modules.values())
+    return Parts(outputs, _final_norm(model, engine.blocks[0], name), head.weight)
 
 
 def _output(module: nn.Module, name: str) -> Tensor:

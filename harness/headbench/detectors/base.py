@@ -73,7 +73,8 @@ class Found:
     """What a detector measured.
 
     Attributes:
-        scores: ``[layer, head]``, the mean over trials.
+        scores: ``[layer with attention, head]``, the mean over trials; the layers are those of
+            :func:`attending_layers`.
         trials: Trials behind the mean; fewer than were asked where a detector drops some.
         facts: What else belongs in the head map.
     """
@@ -119,7 +120,7 @@ def engine_of(model: HFModel) -> Engine:
     Raises:
         RefusedError: The model was loaded without it.
     """
-    engine = model.desk.engine
+    engine = model.runtime.engine
     if engine is None:
         raise RefusedError(
             f"{model.name} was loaded without the intervention engine, so heads cannot be watched",
@@ -129,9 +130,9 @@ def engine_of(model: HFModel) -> Engine:
     return engine
 
 
-def all_layers(model: HFModel) -> tuple[int, ...]:
-    """Every decoder layer, 0-based."""
-    return tuple(range(engine_of(model).shape.layers))
+def attending_layers(model: HFModel) -> tuple[int, ...]:
+    """Every decoder layer with attention, by its number among all decoder layers."""
+    return engine_of(model).shape.attending
 
 
 def mean_of(scores: Sequence[Tensor], what: str) -> Tensor:

@@ -18,8 +18,16 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 
-from headbench.detectors.base import Detector, Found, Params, Trial, Trials, all_layers, chunks
-from headbench.detectors.walk import Path, walk
+from headbench.detectors.base import (
+    Detector,
+    Found,
+    Params,
+    Trial,
+    Trials,
+    attending_layers,
+    chunks,
+)
+from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.types import Capture
 
 if TYPE_CHECKING:
@@ -51,9 +59,9 @@ def _batch(model: HFModel, batch: Sequence[Trial], window: int | None) -> list[T
         prompt = model.prompter.resolve(trial.request)
         said = model.prompter.continuation(prompt, f" {trial.answer}")
         paths.append(Path(prompt, (*prompt.tokens, *said), len(prompt.tokens)))
-    capture = Capture("pattern", all_layers(model))
+    capture = Capture("pattern", attending_layers(model))
     sums: list[list[Tensor]] = [[] for _ in paths]
-    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
         for row, path in enumerate(paths):
             if step.number < path.rows:
                 sums[row].append(reach(step.seen[row][capture][..., 0, :], window).cpu())

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headbench.detectors.base import Detector, Found, Params, Trials, all_layers, chunks
+from headbench.detectors.base import Detector, Found, Params, Trials, attending_layers, chunks
 from headbench.detectors.data import without_question
-from headbench.detectors.walk import Path, walk
+from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
 from headbench.types import Capture
 
@@ -59,9 +59,9 @@ def masses(model: HFModel, requests: Sequence[Request], evidence: str) -> list[T
     """Mean attention mass ``[layer, head]`` of each prompt's question rows on its evidence."""
     prompts = [model.prompter.resolve(request) for request in requests]
     paths = [_path(prompt, evidence) for prompt in prompts]
-    capture = Capture("pattern", all_layers(model), keys=evidence)
+    capture = Capture("pattern", attending_layers(model), keys=evidence)
     totals: list[Tensor | None] = [None] * len(paths)
-    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
         for row, path in enumerate(paths):
             if step.number < path.rows:
                 mass = step.seen[row][capture].sum((-2, -1)).cpu()

@@ -26,8 +26,16 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from pydantic import Field
 
-from headbench.detectors.base import Detector, Found, Params, Trial, Trials, all_layers, chunks
-from headbench.detectors.walk import Path, walk
+from headbench.detectors.base import (
+    Detector,
+    Found,
+    Params,
+    Trial,
+    Trials,
+    attending_layers,
+    chunks,
+)
+from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
 from headbench.types import Capture
 
@@ -121,8 +129,8 @@ def _batch(model: HFModel, batch: Sequence[Trial], params: FutureInfluenceParams
         begin = len(prompt.tokens) if params.over == "answer" else max(behind, params.skip)
         paths.append(Path(prompt, tokens, min(begin + params.nearest, len(tokens) - 1)))
         accounts.append(_Account(begin, len(tokens), params))
-    capture = Capture("pattern", all_layers(model))
-    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+    capture = Capture("pattern", attending_layers(model))
+    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
         for row, (path, account) in enumerate(zip(paths, accounts, strict=True)):
             at = path.start + step.number
             if account.first < at < len(path.tokens):

@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field, JsonValue
 
-from headbench.detectors.base import Detector, Found, Params, Trials, all_layers, chunks
+from headbench.detectors.base import Detector, Found, Params, Trials, attending_layers, chunks
 from headbench.detectors.represent import represent
-from headbench.detectors.walk import Path, walk
+from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
 from headbench.interventions.methods import var
 from headbench.types import Capture, View
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from headbench.models.hf.adapter import HFModel
@@ -57,15 +59,16 @@ def run(model: HFModel, trials: Trials, params: ImageCentricParams) -> Found:
     if any(not trial.request.images for trial in trials.trials) or model.info is None:
         raise DataError("image_centric needs an image in every trial", mend="use --data scenes")
     finder = var.build(var.VarParams(tau=params.tau, sink_dims=params.sink_dims), model.info)
-    layers = all_layers(model)
-    stream = Capture("residual", layers[:-1], rows="all")
+    layers = attending_layers(model)
+    # what enters a layer is what the one before it gives, with attention or without
+    stream = Capture("residual", tuple(layer - 1 for layer in layers if layer), rows="all")
     chosen = torch.zeros(len(layers), model.info.heads)
     rows, sinks = 0, 0
     for batch in chunks(model, trials.trials):
         prompts = [model.prompter.resolve(trial.request) for trial in batch]
         inputs = represent(model, [trial.request for trial in batch], (stream,))
         kept = [
-            outside_sinks(finder, prompt, found[stream])
+            outside_sinks(finder, prompt, layers, found[stream])
             for prompt, found in zip(prompts, inputs, strict=True)
         ]
         sinks += sum(int((~part).sum()) for part in kept)
@@ -79,17 +82,19 @@ def run(model: HFModel, trials: Trials, params: ImageCentricParams) -> Found:
     return Found(chosen / rows, len(trials.trials), facts)
 
 
-def outside_sinks(finder: var.Var, prompt: Prompt, outputs: Tensor) -> Tensor:
+def outside_sinks(finder: var.Var, prompt: Prompt, layers: Sequence[int], inputs: Tensor) -> Tensor:
     """Which image positions are no sinks, ``[layer, image position]``.
 
     Args:
         finder: Knows the rule.
         prompt: The prompt.
-        outputs: Residual stream after each layer but the last, ``[layer - 1, position, width]``.
+        layers: The layers with attention.
+        inputs: What enters each of them but layer 0, ``[layer, position, width]``.
     """
     image = torch.tensor(prompt.spans["image"])
-    kept = [torch.ones(len(image), dtype=torch.bool)]
-    for layer, x in enumerate(outputs, start=1):
+    # layer 0 reads embeddings, in which the rule finds nothing
+    kept = [torch.ones(len(image), dtype=torch.bool) for layer in layers if layer == 0]
+    for layer, x in zip([layer for layer in layers if layer], inputs, strict=True):
         view = View(layer, 0, len(prompt.tokens), prompt.spans, x, {}, {})
         kept.append(~torch.isin(image, finder.sinks(view)))
     return torch.stack(kept)
@@ -113,9 +118,9 @@ def _count(
 ) -> tuple[Tensor, int]:
     """Rows in which each head was chosen ``[layer, head]``, and all rows."""
     paths = [Path(prompt, prompt.tokens, max(prompt.spans["image"]) + 1) for prompt in prompts]
-    capture = Capture("pattern", all_layers(model), keys="image")
+    capture = Capture("pattern", attending_layers(model), keys="image")
     total: Tensor | None = None
-    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
         for row, path in enumerate(paths):
             if step.number < path.rows:
                 image = step.seen[row][capture][..., 0, :].cpu()

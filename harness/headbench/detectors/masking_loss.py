@@ -49,7 +49,7 @@ def run(model: HFModel, trials: Trials, params: MaskingLossParams) -> Found:
     ]
     base = losses(model, requests, BASELINE)
     rows = []
-    for layer in range(shape.layers):
+    for layer in shape.attending:
         arms = [_masked(model, layer, head, params.mode) for head in range(shape.heads)]
         rows.append([(losses(model, requests, arm) - base) for arm in arms])
     costs = torch.stack([torch.stack(row) for row in rows])

@@ -25,10 +25,13 @@ RAMP = " ░▒▓█"
 
 
 def shares(found: HeadMap) -> list[list[float]]:
-    """Scores between the map's lowest (0) and highest (1); a map of one score is all 0."""
-    every = [score for layer in found.scores for score in layer]
+    """Scores between the map's lowest (0) and highest (1); a map of one score is all 0.
+
+    A layer without attention has an empty row.
+    """
+    every = [score for layer in found.scores for score in layer or ()]
     low, spread = min(every), max(every) - min(every)
-    return [[(s - low) / spread if spread else 0.0 for s in layer] for layer in found.scores]
+    return [[(s - low) / spread if spread else 0.0 for s in layer or ()] for layer in found.scores]
 
 
 def terminal(found: HeadMap) -> str:
@@ -36,7 +39,8 @@ def terminal(found: HeadMap) -> str:
     lines = []
     for number, layer in enumerate(shares(found)):
         cells = (RAMP[min(int(share * len(RAMP)), len(RAMP) - 1)] for share in layer)
-        lines.append(f"{number:>4} |{''.join(cell * 2 for cell in cells)}|")
+        drawn = "".join(cell * 2 for cell in cells)
+        lines.append(f"{number:>4} |{drawn}|" if layer else f"{number:>4} no attention")
     return "\n".join(lines)
 
 
@@ -91,10 +95,10 @@ def layout(found: HeadMap) -> Drawing:
         y = MARGIN + CELL * number
         texts.append(Text(MARGIN - 6, y + 10, str(number), "end"))
         for head, share in enumerate(layer):
-            said = f"{number}-{head}: {found.scores[number][head]:g}"
+            said = f"{number}-{head}: {found.score(number, head):g}"
             cells.append(Cell(MARGIN + CELL * head, y, _colour(share), said))
     below = MARGIN + CELL * found.layers + 10
-    low, high = (pick(s for layer in found.scores for s in layer) for pick in (min, max))
+    low, high = (pick(s for layer in found.scores for s in layer or ()) for pick in (min, max))
     texts.append(Text(MARGIN - 6, below + 10, f"{low:.3g}", "end"))
     cells += [Cell(MARGIN + CELL * at, below, _colour(at / STEPS)) for at in range(STEPS + 1)]
     texts.append(Text(MARGIN + CELL * (STEPS + 1) + 4, below + 10, f"{high:.3g}"))

@@ -23,8 +23,16 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from pydantic import Field
 
-from headbench.detectors.base import Detector, Found, Params, Trial, Trials, all_layers, chunks
-from headbench.detectors.walk import Path, walk
+from headbench.detectors.base import (
+    Detector,
+    Found,
+    Params,
+    Trial,
+    Trials,
+    attending_layers,
+    chunks,
+)
+from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
 from headbench.scoring.needle_rouge import SUCCESS, rouge1_recall
 from headbench.types import Capture
@@ -113,10 +121,10 @@ def _batch(
     prompts = [model.prompter.resolve(trial.request) for trial in batch]
     counts = [_Copying(prompt, evidence, params) for prompt in prompts]
     paths = [Path(prompt, prompt.tokens, len(prompt.tokens) - 1) for prompt in prompts]
-    whole = Capture("pattern", all_layers(model))
-    part = Capture("pattern", all_layers(model), keys=evidence)
-    ends = model.greedy.ends
-    for step in walk(model, paths, (whole, part), max(count.limit for count in counts)):
+    whole = Capture("pattern", attending_layers(model))
+    part = Capture("pattern", attending_layers(model), keys=evidence)
+    ends = model.decoder.ends
+    for step in decode_stepwise(model, paths, (whole, part), max(count.limit for count in counts)):
         for row, count in enumerate(counts):
             token = int(step.produced[row])
             count.over |= token in ends or len(count.said) >= count.limit

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headbench.detectors.base import Detector, Found, Params, Trials, all_layers, chunks
+from headbench.detectors.base import Detector, Found, Params, Trials, attending_layers, chunks
 from headbench.detectors.data import without_image
 from headbench.detectors.represent import represent
 from headbench.errors import DataError
@@ -46,7 +46,7 @@ def run(model: HFModel, trials: Trials, params: VhdParams) -> Found:
     """
     if any(not trial.request.images for trial in trials.trials):
         raise DataError("vhd needs an image in every trial", mend="measure on --data scenes")
-    capture = Capture("z", all_layers(model))
+    capture = Capture("z", attending_layers(model))
     scores: list[Tensor] = []
     for batch in chunks(model, trials.trials):
         requests = [trial.request for trial in batch]

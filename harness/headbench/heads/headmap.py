@@ -49,8 +49,9 @@ class HeadMap(BaseModel):
     """Heads a layer: query heads, or key/value heads where ``unit`` says so."""
     unit: Literal["query", "kv"] = "query"
     """Which heads are scored."""
-    scores: tuple[tuple[float, ...], ...]
-    """``[layer][head]``; the larger, the more the head does what the detector looks for."""
+    scores: tuple[tuple[float, ...] | None, ...]
+    """``[layer][head]``; the larger, the more the head does what the detector looks for. ``null``
+    is a layer without attention, in models that mix layers."""
     threshold: float | None = None
     """Score from which a head counts as detected; ``None``: the detector names none."""
     seed: int | None = None
@@ -65,7 +66,7 @@ class HeadMap(BaseModel):
         """Refuse scores that are no full ``layers x heads`` table."""
         if not self.layers or not self.heads:
             raise ValueError("a head map needs at least one layer and one head")
-        widths = {len(row) for row in self.scores}
+        widths = {len(row) for row in self.scores if row is not None}
         if len(self.scores) != self.layers or widths != {self.heads}:
             raise ValueError(
                 f"scores hold {len(self.scores)} layers of {sorted(widths)} heads, "
@@ -123,7 +124,7 @@ class HeadMap(BaseModel):
         """The canonical form: sorted keys, one layer a line, equal maps give equal bytes."""
         facts = self.model_dump(mode="json", exclude={"scores"})
         lines = [f'  "{key}": {_json(facts[key])},' for key in sorted(facts)]
-        rows = ",\n".join(f"    {_json(list(row))}" for row in self.scores)
+        rows = ",\n".join(f"    {_json(row)}" for row in self.scores)
         return "\n".join(["{", *lines, '  "scores": [', rows, "  ]", "}", ""])
 
     @property
@@ -155,12 +156,28 @@ class HeadMap(BaseModel):
                 where=f"head {layer}-{head}",
                 mend=f"it holds {self.layers} layers x {self.heads} heads, counted from 0",
             )
-        return self.scores[layer][head]
+        row = self.scores[layer]
+        if row is None:
+            raise ConfigError(
+                f"layer {layer} of the map has no attention heads",
+                where=f"head {layer}-{head}",
+                mend=f"layers with attention: {', '.join(map(str, self.attending))}",
+            )
+        return row[head]
+
+    @property
+    def attending(self) -> tuple[int, ...]:
+        """The layers that have scores, ascending."""
+        return tuple(layer for layer, row in enumerate(self.scores) if row is not None)
 
     def ranked(self) -> tuple[Head, ...]:
         """All heads, highest score first; ties in order of layer and head."""
-        every = ((layer, head) for layer in range(self.layers) for head in range(self.heads))
-        return tuple(sorted(every, key=lambda pair: (-self.scores[pair[0]][pair[1]], pair)))
+        scored = (
+            (-score, (layer, head))
+            for layer, row in enumerate(self.scores)
+            for head, score in enumerate(row or ())
+        )
+        return tuple(pair for _, pair in sorted(scored))
 
     def top(self, k: int) -> tuple[Head, ...]:
         """The ``k`` heads of the highest score, highest first.
@@ -168,7 +185,7 @@ class HeadMap(BaseModel):
         Raises:
             ConfigError: ``k`` is below 1 or above the number of heads.
         """
-        total = self.layers * self.heads
+        total = len(self.attending) * self.heads
         if not 1 <= k <= total:
             raise ConfigError(
                 f"top={k} of a map of {total} heads",
@@ -193,7 +210,7 @@ class HeadMap(BaseModel):
                 where="threshold",
                 mend="give one, or choose the top heads by number",
             )
-        return tuple(pair for pair in self.ranked() if self.scores[pair[0]][pair[1]] >= least)
+        return tuple(pair for pair in self.ranked() if self.score(*pair) >= least)
 
     def top_fraction_per_layer(self, fraction: float) -> tuple[Head, ...]:
         """The best share of each layer's heads, layer by layer, highest first within a layer.
@@ -240,7 +257,10 @@ class HeadMap(BaseModel):
                 mend="use a map that was made on this model",
             )
         group = heads // self.heads
-        wide = tuple(tuple(score for score in row for _ in range(group)) for row in self.scores)
+        wide = tuple(
+            None if row is None else tuple(score for score in row for _ in range(group))
+            for row in self.scores
+        )
         return self.model_copy(update={"scores": wide, "heads": heads, "unit": "query"})
 
 

@@ -85,6 +85,7 @@ def model_info(engine: Engine, maps: Mapping[str, str]) -> ModelInfo:
         images=image_token(config) is not None,
         maps=maps,
         value_dim=shape.value_dim,
+        attention=shape.attention,
     )
 
 

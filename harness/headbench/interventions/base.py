@@ -198,7 +198,7 @@ def contrast_sets(
         case "apart":
             return apart_sets(table, width, count, seed), f"{SAME_LAYERS}, its own kept out"
         case "layers":
-            draws = layer_sets(table, info.layers, width, count, seed)
+            draws = layer_sets(table, info.attending, width, count, seed)
             return draws, "{} of layers that are not edited"
         case "low":
             score = kind.below or 0.0
@@ -228,14 +228,17 @@ def low_units(
         )
     scores = read_map(map_name, info).scores
     shared = info.heads // width
-    return {
-        layer: tuple(
-            unit
-            for unit in range(width)
-            if unit not in mine and max(scores[layer][unit * shared :][:shared]) < score
-        )
-        for layer, mine in table.items()
-    }
+    found: dict[int, tuple[int, ...]] = {}
+    for layer, mine in table.items():
+        row = scores[layer]
+        if row is None:
+            raise RefusedError(
+                f"the head map has no scores for layer {layer}", where=f"head map {map_name}"
+            )
+        largest = [max(row[unit * shared :][:shared]) for unit in range(width)]
+        low = (unit for unit in range(width) if unit not in mine and largest[unit] < score)
+        found[layer] = tuple(low)
+    return found
 
 
 def _value(value: object) -> Value:

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from headbench.errors import ConfigError, RefusedError, nearest
 from headbench.heads.headmap import HeadMap
+from headbench.interventions.depth import without_attention
 from headbench.interventions.registry import Params
 from headbench.types import HeadTable, ModelInfo
 
@@ -85,7 +86,7 @@ def choose(choice: AnyHeads, info: ModelInfo) -> Chosen:
     if choice.heads is not None:
         return Chosen(table_of(choice.heads, info))
     if choice.map is None:
-        return Chosen({layer: tuple(range(info.heads)) for layer in range(info.layers)})
+        return Chosen({layer: tuple(range(info.heads)) for layer in info.attending})
     headmap = read_map(choice.map, info)
     if choice.top is not None:
         pairs = headmap.top(choice.top)
@@ -125,7 +126,8 @@ def table_of(pairs: Iterable[tuple[int, int]], info: ModelInfo) -> HeadTable:
     """Group pairs by layer, each head once.
 
     Raises:
-        RefusedError: A layer or head that the model does not have, or no pair at all.
+        RefusedError: A layer or head that the model does not have, a layer without attention, or no
+            pair at all.
     """
     table: dict[int, set[int]] = defaultdict(set)
     for layer, head in pairs:
@@ -135,6 +137,8 @@ def table_of(pairs: Iterable[tuple[int, int]], info: ModelInfo) -> HeadTable:
                 where=f"heads=[[{layer},{head}]]",
                 mend=f"layers 0 to {info.layers - 1}, heads 0 to {info.heads - 1}",
             )
+        if layer not in info.attending:
+            raise without_attention(info.name, layer, info.attending)
         table[layer].add(head)
     if not table:
         raise RefusedError("no head is chosen", mend="lower the threshold, or list heads")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from headbench.types import Heads, HeadTable
@@ -58,13 +58,13 @@ def apart_sets(table: HeadTable, heads: int, count: int, seed: int) -> Draws:
     return sets_from(pools, _sizes(table), count, seed)
 
 
-def layer_sets(table: HeadTable, layers: int, heads: int, count: int, seed: int) -> Draws:
-    """Sets of as many heads in layers that ``table`` does not touch.
+def layer_sets(table: HeadTable, layers: Sequence[int], heads: int, count: int, seed: int) -> Draws:
+    """Sets of as many heads in those of ``layers`` that ``table`` does not touch.
 
     Each edited layer hands its number of heads to another layer, in order of layers; which layers
     these are is drawn too. No draw where more layers are edited than are left.
     """
-    free = [layer for layer in range(layers) if layer not in table]
+    free = [layer for layer in layers if layer not in table]
     sizes = [len(mine) for mine in table.values()]
     ways = math.prod(math.comb(heads, size) for size in sizes)
     if len(free) < len(sizes):

@@ -161,7 +161,7 @@ def compare_cells(base: Cell, other: Cell, controls: Sequence[Cell]) -> Comparis
         metric = metric_of(name, figure)
         if metric is None:  # of a package that is not installed here
             continue
-        sampling = Sampling(seed, _draws(two), figure.level or Sampling().level)
+        sampling = Sampling(seed, _draws(two), figure.level or _level(two))
         line = Line(name, metric, name == two.task.main_metric, None)
         if two.status != "inert":
             line = _paired(line, base, other, sampling)
@@ -301,6 +301,10 @@ def _change(
 
 
 def _level(result: Result) -> float:
+    """The run's level; figures without an interval carry none."""
+    asked = result.run.spec.get("level")
+    if isinstance(asked, float):
+        return asked
     levels = [figure.level for figure in result.metrics.values() if figure.level is not None]
     return levels[0] if levels else Sampling().level
 

@@ -139,10 +139,15 @@ def _size(
 
 
 def _captured(model: Model, request: Request, arm: Arm) -> Tensor:
-    """Head outputs of every layer and prompt row, ``[layer, row, head, dim]``, float32."""
-    layers = model.info.layers if model.info else 0
-    capture = Capture("z", tuple(range(layers)), rows="all")
-    return _represented(model, request, arm, capture).arrays[capture].float().cpu()
+    """Head outputs of every layer and prompt row, ``[layer, row, head, dim]``, float32.
+
+    Layers without attention hold zeros.
+    """
+    capture = Capture("z", model.info.attending if model.info else (), rows="all")
+    found = _represented(model, request, arm, capture).arrays[capture].float().cpu()
+    z = found.new_zeros(model.info.layers if model.info else 0, *found.shape[1:])
+    z[list(capture.layers)] = found
+    return z
 
 
 def _chosen(
@@ -151,7 +156,8 @@ def _chosen(
     """The heads that an arm chooses for a request; empty where all its heads are fixed."""
     if not any(callable(edit.where) for edit in edits):
         return {}
-    return _represented(model, request, arm, Capture("z", (0,))).chosen
+    first = model.info.attending[:1] if model.info else ()
+    return _represented(model, request, arm, Capture("z", first)).chosen
 
 
 def _represented(model: Model, request: Request, arm: Arm, capture: Capture) -> Answer:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,6 +65,18 @@ def test_changed_share_looks_at_raw_outputs() -> None:
     other = answers(["yes"] * 4, ["yes", "no", "no", "unparsed"])
     assert changed_share(base, other) == 0.5
     assert changed_share(base, base[::-1]) == 0.0
+
+
+def test_a_document_has_changed_where_its_output_has_and_not_where_its_reading_has() -> None:
+    base = answers(["yes"] * 4, ["yes", "no", "yes", "no"])
+    other = [
+        replace(base[0], outputs=("Yes, there is.",)),  # said otherwise, read alike
+        replace(base[1], parsed=None),  # said alike, read otherwise
+        base[2],
+        replace(base[3], outputs=("No.",)),
+    ]
+    assert changed_share(base, other) == 2 / 4
+    assert changed_share(base, list(reversed(base))) == 0  # paired by document
 
 
 def test_the_order_in_which_tokens_are_listed_changes_no_bit() -> None:

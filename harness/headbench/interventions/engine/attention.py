@@ -58,7 +58,7 @@ class Seat:
 
 
 _SEATS: WeakKeyDictionary[nn.Module, Seat] = WeakKeyDictionary()
-_WATCHED: list[dict[nn.Module, Sizes]] = []
+_WATCHED: list[list[tuple[nn.Module, Sizes]]] = []
 
 
 def seat(module: nn.Module, layer: int) -> Seat:
@@ -73,9 +73,9 @@ def unseat(module: nn.Module) -> None:
 
 
 @contextmanager
-def watch() -> Iterator[dict[nn.Module, Sizes]]:
-    """Collect the attention modules that are called meanwhile, in order, each once."""
-    seen: dict[nn.Module, Sizes] = {}
+def watch() -> Iterator[list[tuple[nn.Module, Sizes]]]:
+    """Collect the calls of attention modules meanwhile, in order."""
+    seen: list[tuple[nn.Module, Sizes]] = []
     _WATCHED.append(seen)
     try:
         yield seen
@@ -110,7 +110,7 @@ def attend(
     inputs = Inputs(module, query, key, value, attention_mask, extra)
     if _WATCHED:
         sizes = Sizes(query.shape[1], key.shape[1], query.shape[3], value.shape[3])
-        _WATCHED[-1].setdefault(module, sizes)
+        _WATCHED[-1].append((module, sizes))
     return unedited(inputs), None
 
 

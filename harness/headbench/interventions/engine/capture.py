@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from headbench.errors import RefusedError
+from headbench.interventions.depth import without_attention
 from headbench.interventions.engine.dense import CHUNK_ELEMENTS, grouped_scores, normalise
 from headbench.interventions.engine.places import Call, classes
 from headbench.types import Capture
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from headbench.interventions.engine.inputs import Inputs
     from headbench.interventions.engine.rows import Row
+    from headbench.interventions.engine.stages import Shape
 
 SITES = ("q", "k", "v", "scores", "pattern", "z", "residual", "router")
 OUTSIDE = ("residual", "router")
@@ -30,17 +32,17 @@ class Recorder:
     Args:
         captures: What to bring home, for every row.
         rows: The rows of the batch.
-        layers: Layers of the model.
+        shape: Sizes of the model.
     """
 
-    def __init__(self, captures: Sequence[Capture], rows: Sequence[Row], layers: int) -> None:
+    def __init__(self, captures: Sequence[Capture], rows: Sequence[Row], shape: Shape) -> None:
         for capture in captures:
-            _check(capture, rows, layers)
+            _check(capture, rows, shape)
         self.captures, self.rows = tuple(captures), tuple(rows)
         self._parts: dict[tuple[int, Capture, int], list[Tensor]] = defaultdict(list)
         self._by_layer: dict[int, list[Capture]] = defaultdict(list)
         for capture in captures:
-            for layer in capture.layers:
+            for layer in dict.fromkeys(capture.layers):
                 self._by_layer[layer].append(capture)
 
     def wants(self, layer: int, *sites: str) -> bool:
@@ -108,7 +110,7 @@ class Recorder:
         return [position + row.pad for position in span]
 
 
-def _check(capture: Capture, rows: Sequence[Row], layers: int) -> None:
+def _check(capture: Capture, rows: Sequence[Row], shape: Shape) -> None:
     if capture.tower != "text":
         raise RefusedError(
             "this engine holds the text model; a vision tower is a model of its own",
@@ -119,10 +121,13 @@ def _check(capture: Capture, rows: Sequence[Row], layers: int) -> None:
         raise RefusedError(
             f"nothing is captured at {capture.site!r}", mend=f"sites: {', '.join(SITES)}"
         )
-    if wrong := [layer for layer in capture.layers if not 0 <= layer < layers]:
+    if wrong := [layer for layer in capture.layers if not 0 <= layer < shape.layers]:
         raise RefusedError(
-            f"layer {wrong[0]} does not exist", mend=f"layers run from 0 to {layers - 1}"
+            f"layer {wrong[0]} does not exist", mend=f"layers run from 0 to {shape.layers - 1}"
         )
+    without = [layer for layer in capture.layers if layer not in shape.attending]
+    if without and capture.site not in OUTSIDE:
+        raise without_attention(shape.model, without[0], shape.attending)
     if capture.site not in ("pattern", "scores"):
         return
     if capture.keys is None and capture.rows != "last":

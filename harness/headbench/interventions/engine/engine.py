@@ -41,8 +41,10 @@ class Engine:
             the model's own attention, or another engine holds the model.
 
     Attributes:
+        blocks: The decoder layers, in order.
         gates: Layer -> gate of the layers with experts.
         model: The model.
+        modules: Layer -> attention module of the layers that have attention.
         shape: Layers, heads and widths, read from the modules.
         own: The attention implementation the model came with, e.g. ``sdpa``.
     """
@@ -61,18 +63,19 @@ class Engine:
         support.install(model)
         try:
             found = support.identity_check(model, saved)
-            self.shape = support.shape_of(model, found)
+            stack = support.stack_of(model, found)
+            self.shape = support.shape_of(model, found, stack)
         except BaseException:
             support.restore(saved)
             raise
-        self.modules = tuple(found)
-        self.blocks = support.blocks(model, self.modules)
+        self.modules = stack.modules
+        self.blocks = stack.blocks
         self.gates = gates(model, self.blocks)
         self._seats: tuple[Seat, ...] = tuple(
-            seat(module, layer) for layer, module in enumerate(self.modules)
+            seat(module, layer) for layer, module in self.modules.items()
         )
         self._session: EditSession | None = None
-        self._close = weakref.finalize(self, _release, saved, self.modules)
+        self._close = weakref.finalize(self, _release, saved, tuple(self.modules.values()))
         _LIVE[model] = weakref.ref(self)
 
     def close(self) -> None:
@@ -122,7 +125,7 @@ class Engine:
         for capture in captures:
             if capture.site == "router":
                 check_gates(capture.layers, self.gates, type(self.model).__name__)
-        recorder = Recorder(captures, rows, self.shape.layers)
+        recorder = Recorder(captures, rows, self.shape)
         found: dict[int, dict[Capture, Tensor]] = {}
         with ExitStack() as stack:
             session = self._session

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from headbench.errors import RefusedError
+from headbench.interventions.depth import without_attention
 from headbench.interventions.engine.affine import AFFINE, Table
 from headbench.interventions.engine.places import classes
 from headbench.interventions.engine.rows import Row
@@ -28,7 +29,18 @@ ALLOWED: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes that the tables need."""
+    """Sizes that the tables need.
+
+    Attributes:
+        layers: Decoder layers, with attention or without.
+        heads: Query heads per layer.
+        kv_heads: Key/value heads per layer.
+        head_dim: Width of a head's queries and keys.
+        value_dim: Width of a head's values and outputs.
+        width: Width of the residual stream.
+        attention: The layers with attention, ascending; ``None``: every layer.
+        model: What the model is called in errors.
+    """
 
     layers: int
     heads: int
@@ -36,6 +48,13 @@ class Shape:
     head_dim: int
     value_dim: int
     width: int
+    attention: tuple[int, ...] | None = None
+    model: str = "the model"
+
+    @property
+    def attending(self) -> tuple[int, ...]:
+        """The layers with attention, by their number among all decoder layers."""
+        return tuple(range(self.layers)) if self.attention is None else self.attention
 
 
 @dataclass(frozen=True)
@@ -105,7 +124,7 @@ class Program:
 def layers_of(edit: Edit, shape: Shape) -> Mapping[int, tuple[int, ...]]:
     """Layer -> heads of an edit; a selection may answer in every layer."""
     if callable(edit.where):
-        return {layer: () for layer in range(shape.layers)}
+        return {layer: () for layer in shape.attending}
     if edit.site == "residual":
         return {layer: (0,) for layer in edit.where}
     return edit.where
@@ -115,7 +134,8 @@ def check(edit: Edit, shape: Shape) -> None:
     """Refuse what no site of this model can do.
 
     Raises:
-        RefusedError: Unknown site for the operation, or a layer or head out of range.
+        RefusedError: Unknown site for the operation, a layer or head out of range, or heads of a
+            layer without attention.
     """
     allowed = ALLOWED.get(edit.site, ())
     if edit.site == "router":
@@ -139,6 +159,8 @@ def check(edit: Edit, shape: Shape) -> None:
             raise RefusedError(
                 f"layer {layer} does not exist", mend=f"layers run from 0 to {shape.layers - 1}"
             )
+        if heads and edit.site != "residual" and layer not in shape.attending:
+            raise without_attention(shape.model, layer, shape.attending)
         if (
             wrong := []
             if edit.site == "residual"

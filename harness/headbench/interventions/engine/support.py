@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -77,12 +78,12 @@ def short_input(model: PreTrainedModel) -> dict[str, Tensor]:
         image = torch.linspace(-1, 1, height * width, device=device).view(1, 1, height, width)
         return {"pixel_values": image.repeat(1, config.num_channels, 1, 1).to(dtype)}
     vocabulary = model.get_input_embeddings().num_embeddings
-    banned = _special_tokens(model.config)
+    banned = special_tokens(model.config)
     tokens = [t for t in range(min(vocabulary, 64)) if t not in banned][-8:]
     return {"input_ids": torch.tensor([tokens], device=device)}
 
 
-def _special_tokens(config: Any) -> set[int]:
+def special_tokens(config: Any) -> set[int]:
     """Placeholders of images and the like, which a text-only pass may not hold."""
     texts = (config, getattr(config, "text_config", None))
     found: set[int] = set()
@@ -112,19 +113,27 @@ def identity_check(model: PreTrainedModel, saved: Saved) -> dict[nn.Module, Size
     :data:`IDENTITY_TOLERANCE` (times 100 in half precision).
 
     Returns:
-        The attention modules in the order of their layers, with their sizes.
+        The attention modules in the order in which they run, with their sizes.
 
     Raises:
-        RefusedError: The interface is never called, or the outputs differ.
+        RefusedError: The interface is never called, a module is called twice in one pass, or the
+            outputs differ.
     """
     name = type(model).__name__
     batch = short_input(model)
     with evaluating(model):
-        with watch() as modules:
+        with watch() as calls:
             ours = _attempt(model, batch)
+        modules = dict(calls)
         if not modules:
             raise RefusedError(
                 f"{name} accepts an attention implementation and never calls it", mend=_MEND
+            )
+        if len(calls) > len(modules):
+            raise RefusedError(
+                f"{name} runs one attention module several times in a pass, so that a layer's "
+                "number does not name its heads",
+                mend="use a model whose layers have attention of their own",
             )
         own = str(dict((id(c), n) for c, n in saved).get(id(model.config.get_text_config())))
         restore(saved)
@@ -163,28 +172,70 @@ def _attempt(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
     return found
 
 
-def shape_of(model: PreTrainedModel, modules: dict[nn.Module, Sizes]) -> Shape:
+def shape_of(model: PreTrainedModel, modules: dict[nn.Module, Sizes], stack: Stack) -> Shape:
     """Layers, heads and widths of the model.
 
     Raises:
         RefusedError: Layers differ in their head shapes, so that no one table fits.
     """
+    name = type(model).__name__
     sizes = set(modules.values())
     if len(sizes) != 1:
-        raise RefusedError(f"{type(model).__name__} has layers of different head shapes")
-    return Shape(len(modules), *sizes.pop(), model.config.get_text_config().hidden_size)
+        raise RefusedError(f"{name} has layers of different head shapes")
+    every, attending = len(stack.blocks), tuple(stack.modules)
+    attention = attending if len(attending) < every else None
+    width = model.config.get_text_config().hidden_size
+    return Shape(every, *sizes.pop(), width, attention, name)
 
 
-def blocks(model: nn.Module, modules: tuple[nn.Module, ...]) -> tuple[nn.Module, ...]:
-    """The decoder layer round each attention module: its nearest ancestor in a module list."""
-    names = {module: name for name, module in model.named_modules()}
-    lists = {id(child) for m in model.modules() if isinstance(m, nn.ModuleList) for child in m}
-    found = []
+@dataclass(frozen=True)
+class Stack:
+    """The decoder layers of a model.
+
+    Attributes:
+        blocks: Every decoder layer, in order, with attention or without.
+        modules: Layer -> its attention module, ascending; layers without attention are left out.
+    """
+
+    blocks: tuple[nn.Module, ...]
+    modules: Mapping[int, nn.Module]
+
+
+def stack_of(model: nn.Module, modules: Collection[nn.Module]) -> Stack:
+    """Find the list of decoder layers, and the number in it of each attention module's layer.
+
+    A layer's number is its place among all decoder layers, whatever the others do: a model that
+    mixes attention with convolutions or recurrent states counts those too.
+
+    Raises:
+        RefusedError: The layers stand in no module list, in several, or one of them has two
+            attention modules.
+    """
+    name = type(model).__name__
+    lists = {
+        path: child for path, child in model.named_modules() if isinstance(child, nn.ModuleList)
+    }
+    paths = {module: path for path, module in model.named_modules()}
+    found: dict[int, nn.Module] = {}
+    owners = set()
     for module in modules:
-        name = names[module]
-        while id(model.get_submodule(name)) not in lists:
-            if not name:
-                raise RefusedError(f"{type(model).__name__} keeps its layers in no module list")
-            name = name.rpartition(".")[0]
-        found.append(model.get_submodule(name))
-    return tuple(found)
+        parts = paths[module].split(".")
+        at = next((n for n in range(len(parts) - 1, 0, -1) if ".".join(parts[:n]) in lists), None)
+        if at is None:
+            raise RefusedError(f"{name} keeps its layers in no module list")
+        owners.add(".".join(parts[:at]))
+        layer = int(parts[at])
+        if len(owners) > 1:
+            raise RefusedError(
+                f"{name} attends in several stacks of layers ({', '.join(sorted(owners))}), so "
+                "that a layer's number does not name its heads",
+                mend="use a model with one stack of decoder layers",
+            )
+        if layer in found:
+            raise RefusedError(
+                f"layer {layer} of {name} has two attention modules, so that its number does not "
+                "name its heads",
+                mend="use a model with one attention module per layer",
+            )
+        found[layer] = module
+    return Stack(tuple(lists[owners.pop()]), dict(sorted(found.items())))

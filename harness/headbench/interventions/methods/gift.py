@@ -33,7 +33,7 @@ from pydantic import Field
 
 from headbench.errors import RefusedError
 from headbench.interventions.base import Seen
-from headbench.interventions.depth import carried, check_layers
+from headbench.interventions.depth import carried, check_layers, with_attention
 from headbench.interventions.grammar import Value
 from headbench.interventions.image import ImageBoost
 from headbench.interventions.registry import Method, Params
@@ -199,14 +199,16 @@ def build(params: GiftParams, info: ModelInfo) -> Gift:
     """Resolve strength and layers for a model."""
     known = DEFAULTS.get((info.family, info.layers))
     source, (first, last) = known or LLAVA_7B
-    saliency_layer = source if known else carried(source, source, 32, info.layers)[0]
+    gaze = (source,) if known else carried(source, source, 32, info.layers)
+    (saliency_layer,) = with_attention(gaze[:1], info)
     layers = tuple(range(first, last + 1)) if known else carried(first, last, 32, info.layers)
     (saliency_layer,) = check_layers(
         (saliency_layer if params.saliency_layer is None else params.saliency_layer,), info
     )
     alpha = ALPHA.get(info.family, DEFAULT_ALPHA)
     strength = alpha if params.alpha is None else params.alpha
-    chosen = check_layers(layers if params.layers is None else params.layers, info)
+    default = with_attention(layers, info)
+    chosen = check_layers(default if params.layers is None else params.layers, info)
     return Gift("gift", params, info, chosen, strength, saliency_layer)
 
 

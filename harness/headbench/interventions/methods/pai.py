@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from headbench.interventions.base import Seen
-from headbench.interventions.depth import carried, check_layers
+from headbench.interventions.depth import carried, check_layers, with_attention
 from headbench.interventions.image import ImageBoost, image_keys
 from headbench.interventions.registry import Method, Params
 from headbench.types import Case, Columns, Controls, Edit, ModelInfo, View
@@ -78,7 +78,8 @@ def other_keys(view: View) -> Tensor:
 def build(params: PaiParams, info: ModelInfo) -> Pai:
     """Resolve strength and layers for a model."""
     alpha = ALPHA.get(info.family, DEFAULT_ALPHA) if params.alpha is None else params.alpha
-    layers = carried(2, 31, 32, info.layers) if params.layers is None else params.layers
+    default = with_attention(carried(2, 31, 32, info.layers), info)
+    layers = default if params.layers is None else params.layers
     return Pai("pai", params, info, check_layers(layers, info), alpha)
 
 

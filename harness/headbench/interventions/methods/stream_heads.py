@@ -73,7 +73,7 @@ class StreamHeads(HeadMethod):
         every = range(self.info.heads)
         rest = {
             layer: tuple(h for h in every if h not in self.table.get(layer, ()))
-            for layer in range(self.info.layers)
+            for layer in self.info.attending
         }
         return {layer: heads for layer, heads in rest.items() if heads}
 

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from headbench.interventions.base import Seen
-from headbench.interventions.depth import check_layers
+from headbench.interventions.depth import check_layers, with_attention
 from headbench.interventions.grammar import Value
 from headbench.interventions.image import ImageMethod, image_keys
 from headbench.interventions.registry import Method, Params
@@ -174,7 +174,9 @@ def default_layers(layers: int) -> tuple[int, ...]:
 
 def build(params: VarParams, info: ModelInfo) -> Var:
     """Resolve layers and sink dimensions for a model."""
-    layers = default_layers(info.layers) if params.layers is None else params.layers
+    layers = params.layers
+    if layers is None:
+        layers = with_attention(default_layers(info.layers), info)
     width = info.heads * info.head_dim
     dims = params.sink_dims or SINK_DIMS.get((info.family, info.layers, width), ())
     return Var("var", params, info, check_layers(layers, info), dims)

@@ -40,6 +40,7 @@ from headbench.errors import RefusedError
 from headbench.interventions.base import SAME_LAYERS, Seen, contrast_sets
 from headbench.interventions.base import Method as BaseMethod
 from headbench.interventions.choice import Chosen, HeadChoice, Pair, choose
+from headbench.interventions.depth import check_layers, with_attention
 from headbench.interventions.draws import Draws, other_sets
 from headbench.interventions.grammar import Value
 from headbench.interventions.registry import Method, Params
@@ -112,12 +113,12 @@ def default_layers(info: ModelInfo, second_layer: bool | None) -> tuple[int, ...
         second_layer: Whether layer 1 joins; ``None`` is the family's default.
     """
     if info.layers <= SHALLOW:
-        return tuple(range(info.layers))
+        return info.attending
     blip = "blip" in info.family
     last = round(info.layers * (18 if blip else 14) / 32)
     join = not blip if second_layer is None else second_layer
     tail = range(info.layers - last, info.layers)
-    return tuple(sorted({*([1] if join else []), *tail}))
+    return with_attention(sorted({*([1] if join else []), *tail}), info)
 
 
 def divergence(z_image: Tensor, z_text: Tensor, *, outlier_removal: bool) -> Tensor:
@@ -399,17 +400,14 @@ def build(params: VhrParams, info: ModelInfo) -> Vhr:
     """Resolve layers and fixed heads for a model.
 
     Raises:
-        RefusedError: A layer that the model does not have.
+        RefusedError: A layer that the model does not have, or one without attention.
     """
     layers = params.layers
     if layers is None:
         layers = default_layers(info, params.second_layer)
     if not layers:
         raise RefusedError("no layer is chosen", mend="list layers, or leave `layers` out")
-    if wrong := [layer for layer in layers if not 0 <= layer < info.layers]:
-        raise RefusedError(
-            f"{info.name} has no layer {wrong[0]}", mend=f"layers run from 0 to {info.layers - 1}"
-        )
+    layers = check_layers(layers, info)
     chosen = None
     if params.heads is not None:
         chosen = choose(HeadChoice(heads=params.heads), info)
@@ -417,7 +415,7 @@ def build(params: VhrParams, info: ModelInfo) -> Vhr:
         half = choose(HeadChoice(map=params.map, fraction=0.5), info)
         kept = {layer: heads for layer, heads in half.table.items() if layer in layers}
         chosen = Chosen(kept, half.source)
-    return Vhr("vhr", params, info, tuple(sorted(layers)), chosen)
+    return Vhr("vhr", params, info, layers, chosen)
 
 
 METHOD = Method(

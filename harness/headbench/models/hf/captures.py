@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from headbench.errors import ConfigError, RefusedError
+from headbench.interventions.depth import without_attention
 from headbench.types import Capture, Request
 
 
@@ -32,15 +33,16 @@ def captures_of(request: Request) -> tuple[Capture, ...]:
     return tuple(found)
 
 
-def absolute(capture: Capture, layers: int) -> Capture:
+def absolute(capture: Capture, layers: int, attending: Sequence[int] | None = None) -> Capture:
     """The capture with its layers counted from 0; -1 is the last one.
 
     Args:
         capture: As asked. The vision tower's layers are left alone: its depth is its own.
         layers: Decoder layers of the model.
+        attending: Those with attention; ``None``: all.
 
     Raises:
-        RefusedError: The model has no such layer.
+        RefusedError: The model has no such layer, or the layer no attention.
     """
     if capture.tower != "text":
         return capture
@@ -50,4 +52,8 @@ def absolute(capture: Capture, layers: int) -> Capture:
             where=f"capture at {capture.site!r}",
             mend=f"layers run from 0 to {layers - 1}; -1 is the last, -{layers} the first",
         )
-    return replace(capture, layers=tuple(layer % layers for layer in capture.layers))
+    counted = tuple(layer % layers for layer in capture.layers)
+    without = [layer for layer in counted if attending is not None and layer not in attending]
+    if without and capture.site not in ("residual", "router"):
+        raise without_attention("the model", without[0], attending or ())
+    return replace(capture, layers=counted)

@@ -31,7 +31,7 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "tokenizer": _short(tokenizer_text(loaded.tokenizer)),
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": model.device.type,
-        "attention": settings.attn,
+        "attention": attention_of(model) if settings.attn == "sdpa" else settings.attn,
         "chat_template": _short(chat_text(loaded)) if chat else "off",
         **_template_facts(settings),
         "image_processor": _short(pixels.to_json_string()) if pixels is not None else "none",
@@ -71,6 +71,11 @@ def model_code(model: Any) -> str:
     if code.unreadable:
         return f"no file: {secrets.token_hex(8)}"
     return code.digest[:12] if code else ""
+
+
+def attention_of(model: Any) -> str:
+    """The library's own attention of the text model: ``sdpa``, or ``eager`` without it."""
+    return str(model.config.get_text_config()._attn_implementation)
 
 
 def config_text(model: Any) -> str:

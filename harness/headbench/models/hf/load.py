@@ -25,6 +25,7 @@ from transformers.models.auto.processing_auto import (
 from transformers.utils import logging
 
 from headbench.errors import ConfigError, RefusedError
+from headbench.models.hf.cache import known_cache
 from headbench.models.hf.chat import Argument, read_arguments, read_today
 from headbench.models.hf.fingerprint import weights_of
 from headbench.models.hf.weights import check_weights
@@ -56,7 +57,8 @@ class Settings:
             values, e.g. ``{"enable_thinking": false}``.
         enable_thinking: The same for this one argument: ``true`` or ``false``.
         today: The date that a template writes which asks for today's, ``YYYY-MM-DD``.
-        attn: ``headbench`` takes interventions; ``sdpa`` is the library's own path.
+        attn: ``headbench`` takes interventions; ``sdpa`` is the library's own path, which is eager
+            for the classes that sdpa cannot compute (Gemma 2, GPT-OSS).
         trust_remote_code: Run Python code of the checkpoint; recorded.
         batch_size: Rows a batch, or ``auto`` (by tokens).
         name: Display name; by default the hub id or the folder's name.
@@ -162,7 +164,6 @@ def load(settings: Settings) -> Loaded:
         model, report = kind.from_pretrained(
             settings.pretrained,
             dtype=pick_dtype(settings.dtype, device),
-            attn_implementation="sdpa",
             use_safetensors=True,
             output_loading_info=True,
             **common,
@@ -263,7 +264,8 @@ def refuse_unsupported(config: Any, where: str) -> None:
     """Refuse what would run, but not truthfully.
 
     Raises:
-        RefusedError: an encoder-decoder model, or quantised weights.
+        RefusedError: an encoder-decoder model, quantised weights, a model without attention heads,
+            or one whose cache is of an unknown kind.
     """
     if getattr(config, "is_encoder_decoder", False):
         raise RefusedError(
@@ -277,6 +279,13 @@ def refuse_unsupported(config: Any, where: str) -> None:
             where=where,
             mend="use the unquantised checkpoint, with dtype=bfloat16 if memory is short",
         )
+    if not getattr(config.get_text_config(decoder=True), "num_attention_heads", None):
+        raise RefusedError(
+            f"{config.model_type} names no attention heads, so there is nothing to edit",
+            where=where,
+            mend="choose a model with attention",
+        )
+    known_cache(config)
 
 
 def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> ModelInfo:

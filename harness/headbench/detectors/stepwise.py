@@ -12,14 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from headbench.detectors.base import engine_of
 from headbench.errors import DataError
-from headbench.interventions.engine import Row
-from headbench.models.hf.forward import Line
 from headbench.models.hf.prompts import Prompt
-from headbench.types import Capture, Plan
+from headbench.types import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,11 +58,10 @@ class Step:
     seen: Mapping[int, Mapping[Capture, Tensor]]
 
 
-@torch.inference_mode()
-def walk(
+def decode_stepwise(
     model: HFModel, paths: Sequence[Path], captures: Sequence[Capture], steps: int
 ) -> Iterator[Step]:
-    """Walk a batch of paths; rows whose tokens have ended go on greedily.
+    """Feed a batch of paths token by token; rows whose tokens have ended go on greedily.
 
     Args:
         model: The adapter.
@@ -85,28 +80,20 @@ def walk(
                 where=f"position {path.start} of {len(path.tokens)}",
                 mend="put context and images before the question",
             )
-    engine = engine_of(model)
-    lines = [
-        Line(
-            tokens=path.tokens[: path.start],
-            image=path.prompt.spans.get("image", ()),
-            pixels=tuple(model.desk.pixels(sha256) for sha256 in path.prompt.images),
-        )
-        for path in paths
-    ]
-    state = model.runner.prefill(lines)
-    rows = [
-        Row(Plan(), prompt=path.start + 1, pad=state.seen - path.start, spans=path.prompt.spans)
-        for path in paths
-    ]
+    engine_of(model)  # refuses models that cannot be watched
+    rows = []
+    for path in paths:
+        row = model.preparation.sequence(path.prompt)
+        row.tokens, row.prompt = list(path.tokens[: path.start]), path.start + 1
+        rows.append(row)
+    batch = model.runtime.encode(rows)
     produced = [0] * len(paths)
     for number in range(steps):
         fed = [
             path.tokens[path.start + number] if number < path.rows else said
             for path, said in zip(paths, produced, strict=True)
         ]
-        with engine.capture(captures, rows) as seen:
-            model.runner.step(state, torch.tensor(fed))
-        said = state.logits[:, -1].argmax(-1).cpu()
+        model.runtime.step(batch, fed, captures)
+        said = batch.logits[:, -1].argmax(-1).cpu()
         produced = said.tolist()
-        yield Step(number, said, seen)
+        yield Step(number, said, batch.captured)

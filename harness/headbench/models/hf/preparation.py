@@ -1,18 +1,18 @@
-"""One job inside a batch: its prompt, its probes, its plan, and what its edits did."""
+"""From a job to its group of sequences: prompt, probes, plan, branches; and what its edits did."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headbench.errors import HeadbenchError, RefusedError
-from headbench.models.hf.forward import Line, Runner
-from headbench.models.hf.generate import Attach
+from headbench.models.hf.backend import HFBackend
 from headbench.models.hf.prompts import Prompt
 from headbench.models.hf.tower import capture_tower
+from headbench.models.runtime import MAIN, Runtime, SequenceGroup, TokenSequence
 from headbench.types import (
+    Branch,
     Capture,
     Case,
     Edit,
@@ -28,13 +28,11 @@ from headbench.types import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.interventions.engine import Engine
-
 Seen = Mapping[str, Mapping[Capture, "Tensor"]]
 
 
 @dataclass
-class Work:
+class PreparedJob:
     """One job, from its prompt to its answer.
 
     Attributes:
@@ -44,7 +42,7 @@ class Work:
         plan: The joined plan of the arm.
         probes: What the arm's probes captured, by name.
         memory: The engine's memory of this row; lives as long as its answer.
-        passes: Forward passes of the row.
+        passes: Forward passes spent on it, probes and branches included.
         visited: Attention modules its edits reached.
         changed: Rows x heads its edits altered.
         chosen: Layer -> heads that were picked for this row.
@@ -68,12 +66,12 @@ class Work:
         return f"document {request.document!r}, step {request.step!r}, arm {self.job.arm.name}"
 
 
-class Desk:
-    """Prepares rows and runs them under their edits.
+class RequestPreparation:
+    """Turns jobs into groups of sequences, and runs their probes.
 
     Args:
-        runner: Runs the model.
-        engine: Carries the edits; ``None`` refuses them.
+        runtime: Drives the model.
+        backend: The model behind it.
         info: Shapes.
         resolve: Request -> prompt.
         pixels: Content hash -> the processor's tensors.
@@ -81,34 +79,48 @@ class Desk:
 
     def __init__(
         self,
-        runner: Runner,
-        engine: Engine | None,
+        runtime: Runtime,
+        backend: HFBackend,
         info: ModelInfo,
         resolve: Callable[[Request], Prompt],
         pixels: Callable[[str], Mapping[str, Tensor]],
     ) -> None:
-        self.runner = runner
-        self.engine = engine
+        self.runtime = runtime
+        self.backend = backend
         self.info = info
         self.resolve = resolve
         self.pixels = pixels
 
-    def line(self, prompt: Prompt, more: Sequence[int] = ()) -> Line:
-        """A prompt, and perhaps more tokens, as a row of a batch."""
-        return Line(
-            tokens=(*prompt.tokens, *more),
+    def sequence(self, prompt: Prompt) -> TokenSequence:
+        """A prompt as an unedited row."""
+        return TokenSequence(
+            tokens=list(prompt.tokens),
+            prompt=len(prompt.tokens),
             image=prompt.spans.get("image", ()),
             pixels=tuple(self.pixels(sha256) for sha256 in prompt.images),
+            spans=prompt.spans,
         )
+
+    def group(self, job: PreparedJob) -> SequenceGroup:
+        """A new group for a job: its prompt under its edits, and its branches."""
+        main = replace(
+            self.sequence(job.prompt), plan=job.plan, probes=job.probes, memory=job.memory
+        )
+        sequences = {MAIN: main}
+        for name, branch in (job.plan.branches or {}).items():
+            sequences[name] = self._branch(job, main, branch)
+        return SequenceGroup(sequences, job.plan.combine)
 
     def case(self, request: Request) -> Case:
         """A request as interventions see it."""
         prompt = self.resolve(request)
         return Case(request, prompt.tokens, prompt.spans, self.info)
 
-    def open(self, jobs: Sequence[Job]) -> list[Work]:
-        """Resolve prompts, run probes, and ask every arm for its plans."""
-        works = [Work(job, self.resolve(job.request), self.case(job.request)) for job in jobs]
+    def open(self, jobs: Sequence[Job]) -> list[PreparedJob]:
+        """Resolve prompts, run probes, and ask every intervention for its plan."""
+        works = [
+            PreparedJob(job, self.resolve(job.request), self.case(job.request)) for job in jobs
+        ]
         asked = [[part.probes(work.case) for part in work.job.arm.interventions] for work in works]
         seen = self._probe(works, asked)
         for work, captured, probes in zip(works, seen, asked, strict=True):
@@ -127,32 +139,8 @@ class Desk:
                 work.case = self.case(work.plan.request)
         return works
 
-    def attach(self, works: Sequence[Work], lines: Sequence[Line]) -> Attach:
-        """How rows of this batch run under their edits.
-
-        Args:
-            works: The work of each row; several rows may share one.
-            lines: The rows.
-        """
-        if not any(work.plan.edits for work in works):
-            return lambda indices, length: nullcontext()
-        engine = self._engine()
-
-        @contextmanager
-        def attached(indices: Sequence[int], length: int) -> Iterator[object]:
-            rows = [self._row(works[i], length - len(lines[i].tokens)) for i in indices]
-            if not any(works[index].plan.edits for index in indices):
-                yield None
-                return
-            with engine.attach(rows) as firing:
-                yield firing
-            for place, index in enumerate(indices):
-                note(works[index], firing, place)
-
-        return attached
-
     def capture(
-        self, works: Sequence[Work], captures: Sequence[Capture]
+        self, works: Sequence[PreparedJob], captures: Sequence[Capture]
     ) -> list[Mapping[Capture, Tensor]]:
         """Run prompts under their edits and bring activations home, one mapping a row.
 
@@ -161,67 +149,63 @@ class Desk:
         inside = tuple(capture for capture in captures if capture.tower == "vision")
         if not inside:
             return self._capture(works, captures)
-        self._engine()
+        self.runtime.check_engine()
         rest = tuple(capture for capture in captures if capture.tower != "vision")
         texts = self._capture(works, rest)
         return [
-            {**found, **capture_tower(self.runner.model, self.line(work.prompt).pixels, inside)}
+            {
+                **found,
+                **capture_tower(self.backend.model, self.sequence(work.prompt).pixels, inside),
+            }
             for work, found in zip(works, texts, strict=True)
         ]
 
     # ------------------------------------------------------------- inside
 
+    def _prepared(self, job: Job) -> PreparedJob:
+        return PreparedJob(job, self.resolve(job.request), self.case(job.request))
+
+    def _branch(self, job: PreparedJob, main: TokenSequence, branch: Branch) -> TokenSequence:
+        """A companion of the main sequence."""
+        row = (
+            self.sequence(job.prompt)
+            if branch.request is None
+            else self.sequence(self.resolve(branch.request))
+        )
+        if branch.pixels is not None:
+            row = replace(row, pixels=tuple(branch.pixels(image) for image in row.pixels))
+        edits = main.plan.edits if branch.edits is None else branch.edits
+        return replace(row, plan=Plan(edits=edits), probes=main.probes)
+
     def _capture(
-        self, works: Sequence[Work], captures: Sequence[Capture]
+        self, works: Sequence[PreparedJob], captures: Sequence[Capture]
     ) -> list[Mapping[Capture, Tensor]]:
-        lines = [self.line(work.prompt) for work in works]
-        engine = self._engine()
+        groups = [SequenceGroup.of(self.group(work).main) for work in works]
         arrays: dict[int, Mapping[Capture, Tensor]] = {}
-        for part in self.runner.parts(lines):
-            length = max(len(lines[index].tokens) for index in part)
-            rows = [self._row(works[i], length - len(lines[i].tokens)) for i in part]
-            with engine.attach(rows) as firing, engine.capture(captures, rows) as found:
-                self.runner.prefill([lines[index] for index in part], cache=False)
+        for part in self.runtime.parts(groups):
+            batch = self.runtime.encode(
+                [groups[index].main for index in part], cache=False, captures=captures
+            )
+            self.runtime.finish(batch)
             for place, index in enumerate(part):
-                arrays[index] = found[place]
-                note(works[index], firing, place)
+                arrays[index] = batch.captured.get(place, {})
+                note(works[index], groups[index])
         return [arrays[index] for index in range(len(works))]
 
-    def _engine(self) -> Engine:
-        if self.engine is None:
-            raise RefusedError(
-                f"{self.info.name} was loaded without the intervention engine",
-                where="--model-args attn=sdpa",
-                mend="use attn=headbench",
-            )
-        return self.engine
-
-    def _row(self, work: Work, pad: int) -> Any:
-        from headbench.interventions.engine import Row
-
-        return Row(
-            plan=work.plan,
-            prompt=len(work.prompt.tokens),
-            pad=pad,
-            spans=work.prompt.spans,
-            probes=work.probes,
-            memory=work.memory,
-        )
-
     def _probe(
-        self, works: Sequence[Work], asked: Sequence[Sequence[Sequence[Probe]]]
+        self, works: Sequence[PreparedJob], asked: Sequence[Sequence[Sequence[Probe]]]
     ) -> list[list[dict[str, Mapping[Capture, Tensor]]]]:
         """What each intervention of each row saw, by probe name.
 
         Arms of one prompt ask for the same probes; each distinct one runs once. Probes that run
         beside their request bring nothing home.
         """
-        distinct: dict[tuple[object, ...], tuple[Probe, Work]] = {}
+        distinct: dict[tuple[object, ...], tuple[Probe, PreparedJob]] = {}
         for work, arm in zip(works, asked, strict=True):
             for probe in (probe for part in arm for probe in part if not probe.beside):
                 if probe.gradient:
                     raise RefusedError("probes with gradients are not supported", where=work.where)
-                plain = Work(work.job, self.resolve(probe.request), self.case(probe.request))
+                plain = PreparedJob(work.job, self.resolve(probe.request), self.case(probe.request))
                 distinct.setdefault(self._probe_key(probe), (probe, plain))
                 work.passes += 1
         found = self._run_probes(distinct)
@@ -233,7 +217,7 @@ class Desk:
             for arm in asked
         ]
 
-    def _run_beside(self, work: Work, probe: Probe, plan: Plan) -> None:
+    def _run_beside(self, work: PreparedJob, probe: Probe, plan: Plan) -> None:
         """Run a request and its probe in one batch; the choices made stay in the row's memory.
 
         Args:
@@ -241,16 +225,11 @@ class Desk:
             probe: The other prompt.
             plan: What the probe's row runs under, numbered as the request's plan.
         """
-        other = Work(work.job, self.resolve(probe.request), self.case(probe.request), plan)
-        other.memory = work.memory
-        lines = [self.line(part.prompt) for part in (work, other)]
-        length = max(len(line.tokens) for line in lines)
-        first, second = (
-            self._row(part, length - len(line.tokens))
-            for part, line in zip((work, other), lines, strict=True)
+        companion = replace(
+            self.sequence(self.resolve(probe.request)), plan=plan, memory=work.memory
         )
-        with self._engine().attach([replace(first, beside=1), second]):
-            self.runner.prefill(lines, cache=False)
+        main = replace(self.group(work).main, companion=companion)
+        self.runtime.encode([main, companion], cache=False)
         work.passes += 1
 
     def _probe_key(self, probe: Probe) -> tuple[object, ...]:
@@ -259,7 +238,7 @@ class Desk:
         return (probe.captures, prompt.tokens, prompt.images, spans)
 
     def _run_probes(
-        self, distinct: Mapping[tuple[object, ...], tuple[Probe, Work]]
+        self, distinct: Mapping[tuple[object, ...], tuple[Probe, PreparedJob]]
     ) -> dict[tuple[object, ...], Mapping[Capture, Tensor]]:
         found: dict[tuple[object, ...], Mapping[Capture, Tensor]] = {}
         for captures in dict.fromkeys(probe.captures for probe, _ in distinct.values()):
@@ -273,22 +252,26 @@ def join(plans: Sequence[Plan], where: str) -> Plan:
     """One plan of several, left to right.
 
     Raises:
-        RefusedError: two parts rewrite the request or combine branches; or branches, which this
-            adapter does not run.
+        RefusedError: two parts rewrite the request or compare branches; or branches that nothing
+            combines.
     """
     rewrites = [plan.request for plan in plans if plan.request is not None]
-    if len(rewrites) > 1:
-        raise RefusedError(
-            "two interventions rewrite the request", where=where, mend="run them one at a time"
-        )
-    if any(plan.branches or plan.combine for plan in plans):
-        raise RefusedError(
-            "the 'hf' adapter does not run contrast branches",
-            where=where,
-            mend="choose an intervention that edits the forward pass",
-        )
-    edits = tuple(edit for plan in plans for edit in plan.edits)
-    return replace(Plan(), edits=edits, request=rewrites[0] if rewrites else None)
+    compared = [plan for plan in plans if plan.branches or plan.combine]
+    for found, what in ((rewrites, "rewrite the request"), (compared, "compare branches")):
+        if len(found) > 1:
+            raise RefusedError(
+                f"two interventions {what}", where=where, mend="run them one at a time"
+            )
+    if any(plan.branches and plan.combine is None for plan in compared):
+        raise RefusedError("an intervention has branches that nothing combines", where=where)
+    if any(MAIN in (plan.branches or {}) for plan in compared):
+        raise RefusedError(f"a branch cannot be called {MAIN!r}", where=where)
+    return Plan(
+        edits=tuple(edit for plan in plans for edit in plan.edits),
+        request=rewrites[0] if rewrites else None,
+        branches=compared[0].branches if compared else None,
+        combine=compared[0].combine if compared else None,
+    )
 
 
 def alone(plans: Sequence[Plan], number: int) -> Plan:
@@ -311,23 +294,30 @@ def merge(captured: Sequence[Seen]) -> dict[str, dict[Capture, Tensor]]:
     return merged
 
 
-def note(work: Work, firing: Any, place: int) -> None:
-    """Add what one attachment did to a row's account."""
-    work.visited = max(work.visited, firing.visited(place))
-    work.changed += firing.changed(place)
-    for layer, heads in firing.chosen(place).items():
-        work.chosen[layer] = tuple(sorted({*work.chosen.get(layer, ()), *heads}))
+def note(work: PreparedJob, group: SequenceGroup) -> None:
+    """Add what the edits of a finished group did to its job's account."""
+    for row in group.rows:
+        work.visited = max(work.visited, row.visited)
+        work.changed += row.changed
+        work.passes += row.passes
+        for layer, heads in row.chosen.items():
+            work.chosen[layer] = tuple(sorted({*work.chosen.get(layer, ()), *heads}))
 
 
-def check_visited(work: Work) -> None:
+def check_visited(work: PreparedJob) -> None:
     """An edited row whose edits reached no module was not edited.
 
     Raises:
         HeadbenchError: always in that case.
     """
-    if work.plan.edits and work.visited == 0:
+    if edited(work.plan) and work.visited == 0:
         raise HeadbenchError(
             "the edits of an arm reached no attention module",
             where=work.where,
             mend="check the intervention's layers and heads with `headbench show intervention`",
         )
+
+
+def edited(plan: Plan) -> bool:
+    """Whether a plan edits the main pass or a branch."""
+    return bool(plan.edits) or any(branch.edits for branch in (plan.branches or {}).values())

@@ -1,0 +1,128 @@
+"""What a configuration does not tell about decoding, found by a few short passes at load.
+
+The runtime relies on four facts: that positions given from outside mean what the model's own
+mean, that a step after a cache equals the whole text read at once whatever other batches are alive,
+that left padding changes nothing, and that a batch goes on rightly when a row has left it. A model
+that keeps its state beside its cache (RecurrentGemma), or in one of its own (MiniMax), gives other
+tokens without any error, so every model is tried before it answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from headbench.errors import RefusedError
+from headbench.interventions.engine.support import special_tokens
+from headbench.models.hf.backend import HFBackend
+from headbench.models.runtime import Runtime, TokenSequence
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TOLERANCE = 1e-2
+"""Largest difference of two logits that should be equal, in float32, in units of the logits'
+standard deviation. Right models stay below 1e-4; a lost state gives 0.1 to 5."""
+HALF_TOLERANCE = 1.0
+"""The same in half precision, where rounding alone gives up to 0.1."""
+LENGTHS = (13, 8)
+"""Tokens of the two prompts."""
+
+
+def check_state(model: Any, pad_id: int) -> bool:
+    """Try a model's decoding on two short prompts of ordinary tokens.
+
+    Args:
+        model: A decoder, in evaluation mode, with the attention that it will answer with.
+        pad_id: Id that fills the padding.
+
+    Returns:
+        Whether several tokens may follow a cache at once. Where not (Jamba), steps of one token are
+        right all the same.
+
+    Raises:
+        RefusedError: The model cannot be decoded truthfully, with the reason.
+    """
+    name = type(model).__name__
+    try:
+        found = _differences(Runtime(HFBackend(model, pad_id)), model)
+    except torch.OutOfMemoryError:
+        raise
+    except (
+        ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError,
+        RuntimeError, TypeError, ValueError,
+    ) as error:  # fmt: skip
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise RefusedError(
+            f"{name} cannot be decoded: a short pass failed ({type(error).__name__}: {first})",
+            mend=_MEND,
+        ) from error
+    allowed = TOLERANCE if model.dtype == torch.float32 else HALF_TOLERANCE
+    extends = not found.pop(_EXTEND) > allowed
+    for reason, difference in found.items():
+        if difference > allowed:  # a NaN is left to the run, which names its row
+            raise RefusedError(
+                f"{name} cannot be decoded truthfully: {reason}",
+                where=f"logits differ by {difference:.2g} of their spread, allowed: {allowed:g}",
+                mend=_MEND,
+            )
+    return extends
+
+
+_MEND = "choose one of the models in docs/architectures.md"
+_EXTEND = "several tokens after a cache"
+
+
+@torch.inference_mode()
+def _differences(rt: Runtime, model: Any) -> dict[str, float]:
+    """Reason -> how far logits differ that should be equal; the most basic fact first."""
+    first, second = prompts(model)
+    token, other = second[2], first[2]
+
+    def alone(tokens: tuple[int, ...]) -> Tensor:
+        return rt.encode([_row(tokens)], cache=False).logits[0, -1]
+
+    plain = model(input_ids=torch.tensor([first], device=rt.backend.device))
+    one, two = rt.encode([_row(first)]), rt.encode([_row(second)])
+    found = {
+        "it counts positions in its own way": far(one.logits[0, -1], plain.logits[0, -1].float())
+    }
+    rt.step(one, [token])  # while the second batch is alive
+    rt.step(two, [token])
+    whole = [alone((*tokens, token)) for tokens in (first, second)]
+    found["its cache does not hold its state, so that a step differs from the whole text"] = max(
+        far(one.logits[0, -1], whole[0]), far(two.logits[0, -1], whole[1])
+    )
+    padded = rt.encode([_row((*tokens, token)) for tokens in (first, second)], cache=False).logits
+    found["left padding changes what it says"] = far(padded[1, -1], whole[1])
+    both = rt.select(rt.encode([_row(first), _row(second)]), [1])
+    rt.step(both, [token])
+    found["a batch that a row has left goes on wrongly"] = far(both.logits[0, -1], whole[1])
+    rt.step(two, [other])
+    prefix = rt.encode([_row(second)])
+    several = rt.fork(prefix, [0], [prefix.rows[0].continued((token, other))])
+    found[_EXTEND] = far(several.logits[0, -1], two.logits[0, -1])
+    return found
+
+
+def _row(tokens: tuple[int, ...]) -> TokenSequence:
+    return TokenSequence(list(tokens), len(tokens))
+
+
+def prompts(model: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Two prompts of ordinary tokens: no placeholder of an image, no mark of a text's end."""
+    vocabulary = min(int(model.get_input_embeddings().num_embeddings), 1000)
+    banned = special_tokens(model.config)
+    ordinary = [token for token in range(vocabulary) if token not in banned]
+    longer, shorter = (
+        tuple(ordinary[(step * place + start) % len(ordinary)] for place in range(length))
+        for length, step, start in zip(LENGTHS, (7, 11), (5, 3), strict=True)
+    )
+    return longer, shorter
+
+
+def far(found: Tensor, wanted: Tensor) -> float:
+    """Largest difference of two rows of logits, in standard deviations of the second."""
+    spread = wanted.std().clamp(min=torch.finfo(wanted.dtype).tiny)
+    return float((found - wanted).abs().max() / spread)
