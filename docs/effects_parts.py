@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DRAWS = 2_000
-"""Bootstrap and permutation draws; enough for intervals that are read to three digits."""
+"""Random swaps; enough for a p that is read to three digits."""
 SCENES = 540
 """Questions of ``pope``: its first 30 pictures, 18 each."""
 

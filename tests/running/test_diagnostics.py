@@ -14,6 +14,7 @@ import pytest
 import headbench
 import helpers_fake_model as fake
 from headbench.models import registry
+from headbench.results.files import read_entries
 from headbench.results.schema import Diagnostics, Result
 from headbench.types import Answer, Job, Request
 from helpers_fake_task import write_tasks
@@ -142,3 +143,60 @@ def test_every_field_has_a_value_test_here() -> None:
     told = Path(__file__).read_text(encoding="utf-8")
     missing = [name for name in Diagnostics.model_fields if f".{name}" not in told]
     assert not missing
+
+
+def test_a_documents_divergence_is_the_mean_over_its_requests(tmp_path: Path) -> None:
+    """Two steps a document: the first is skewed under the edit, the second is not."""
+
+    class Steps(Scripted):
+        def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
+            for index, answer in super().answer(jobs):
+                first = answer.first if jobs[index].request.step == "guess" else EVEN
+                yield index, replace(answer, first=first)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fake, "create", Steps)
+        patch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+        outcome = headbench.run(
+            "twice", MASK, model="fake", include=(str(write_tasks(tmp_path / "mine", 4)),),
+            controls=0, draws=50, out=tmp_path / "out",
+        )  # fmt: skip
+    edited = outcome.results[1]
+    entries = {
+        entry.record.document: entry.facts for entry in read_entries(outcome.files[1], edited)
+    }
+    assert entries["d0"]["kl"] == pytest.approx(KL / 2)
+    assert entries["d3"]["kl"] == 0  # its first step reports nothing, its second is even
+    assert entries["d0"]["truncated"] == 2 and "truncated" not in entries["d1"]
+    assert (entries["d2"]["visited"], entries["d2"]["changed"]) == (2 * 4, 2 * 20)
+
+
+@pytest.mark.parametrize(
+    ("visited", "changed", "status", "reason"),
+    [
+        (2, 3, "ok", ""),
+        (2, 0, "inert", "the edits reached 8 attention calls and altered no head"),
+        (0, 0, "inert", f"{MASK} asked for no edit: its strength is zero"),
+    ],
+)
+def test_a_cell_is_inert_by_what_was_altered_and_not_by_what_was_reached(
+    tmp_path: Path, visited: int, changed: int, status: str, reason: str
+) -> None:
+    class Reaching(Scripted):
+        def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
+            for index, answer in super().answer(jobs):
+                edited = bool(jobs[index].arm.interventions)
+                counts = (visited, changed) if edited else (0, 0)
+                yield index, replace(answer, visited=counts[0], changed=counts[1])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fake, "create", Reaching)
+        patch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+        outcome = headbench.run(
+            "colours", MASK, model="fake", include=(str(write_tasks(tmp_path / "mine", 4)),),
+            controls=0, draws=50, out=tmp_path / "out",
+        )  # fmt: skip
+    base, edited = outcome.results
+    assert (base.status, base.reason) == ("ok", "")
+    assert (edited.status, edited.reason) == (status, reason)
+    assert (outcome.comparisons[0].main.paired is None) == (status == "inert")

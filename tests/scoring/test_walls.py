@@ -248,6 +248,23 @@ def test_clusters_are_of_equal_size_even_in_noise(seed: int) -> None:
     assert np.array_equal(found, balanced_kmeans(vectors * 3, 4, seed=seed, restarts=2))
 
 
+def test_of_several_starts_the_tightest_clustering_is_kept() -> None:
+    """The first start is among them, so that more starts never give a looser clustering."""
+
+    def spread(vectors: np.ndarray, restarts: int) -> float:
+        points = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        found = balanced_kmeans(vectors, 4, seed=3, restarts=restarts)
+        members = [points[found == at] for at in range(4)]
+        return sum(float(((part - part.mean(axis=0)) ** 2).sum()) for part in members)
+
+    gains = []
+    for seed in range(8):
+        vectors = np.random.default_rng(seed).normal(size=(16, 6))
+        gains.append(spread(vectors, 1) - spread(vectors, 6))
+    assert min(gains) > -1e-9
+    assert max(gains) > 0.01
+
+
 def test_clustering_refuses_what_it_cannot_balance() -> None:
     for vectors, said in (
         (np.ones((15, 2)), "do not divide into 4 equal groups"),

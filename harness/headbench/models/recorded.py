@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from headbench.results.fields import Fields, Reading, Row, as_text, contains, no
 from headbench.results.recorded import log_name, read_rows
 from headbench.types import Job, Request
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")  # as records of sensitive tasks hold outputs
 ARGS = ("path", "id", "output", "question", "name", "join")
 
 
@@ -133,6 +135,12 @@ class RecordedModel(BaseModel):
                 "a row has no document id or no output",
                 where=f"{self._path}, row {number + 1}: {', '.join(map(str, row))}",
                 mend="name the fields: --model-args path=FILE,id=FIELD,output=FIELD",
+            )
+        if any(_DIGEST.fullmatch(text) for text in texts):
+            raise DataError(
+                "the recorded outputs are digests: they were withheld",
+                where=f"{self._path}, row {number + 1}",
+                mend="score the outputs themselves; the store of the run that made them has them",
             )
         return document, texts
 

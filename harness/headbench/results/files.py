@@ -12,12 +12,14 @@ import hashlib
 import io
 import json
 import re
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from headbench._json import strict_json
 from headbench.errors import StoreError
 from headbench.results.canonical import Plain, dumps, plain
 from headbench.results.disk import read_bytes, write_atomic
@@ -133,7 +135,7 @@ def read_result(path: Path) -> Result:
     """
     raw = read_bytes(path, "cannot read the result")
     try:
-        document = json.loads(raw)
+        document = strict_json(raw.decode())
     except ValueError as error:  # UnicodeDecodeError is one
         raise StoreError(f"not a JSON file: {error}", where=str(path)) from error
     if not isinstance(document, dict):
@@ -201,8 +203,8 @@ def unpack_records(packed: bytes, where: str = "") -> tuple[Entry, ...]:
     """The entries that :func:`pack_records` wrote."""
     try:
         text = gzip.decompress(packed).decode()
-        return tuple(_entry(json.loads(line)) for line in text.split("\n") if line)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        return tuple(_entry(strict_json(line)) for line in text.split("\n") if line)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
         raise StoreError(f"the records are damaged: {error}", where=where) from error
 
 
@@ -217,20 +219,27 @@ def _line(entry: Entry) -> dict[str, object]:
     return line
 
 
-def _entry(line: dict[str, object], text: str = "") -> Entry:
+def _entry(value: object, text: str = "") -> Entry:
+    line = _mapping(value)
     facts = line.pop("facts", {})
     tokens = line.pop("tokens", [])
     record = Record(
-        document=str(line["document"]),
-        cluster=str(line["cluster"]),
-        outputs=tuple(str(text) for text in _list(line["outputs"])),
+        document=_text(line["document"]),
+        cluster=_text(line["cluster"]),
+        outputs=tuple(_text(output) for output in _list(line["outputs"])),
         parsed=line.get("parsed"),
-        parser=str(line["parser"]),
+        parser=_text(line["parser"]),
         parts=_mapping(line["parts"]),
         target=line.get("target"),
         tokens=tuple(tuple(_list(row)) for row in _list(tokens)),
     )
     return Entry(record, _mapping(facts), text)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a text, found {type(value).__name__}")
+    return value
 
 
 def _list(value: object) -> list[Any]:

@@ -14,6 +14,7 @@ import csv
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def read_rows(path: Path) -> Recorded:
         raise DataError(f"cannot read the file: {error.strerror}", where=str(path)) from error
     try:
         content = gzip.decompress(stored) if stored[:2] == b"\x1f\x8b" else stored
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise DataError("the gzip file is damaged or cut off", where=str(path)) from error
     try:
         text, encoding = decode(content)

@@ -91,6 +91,7 @@ class _Builder:
             reasoning=reasoning_facts(records, sum(len(row.outputs) for row in rows), self.marks),
             run=self._run(rows),
             source=self._source(),
+            withheld=task.config.sensitive,
         )
         cell = Cell(result, entries)
         if arm.role == "baseline":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headbench.results.canonical import Plain, digest, plain
+from headbench.results.disk import remove_leftovers
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, write_result
 from headbench.results.keys import result_id
@@ -18,6 +18,7 @@ from headbench.running.code import scored_by
 from headbench.running.reasoning import reasoning_facts, reasoning_parts
 from headbench.scoring.metric import Metric
 from headbench.scoring.thoughts import DEFAULT
+from headbench.tasks.sensitive import text_digest
 from headbench.types import Record
 
 SAMPLING = Sampling(seed=0, draws=2000)
@@ -102,6 +103,7 @@ class Rescored:
 
     def write(self, out: Path) -> Path:
         """Write result and records below ``out``; outputs are replaced by their digests."""
+        remove_leftovers(out / self.result.kind)
         return write_result(out, self.result, [Entry(without_text(one)) for one in self.records])
 
 
@@ -113,11 +115,6 @@ def without_text(record: Record) -> Record:
     return replace(
         record, outputs=tuple(map(text_digest, record.outputs)), parsed=None, target=None
     )
-
-
-def text_digest(text: str) -> str:
-    """What stands for a text that is not stored."""
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:

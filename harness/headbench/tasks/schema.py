@@ -220,7 +220,9 @@ class TaskConfig(Prompt):
     metric_list: tuple[MetricConfig, ...] = Field(min_length=1, description="What is reported.")
     breakdown: Names = Field((), description="Fields by which the metrics are also split.")
     needs_images: bool = Field(False, description="Only models that see images can answer.")
-    sensitive: bool = Field(False, description="Texts that no listing or log may show.")
+    sensitive: bool = Field(
+        False, description="Texts and outputs that no listing, log, record or result may hold."
+    )
     metadata: Metadata = Field(description="Version and sources.")
 
     @model_validator(mode="after")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from headbench.tasks.classes import label_text
 from headbench.tasks.data.base import Row
 from headbench.tasks.documents import Shaper
+from headbench.types import Document
 
 MOST_CLASSES = 12
 """More different targets than this are answers, not classes."""
@@ -56,12 +57,15 @@ class Survey:
         return told
 
 
-def survey(rows: Iterable[Row], shaper: Shaper) -> Survey:
+def survey(
+    rows: Iterable[Row], shaper: Shaper, shown: Callable[[Document], Document] | None = None
+) -> Survey:
     """Count over every row of a split.
 
     Args:
         rows: All rows, sampled as the task does.
         shaper: Gives them the shape of documents.
+        shown: What may be shown of a document; ``None``: all of it.
 
     Raises:
         HeadbenchError: A row is broken, or its label is unknown.
@@ -78,6 +82,7 @@ def survey(rows: Iterable[Row], shaper: Shaper) -> Survey:
             left_out[label] += 1
             continue
         document = shaper.clustered(shaper.document(row, number), clusters)
+        document = shown(document) if shown else document
         count += 1
         gold = document.target
         classes[label_text(gold) if isinstance(gold, str | bool | int) else ""] += 1

@@ -17,6 +17,12 @@ from headbench.tasks.fewshot import Fewshot
 from headbench.tasks.images import Images
 from headbench.tasks.merge import Merged
 from headbench.tasks.schema import TaskConfig
+from headbench.tasks.sensitive import (
+    label_set,
+    no_texts_in_errors,
+    without_text_as_name,
+    without_texts,
+)
 from headbench.tasks.steps import (
     Earlier,
     Step,
@@ -133,9 +139,13 @@ class Task:
         """
         key = (seed, limit)
         if key not in self._held.documents:
-            rows = read_rows(self._spec(seed), self._held.images)
-            shaped = self._shaper.documents(rows, self._fewshot.ids())
-            self._held.documents[key] = tuple(islice(shaped, limit))
+            config = self.config
+            with no_texts_in_errors(config.sensitive):
+                rows = read_rows(self._spec(seed), self._held.images)
+                shaped = self._shaper.documents(rows, self._fewshot.ids())
+                if config.sensitive:
+                    shaped = map(without_text_as_name, shaped)
+                self._held.documents[key] = tuple(islice(shaped, limit))
         return self._held.documents[key]
 
     def survey(self) -> Survey:
@@ -144,7 +154,10 @@ class Task:
         Raises:
             HeadbenchError: The data is absent or broken, or a label is unknown.
         """
-        return survey(read_rows(self._spec(0), Images()), self._shaper)
+        sensitive = self.config.sensitive
+        with no_texts_in_errors(sensitive):
+            rows = read_rows(self._spec(0), Images())
+            return survey(rows, self._shaper, without_text_as_name if sensitive else None)
 
     def _spec(self, seed: int) -> DataSpec:
         config = self.config
@@ -230,6 +243,13 @@ class Task:
             HeadbenchError: A template asks for what the document or the earlier steps have not.
         """
         asked = step if isinstance(step, Step) and step in self.steps else self._named(step)
+        known = (text for texts in earlier.values() for text in texts)
+        with no_texts_in_errors(self.config.sensitive, document, known):
+            return self._requests(document, asked, earlier, run_seed)
+
+    def _requests(
+        self, document: Document, asked: Step, earlier: Earlier, run_seed: int
+    ) -> tuple[Request, ...]:
         fields = self._fields(document, earlier)
         requests: list[Request] = []
         for index, item in enumerate(asked.items(document)):
@@ -262,6 +282,8 @@ class Task:
     ) -> Record:
         """Score the outputs of one document, one a request, in step order.
 
+        Of a sensitive task, the record holds labels, numbers and digests, and no text.
+
         Args:
             document: One of :meth:`documents`.
             outputs: As they came, thoughts included.
@@ -272,6 +294,20 @@ class Task:
         Raises:
             HeadbenchError: The scorer or parser refuses.
         """
+        sensitive = self.config.sensitive
+        with no_texts_in_errors(sensitive, document, outputs):
+            record = self._scored(document, outputs, tokens, marks)
+        if not sensitive:
+            return record
+        return without_texts(record, label_set(self.config.scorer_options))
+
+    def _scored(
+        self,
+        document: Document,
+        outputs: tuple[str, ...],
+        tokens: tuple[tuple[int, ...], ...],
+        marks: Sequence[str] | None,
+    ) -> Record:
         from headbench.scoring import registry, thoughts
 
         scorer = registry.scorer(self.scorer)
