@@ -58,14 +58,14 @@ class Survey:
 
 
 def survey(
-    rows: Iterable[Row], shaper: Shaper, shown: Callable[[Document], Document] | None = None
+    rows: Iterable[Row], shaper: Shaper, named: Callable[[Document], Document] = lambda one: one
 ) -> Survey:
     """Count over every row of a split.
 
     Args:
         rows: All rows, sampled as the task does.
         shaper: Gives them the shape of documents.
-        shown: What may be shown of a document; ``None``: all of it.
+        named: Replaces ids that a sensitive task may not print.
 
     Raises:
         HeadbenchError: A row is broken, or its label is unknown.
@@ -81,8 +81,7 @@ def survey(
         if label is not None:
             left_out[label] += 1
             continue
-        document = shaper.clustered(shaper.document(row, number), clusters)
-        document = shown(document) if shown else document
+        document = named(shaper.clustered(shaper.document(row, number), clusters))
         count += 1
         gold = document.target
         classes[label_text(gold) if isinstance(gold, str | bool | int) else ""] += 1

@@ -139,11 +139,11 @@ class Task:
         """
         key = (seed, limit)
         if key not in self._held.documents:
-            config = self.config
-            with no_texts_in_errors(config.sensitive):
+            sensitive = self.config.sensitive
+            with no_texts_in_errors(sensitive):
                 rows = read_rows(self._spec(seed), self._held.images)
                 shaped = self._shaper.documents(rows, self._fewshot.ids())
-                if config.sensitive:
+                if sensitive:
                     shaped = map(without_text_as_name, shaped)
                 self._held.documents[key] = tuple(islice(shaped, limit))
         return self._held.documents[key]
@@ -154,10 +154,11 @@ class Task:
         Raises:
             HeadbenchError: The data is absent or broken, or a label is unknown.
         """
-        sensitive = self.config.sensitive
-        with no_texts_in_errors(sensitive):
+        with no_texts_in_errors(self.config.sensitive):
             rows = read_rows(self._spec(0), Images())
-            return survey(rows, self._shaper, without_text_as_name if sensitive else None)
+            if self.config.sensitive:
+                return survey(rows, self._shaper, without_text_as_name)
+            return survey(rows, self._shaper)
 
     def _spec(self, seed: int) -> DataSpec:
         config = self.config
