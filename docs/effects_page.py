@@ -62,14 +62,14 @@ This page is written by `python docs/write_effects.py`, which runs every cell th
 [effects.json](effects.json). Each sentence about an outcome is chosen by comparing those figures.
 `--check` measures anew and compares.
 
-A change is the toggle less the unedited model on the same documents, with its 95 % interval
-([score interval](statistics.md)). *Seen* means p below {LEVEL} after Holm's adjustment over the cells of
-one task in one section. *Less controls* is the change less the mean change under the control draws,
-with an interval over documents and draws; with one draw it is over documents alone, and says
-nothing about other draws. The *rank* counts from the nearer end of toggle and controls, and its p
-is two-tailed: with K draws chance alone gives rank 1 in 2 of K + 1 cells, which is always with one
-draw, {_chance(2)} of the time with two, {_chance(3)} with three and {_chance(39)} with 39. So
-*beyond controls* is said only where that p is at most {LEVEL}, on the side of the change, which
+A change is the toggle less the unedited model on the same documents, with its 95 % interval ([how
+it is made](statistics.md#intervals)). *Seen* means p below {LEVEL} after Holm's adjustment over the
+cells of one task in one section. *Less controls* is the change less the mean change under the
+control draws, with an interval over documents and draws; with one draw it is over documents alone,
+and says nothing about other draws. The *rank* counts from the nearer end of toggle and controls,
+and its p is two-tailed: with K draws chance alone gives rank 1 in 2 of K + 1 cells, which is always
+with one draw, {_chance(2)} of the time with two, {_chance(3)} with three and {_chance(39)} with 39.
+So *beyond controls* is said only where that p is at most {LEVEL}, on the side of the change, which
 takes 39 draws; *beyond their mean* where the interval of *less controls* leaves out zero on that
 side, which random heads may do as well. Controls are other sets of heads, which may share some with
 the toggle; all strengths of a sweep have the same sets.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
@@ -186,3 +187,13 @@ def test_sets_are_sorted_and_dataclasses_open() -> None:
 def test_what_json_cannot_say_is_refused(value: object, said: str) -> None:
     with pytest.raises(StoreError, match=said):
         plain([value])
+
+
+def test_a_seed_is_the_hash_of_the_runs_seed_and_of_its_purpose() -> None:
+    """Sixty-three bits of SHA-256 of the canonical JSON, whatever the machine."""
+    expected = int(hashlib.sha256(b'[7,"interval","pope",3]').hexdigest()[:16], 16) >> 1
+    assert seed_for(7, "interval", "pope", 3) == expected
+    assert 0 <= expected < 2**63
+    others = {seed_for(8, "interval", "pope", 3), seed_for(7, "interval", "pope", 4),
+              seed_for(7, "controls", "pope", 3), seed_for(7, "interval", "pope")}  # fmt: skip
+    assert len(others) == 4 and expected not in others

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +15,9 @@ import pytest
 import headbench
 import helpers_fake_model as fake
 from headbench.models import registry
+from headbench.results.files import read_entries
 from headbench.results.schema import Diagnostics, Result
+from headbench.running.neutral import CONTROL_PASSAGES, PASSAGES
 from headbench.types import Answer, Job, Request
 from helpers_fake_task import write_tasks
 
@@ -27,6 +30,11 @@ KL = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
 
 LOGPROBS: dict[str, list[float]] = {}
 """Arm -> what its neutral rows were given."""
+
+
+def passage_length(document: str) -> int:
+    """Tokens of a neutral passage but its last; unequal, so a mean over passages is another."""
+    return 1 + zlib.crc32(document.encode()) % 5
 
 
 class Scripted(fake.FakeModel):
@@ -45,8 +53,7 @@ class Scripted(fake.FakeModel):
                 yield index, self._document(int(job.request.document[1:]), edited)
 
     def _neutral(self, job: Job, edited: bool) -> Answer:
-        # Rows of unequal length, and one token apart from the rest: a mean over rows is another.
-        length = 1 + zlib.crc32(job.request.document.encode()) % 5
+        length = passage_length(job.request.document)
         logprobs = (-2.0 if edited else -1.0,) * length + (-9.0,)
         LOGPROBS.setdefault(job.arm.name, []).extend(logprobs)
         return Answer(text=None, logprobs=logprobs, scores=(sum(logprobs),), visited=1, changed=1)
@@ -113,14 +120,37 @@ def test_the_first_tokens_divergence_is_a_mean_over_those_that_report_one(cells:
 
 
 def test_the_loss_on_neutral_text_is_a_mean_over_its_tokens(cells: Any) -> None:
-    for role in ("baseline", "toggle", "control"):
+    for role in ("baseline", "toggle"):
         (cell,) = [cell for cell in cells if cell.arm.role == role]
         given = LOGPROBS[cell.arm.name]
         assert -9.0 in given and len(set(given)) == 2
         assert facts(cells, role).neutral_loss == pytest.approx(-sum(given) / len(given))
         assert facts(cells, role).neutral_text == "prose"
-    base, edited = (facts(cells, role).neutral_loss for role in ("baseline", "toggle"))
-    assert base is not None and edited is not None and 0 < edited - base < 1
+    control = facts(cells, "control")
+    assert (control.neutral_loss, control.neutral_text) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("role", "passages", "each"),
+    [("baseline", PASSAGES, 1), ("toggle", PASSAGES, 2), ("control", CONTROL_PASSAGES, 2)],
+)
+def test_the_change_on_neutral_text_is_taken_on_the_same_passages(
+    cells: Any, role: str, passages: int, each: int
+) -> None:
+    """A passage of n + 1 tokens costs n + 9 nats at baseline and 2 n + 9 under the edit."""
+    (found,) = facts(cells, role).neutral
+    lengths = [passage_length(f"neutral-prose-{number}") for number in range(passages)]
+    assert found.text == "prose"
+    assert found.tokens == tuple(length + 1 for length in lengths)
+    assert found.losses == tuple(float(each * length + 9) for length in lengths)
+    assert found.loss == pytest.approx(sum(found.losses) / sum(found.tokens))
+    if role == "baseline":
+        assert (found.change, found.low, found.high) == (None, None, None)
+        return
+    assert found.change == pytest.approx(sum(lengths) / (sum(lengths) + passages))
+    assert found.low is not None and found.high is not None
+    assert found.low < found.change < found.high
+    assert found.level == 0.95
 
 
 def test_the_share_of_truncated_generations(cells: Any) -> None:
@@ -140,5 +170,62 @@ def test_requests_beyond_the_length_are_counted(cells: Any) -> None:
 def test_every_field_has_a_value_test_here() -> None:
     """A new field of the diagnostics needs its value written down in this file."""
     told = Path(__file__).read_text(encoding="utf-8")
-    missing = [name for name in Diagnostics.model_fields if f".{name}" not in told]
+    missing = [n for n in Diagnostics.model_fields if not re.search(rf"\.{n}\b", told)]
     assert not missing
+
+
+def test_a_documents_divergence_is_the_mean_over_its_requests(tmp_path: Path) -> None:
+    """Two steps a document: the first is skewed under the edit, the second is not."""
+
+    class Steps(Scripted):
+        def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
+            for index, answer in super().answer(jobs):
+                first = answer.first if jobs[index].request.step == "guess" else EVEN
+                yield index, replace(answer, first=first)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fake, "create", Steps)
+        patch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+        outcome = headbench.run(
+            "twice", MASK, model="fake", include=(str(write_tasks(tmp_path / "mine", 4)),),
+            controls=0, draws=50, out=tmp_path / "out",
+        )  # fmt: skip
+    edited = outcome.results[1]
+    entries = {
+        entry.record.document: entry.facts for entry in read_entries(outcome.files[1], edited)
+    }
+    assert entries["d0"]["kl"] == pytest.approx(KL / 2)
+    assert entries["d3"]["kl"] == 0  # its first step reports nothing, its second is even
+    assert entries["d0"]["truncated"] == 2 and "truncated" not in entries["d1"]
+    assert (entries["d2"]["visited"], entries["d2"]["changed"]) == (2 * 4, 2 * 20)
+
+
+@pytest.mark.parametrize(
+    ("visited", "changed", "status", "reason"),
+    [
+        (2, 3, "ok", ""),
+        (2, 0, "inert", "the edits reached 8 attention calls and altered no head"),
+        (0, 0, "inert", f"{MASK} asked for no edit: its strength is zero"),
+    ],
+)
+def test_a_cell_is_inert_by_what_was_altered_and_not_by_what_was_reached(
+    tmp_path: Path, visited: int, changed: int, status: str, reason: str
+) -> None:
+    class Reaching(Scripted):
+        def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
+            for index, answer in super().answer(jobs):
+                edited = bool(jobs[index].arm.interventions)
+                counts = (visited, changed) if edited else (0, 0)
+                yield index, replace(answer, visited=counts[0], changed=counts[1])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fake, "create", Reaching)
+        patch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+        outcome = headbench.run(
+            "colours", MASK, model="fake", include=(str(write_tasks(tmp_path / "mine", 4)),),
+            controls=0, draws=50, out=tmp_path / "out",
+        )  # fmt: skip
+    base, edited = outcome.results
+    assert (base.status, base.reason) == ("ok", "")
+    assert (edited.status, edited.reason) == (status, reason)
+    assert (outcome.comparisons[0].main.paired is None) == (status == "inert")

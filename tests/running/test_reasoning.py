@@ -88,16 +88,14 @@ def test_outputs_that_become_one_are_freed_of_their_thoughts_first() -> None:
     task = load("walls")
     assert any(step.config.combine == "lines" for step in task.steps)
     document = task.documents(limit=1)[0]
-    count = sum(len(step.items(document)) for step in task.steps)
-    plain = tuple(f"name {at}" for at in range(count))
-    thinking = tuple(f"in the prompt </think> {text}" for text in plain[:-1])
-    bare = task.record(document, (*plain[:-1], ""))
-    record = task.record(document, (*thinking, "<think>name"))
-    assert record.parts == {
-        **bare.parts,
-        "closed_thoughts": count - 1,
-        "unclosed_thoughts": 1,
-    }
+    assert isinstance(document.target, dict)
+    groups, names = document.target["groups"], document.target["connections"]
+    answers = ["\n".join(", ".join(group) for group in groups), *names]
+    thinking = [f"in the prompt, a, b\n</think>\n{text}" for text in answers]
+    record = task.record(document, (*thinking[:-1], f"<think>{answers[-1]}"))
+    assert (record.parts["solved"], record.parts["connections_exact"]) == (1, len(names) - 1)
+    assert record.parts["closed_thoughts"] == len(names)
+    assert record.parts["unclosed_thoughts"] == 1
 
 
 def save(path: Path, value: object) -> Path:

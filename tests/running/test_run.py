@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import headbench
 import helpers_fake_model as fake
 from headbench.errors import ConfigError, HeadbenchError, RefusedError, StoreError
 from headbench.models import registry
+from headbench.results.disk import TEMPORARY, hold
 from headbench.results.files import read_entries, read_result
-from headbench.results.store import FILE
+from headbench.results.store import FILE, ResponseStore
 from headbench.running.plan import make_plan
 from headbench.running.spec import make_spec
 from helpers_fake_task import write_tasks
@@ -84,6 +86,69 @@ def test_a_second_run_asks_nothing_and_gives_the_same_bytes(
     assert files(tmp_path / "b") == before
     timing = json.loads((once.folder / "timing.json").read_text())
     assert timing[once.spec.digest]["answered"] == 0  # the second run's figures
+
+
+def test_runs_that_share_answers_leave_each_other_their_bytes(tmp_path: Path, folder: str) -> None:
+    """The second run puts the first one's documents into other batches, with other last bits."""
+
+    def run(*toggles: str) -> dict[str, object]:
+        outcome = headbench.run(
+            ["colours", "twice"], toggles, model="fake", include=(folder,), controls=1, out=tmp_path
+        )
+        return {
+            path.name: (
+                result.records,
+                result.diagnostics,
+                result.run.batch_plan,
+                [entry.record.outputs for entry in read_entries(path, result)],
+            )
+            for path, result in zip(outcome.files, outcome.results, strict=True)
+        }
+
+    first, second = run(), run(MASK)
+    assert {name: second[name] for name in first} == first
+    assert run() == first and run(MASK) == second
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_damaged_store_costs_answers_and_never_a_figure(
+    tmp_path: Path, folder: str, seed: int
+) -> None:
+    def run() -> tuple[str, ...]:
+        return headbench.run(
+            "colours", MASK, model="fake", include=(folder,), controls=1, out=tmp_path, draws=50
+        ).notes
+
+    assert not [note for note in run() if "damaged" in note]
+    expected = files(tmp_path)
+    store = tmp_path / ".store" / FILE
+    content = bytearray(store.read_bytes())
+    at = content.index(b"\n") + 1 + random.Random(seed).randrange(len(content) // 2)
+    content[at] ^= 2
+    store.write_bytes(content)
+    said = [note for note in run() if "damaged" in note or "lost an answer" in note]
+    assert said and str(store) in said[0]
+    assert files(tmp_path) == expected
+
+
+def test_left_over_temporary_files_go_and_others_stay(tmp_path: Path, folder: str) -> None:
+    cells = tmp_path / "measured" / "fake-1" / "colours"
+    cells.mkdir(parents=True)
+    left = [cells / f".baseline-1.json-x1{TEMPORARY}", cells.parent / f".timing.json-x2{TEMPORARY}"]
+    kept = [cells / ".hidden", cells / "notes.txt", tmp_path / f".mine{TEMPORARY}"]
+    for path in left + kept:
+        path.write_text("half")
+    written = cells / f".other.json-x3{TEMPORARY}"
+    with written.open("wb") as stream:  # another process is writing it
+        assert hold(stream.fileno())
+        headbench.run("colours", model="fake", include=(folder,), out=tmp_path)
+        assert written.exists()
+    assert [path.exists() for path in left + kept] == [False] * 2 + [True] * 3
+    with ResponseStore(tmp_path / ".store"), pytest.raises(StoreError, match="another run"):
+        headbench.run("colours", model="fake", include=(folder,), out=tmp_path)
+    assert written.exists(), "a run that is refused cleans nothing up"
+    headbench.run("colours", model="fake", include=(folder,), out=tmp_path)
+    assert not written.exists()
 
 
 def test_zeroing_every_head_is_never_served_the_plain_models_answers(

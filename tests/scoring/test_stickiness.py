@@ -213,6 +213,17 @@ def test_partial_correlation_is_the_regression_on_indicators(seed: int) -> None:
     assert shifted.r == pytest.approx(found.r)
 
 
+def test_a_partial_correlations_p_takes_a_degree_of_freedom_for_each_group() -> None:
+    """Ten points in three groups leave 10 - 3 - 1 = 6."""
+    groups = ["a"] * 4 + ["b"] * 4 + ["c"] * 2
+    x = [1, -1, 1, -1, 1, -1, 1, -1, 1, -1]
+    y = [1, -1, 1, -1, 1, -1, 1, -1, -1, 1]
+    found = partial_correlation(x, y, groups)
+    assert (found.r, found.freedom) == (pytest.approx(0.6), 6)
+    # t = 0.6 sqrt(6 / 0.64) = 1.8371; the two-sided p of Student's t with 6 degrees of freedom.
+    assert found.p == pytest.approx(0.11584, abs=1e-5)
+
+
 def test_partial_correlation_at_its_ends() -> None:
     groups = ["a", "a", "a", "b", "b", "b"]
     assert partial_correlation([1, 2, 3, 7, 8, 9], [2, 4, 6, 0, 2, 4], groups).r == pytest.approx(1)

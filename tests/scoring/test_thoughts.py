@@ -66,6 +66,7 @@ def test_an_unclosed_thought_leaves_no_answer(name: str) -> None:
         ("<think>a<think>b</think>c</think>Yes", "Yes"),
         ("<think>a</think>Yes <think>b</think>", "Yes"),
         ("<think>a</think>One.<think>b</think> Two.", "One. Two."),
+        ("One.<think>a</think>Two.</think>Three.", "Three."),
         ("<think>\n\n</think>\n\nNo", "No"),
         ("<think>a [THINK] b</think>No", "No"),
         ("<THINK>a</THINK>No", "No"),

@@ -37,7 +37,7 @@ def compare(
     typer.echo("one pair was compared: p is not adjusted")
     if found.first_token_kl is None and found.other.diagnostics is not None:
         typer.echo("KL: not stored for this pair; a result holds it against its own baseline only")
-    for line in differs_lines(found, (first, second)):
+    for line in (*differs_lines(found, (first, second)), *found.unchecked):
         typer.echo(line)
 
 
@@ -63,4 +63,5 @@ def document(found: Comparison) -> dict[str, object]:
             for line in found.lines
         },
         "differs": {name: [one, two] for name, one, two in found.differs},
+        "unchecked": list(found.unchecked),
     }

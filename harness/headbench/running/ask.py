@@ -2,7 +2,8 @@
 
 Batches are planned over all arms and tasks of a step together. A batch whose answers are all in
 the store is served from it; any other is run again WHOLE, because a row's last bits depend on the
-rows beside it. So a run that was killed at any moment ends in the same bytes.
+rows beside it. An answer that was known before keeps its stored form, and a new one is used in the
+form in which it was stored. So a run that was killed, or is repeated, ends in the same bytes.
 """
 
 from __future__ import annotations
@@ -102,12 +103,13 @@ class Asker:
         batch_name = digest(list(keys))[:BATCH_DIGITS]
         fresh: dict[str, Answer] = {}
         for index, answer in self.model.answer(jobs):
-            represent = jobs[index].request.kind == "represent"
-            # Arrays that only served an edit are not stored; a continued run must see the same.
-            kept = answer.arrays if represent else {}
-            name = f"{batch_name}/{answer.batch}" if answer.batch else batch_name
-            fresh[keys[index]] = named = replace(answer, batch=name, arrays=kept)
-            self.store.put(batch_name, keys[index], named, arrays=represent)
+            key, represent = keys[index], jobs[index].request.kind == "represent"
+            if key in whole:  # of an earlier batch, and results show it already
+                fresh[key] = whole[key]
+            else:
+                name = f"{batch_name}/{answer.batch}" if answer.batch else batch_name
+                named = replace(answer, batch=name)
+                fresh[key] = self.store.put(batch_name, key, named, arrays=represent)
             bar.update(1)
         if len(fresh) != len(keys):
             raise GuardError(

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headbench.errors import RefusedError
+from headbench.results.check import metric_of, read_checked
 from headbench.results.figures import Sampling
-from headbench.results.files import read_entries, read_result
 from headbench.results.keys import seed_for
 from headbench.results.schema import NeutralLoss, Result
 from headbench.running.cell import Cell
-from headbench.scoring import registry
 from headbench.scoring.metric import Metric
 from headbench.scoring.statistics import (
     AgainstControls,
@@ -92,6 +91,7 @@ class Comparison:
             results hold no distributions, so it cannot be computed for other pairs.
         neutral: Change of the loss on each neutral text that both cells were measured on.
         family: How many tests ``holm`` adjusts for; 1: no adjustment.
+        unchecked: Figures of either file that could not be computed again, and are left out.
     """
 
     base: Result
@@ -102,6 +102,7 @@ class Comparison:
     first_token_kl: float | None = None
     neutral: tuple[NeutralChange, ...] = ()
     family: int = 1
+    unchecked: tuple[str, ...] = ()
 
     @property
     def main(self) -> Line:
@@ -120,22 +121,27 @@ def compare_files(first: Path, second: Path) -> Comparison:
     """Compare two result files.
 
     Raises:
-        StoreError: a file or its records cannot be read.
+        StoreError: a file or its records cannot be read, or its figures are not its records'.
         RefusedError: the results do not hold the same documents, or not the same task.
         DataError: they disagree about a document's ground truth.
     """
-    cells = []
-    for path in (first, second):
-        result = read_result(path)
-        cells.append(Cell(result, read_entries(path, result)))
-    base, other = cells
+    read = [read_checked(path) for path in (first, second)]
+    base, other = (Cell(one.result, one.entries) for one in read)
+    left_out = tuple(dict.fromkeys(name for one in read for name in one.unchecked))
     if base.result.task.name != other.result.task.name:
         raise RefusedError(
             "the results are of different tasks, so they share no documents",
             where=f"{base.result.task.name} and {other.result.task.name}",
             mend="compare two results of one task",
         )
-    return adjust([compare_cells(base, other, ())])[0]
+    for path, cell in ((first, base), (second, other)):
+        if cell.result.records is None:
+            raise RefusedError(
+                "this result has no item records, so nothing can be paired with it",
+                where=str(path),
+                mend="a published cell can be looked at, not compared item by item",
+            )
+    return replace(adjust([compare_cells(base, other, ())])[0], unchecked=left_out)
 
 
 def compare_cells(base: Cell, other: Cell, controls: Sequence[Cell]) -> Comparison:
@@ -152,8 +158,10 @@ def compare_cells(base: Cell, other: Cell, controls: Sequence[Cell]) -> Comparis
     for name, figure in two.metrics.items():
         if name not in one.metrics or not figure.metric:  # counts of a log are no metrics
             continue
-        metric = registry.metric(figure.metric)
-        sampling = Sampling(seed, _draws(two), figure.level or Sampling().level)
+        metric = metric_of(name, figure)
+        if metric is None:  # of a package that is not installed here
+            continue
+        sampling = Sampling(seed, _draws(two), figure.level or _level(two))
         line = Line(name, metric, name == two.task.main_metric, None)
         if two.status != "inert":
             line = _paired(line, base, other, sampling)
@@ -293,6 +301,10 @@ def _change(
 
 
 def _level(result: Result) -> float:
+    """The run's level; figures without an interval carry none."""
+    asked = result.run.spec.get("level")
+    if isinstance(asked, float):
+        return asked
     levels = [figure.level for figure in result.metrics.values() if figure.level is not None]
     return levels[0] if levels else Sampling().level
 

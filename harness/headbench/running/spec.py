@@ -157,7 +157,7 @@ def spec_from_result(path: Path) -> RunSpec:
     """The spec of the run that wrote a result, for ``run --from``.
 
     Raises:
-        StoreError: the file is no result, or was not made by a run.
+        StoreError: the file is no result, was not made by a run, or its spec was changed.
     """
     result = read_result(path)
     if not result.run.spec:
@@ -165,6 +165,12 @@ def spec_from_result(path: Path) -> RunSpec:
             f"this {result.kind} result holds no run to replay",
             where=str(path),
             mend="give a result that 'headbench run' wrote",
+        )
+    if result.run.digest and digest(result.run.spec) != result.run.digest:
+        raise StoreError(
+            "the run in this result is not the one whose digest it states",
+            where=f"{path}: run.spec",
+            mend="restore the file, or write the options of the run you want",
         )
     return make_spec(**result.run.spec)
 

@@ -50,14 +50,15 @@ def first_token_kl(base: Mapping[int, float], other: Mapping[int, float]) -> flo
     if not base or not other:
         return None
     shared = sorted(base.keys() & other.keys())
-    known = sum(math.exp(base[token]) * (base[token] - other[token]) for token in shared)
-    rest_other = max(FLOOR, 1 - sum(math.exp(other[token]) for token in shared))
-    merged = known + _cell(1 - sum(math.exp(base[token]) for token in shared), rest_other)
-    unlisted = 1 - sum(math.exp(q) for q in other.values())
+    # fsum: an exact sum does not depend on the order in which an adapter or a store lists tokens.
+    known = math.fsum(math.exp(base[token]) * (base[token] - other[token]) for token in shared)
+    rest_other = max(FLOOR, 1 - math.fsum(math.exp(other[token]) for token in shared))
+    merged = known + _cell(1 - math.fsum(math.exp(base[token]) for token in shared), rest_other)
+    unlisted = 1 - math.fsum(math.exp(q) for q in other.values())
     most = max(FLOOR, min(unlisted, math.exp(min(other.values()))))
     lost = [base[token] for token in sorted(base.keys() - other.keys())]
-    apart = known + sum(_cell(math.exp(p), most) for p in lost)
-    apart += _cell(1 - sum(math.exp(p) for p in base.values()), rest_other)
+    apart = known + math.fsum(_cell(math.exp(p), most) for p in lost)
+    apart += _cell(1 - math.fsum(math.exp(p) for p in base.values()), rest_other)
     return max(0.0, merged, apart)
 
 
