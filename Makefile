@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test check lint types contracts smoke wheel docs readme schemas clean
+.PHONY: run test check lint types contracts smoke wheel docs readme schemas clean sweep nightly
 
 run: $(VENV)/.installed
 	$(BIN)/headbench run --tasks niah,pope --intervention vhr
@@ -30,6 +30,13 @@ contracts: $(VENV)/.dev
 smoke: $(VENV)/.installed
 	$(BIN)/python -m headbench.reference.train lm --smoke
 	$(BIN)/python -m headbench.reference.train vlm --smoke
+
+# What is too heavy for every change. Each line stands by itself.
+nightly: sweep
+
+# Every decoder class of transformers, tiny, against the library; goes on where it was stopped.
+sweep: $(VENV)/.tests
+	cd tests && ../$(BIN)/python -m sweep
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .

@@ -246,11 +246,11 @@ def refuse_unsupported(config: Any, where: str) -> None:
             where=where,
             mend="use the unquantised checkpoint, with dtype=bfloat16 if memory is short",
         )
-    if not getattr(config.get_text_config(decoder=True), "num_attention_heads", None):
+    if not _of_all_layers(config.get_text_config(decoder=True), "num_attention_heads"):
         raise RefusedError(
-            f"{config.model_type} names no attention heads, so there is nothing to edit",
+            f"{config.model_type} names no number of attention heads that holds for every layer",
             where=where,
-            mend="choose a model with attention",
+            mend="choose a model with attention, of one shape in all layers that have it",
         )
     known_cache(config)
 
@@ -259,7 +259,7 @@ def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> M
     """Shapes of the decoder, read off the configuration."""
     text = config.get_text_config(decoder=True)
     heads = text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // heads
+    width = _of_all_layers(text, "head_dim") or text.hidden_size // heads
     if hasattr(text, "qk_nope_head_dim"):
         # Latent attention: what its configuration calls head_dim is the rotated part alone.
         width = text.qk_nope_head_dim + text.qk_rope_head_dim
@@ -268,12 +268,21 @@ def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> M
         family=config.model_type,
         layers=text.num_hidden_layers,
         heads=heads,
-        kv_heads=getattr(text, "num_key_value_heads", None) or heads,
+        kv_heads=_of_all_layers(text, "num_key_value_heads") or heads,
         head_dim=width,
         images=is_vision_language(config),
         maps=maps or {},
         value_dim=getattr(text, "v_head_dim", None),
     )
+
+
+def _of_all_layers(config: Any, name: str) -> int | None:
+    """A number of a configuration; ``None`` without one, or where layers differ (Gemma 4)."""
+    try:
+        found: int | None = getattr(config, name, None)
+    except RuntimeError:  # how transformers says that layers differ
+        return None
+    return found
 
 
 def maps_beside(folder: Path) -> dict[str, str]:

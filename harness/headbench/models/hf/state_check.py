@@ -1,10 +1,11 @@
 """What a configuration does not tell about decoding, found by a few short passes at load.
 
-The decoding loop relies on four facts: that positions given from outside mean what the model's own
-mean, that a step after a cache equals the whole text read at once whatever other batches are alive,
-that left padding changes nothing, and that a batch goes on rightly when a row has left it. A model
-that keeps its state beside its cache (RecurrentGemma), or in one of its own (MiniMax), gives other
-tokens without any error, so every model is tried before it answers.
+Generating and scoring rely on five facts: positions given from outside mean what the model's own
+mean; no token changes what is said before it; a step after a cache equals the whole text read at
+once, whatever other batches are alive; left padding changes nothing; a batch goes on rightly when a
+row has left it. A model that reads its prompt both ways (PaliGemma), or keeps its state beside its
+cache (RecurrentGemma), gives other tokens or scores without any error, so every model is tried
+before it answers.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ HALF_TOLERANCE = 1.0
 """The same in half precision, where rounding alone gives up to 0.1."""
 LENGTHS = (13, 8)
 """Tokens of the two prompts."""
+MIDDLE = 5
+"""A position of the longer prompt, which must not see what follows it."""
 
 
 def check_state(model: Any, pad_id: int) -> bool:
@@ -80,8 +83,12 @@ def _differences(runner: Runner) -> dict[str, float]:
     token, other = (torch.tensor([line.tokens[2]]) for line in (second, first))
     plain = runner.model(input_ids=torch.tensor([first.tokens], device=runner.device))
     one, two = runner.prefill([first]), runner.prefill([second])
+    middle = runner.prefill([Line(first.tokens[: MIDDLE + 1])], cache=False).logits[0, -1]
     found = {
-        "it counts positions in its own way": far(one.logits[0, -1], plain.logits[0, -1].float())
+        "it counts positions in its own way": far(one.logits[0, -1], plain.logits[0, -1].float()),
+        "a later token changes what it says at an earlier one": far(
+            plain.logits[0, MIDDLE].float(), middle
+        ),
     }
     runner.step(one, token)  # while the second batch is alive
     runner.step(two, token)
