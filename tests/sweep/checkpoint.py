@@ -48,8 +48,7 @@ def save(model_type: str, folder: Path) -> None:
     except Unbuilt:
         raise
     except FAULTS as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise Unbuilt(f"{type(error).__name__}: {first}") from error
+        raise Unbuilt(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
     tokenizer().save_pretrained(folder)
 
 

@@ -12,11 +12,11 @@ from unittest.mock import patch
 import torch
 from torch import nn
 from torch.nn.functional import pad
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+from transformers import AutoConfig
 
 from headbench.errors import HeadbenchError
 from headbench.interventions.resolve import resolve
-from headbench.models.hf.load import is_vision_language
+from headbench.models.hf.load import auto_class, is_vision_language
 from headbench.models.registry import create
 from headbench.types import Answer, Arm, Job, Request
 from sweep.checkpoint import TextOnly, prompts, tokenizer
@@ -88,8 +88,7 @@ def check(folder: Path, count: int = 16) -> Found:
     found.notes += ["asked about texts alone"] if sees else []
     if not model.runner.extends:
         found.notes.append("one token per step: it forgets its state when several follow a cache")
-    kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
-    library = kind.from_pretrained(folder).eval()
+    library = auto_class(config).from_pretrained(folder).eval()
     texts = prompts(count)
     ids = [torch.tensor([model.prompter.resolve(request(text)).tokens]) for text in texts]
     wanted = determined(library, ids, [reference(library, row, found) for row in ids], found)
@@ -264,8 +263,8 @@ def output_projection(library: nn.Module, layer: int) -> nn.Module:
         Wrong: There is none, or there are several.
     """
     other = (
-        "vision", "visual", "audio", "image", "tower", "projector", "qformer", "resampler",
-        "mlp", "mamba", "linear_attn", "cross",
+        "vision", "visual", "vqmodel", "audio", "image", "tower", "projector", "qformer",
+        "resampler", "mlp", "mamba", "linear_attn", "cross",
     )  # fmt: skip
     found = {}
     for name, module in library.named_modules():

@@ -29,6 +29,11 @@ def _turns(*kinds: str) -> dict[str, Any]:
 _WHOLE, _HALF = _sections(4, 2, 2), _sections(2, 1, 1)
 _COMPASS = _by_layer_type("full_attention", "sliding_attention", mrope_section=[4, 2, 2])
 
+_INDEXER = {
+    "indexer_n_heads": 2, "indexer_kv_heads": 1, "indexer_head_dim": 16, "indexer_budget": 8,
+    "indexer_compress_ratio": 2,
+}  # fmt: skip
+
 OVERRIDES: Mapping[str, Mapping[str, Any]] = {
     # which layers attend
     "bamba": {"attn_layer_indices": [1, 3]},
@@ -55,7 +60,7 @@ OVERRIDES: Mapping[str, Mapping[str, Any]] = {
     "chameleon": {"vocabulary_map": {"<image>": 4}},
     "cohere2": {"sliding_window": 8},
     "dbrx": {
-        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4},
+        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8},
         "ffn_config": {"ffn_hidden_size": 96, "moe_num_experts": 4, "moe_top_k": 2},
     },
     "deepseek_ocr2.text_config": {"mlp_layer_types": ["dense", "sparse"] * 2},
@@ -77,6 +82,10 @@ OVERRIDES: Mapping[str, Mapping[str, Any]] = {
     "mamba2": {"num_heads": 8},
     "molmo2.adapter_config": {"vision_feature_layer": [1, 0]},
     "nemotron_h_omni.vision_config": {"video_temporal_patch_size": 2},
+    "qwen2_5_omni_thinker": {"vision_start_token_id": 7, "audio_start_token_id": 10},
+    "qwen3_omni_moe_thinker": {"vision_start_token_id": 7, "audio_start_token_id": 10},
+    "qwen4_exp.text_config": _INDEXER,
+    "qwen4_exp_text": _INDEXER,
     "reformer": {"axial_pos_embds_dim": [32, 32], "axial_pos_shape": [16, 16]},
     "step3p7.text_config": {"sliding_window": 8},
     "xlm": {"emb_dim": 64, "n_words": 160},

@@ -236,8 +236,10 @@ class Runner:
 
         ``get_rope_index`` gives the distance between the next position and the unpadded length.
         """
+        given = {"mm_token_type_ids": types, "attention_mask": mask, **grids}
+        known = inspect.signature(self._rope_index).parameters
         positions, delta = self._rope_index(
-            ids, mm_token_type_ids=types, attention_mask=mask, **grids
+            ids, **{name: part for name, part in given.items() if name in known}
         )
         shift = delta[:, 0].to(self.device) - torch.tensor(pads, device=self.device)
         return positions, shift

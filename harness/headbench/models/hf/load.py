@@ -17,7 +17,10 @@ from transformers import (
     AutoProcessor,
     AutoTokenizer,
 )
-from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+)
 from transformers.models.auto.processing_auto import (
     PROCESSOR_MAPPING_NAMES,
     processor_class_from_name,
@@ -125,8 +128,7 @@ def load(settings: Settings) -> Loaded:
         takes_images = is_vision_language(config)
         refuse_unsupported(config, settings.pretrained)
         device = pick_device(settings.device)
-        kind = AutoModelForImageTextToText if takes_images else AutoModelForCausalLM
-        model, report = kind.from_pretrained(
+        model, report = auto_class(config).from_pretrained(
             settings.pretrained,
             dtype=pick_dtype(settings.dtype, device),
             use_safetensors=True,
@@ -225,6 +227,23 @@ def is_vision_language(config: Any) -> bool:
     """Whether the configuration is one of an image-and-text model."""
     known = config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
     return known and getattr(config, "vision_config", None) is not None
+
+
+def auto_class(config: Any) -> Any:
+    """The auto class that loads all of a checkpoint.
+
+    Image-and-text classes without a ``vision_config`` (Chameleon, Emu3) load as what the checkpoint
+    says it is, and are asked about texts alone.
+    """
+    pictured = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    named = (getattr(config, "architectures", None) or [""])[0]
+    whole = named in pictured.values() and named not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    alone = config.model_type in pictured and (
+        config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    )
+    if is_vision_language(config) or whole or alone:
+        return AutoModelForImageTextToText
+    return AutoModelForCausalLM
 
 
 def refuse_unsupported(config: Any, where: str) -> None:
