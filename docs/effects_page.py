@@ -16,12 +16,14 @@ from effects_words import (
     Effect,
     between,
     change,
+    drawn,
     effects,
     grid,
     listed,
+    loss,
     losses,
     num,
-    signs,
+    ranked,
 )
 
 Table = Mapping[str, Any]
@@ -60,14 +62,26 @@ This page is written by `python docs/write_effects.py`, which runs every cell th
 [effects.json](effects.json). Each sentence about an outcome is chosen by comparing those figures.
 `--check` measures anew and compares.
 
-A change is the toggle less the unedited model on the same documents, with its 95 % interval
-(bootstrap over clusters). *Seen* means p below {LEVEL} after Holm's adjustment over the cells of
-one task in one section. *Beyond controls* means that the main metric moved further than under every
-control draw, whatever the direction; a few draws are no test, so no p stands beside that.
+A change is the toggle less the unedited model on the same documents, with its 95 % interval ([how
+it is made](statistics.md#intervals)). *Seen* means p below {LEVEL} after Holm's adjustment over the
+cells of one task in one section. *Less controls* is the change less the mean change under the
+control draws, with an interval over documents and draws; with one draw it is over documents alone,
+and says nothing about other draws. The *rank* counts from the nearer end of toggle and controls,
+and its p is two-tailed: with K draws chance alone gives rank 1 in 2 of K + 1 cells, which is always
+with one draw, {_chance(2)} of the time with two, {_chance(3)} with three and {_chance(39)} with 39.
+So *beyond controls* is said only where that p is at most {LEVEL}, on the side of the change, which
+takes 39 draws; *beyond their mean* where the interval of *less controls* leaves out zero on that
+side, which random heads may do as well. Controls are other sets of heads, which may share some with
+the toggle; all strengths of a sweep have the same sets.
 *Inert* cells altered nothing. The models are small, and were made to show some of these effects
 (see [reference models](reference-models.md)): this page shows that the toggles do what they say
 and what the controls do, and says nothing about large models.
 """
+
+
+def _chance(draws: int) -> str:
+    """How often chance alone puts a toggle beyond that many draws."""
+    return f"{200 / (draws + 1):.0f} %"
 
 
 # ------------------------------------------------------------------ masking
@@ -83,21 +97,25 @@ def _masking(table: Table) -> str:
             str(e.params["top"]),
             num(e.main["value"]),
             change(e.main),
-            signs(e.others),
+            drawn(e.others),
+            change(e.less),
+            ranked(e),
             num(e.row["first_token_kl"], 2),
-            f"{e.row['loss'] - e.row['loss_base']:+.3f}",
+            loss(e),
             e.verdict,
         ]
         for e in found
     ]
-    heading = ["mode", "heads", "recall", "change", "under controls", "first-token KL", "loss"]
+    heading = ["mode", "heads", "recall", "change", "under controls", "less controls", "rank"]
+    heading += ["first-token KL, at least", "loss on prose"]
     base = found[0].main["base"]
     return "\n".join(
         [
             "## Masking retrieval heads\n",
             f"`niah` ({found[0].row['documents']} questions) under "
             "`mask_heads(map=retrieval,top=K,mode=MODE)`. Controls mask "
-            f"{found[0].row['control_unit']}, as many in each. Recall unedited: {num(base)}.\n",
+            f"{found[0].row['control_unit']}, as many in each: {_sets(found)}. "
+            f"Recall unedited: {num(base)}.\n",
             grid([*heading, "verdict"], rows),
             *(_at_count(found, count) for count in counts),
             "",
@@ -114,21 +132,36 @@ def _at_count(found: Sequence[Effect], count: int) -> str:
     values = {str(e.params["mode"]): e.main["value"] for e in here}
     spread = max(values.values()) - min(values.values())
     low, high = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
-    drawn = [e.main["base"] + other for e in here for other in e.others]
+    others = [e.main["base"] + other for e in here for other in e.others]
     heads = "head" if count == 1 else f"{count} heads"
     ends = f"{num(values[low])} (`{low}`) to {num(values[high])} (`{high}`)"
     alike = f"all modes leave a recall of {between(list(values.values()))}"
     said = alike if spread < 0.1 else f"the modes disagree, from {ends}"
-    return f"- Top {heads}: {said}; controls leave {between(drawn)}."
+    return f"- Top {heads}: {said}; controls leave {between(others)}."
 
 
 def _smallest(found: Sequence[Effect], modes: Sequence[str]) -> str:
     told = []
     for mode in modes:
         enough = [e.params["top"] for e in found if e.params["mode"] == mode
-                  and e.seen and e.own and not e.better]  # fmt: skip
+                  and e.seen and (e.own or e.further) and not e.better]  # fmt: skip
         told.append(f"`{mode}` {min(enough) if enough else 'never'}")
-    return f"Fewest masked heads whose loss of recall is seen and beyond controls: {listed(told)}."
+    said = "Fewest masked heads whose loss of recall is seen and beyond the mean of the controls"
+    return f"{said}: {listed(told)}."
+
+
+def _sets(found: Sequence[Effect]) -> str:
+    """How many of the possible control sets ran, for each number of masked heads."""
+    counts: dict[int, tuple[int, int]] = {}
+    for e in found:
+        ran, possible = counts.get(e.params["top"], (0, 0))
+        counts[e.params["top"]] = (
+            max(ran, len(e.row["controls"])),
+            max(possible, e.row["possible"]),
+        )
+    said = [f"{ran} of {possible:,} possible sets for {top}" for top, (ran, possible) in
+            sorted(counts.items())]  # fmt: skip
+    return f"at most {listed(said)}"
 
 
 # ------------------------------------------------------------------ rotary dimensions
@@ -145,7 +178,7 @@ def _rotary(table: Table) -> str:
         ]
         for kind in KINDS
     ]
-    drawn = [e.main["base"] + other for e in found for other in e.others]
+    others = [e.main["base"] + other for e in found for other in e.others]
     unit = next((e.row["control_unit"] for e in found if e.row["controls"]), "")
     return "\n".join(
         [
@@ -157,7 +190,7 @@ def _rotary(table: Table) -> str:
             + listed([f"`{kind}` {_half(by_kind[kind])}" for kind in KINDS])
             + ".",
             *(f"- `{kind}`: {_order(by_kind[kind])}." for kind in KINDS),
-            f"- The lowest dimensions of {unit}, at every dose: recall {between(drawn)}.",
+            f"- The lowest dimensions of {unit}, at every dose: recall {between(others)}.",
             "",
             losses(found),
             "",
@@ -226,23 +259,36 @@ def _captions(found: Sequence[Effect]) -> str:
         [
             f"`{e.arm}`",
             change(e.main),
-            signs(e.others),
+            drawn(e.others),
+            change(e.less),
+            ranked(e),
             change(e.of("recall")),
             change(e.of("len"), 1),
+            loss(e),
             e.verdict,
         ]
         for e in found
     ]
-    heading = ["captions under", "CHAIR_i", "under controls", "object recall", "words", "verdict"]
+    heading = ["captions under", "CHAIR_i", "under controls", "less controls", "rank"]
+    heading += ["object recall", "words", "loss on true captions", "verdict"]
     return grid(heading, rows)
 
 
 def _answers(found: Sequence[Effect]) -> str:
     rows = [
-        [f"`{e.arm}`", change(e.main), signs(e.others), change(e.of("yes_ratio")), e.verdict]
+        [
+            f"`{e.arm}`",
+            change(e.main),
+            drawn(e.others),
+            change(e.less),
+            ranked(e),
+            change(e.of("yes_ratio")),
+            e.verdict,
+        ]
         for e in found
     ]
-    heading = ["answers under", "accuracy", "under controls", "yes ratio", "verdict"]
+    heading = ["answers under", "accuracy", "under controls", "less controls", "rank"]
+    heading += ["yes ratio", "verdict"]
     return grid(heading, rows)
 
 
@@ -253,17 +299,21 @@ def _base(found: Sequence[Effect], metric: str) -> float | None:
 def _best(found: Sequence[Effect]) -> str:
     """Where CHAIR_i falls, and at what cost."""
     falls = [e for e in found if e.seen and e.better]
-    kept = [e for e in falls if e.own and e.of("recall")["difference"] >= -LOST]
-    dear = [e for e in falls if e.own and e not in kept]
-    common = [e for e in falls if not e.own]
+    beyond = [e for e in falls if e.own]
+    kept = [e for e in beyond if e.of("recall")["difference"] >= -LOST]
+    dear = [e for e in beyond if e not in kept]
+    mean = [e for e in falls if not e.own and e.further]
+    common = [e for e in falls if not e.own and not e.further]
     parts = [
         f"CHAIR_i falls beyond controls at a cost of at most {LOST:.2f} object recall under "
         + listed([f"`{e.arm}`" for e in kept], "no arm")
     ]
     if dear:
         parts.append(f"beyond controls at a higher cost under {_costs(dear)}")
+    if mean:
+        parts.append(f"beyond the mean of the controls only under {_costs(mean)}")
     if common:
-        parts.append(f"no further than under a control under {_costs(common)}")
+        parts.append(f"no further than under the controls under {_costs(common)}")
     return "; ".join(parts) + "."
 
 
@@ -283,13 +333,17 @@ def _unchanged(found: Sequence[Effect]) -> str:
 
 
 def _gains(found: Sequence[Effect]) -> str:
-    up = [f"`{e.arm}`" for e in found if e.seen and e.better and e.own]
+    up = [f"`{e.arm}`" for e in found if e.seen and e.better and (e.own or e.further)]
     down = [f"`{e.arm}`" for e in found if e.seen and not e.better]
-    also = [f"`{e.arm}`" for e in found if e.seen and not e.better and not e.own and e.others]
+    also = [
+        f"`{e.arm}`"
+        for e in found
+        if e.seen and not e.better and e.others and not e.own and not e.further
+    ]
     word = WORDS[found[0].row["task"]]
-    text = f"{word} rises beyond controls under {listed(up, 'no arm')}"
+    text = f"{word} rises beyond the mean of the controls under {listed(up, 'no arm')}"
     text += f" and falls under {listed(down, 'no arm')}"
-    return text + (f"; a control does as much as {listed(also)}." if also else ".")
+    return text + (f"; the controls do as much as {listed(also)}." if also else ".")
 
 
 # ------------------------------------------------------------------ redistribution
@@ -329,14 +383,16 @@ def _shows(table: Table, captions: Sequence[Effect], answers: Sequence[Effect]) 
     lines = []
     for task, found in (("pope", answers), ("chair", captions)):
         movers = [e for e in found if e.method in MOVERS]
-        better = [f"`{e.arm}`" for e in movers if e.seen and e.own and e.better]
+        better = [f"`{e.arm}`" for e in movers if e.seen and (e.own or e.further) and e.better]
         worse = [f"`{e.arm}`" for e in movers if e.seen and not e.better]
         inert = [f"`{e.arm}`" for e in movers if e.row["status"] == "inert"]
         quiet = [e for e in movers if e.main and not e.seen]
         limits = [e.main["detectable"] for e in quiet if e.main["detectable"] is not None]
         verb = "shows a gain" if better else "shows no gain"
         line = f"- On {WORDS[task]}, redistribution at {table['image_tokens']} image tokens {verb}"
-        line += f" (better beyond controls: {listed(better)}; worse: {listed(worse)};"
+        line += (
+            f" (better, beyond the mean of the controls: {listed(better)}; worse: {listed(worse)};"
+        )
         line += f" not seen: {len(quiet)} of {len(movers)} arms; inert: {listed(inert)})."
         if limits:
             line += (
@@ -354,7 +410,7 @@ def _shows(table: Table, captions: Sequence[Effect], answers: Sequence[Effect]) 
 def _spared(found: Sequence[Effect], word: str) -> str:
     """Toggles that do no harm where the same edit with other heads does."""
     told = [
-        f"`{e.arm}` ({signs(e.others)})"
+        f"`{e.arm}` ({drawn(e.others)})"
         for e in found
         if e.main and not e.seen and any(abs(other) >= LARGE for other in e.others)
     ]

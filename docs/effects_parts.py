@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DRAWS = 2_000
-"""Bootstrap and permutation draws; enough for intervals that are read to three digits."""
+"""Random swaps; enough for a p that is read to three digits."""
 SCENES = 540
 """Questions of ``pope``: its first 30 pictures, 18 each."""
 
@@ -35,6 +35,7 @@ class Part:
     limit: int | None = None
 
 
+MASK = "mask_heads(map=retrieval,top=[1,2,3]"
 ROPE = "rope_zero(map=retrieval,top=2,dose=[4,6,8,12,16]"
 HALF = "map=vhd,fraction=0.5"
 CAPTIONS = (
@@ -53,11 +54,12 @@ REDISTRIBUTION = (
     "steer(file=VECTORS,layer=1,normalise=false,strength=[-0.5,-1])",
 )
 PARTS = (
-    Part("masking", ("niah",), ("mask_heads(map=retrieval,top=[1,2,3],"
-                                "mode=[zero,uniform,identity,sink])",), controls=2),
+    Part("masking", ("niah",), (f"{MASK},mode=zero)",), controls=39),
+    Part("masking", ("niah",), (f"{MASK},mode=[uniform,identity,sink])",), controls=2),
     Part("rotary", ("niah",), (f"{ROPE},dims=lowest)",), controls=1),
     Part("rotary", ("niah",), (f"{ROPE},dims=highest)", f"{ROPE},dims=random)")),
-    Part("vision", ("chair",), CAPTIONS, controls=3),
+    Part("vision", ("chair",), CAPTIONS[:1], controls=39),
+    Part("vision", ("chair",), CAPTIONS[1:], controls=3),
     Part("vision", ("pope",), CAPTIONS, controls=3, limit=SCENES),
     Part("vision", ("chair",), (f"scale_heads({HALF},alpha=1)",)),
     Part("redistribution", ("chair",), REDISTRIBUTION, controls=1),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-FORMAT = "headbench-effects@1"
+FORMAT = "headbench-effects@2"
 KEPT = {
     "niah": ("recall",),
     "chair": ("chair_i", "recall", "len"),
@@ -30,7 +30,7 @@ def rows(section: str, outcome: Any) -> list[Row]:
 
 
 def _row(section: str, comparison: Any, controls: Sequence[Any]) -> Row:
-    base, other = comparison.base, comparison.other
+    other = comparison.other
     metrics = {}
     for line in comparison.lines:
         if line.name not in KEPT[other.task.name] or line.paired is None:
@@ -43,6 +43,8 @@ def _row(section: str, comparison: Any, controls: Sequence[Any]) -> Row:
             "p": paired.p and float(f"{paired.p:.3g}"),
             "detectable": _round(paired.detectable),
             "higher_is_better": line.metric.higher_is_better,
+            "less_controls": _less(line),
+            "rank": _rank(line),
         }
     drawn = other.arm.controls
     return {
@@ -54,16 +56,12 @@ def _row(section: str, comparison: Any, controls: Sequence[Any]) -> Row:
         "documents": other.coverage.expected,
         "metrics": metrics,
         "changed_share": _round(comparison.changed_share),
-        "first_token_kl": _round(other.diagnostics.first_token_kl),
-        "loss": _loss(other),
-        "loss_base": _loss(base),
+        "first_token_kl": _round(comparison.first_token_kl),
+        "losses": [_loss(found) for found in comparison.neutral],
         "control_unit": drawn.unit if drawn else "",
+        "possible": drawn.possible if drawn else 0,
         "controls": [
-            {
-                **{name: _round(control.metrics[name].value) for name in metrics},
-                "loss": _loss(control),
-            }
-            for control in controls
+            {name: _round(control.metrics[name].value) for name in metrics} for control in controls
         ],
     }
 
@@ -78,8 +76,40 @@ def short(arm: str) -> str:
     )
 
 
-def _loss(result: Any) -> float | None:
-    return _round(result.diagnostics.neutral_loss)
+def _less(line: Any) -> Row | None:
+    """The change less the mean change under the controls, with its interval."""
+    found = line.against
+    if found is None:
+        return None
+    figures = (found.difference, found.low, found.high)
+    return dict(zip(("difference", "low", "high"), map(_round, figures), strict=True))
+
+
+def _rank(line: Any) -> Row | None:
+    """The place among the controls, from the nearer end."""
+    found = line.rank
+    if found is None:
+        return None
+    return {"rank": found.rank, "of": found.of, "end": found.end, "p": _round(found.p)}
+
+
+def _loss(found: Any) -> Row:
+    """What became of the loss on one neutral text, nats per token."""
+    moved, same = found.change, found.on_same
+    return {
+        "text": found.text,
+        "passages": moved.passages,
+        "base": _round(found.base),
+        **{
+            name: _round(value)
+            for name, value in zip(
+                ("difference", "low", "high"), (moved.change, moved.low, moved.high), strict=True
+            )
+        },
+        "few": same.passages if same else 0,
+        "on_few": _round(same.change) if same else None,
+        "controls": [_round(control.change) for control in found.controls],
+    }
 
 
 def _round(value: float | None) -> float | None:

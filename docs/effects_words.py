@@ -14,6 +14,8 @@ MAIN = {"niah": "recall", "chair": "chair_i", "pope": "accuracy"}
 WORDS = {"niah": "recall", "chair": "CHAIR_i", "pope": "POPE accuracy"}
 LEVEL = 0.05
 """What counts as seen: p below this, after Holm's adjustment over a section's cells of one task."""
+FEW = 3
+"""Up to this many control draws are listed one by one."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,33 @@ class Effect:
         return self.p is not None and self.p < LEVEL
 
     @property
+    def rank(self) -> Mapping[str, Any]:
+        """Place of the main metric among the controls; empty without controls."""
+        found: Mapping[str, Any] = self.main.get("rank") or {}
+        return found
+
+    @property
+    def less(self) -> Mapping[str, Any]:
+        """The change less the mean change under the controls; empty without controls."""
+        found: Mapping[str, Any] = self.main.get("less_controls") or {}
+        return found
+
+    @property
     def own(self) -> bool:
-        """Whether it moved further than under every control; there must be one."""
-        moved = abs(self.main["difference"]) if self.main else 0.0
-        return bool(self.others) and all(abs(other) < moved for other in self.others)
+        """Whether the rank among the controls has a p of at most LEVEL, on the change's side."""
+        p = self.rank.get("p")
+        return p is not None and p <= LEVEL and self._same_side(self.rank["end"] == "high")
+
+    @property
+    def further(self) -> bool:
+        """Whether the change is further out than the mean of the controls: interval without 0."""
+        low, high = self.less.get("low"), self.less.get("high")
+        if low is None or high is None:
+            return False
+        return bool(low > 0 or high < 0) and self._same_side(low > 0)
+
+    def _same_side(self, up: bool) -> bool:
+        return bool((self.main["difference"] > 0) == up)
 
     @property
     def better(self) -> bool:
@@ -86,7 +111,9 @@ class Effect:
         direction = "better" if self.better else "worse"
         if not self.others:
             return f"{direction}, no control"
-        return f"{direction}, beyond controls" if self.own else f"{direction}, as its controls"
+        if self.own:
+            return f"{direction}, beyond controls"
+        return f"{direction}, {'beyond their mean' if self.further else 'as its controls'}"
 
 
 def effects(table: Mapping[str, Any], section: str, task: str) -> list[Effect]:
@@ -141,14 +168,48 @@ def grid(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
 
+def drawn(values: Sequence[float]) -> str:
+    """Changes under the controls: each of a few, the mean and ends of many."""
+    if len(values) <= FEW:
+        return signs(values)
+    mean = sum(values) / len(values)
+    return f"{mean:+.3f} ({min(values):+.3f} to {max(values):+.3f}), {len(values)} draws"
+
+
+def ranked(effect: Effect) -> str:
+    """``1 of 40, p .050``."""
+    found = effect.rank
+    if not found:
+        return "–"
+    p = "" if found["p"] is None else f", p {found['p']:.3f}"
+    return f"{found['rank']} of {found['of']} {found['end']}{p}"
+
+
+def loss(effect: Effect) -> str:
+    """Change of the loss on the first neutral text of the run, with its interval."""
+    return change(effect.row["losses"][0]) if effect.row["losses"] else "–"
+
+
 def losses(found: Sequence[Effect]) -> str:
-    """What the toggles and their controls do to plain text."""
-    own = [e.row["loss"] - e.row["loss_base"] for e in found if e.row["loss"] is not None]
-    drawn = [c["loss"] - e.row["loss_base"] for e in found for c in e.row["controls"]
-             if c["loss"] is not None]  # fmt: skip
-    if not own:
+    """What the toggles and their controls do to text that is true and asks nothing."""
+    rows = [row for e in found for row in e.row["losses"]]
+    if not rows:
         return "The model cannot score neutral text."
-    beside = f", under the controls by {between(drawn, '+')}" if drawn else ""
-    return (
-        f"Loss on neutral text moves by {between(own, '+')} nats a token under the toggles{beside}."
+    return " ".join(
+        _one_text(text, [row for row in rows if row["text"] == text])
+        for text in dict.fromkeys(row["text"] for row in rows)
     )
+
+
+def _one_text(text: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    moved = between([row["difference"] for row in rows], "+")
+    said = (
+        f"Loss on {text} ({rows[0]['passages']} passages, {num(rows[0]['base'])} nats per token "
+        f"unedited) changes by {moved} under the toggles"
+    )
+    held = [row for row in rows if row["controls"]]
+    if held:
+        few = between([row["on_few"] for row in held], "+")
+        others = between([value for row in held for value in row["controls"]], "+")
+        said += f"; on {held[0]['few']} of them by {few}, under the controls by {others}"
+    return f"{said}."

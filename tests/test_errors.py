@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_wrong_parameter_is_told_in_words_of_the_toggle(
     toggle: str, said: str, where: str
 ) -> None:
     (spec,) = parse(toggle).parts
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
         get(spec.name).params(spec)
     assert said in caught.value.what and where in caught.value.where
     assert "Value error" not in str(caught.value)

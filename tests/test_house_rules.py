@@ -28,6 +28,7 @@ MAY_BE_HEAVY = (
     "interventions/api.py",  # the same, from Python
     "interventions/fold.py",  # writes into a loaded model
     "models/hf/",
+    "models/runtime/",
     "models/encoder.py",
     "reference/",  # trains the shipped models
     "detectors/",  # score heads by running a model
@@ -38,6 +39,8 @@ FORBIDDEN_MODULES = frozenset({"pickle", "cPickle", "dill", "joblib", "shelve", 
 FORBIDDEN_CALLS = frozenset({"eval", "exec", "compile", "__import__"})
 FORBIDDEN_KEYWORDS = {"weights_only": False, "trust_remote_code": True, "shell": True}
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b|\braise NotImplementedError")
+EMPTY = (None, "", ".", ".*", ".+")
+"""Patterns that any message matches."""
 PAPER = re.compile(r"arXiv[: ]?\s*\d{4}\.\d{4,5}|\bown\b")
 
 
@@ -168,6 +171,18 @@ def undocumented(body: list[ast.stmt], within: str) -> Iterator[str]:
             yield from undocumented(node.body, f"{within}{node.name}.")
 
 
+def names_what_is_raised(module: Module) -> Iterator[str]:
+    """Every ``pytest.raises`` says which message it waits for, not only which class."""
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if ast.unparse(node.func) not in ("pytest.raises", "raises"):
+            continue
+        given = [keyword.value for keyword in node.keywords if keyword.arg == "match"]
+        if not given or any(isinstance(x, ast.Constant) and x.value in EMPTY for x in given):
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
 RULES: tuple[Rule, ...] = (
     is_short,
     imports_nothing_heavy,
@@ -182,6 +197,16 @@ RULES: tuple[Rule, ...] = (
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_house_keeps(rule: Rule) -> None:
     found = [f"{module.name}: {fault}" for module in modules() for fault in rule(module)]
+    assert not found, "\n".join(found)
+
+
+def test_every_raises_of_the_tests_names_its_message() -> None:
+    tests = Path(__file__).resolve().parent
+    found = [
+        f"{path.relative_to(tests)}: {fault}"
+        for path in sorted(tests.rglob("*.py"))
+        for fault in names_what_is_raised(Module(path.name, path.read_text(encoding="utf-8")))
+    ]
     assert not found, "\n".join(found)
 
 
@@ -209,6 +234,8 @@ OFFENDERS: tuple[tuple[Rule, str, str], ...] = (
     (runs_no_foreign_code, "a.py", "torch.load(path)\n"),
     (runs_no_foreign_code, "a.py", "load(path, weights_only=False)\n"),
     (is_finished, "a.py", "def f():\n    raise NotImplementedError\n"),
+    (names_what_is_raised, "test_a.py", "with pytest.raises(ValueError):\n    f()\n"),
+    (names_what_is_raised, "test_a.py", "with pytest.raises(ValueError, match=''):\n    f()\n"),
     (names_its_source, "interventions/methods/a.py", '"""Scales heads."""\n'),
     (is_documented, "a.py", '"""A."""\nclass A:\n    """A."""\n    def go(self): ...\n'),
 )

@@ -1,8 +1,9 @@
-"""JSON as other people's files hold it: several values in a row, halved characters, torn ends."""
+"""JSON as other people's files hold it, and JSON that must be what this package wrote."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 
 from headbench.errors import DataError
@@ -40,6 +41,57 @@ def json_values(text: str, where: str) -> list[object]:
             raise DataError(f"no data: {error}", where=where) from error
         values.append(value)
     return [whole_text(value) for value in values] if _MAYBE_HALF.search(text) else values
+
+
+DEEPEST = 100
+"""Nesting that is data; results and records have about a tenth of it."""
+_DIGITS = 300  # of an integer that still has a float
+
+
+def strict_json(text: str) -> object:
+    """One JSON value that arithmetic and comparison can trust.
+
+    Python's reader lets through what is no JSON (``NaN``, ``Infinity``, ``1e999``), what no float
+    holds, halves of characters, and nesting that ends in a ``RecursionError`` later on.
+
+    Raises:
+        ValueError: it is no such value.
+    """
+    try:
+        value = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
+    except RecursionError as error:
+        raise ValueError(f"it is nested more than {DEEPEST} deep") from error
+    if _depth(value) > DEEPEST:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    if _MAYBE_HALF.search(text):
+        json.dumps(value, ensure_ascii=False).encode()  # raises for a half, which has no bytes
+    return value
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no finite number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
+
+
+def _whole(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise ValueError(f"an integer of {len(text)} digits")
+    return int(text)
+
+
+def _depth(value: object) -> int:
+    """Levels of lists and objects; 0 for a bare value."""
+    depth, level = 0, [value]
+    while level := [one for one in level if isinstance(one, list | dict)]:
+        depth += 1
+        level = [
+            inner for one in level for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return depth
 
 
 def _broken(text: str, where: str, error: json.JSONDecodeError) -> DataError:

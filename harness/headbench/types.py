@@ -24,8 +24,10 @@ Kind = Literal["generate", "score", "nexttoken", "represent"]
 """What is asked of a model. ``choices`` of a task are several ``score`` continuations."""
 Role = Literal["subject", "encoder", "judge"]
 Site = Literal["q", "k", "v", "scores", "pattern", "z", "residual", "router"]
-Phase = Literal["prefill", "decode", "both"]
-"""By POSITION: decode means position >= prompt length, teacher-forced or not."""
+Phase = Literal["prefill", "decode", "both", "from_last"]
+"""By POSITION, teacher-forced or not: decode means position >= prompt length; from_last means
+position >= prompt length - 1, every row that predicts a token of the answer. The second is what
+code does that prefills all but the prompt's last token, which becomes its first decoding step."""
 Rows = Literal["all", "last", "after_image"]
 """Query rows. ``last`` is row t0 (prompt length - 1) in prefill, and every row in decode."""
 Positions = tuple[int, ...]
@@ -279,12 +281,35 @@ Combine = Callable[[Mapping[str, "Tensor"], bool], "Tensor"]
 
 
 @dataclass(frozen=True)
+class Branch:
+    """A companion of the main pass: the same tokens follow it, and ``combine`` reads its logits.
+
+    Attributes:
+        request: Another prompt, perhaps with another image; ``None``: the main one's.
+        pixels: Changes the processor's tensors of each image, e.g. adds noise.
+        edits: Edits of its own; ``None``: those of the whole plan, so that a composed intervention
+            acts on every branch alike.
+    """
+
+    request: Request | None = None
+    pixels: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
+    edits: tuple[Edit, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Everything one row needs."""
+    """Everything one row needs.
+
+    Attributes:
+        edits: Changes of the forward pass.
+        request: The request in place of the one that was asked.
+        branches: Name -> companion of the main pass.
+        combine: Joins the logits of the main pass (``main``) and of all branches at each step.
+    """
 
     edits: tuple[Edit, ...] = ()
     request: Request | None = None
-    branches: Mapping[str, Request | Callable[[Tensor], Tensor]] | None = None
+    branches: Mapping[str, Branch] | None = None
     combine: Combine | None = None
 
 
@@ -298,14 +323,33 @@ class Controls:
     Attributes:
         unit: What was drawn, in words ("other heads of the same layers").
         draws: Distinct control interventions.
-        possible: How many distinct draws exist.
+        possible: How many distinct draws exist; for choices made per sample, for one sample.
         excluded: Whether the method's own heads were kept out of the draws.
+        test: Whether the method itself could have been drawn in the same way, so that its rank
+            among the draws has a p-value. Never where its own heads were kept out.
     """
 
     unit: str
     draws: tuple[Intervention, ...]
     possible: int
     excluded: bool
+    test: bool = True
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Controls of another kind than a method's own; they show a difference, and give no p.
+
+    Attributes:
+        heads: ``apart``: the same layers, without the method's own heads; ``low``: heads of the
+            same layers that the method's head map scores below ``below``; ``layers``: heads of
+            layers that the method does not edit; ``document``: for methods that choose heads per
+            sample, the heads chosen for another document.
+        below: Score for ``low``.
+    """
+
+    heads: Literal["apart", "low", "layers", "document"]
+    below: float | None = None
 
 
 @runtime_checkable
@@ -319,7 +363,11 @@ class Intervention(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """``image``, ``head_map``, ``artefact``, ``gradients``...: refused before anything runs."""
+        """``image``, ``head_map``, ``artefact``, ``gradients``...: refused before anything runs.
+
+        ``document`` says that the edits depend on which document is asked, or on the request's
+        seed, and not on its prompt alone; equal prompts then share no answer.
+        """
         ...
 
     def probes(self, case: Case) -> tuple[Probe, ...]:
@@ -345,6 +393,7 @@ class Arm:
         role: What the arm is for.
         of: For a control: the name of the toggle arm it belongs to.
         draw: For a control: its number.
+        code: Name of an intervention that is not headbench's own -> digest of its code.
     """
 
     name: str
@@ -352,6 +401,7 @@ class Arm:
     role: Literal["baseline", "toggle", "control"] = "baseline"
     of: str | None = None
     draw: int | None = None
+    code: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,37 @@ def test_two_cells_are_paired_by_document(tmp_path: Path) -> None:
     assert found["metrics"]["recall"]["difference"] == pytest.approx(0.4)
     assert found["metrics"]["recall"]["p"] == pytest.approx(2 / 2**8)
     assert found["changed_share"] == pytest.approx(0.4)
+    assert found["metrics"]["recall"]["method"] == "tango"
+    assert "changes" not in found["metrics"]["recall"]
+
+
+def grouped(count: int, size: int, right: int) -> list[Entry]:
+    """``count`` clusters of ``size`` documents; in the first ``right`` clusters all are right."""
+    return [
+        entry(i, i // size < right, cluster=f"g{i // size}", document=f"d{i:03d}")
+        for i in range(count * size)
+    ]
+
+
+def test_clusters_are_counted_and_what_p_and_detectable_mean_is_said(tmp_path: Path) -> None:
+    one = save(tmp_path, "baseline", grouped(12, 4, 2))
+    two = save(tmp_path, "vhr(alpha=2)", grouped(12, 4, 10))
+    code, printed = compare(str(one), str(two))
+    assert code == 0
+    assert "n (clusters)" in printed and "48 (12)" in printed
+    assert "each cluster's change is as likely up as down, not only zero on average" in printed
+    assert "changes all one way, found in 80 % of runs at p <= 0.05" in printed
+    assert "note: niah: recall: only 12 clusters: below 30 an interval is rough" in printed
+
+
+def test_below_ten_clusters_there_is_no_interval_and_the_reason(tmp_path: Path) -> None:
+    one = save(tmp_path, "baseline", grouped(9, 4, 2))
+    two = save(tmp_path, "vhr(alpha=2)", grouped(9, 4, 9))
+    code, printed = compare(str(one), str(two))
+    assert code == 0
+    row = next(line for line in printed.splitlines() if line.startswith("niah"))
+    assert " .. " not in row and f"{2 / 2**7:.4f}" in row
+    assert "note: niah: recall: no interval from 9 cluster(s): below 10" in printed
 
 
 def test_a_result_against_itself_differs_in_nothing(tmp_path: Path) -> None:

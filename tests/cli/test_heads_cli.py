@@ -41,6 +41,16 @@ def test_chosen_heads_need_a_shape(tmp_path: Path) -> None:
     assert isinstance(wrong.exception, ConfigError)
 
 
+def test_the_deployed_window_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "full_attention_heads.tsv"
+    file.write_text("1.0\t0.1\n0.2\t0.9\n")
+    assert call(str(file))["window"] is None
+    (tmp_path / "config.json").write_text('{"sink_size": 64, "recent_size": 256}')
+    assert call(str(file))["window"] == {"first": 64, "recent": 257}
+    shown = CliRunner().invoke(heads, ["import", str(file)]).stdout
+    assert "the first 64 and the latest 257 keys while decoding" in shown
+
+
 def test_the_map_is_written_in_the_canonical_form(tmp_path: Path) -> None:
     file = tmp_path / "layers.json"
     file.write_text("[[0.5, 0.25], [0.75, 1.0]]")

@@ -37,7 +37,7 @@ def test_json_holds_values_under_metric_names(files: tuple[str, str]) -> None:
         assert name in metrics
     plain = CliRunner().invoke(app, options)
     assert "chair_s" in plain.stdout
-    assert "chair-2018@1" in plain.stdout
+    assert "chair-2018@2" in plain.stdout
 
 
 def test_a_missing_option_is_named(files: tuple[str, str]) -> None:

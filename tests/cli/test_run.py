@@ -74,8 +74,9 @@ def test_the_table_has_its_columns_and_the_files_are_named(done: tuple[Path, str
         "mask_heads(heads=[[0,1]])",
         "difference",
         "95 % interval",
-        "p (Holm)",
-        "n",
+        "p, Holm over 2",
+        "n (clusters)",
+        "minus controls",
         "control rank",
         "changed",
         "KL, at least",
@@ -83,7 +84,9 @@ def test_the_table_has_its_columns_and_the_files_are_named(done: tuple[Path, str
     ):
         assert column in head
     assert "model: fake-1" in printed
-    assert "2 control draws (other heads of the same layers; 3 possible" in printed
+    assert "2 of 3 possible controls (other heads of the same layers; its own may be" in printed
+    assert "control rank: 2 of 3 possible control sets; smallest attainable p 0.667" in printed
+    assert "loss on prose, 60 passages: " in printed and "; on 8 of them by " in printed
     named = [line.removeprefix("wrote ") for line in printed.splitlines() if line.endswith(".json")]
     assert len(named) == 4
     for name in named:
@@ -91,6 +94,7 @@ def test_the_table_has_its_columns_and_the_files_are_named(done: tuple[Path, str
     assert "\x1b[" not in printed
 
 
+@pytest.mark.bits
 def test_a_result_replays_to_the_same_files(done: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = done
     first = next((folder / "results/measured/fake-1/colours").glob("mask*.json"))
@@ -147,6 +151,10 @@ def test_help_names_every_option() -> None:
         "--model",
         "--model-args",
         "--controls",
+        "--control-heads",
+        "--control-below",
+        "--control-match",
+        "--raw-p",
         "--limit",
         "--batch-size",
         "--seed",
@@ -164,8 +172,12 @@ def test_model_args_keep_commas_inside_a_value() -> None:
         "dtype": "bfloat16",
     }
     assert parse_model_args(" ") == {}
-    for text in ("dtype", "=x", "a=1,a=2"):
-        with pytest.raises(ConfigError):
+    for text, said in (
+        ("dtype", "'dtype' is not name=value"),
+        ("=x", "'=x' is not name=value"),
+        ("a=1,a=2", "'a' is given twice"),
+    ):
+        with pytest.raises(ConfigError, match=said):
             parse_model_args(text)
 
 
@@ -192,3 +204,11 @@ def test_a_spec_hashes_prints_and_comes_back(done: tuple[Path, str]) -> None:
 def test_a_spec_out_of_range_is_refused(values: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=str(next(iter(values)))):
         make_spec(**{"tasks": ("niah",), **values})
+
+
+def test_an_overrun_is_asked_for_by_a_flag_and_printed_in_the_command(tmp_path: Path) -> None:
+    words = ["run", "--tasks", "colours", "--model", "fake", "--dry-run"]
+    words += ["--include", str(write_tasks(tmp_path / "mine"))]
+    plain, asked = (CliRunner().invoke(app, [*words, *more]) for more in ([], ["--allow-overrun"]))
+    assert "--allow-overrun" not in plain.stdout.splitlines()[0]
+    assert asked.stdout.splitlines()[0].endswith("--allow-overrun")

@@ -6,14 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
 from headbench.cli.heads import heads
 from headbench.detectors.agreement import agree, jaccard
+from headbench.detectors.api import detect
+from headbench.detectors.base import Detector, Found, Params, Trials
 from headbench.detectors.picture import CELL, MARGIN, layout, save_png, svg, terminal
 from headbench.errors import ConfigError
 from headbench.heads.headmap import HeadMap
+from helpers_models import llama
 
 
 def head_map(scores: list[list[float]], threshold: float | None = 0.5) -> HeadMap:
@@ -91,3 +95,25 @@ def test_options_alone_mean_detect() -> None:
         done = CliRunner().invoke(heads, [*before, "--detector", "retrival"])
         assert isinstance(done.exception, ConfigError)
         assert "retrieval" in done.exception.mend
+
+
+def test_scores_are_kept_to_six_decimals_and_never_as_minus_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured = torch.tensor(
+        [[0.12345649, 0.1234565001, -1e-9, 1.0], [2 / 3, -0.5000004, 1e-6, 4e-7], [0.0] * 4],
+        dtype=torch.float64,
+    )
+    found = Detector(
+        "attribution", Params, lambda model, trials, params: Found(measured, 3), "needles", 1, 0.25
+    )
+    monkeypatch.setattr("headbench.detectors.registry.get", lambda name: found)
+    made = detect("attribution", llama(attn="headbench"), Trials((), {"world": "none"}), seed=5)
+    assert made.scores == (
+        (0.123456, 0.123457, 0.0, 1.0),
+        (0.666667, -0.5, 0.000001, 0.0),
+        (0.0, 0.0, 0.0, 0.0),
+    )
+    assert "-0.0" not in made.text().replace("-0.5", "")
+    assert (made.trials, made.seed, made.threshold, made.layers, made.heads) == (3, 5, 0.25, 3, 4)
+    assert made.data == {"world": "none", "parameters": {}}

@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 from effects_page import page  # noqa: E402
 from effects_parts import PARTS, Part, run  # noqa: E402
 from effects_rows import differences, rows, short  # noqa: E402
+from effects_words import Effect  # noqa: E402
 from write_effects import FIGURES, PAGE, STORED, TOLERANCE, read  # noqa: E402
 
 from headbench.interventions.grammar import canonical, parse  # noqa: E402
@@ -57,14 +58,55 @@ def test_sentences_follow_the_figures(table: dict[str, Any]) -> None:
         if main:
             main |= {"value": main["base"], "difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
         if row["arm"] == "gift(alpha=5)" and row["task"] == "pope":
-            row["metrics"]["accuracy"] |= {"difference": 0.05, "low": 0.03, "high": 0.07, "p": 1e-6}
+            row["metrics"]["accuracy"] |= {
+                **{"difference": 0.05, "low": 0.03, "high": 0.07, "p": 1e-6},
+                "less_controls": {"difference": 0.05, "low": 0.02, "high": 0.08},
+            }
     text = " ".join(page(other).split())
-    assert "beyond controls: `zero` never, `uniform` never" in text
+    assert "beyond the mean of the controls: `zero` never, `uniform` never" in text
     assert "takes half of the recall: `lowest` never" in text
-    assert "shows a gain (better beyond controls: `gift(alpha=5)`" in text
+    assert "shows a gain (better, beyond the mean of the controls: `gift(alpha=5)`" in text
     before = " ".join(page(table).split())
     assert "`zero` never" not in before
     assert "`lowest` never" not in before
+
+
+@pytest.mark.parametrize(
+    ("rank", "less", "verdict"),
+    [
+        # The lowest of 40, with p .05: beyond controls. The lowest of 4 is not: p .5.
+        ((1, 40, "low", 0.05), (-0.05, -0.07, -0.03), "better, beyond controls"),
+        ((1, 4, "low", 0.5), (-0.05, -0.07, -0.03), "better, beyond their mean"),
+        ((1, 4, "low", 0.5), (-0.05, -0.12, 0.02), "better, as its controls"),
+        # Better than the baseline, and less so than every control.
+        ((1, 40, "high", 0.05), (0.02, 0.01, 0.03), "better, as its controls"),
+        ((4, 40, "low", 0.2), (-0.01, -0.03, 0.01), "better, as its controls"),
+        ((1, 40, "low", None), (-0.05, -0.07, -0.03), "better, beyond their mean"),  # a contrast
+    ],
+)
+def test_beyond_controls_takes_an_attainable_p(
+    rank: tuple[int, int, str, float | None], less: tuple[float, float, float], verdict: str
+) -> None:
+    main = {
+        **{"base": 0.2, "value": 0.15, "difference": -0.05, "low": -0.07, "high": -0.03},
+        **{"p": 1e-6, "higher_is_better": False},
+        "rank": dict(zip(("rank", "of", "end", "p"), rank, strict=True)),
+        "less_controls": dict(zip(("difference", "low", "high"), less, strict=True)),
+    }
+    controls = [{"chair_i": 0.2}] * (rank[1] - 1)
+    row = {"task": "chair", "status": "ok", "metrics": {"chair_i": main}, "controls": controls}
+    assert Effect(row, 1e-6).verdict == verdict
+
+
+def test_the_page_says_how_often_chance_alone_gives_a_rank(table: dict[str, Any]) -> None:
+    text = " ".join(page(table).split())
+    assert "67 % of the time with two, 50 % with three and 5 % with 39" in text
+    for row in table["rows"]:
+        for figures in row["metrics"].values():
+            if figures["rank"] and figures["rank"]["p"] is not None:
+                assert figures["rank"]["p"] == pytest.approx(
+                    min(1.0, 2 * figures["rank"]["rank"] / figures["rank"]["of"]), abs=1e-4
+                )
 
 
 def test_a_changed_figure_and_a_lost_arm_are_found(table: dict[str, Any]) -> None:

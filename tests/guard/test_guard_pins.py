@@ -67,9 +67,13 @@ def test_pins_are_written_sorted_and_read_back(tmp_path: Path) -> None:
     write_pins(path, pins)
     assert read_pins(path) == pins
     assert path.read_text().index('"a"') < path.read_text().index('"b"')
-    for content in ("[]", "{", '{"a": {"version": "1"}}'):
+    for content, said in (
+        ("[]", "must map tasks to version and prompt"),
+        ("{", "not JSON"),
+        ('{"a": {"version": "1"}}', "must map tasks to version and prompt"),
+    ):
         path.write_text(content)
-        with pytest.raises(DataError):
+        with pytest.raises(DataError, match=said):
             read_pins(path)
     with pytest.raises(DataError, match="not pinned"):
         read_pins(tmp_path / "absent.json")
@@ -107,7 +111,7 @@ def test_the_command_exits_one_on_drift_and_prints_it(tmp_path: Path) -> None:
     app.command()(guard)
     results = tmp_path / "results"
     shutil.copytree(ROOT / "results" / "published", results / "published")
-    options = ["--results", str(results), "--data", str(tmp_path)]
+    options = ["--results", str(results), "--data", str(tmp_path), "--without-data"]
     (results / "pins").mkdir()
     first = CliRunner().invoke(app, [*options, "--pin"])
     assert first.exit_code == 0, first.output

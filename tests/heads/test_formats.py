@@ -128,9 +128,8 @@ def test_broken_lists_are_users_mistakes(
 
 
 def test_an_unknown_format_is_answered_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=r"did you mean 'per_layer'\?"):
         import_heads(write(tmp_path, "[]"), "per_layers")
-    assert "did you mean 'per_layer'?" in str(caught.value)
 
 
 def test_reading_heads_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -146,3 +145,32 @@ def test_reading_heads_loads_nothing_heavy(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("config", "window"),
+    [
+        ({}, None),
+        ({"sink_size": 64}, None),
+        ({"sink_size": 64, "recent_size": 256}, (64, 257)),
+        ({"sink_size": 64, "recent_size": 256, "deploy_recent_size": 512}, (64, 513)),
+        ({"sink_size": 0, "recent_size": 0}, (0, 1)),
+    ],
+)
+def test_duo_sizes_make_the_deployed_window(
+    tmp_path: Path, config: dict[str, int], window: tuple[int, int] | None
+) -> None:
+    path = write(tmp_path, CASES["duo"], "full_attention_heads.tsv")
+    write(tmp_path, json.dumps(config), "config.json")
+    found = import_heads(path)
+    assert found.window == window
+    assert HeadMap.parse(found.text()).window == window
+    assert found.to_query_heads(4).window == window
+
+
+@pytest.mark.parametrize("size", [-1, 2.5, "64", True])
+def test_duo_sizes_that_are_no_number_of_keys_are_refused(tmp_path: Path, size: object) -> None:
+    path = write(tmp_path, CASES["duo"], "full_attention_heads.tsv")
+    write(tmp_path, json.dumps({"sink_size": size, "recent_size": 8}), "config.json")
+    with pytest.raises(DataError, match="sink_size cannot be"):
+        import_heads(path)

@@ -92,25 +92,25 @@ def test_a_head_that_is_not_there_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "said"),
     [
-        {"layers": 3},
-        {"heads": 3},
-        {"scores": [[1.0, 2.0], [1.0]]},
-        {"scores": [], "layers": 0},
-        {"scores": [[float("nan")] * 4, [0.0] * 4]},
-        {"format": "headbench-heads@2"},
-        {"unit": "expert"},
-        {"colour": "red"},
+        ({"layers": 3}, r"2 layers of \[4\] heads, not 3 of 4"),
+        ({"heads": 3}, r"2 layers of \[4\] heads, not 2 of 3"),
+        ({"scores": [[1.0, 2.0], [1.0]]}, r"2 layers of \[1, 2\] heads"),
+        ({"scores": [], "layers": 0}, "at least one layer and one head"),
+        ({"scores": [[float("nan")] * 4, [0.0] * 4]}, "finite number"),
+        ({"format": "headbench-heads@2"}, "headbench-heads@1"),
+        ({"unit": "expert"}, "'query' or 'kv'"),
+        ({"colour": "red"}, "Extra inputs"),
     ],
 )
-def test_what_is_no_map_of_this_version_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
+def test_what_is_no_map_of_this_version_is_refused(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
         made(**changes)
 
 
 def test_a_map_cannot_be_changed() -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match="frozen"):
         made().seed = 4  # type: ignore[misc]
 
 
@@ -125,8 +125,26 @@ def test_broken_files_are_users_mistakes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a head map"):
         HeadMap.load(path)
     path.write_text('{"0-0": [1]}')
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match="headbench heads import"):
         HeadMap.load(path)
-    assert "headbench heads import" in str(caught.value)
     with pytest.raises(DataError, match="could not be written"):
         made().save(tmp_path / "absent" / "map.json")
+
+
+@pytest.mark.parametrize(
+    ("heads", "fraction", "count"),
+    [
+        (4, 0.25, 1), (4, 0.375, 2), (4, 0.37, 1), (4, 0.625, 3), (4, 0.62, 2),
+        (7, 0.5, 4), (8, 0.3, 2), (8, 0.3125, 3), (9, 0.05, 1), (12, 0.29, 3),
+        (14, 0.25, 4), (16, 0.1, 2), (28, 0.125, 4), (32, 0.05, 2), (40, 0.0375, 2),
+        (50, 0.29, 15), (50, 0.57, 29), (1, 0.001, 1), (3, 1.0, 3),
+    ],
+)  # fmt: skip
+def test_a_fraction_is_rounded_to_the_nearest_number_halves_up(
+    heads: int, fraction: float, count: int
+) -> None:
+    """14.5 of 50 are 15, though 0.29 * 50 is 14.499999999999998 in floating point."""
+    rows = tuple(tuple(float(head) for head in range(heads)) for _ in range(2))
+    found = made(layers=2, heads=heads, scores=rows).top_fraction_per_layer(fraction)
+    best = range(heads - 1, heads - 1 - count, -1)
+    assert found == tuple((layer, head) for layer in (0, 1) for head in best)

@@ -15,6 +15,7 @@ from helpers_tiny import picture, tiny_llama, tiny_llava, tiny_llava_processor
 SETTINGS = {"max_new_tokens": 5, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
 
 
+@pytest.mark.bits
 def test_generate_under_a_toggle_equals_the_engine_and_leaves_no_trace() -> None:
     model = tiny_llama()
     ids = torch.tensor([[0, 0, 1, 20, 30, 40, 21], [1, 9, 20, 33, 41, 50, 12]])
@@ -34,6 +35,7 @@ def test_generate_under_a_toggle_equals_the_engine_and_leaves_no_trace() -> None
     assert model.config._attn_implementation == "sdpa"
 
 
+@pytest.mark.bits
 def test_a_plain_call_is_all_prompt() -> None:
     model = tiny_llama()
     ids = torch.tensor([[1, 9, 20, 33, 41, 50, 12]])
@@ -84,6 +86,7 @@ def test_vhr_strips_the_image_for_its_own_probe() -> None:
     assert (edited - model(**batch).logits).abs().max() > 1e-2
 
 
+@pytest.mark.bits
 def test_vhr_on_text_is_inert() -> None:
     model = tiny_llava()
     ids = torch.tensor([[1, 20, 33, 41, 50, 12]])

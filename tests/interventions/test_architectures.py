@@ -84,6 +84,7 @@ def tokens(length: int = LENGTH, seed: int = 0) -> torch.Tensor:
     return ids
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("few", [0, 1000], ids=["fused", "dense"])
 @pytest.mark.parametrize("name", [*DECODERS, *ENCODERS])
 def test_edits_are_true_to_the_formula(

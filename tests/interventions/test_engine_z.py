@@ -141,6 +141,7 @@ def test_keys_and_values_are_edited_by_whole_groups(engine: Engine) -> None:
         run(engine, prompt(), Edit("v", Scale(0.3), {1: (2,)}))
 
 
+@pytest.mark.bits
 def test_strength_zero_forced_through_the_tables_changes_nothing(engine: Engine) -> None:
     zero = torch.zeros_like(OFFSET)
     plain = engine.model(prompt()).logits
@@ -197,6 +198,7 @@ def test_rows_of_a_mixed_padded_batch_equal_their_single_runs(engine: Engine, si
         assert firing.chosen(index) == alone.chosen(0)
 
 
+@pytest.mark.bits
 def test_an_unedited_row_keeps_its_bits_beside_edited_ones(engine: Engine) -> None:
     ids = torch.cat([prompt(seed) for seed in range(6)])
     with torch.no_grad():
@@ -253,6 +255,7 @@ def test_a_selection_is_asked_once_a_layer_and_remembered_over_attaches(engine: 
     assert asked == [0, 1, 2]
 
 
+@pytest.mark.bits
 def test_a_selection_that_takes_nothing_is_inert(engine: Engine) -> None:
     plan = Plan(edits=(Edit("z", Scale(2.0), lambda view, z: z.norm(dim=-1) < 0),))
     plain = engine.model(prompt()).logits
@@ -274,11 +277,13 @@ def test_beams_share_the_plan_of_their_prompt(engine: Engine) -> None:
             assert torch.equal(both[index], alone[0])
 
 
+@pytest.mark.bits
 def test_nothing_is_left_behind_on_any_exit(engine: Engine) -> None:
     plain = engine.model(prompt()).logits
-    with pytest.raises(ZeroDivisionError), engine.attach([Row(Plan(edits=ARMS[1]), LENGTH)]):
-        raise ZeroDivisionError
-    with pytest.raises(RefusedError), engine.attach([Row(Plan(edits=ARMS[3]), LENGTH)]):
+    edited, selecting = (Row(Plan(edits=ARMS[arm]), LENGTH) for arm in (1, 3))
+    with pytest.raises(ZeroDivisionError, match="stopped"), engine.attach([edited]):
+        raise ZeroDivisionError("stopped")
+    with pytest.raises(RefusedError, match="in one forward pass"), engine.attach([selecting]):
         engine.model(torch.cat([prompt()] * 3)[:, :4], past_key_values=None)
     assert torch.equal(engine.model(prompt()).logits, plain)
     assert not engine.model._forward_pre_hooks
@@ -372,6 +377,10 @@ def test_captures_of_generation_join_the_steps(engine: Engine) -> None:
 
 
 def test_a_pattern_is_never_captured_whole(engine: Engine) -> None:
-    for capture in (Capture("pattern", (0,), rows="all"), Capture("pattern", (0,), keys="nothing")):
-        with pytest.raises(RefusedError), engine.capture([capture], [Row(Plan(), LENGTH)]):
+    for capture, said in (
+        (Capture("pattern", (0,), rows="all"), "never captured whole"),
+        (Capture("pattern", (0,), keys="nothing"), "no span 'nothing'"),
+    ):
+        row = Row(Plan(), LENGTH)
+        with pytest.raises(RefusedError, match=said), engine.capture([capture], [row]):
             pass

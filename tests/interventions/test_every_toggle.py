@@ -47,6 +47,7 @@ def scale(outputs: torch.Tensor) -> float:
 # ------------------------------------------------------------------ strength zero, three ways
 
 
+@pytest.mark.bits
 @cells(*FAMILIES)
 def test_strength_zero_is_dropped_and_keeps_every_bit(bench: Bench, toggle: str) -> None:
     strengths, ids = TOGGLES[toggle], prompt(bench)

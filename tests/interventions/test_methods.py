@@ -9,10 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from headbench.errors import RefusedError
+from headbench.errors import DataError, RefusedError
 from headbench.interventions.api import intervene
 from headbench.interventions.grammar import parse
 from headbench.interventions.resolve import build
+from headbench.interventions.vectors import locate
 from headbench.types import ModelInfo, View
 from helpers_formula import Formula, logits
 from helpers_tiny import picture, tiny_llama, tiny_llava, tiny_llava_processor
@@ -153,6 +154,7 @@ def test_given_vectors_are_added_to_heads_and_stream(model: Any, vectors: str) -
     assert (found - expected).abs().max() < 3e-4
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize(
     ("zero", "little"),
     [
@@ -178,6 +180,7 @@ def test_strength_zero_is_dropped_and_a_little_moves_a_little(
         assert 1e-6 < (found - plain).abs().max() < 0.5
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("name", ["vhr(alpha=1)", "var(p=0)", "pai(alpha=0)", "gift(alpha=0)"])
 def test_image_toggles_at_strength_zero_keep_every_bit(
     llava: Any, image_batch: dict[str, torch.Tensor], name: str
@@ -284,7 +287,7 @@ def test_gift_equals_its_formula(
         )
     best = sorted(shift, key=lambda head: -float(shift[head].sum()))[:2]
     g = torch.stack([shift[head] for head in best]).mean((0, 1))
-    spread = 3 * g.std(correction=0)
+    spread = 3 * ((g - g.mean()).pow(2).sum() / (len(g) - 1)).sqrt()
     g = g.clamp(g.mean() - spread, g.mean() + spread)
     weights = torch.exp(2.0 * (g - g.min()) / (g.max() - g.min()))
 
@@ -360,6 +363,7 @@ def test_controls_of_image_toggles_edit_other_columns_alike(
     assert len({tuple(w.tolist()) for w in drawn}) == 3
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("name", ["vhr", "var", "pai", "gift"])
 def test_image_toggles_are_inert_on_text(llava: Any, name: str) -> None:
     with torch.no_grad(), intervene(llava, name) as running:
@@ -367,3 +371,12 @@ def test_image_toggles_are_inert_on_text(llava: Any, name: str) -> None:
     assert running.firing is not None
     assert running.firing.visited(0) > 0
     assert running.firing.changed(0) == 0
+
+
+def test_vectors_that_change_after_the_plan_are_refused(tmp_path: Any) -> None:
+    path = tmp_path / "v.safetensors"
+    save_file({"direction": torch.ones(3, 48)}, path)
+    planned = locate(str(path), "direction")
+    save_file({"direction": torch.zeros(3, 48)}, path)
+    with pytest.raises(DataError, match="changed after the run was planned"):
+        planned.read()

@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 from headbench.errors import ConfigError, DataError, HeadbenchError, RefusedError
 from headbench.heads.headmap import HeadMap
 from headbench.interventions import registry
-from headbench.interventions.draws import other_heads
 from headbench.interventions.grammar import parse
 from headbench.interventions.methods.vhr import above_median, default_layers, divergence
 from headbench.interventions.resolve import build, control_arms, resolve
@@ -105,28 +104,12 @@ def test_canonical_forms_name_resolved_heads_and_the_map(tmp_path: Path) -> None
         resolve("mask_heads(map=retrieval,top=2)", wrong)
 
 
-def test_controls_are_distinct_matched_and_apart_while_enough_remain() -> None:
-    table = {0: (1,), 2: (0, 3)}
-    draws = other_heads(table, 8, 10, seed=3)
-    assert draws.excluded
-    assert draws.possible == 7 * 15
-    assert len({tuple(sorted(d.items())) for d in draws.tables}) == 10
-    for draw in draws.tables:
-        assert {layer: len(heads) for layer, heads in draw.items()} == {0: 1, 2: 2}
-        assert not set(draw[0]) & {1} and not set(draw[2]) & {0, 3}
-    assert other_heads(table, 8, 10, seed=3) == draws
-    assert other_heads(table, 8, 10, seed=4) != draws
-    few = other_heads({0: (0, 1)}, 3, 5, seed=0)
-    assert (few.excluded, few.possible, len(few.tables)) == (False, 2, 2)
-    assert {d[0] for d in few.tables} == {(0, 2), (1, 2)}
-
-
 def test_control_arms_replace_what_declares_a_control() -> None:
     (arm,) = resolve(f"scale_heads({CHOSEN},alpha=2)+zerotuning(gamma=2)", INFO)
     arms, declared = control_arms(arm, 4, seed=1)
-    # Without the chosen heads 3 x 1 draws remain, too few for 4, so any heads may be drawn.
     assert declared is not None
-    assert (declared.possible, declared.excluded, len(arms)) == (4 * 6 - 1, False, 4)
+    assert (declared.possible, declared.excluded, declared.test) == (4 * 6 - 1, False, True)
+    assert len(arms) == 4
     assert [a.role for a in arms] == ["control"] * 4
     assert all(a.interventions[1] is arm.interventions[1] for a in arms)
     assert (
@@ -134,7 +117,7 @@ def test_control_arms_replace_what_declares_a_control() -> None:
         == len(arms) + 1
     )
     (alone,), pai = control_arms(resolve("pai", INFO)[0], 4, seed=1)
-    assert pai is not None and (pai.possible, alone.draw) == (1, 0)
+    assert pai is not None and (pai.possible, alone.draw, pai.test) == (1, 0, False)
     assert control_arms(resolve("zerotuning(gamma=2)", INFO)[0], 4, seed=1) == ((), None)
 
 
@@ -158,6 +141,30 @@ def test_vhr_zeroes_only_heads_that_pass_both_outlier_bars() -> None:
     assert divergence(image, text, outlier_removal=False)[5] == 30
     assert above_median(torch.tensor([4.0, 1, 3, 2])).tolist() == [True, False, True, False]
     assert not above_median(torch.zeros(4)).any()
+
+
+def outlier_heads(vhd: list[float], text: list[float]) -> torch.Tensor:
+    """What Eq. 6 leaves of divergences, given the squared norms without the image."""
+    z_text = torch.tensor([[size**0.5, 0.0] for size in text])
+    z_image = z_text + torch.tensor([[0.0, distance] for distance in vhd])
+    return divergence(z_image, z_text, outlier_removal=True)
+
+
+@pytest.mark.parametrize(
+    ("vhd", "text", "kept"),
+    [
+        # With 0.74 the bar of the population is 0.707 and that of a sample 0.747; with 0.65: 0.677.
+        ([0, 0, 0, 0, 1, 0.74], [0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0]),
+        ([0, 0, 0, 0, 1, 0.65], [0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0.65]),
+        # The same for the norms without the image.
+        ([0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0.74], [0, 0, 0, 0, 0, 0]),
+        ([0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0.65], [0, 0, 0, 0, 0, 9]),
+    ],
+)
+def test_vhr_takes_the_deviation_of_a_population(
+    vhd: list[float], text: list[float], kept: list[float]
+) -> None:
+    assert outlier_heads(vhd, text).tolist() == pytest.approx(kept, abs=1e-6)
 
 
 def test_vhr_controls_pick_as_many_heads_at_random() -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 
+import headbench
 from headbench.errors import DataError, RefusedError
 from headbench.interventions.resolve import resolve
 from headbench.models.base import BaseModel
+from headbench.models.registry import code_of
 from headbench.types import Arm, Job, ModelInfo, Request
 from helpers_models import BASELINE, request
 
@@ -43,7 +46,13 @@ def test_an_adapter_of_at_most_twenty_lines_answers():
 def test_identity_and_key_hold_what_changes_an_answer():
     assert Shout().identity != Shout("?").identity
     assert Shout().identity["name"] == "shout"
-    assert len(Shout().identity["source"]) == 12
+    assert Shout().identity["headbench"] == headbench.__version__
+    code = code_of("shout", Shout())
+    assert {Path(name).name for name in code.files} == {
+        "test_base.py",
+        "helpers_models.py",
+        "helpers_tiny.py",
+    }
     one, two = job(request("who")), job(request("where"))
     assert Shout().key(one) != Shout().key(two)
 

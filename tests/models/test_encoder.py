@@ -54,6 +54,7 @@ def test_what_an_encoder_cannot_give_is_refused():
         model.plan(jobs([request("who")]))
 
 
+@pytest.mark.bits
 def test_it_loads_from_a_folder(tmp_path):
     tiny_bert().save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
@@ -70,6 +71,15 @@ def test_settings_enter_the_identity():
 
 
 def test_wrong_arguments_are_named(tmp_path):
-    for args in ({}, {"pretrained": str(tmp_path)}, {"pretrained": "x", "max_length": "long"}):
-        with pytest.raises(ConfigError):
+    tiny_bert().save_pretrained(tmp_path / "whole")
+    tiny_tokenizer().save_pretrained(tmp_path / "whole")
+    whole = {"pretrained": str(tmp_path / "whole")}
+    for args, said in (
+        ({}, "needs a checkpoint"),
+        ({"pretrained": str(tmp_path)}, "cannot be loaded"),
+        ({**whole, "max_length": "long"}, "max_length cannot be 'long'"),
+        ({**whole, "dtype": "int8"}, "dtype cannot be 'int8'"),
+        ({**whole, "pooling": "cls"}, "no argument 'pooling'"),
+    ):
+        with pytest.raises(ConfigError, match=said):
             create("encoder", args)

@@ -4,6 +4,7 @@ import pytest
 
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.models.hf.prompts import Prompter, choose_template
+from headbench.scoring.thoughts import cut
 from helpers_models import images, llama, llava, qwen, request
 from helpers_tiny import picture, tiny_tokenizer
 
@@ -139,3 +140,17 @@ def test_a_truncated_image_is_named():
     with pytest.raises(DataError, match="image cannot be read") as caught:
         model.prompter.resolve(request("<image> who", images=(sha256,)))
     assert sha256[:8] in caught.value.where
+
+
+def test_decoding_keeps_the_marks_of_thoughts_that_are_special_tokens():
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[THINK]", "[/THINK]", "<turn>"]})
+    prompter = Prompter(tokenizer, None, None)
+    ids = tokenizer.convert_tokens_to_ids(
+        ["<s>", "[THINK]", "cat", "[/THINK]", "a", "cat", "<turn>", "</s>"]
+    )
+    said = prompter.decode(ids)
+    assert said.split() == ["[THINK]", "cat", "[/THINK]", "a", "cat"]
+    assert cut([said]).texts == ("a cat",)
+    plain = [token for token in ids if token not in ids[1:4:2]]
+    assert prompter.decode(plain) == tokenizer.decode(plain, skip_special_tokens=True)

@@ -55,6 +55,7 @@ def test_duo_patterns_of_six_models(real_data: Path) -> None:
     for path in sorted((real_data / "heads" / "duo_patterns").rglob("*.tsv")):
         found = import_heads(path)
         assert found.unit == "kv"
+        assert found.window == (128, 257)
         shapes[found.model] = (found.layers, found.heads)
     assert shapes == {
         "Llama-2-7B-32K-Instruct": (32, 32),

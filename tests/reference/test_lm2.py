@@ -14,6 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from headbench._paths import PACKAGE, checkpoints_root
+from headbench.models.hf.threads import threads
 from headbench.reference import lm2_data, lm2_labels, lm2_train
 from headbench.reference.checkpoint import changed_files
 from headbench.reference.evidence import stored_tables
@@ -216,7 +217,7 @@ def test_a_killed_training_continues_where_it_stood(tmp_path):
             leg = lm2_train.Leg("all", 3, 1.0, 1.0, mixture)
             config = lm2_train.Lm2Config(0, folder, legs=(leg,))
             if count < 3:
-                with pytest.raises(KeyboardInterrupt):
+                with pytest.raises(KeyboardInterrupt, match="stopped"):
                     lm2_train.train(config, _stop_at(count), every=1)
             else:
                 model = lm2_train.train(config, every=1)
@@ -227,7 +228,7 @@ def test_a_killed_training_continues_where_it_stood(tmp_path):
 
         def probe(model) -> dict[str, float]:
             if next(calls) == count:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt("stopped")
             return {}
 
         return probe
@@ -254,8 +255,8 @@ def test_a_rate_carries_its_interval():
 
 @pytest.fixture(scope="module")
 def model():
-    torch.set_num_threads(1)
-    return AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32).eval()
+    with threads(1):
+        yield AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32).eval()
 
 
 def test_files_are_those_that_were_pinned_and_version_1_is_what_it_was():

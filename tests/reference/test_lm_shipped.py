@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from headbench._paths import checkpoints_root
 from headbench.heads.headmap import HeadMap
+from headbench.models.hf.threads import threads
 from headbench.reference import lm_probe
 from headbench.reference.checkpoint import changed_files
 from headbench.reference.lm_evidence import FORMAT, gates
@@ -22,8 +23,8 @@ FOLDER = checkpoints_root() / NAME
 
 @pytest.fixture(scope="module")
 def model():
-    torch.set_num_threads(1)
-    return AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32).eval()
+    with threads(1):
+        yield AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32).eval()
 
 
 @pytest.fixture(scope="module")

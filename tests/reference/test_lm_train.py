@@ -35,12 +35,12 @@ def test_killed_and_continued_ends_where_an_unbroken_run_ends(tmp_path, monkeypa
     def killed(self, scale=1.0):
         steps.append(scale)
         if len(steps) == 4:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("stopped")
         step(self, scale)
 
     with monkeypatch.context() as patch:
         patch.setattr(Optimizers, "step", killed)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="stopped"):
             train(LmConfig(3, tmp_path / "broken", **settings))
     continued = train(LmConfig(3, tmp_path / "broken", **settings))
     assert torch.allclose(weights(whole), weights(continued), atol=1e-6)

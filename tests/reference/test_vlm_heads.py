@@ -63,6 +63,7 @@ def test_no_head_is_chosen_where_nothing_differs():
         assert not choose_half(torch.zeros(2, 8), half, generator).any()
 
 
+@pytest.mark.bits
 def test_factor_one_changes_nothing_and_two_does(model):
     before = logits(model)
     heads = {layer: (0, 5) for layer in range(3)}

@@ -63,12 +63,12 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(unbroken, tmp_path, monkey
 
     def dies(*given):
         if not steps["left"]:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("stopped")
         steps["left"] -= 1
         return original(*given)
 
     monkeypatch.setattr(vlm_train, "_take", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
         train(broken)
     monkeypatch.setattr(vlm_train, "_take", original)
     again = train(broken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from headbench.types import Arm, Capture, Job, Request
 class Toggle:
     canonical: str
     artefacts: dict[str, str] = field(default_factory=dict)
+    needs: frozenset[str] = frozenset()
 
 
 REQUEST = Request(
@@ -56,6 +58,12 @@ def test_an_arm_never_shares_a_response_with_the_baseline_or_another_arm() -> No
     assert len({key(arm) for arm in arms}) == len(arms)
 
 
+def test_code_that_is_not_our_own_splits_responses() -> None:
+    toggle = edited("halve()")
+    keys = {key(replace(toggle, code=code)) for code in ({}, {"halve": "1"}, {"halve": "2"})}
+    assert len(keys) == 3
+
+
 def test_the_name_and_role_of_an_arm_do_not_split_responses() -> None:
     toggle = edited("mask_heads(heads=[[0,1]])")
     control = replace(toggle, name="other#control-0", role="control", of="other", draw=0)
@@ -64,10 +72,49 @@ def test_the_name_and_role_of_an_arm_do_not_split_responses() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"seed": 6}, {"ask": {"max_new_tokens": 5}}, {"images": ("sha",)}, {"kind": "score"}],
+    [{"ask": {"max_new_tokens": 5}}, {"images": ("sha",)}, {"kind": "score"}],
 )
 def test_what_changes_an_answer_changes_the_key(changes: dict[str, object]) -> None:
     assert key(**changes) != key()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        {"do_sample": True},
+        {"do_sample": True, "temperature": 0},
+        {"temperature": 0.7},
+        {"top_p": 0.9},
+        {"top_k": 5},
+    ],
+)
+def test_the_seed_splits_requests_that_sample(ask: dict[str, object]) -> None:
+    assert key(ask=ask, seed=6) != key(ask=ask)
+    assert key(ask=ask, document="other") == key(ask=ask)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ask": {"max_new_tokens": 4}},
+        {"ask": {"temperature": 0}},
+        {"ask": {"temperature": None}},
+        {"ask": {"do_sample": False, "temperature": 0.7}},
+        {"kind": "score", "ask": {"continuations": ("yes",)}},
+        {"kind": "represent", "ask": {}},
+    ],
+)
+def test_the_seed_leaves_greedy_requests_together(changes: dict[str, object]) -> None:
+    assert key(**{**changes, "seed": 6}) == key(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"document": "other"}, {"index": 3}, {"step": "second"}, {"seed": 6}]
+)
+def test_an_intervention_that_needs_the_document_splits_by_it(changes: dict[str, object]) -> None:
+    arm = Arm("random()", (Toggle("random()", needs=frozenset({"document"})),), "toggle")  # type: ignore[arg-type]
+    assert key(arm, **changes) != key(arm)
+    assert key(edited("random()"), **changes) == key(edited("random()"))
 
 
 @pytest.mark.parametrize("changes", [{"document": "other"}, {"index": 3}, {"step": "second"}])
@@ -128,7 +175,25 @@ def test_sets_are_sorted_and_dataclasses_open() -> None:
     assert plain(Capture("z", (1,)))["layers"] == [1]  # type: ignore[index, call-overload]
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), b"bytes", object()])
-def test_what_json_cannot_say_is_refused(value: object) -> None:
-    with pytest.raises(StoreError):
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), "nan cannot be stored"),
+        (float("inf"), "inf cannot be stored"),
+        (b"bytes", "type bytes has no JSON form"),
+        (object(), "type object has no JSON form"),
+    ],
+)
+def test_what_json_cannot_say_is_refused(value: object, said: str) -> None:
+    with pytest.raises(StoreError, match=said):
         plain([value])
+
+
+def test_a_seed_is_the_hash_of_the_runs_seed_and_of_its_purpose() -> None:
+    """Sixty-three bits of SHA-256 of the canonical JSON, whatever the machine."""
+    expected = int(hashlib.sha256(b'[7,"interval","pope",3]').hexdigest()[:16], 16) >> 1
+    assert seed_for(7, "interval", "pope", 3) == expected
+    assert 0 <= expected < 2**63
+    others = {seed_for(8, "interval", "pope", 3), seed_for(7, "interval", "pope", 4),
+              seed_for(7, "controls", "pope", 3), seed_for(7, "interval", "pope")}  # fmt: skip
+    assert len(others) == 4 and expected not in others

@@ -68,12 +68,30 @@ def test_only_whole_batches_are_served(tmp_path: Path) -> None:
         assert last.get(OTHER) == ANSWER
 
 
-def test_the_last_answer_of_a_key_wins(tmp_path: Path) -> None:
+def test_the_first_committed_answer_of_a_key_stands(tmp_path: Path) -> None:
+    """Result files show it already; a later one, of another batch, may differ in its last bits."""
     with ResponseStore(tmp_path) as store:
         keep(store, KEY, ANSWER)
         keep(store, KEY, replace(ANSWER, text="later"))
+        assert store.get(KEY) == ANSWER
     with ResponseStore(tmp_path) as again:
-        assert again.get(KEY) == replace(ANSWER, text="later")
+        assert again.get(KEY) == ANSWER
+
+
+def test_an_answer_is_used_in_the_form_in_which_it_will_be_read(tmp_path: Path) -> None:
+    """Mappings in one order, plain numbers: a sum over them has one order, fresh or stored."""
+    import numpy as np
+
+    probable = {70: np.float32(-0.1), 9: -2.25, 800: -3}
+    with ResponseStore(tmp_path) as store:
+        given = store.put(BATCH, KEY, replace(ANSWER, first=probable))
+        store.commit(BATCH)
+        read = store.get(KEY)
+    assert read is not None
+    assert list(given.first.items()) == list(read.first.items())
+    assert list(given.first) != list(probable)
+    assert {type(value) for value in given.first.values()} == {float}
+    assert given == read
 
 
 @pytest.mark.parametrize("cut", [1, 5, 29, 30, 31, 80, 10_000])
@@ -102,21 +120,46 @@ def test_a_file_killed_within_its_header_starts_afresh(tmp_path: Path) -> None:
         assert again.get(KEY) == ANSWER
 
 
-def test_damage_in_the_middle_is_named_not_dropped(tmp_path: Path) -> None:
+def test_a_damaged_line_is_left_out_and_said(tmp_path: Path) -> None:
     with ResponseStore(tmp_path) as store:
         keep(store, KEY, ANSWER)
         keep(store, OTHER, ANSWER)
+        assert store.damage == ()
     lines = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
     lines[1] = b"\x00\x00\n"
     (tmp_path / FILE).write_bytes(b"".join(lines))
-    with pytest.raises(StoreError, match="line 2"):
+    with ResponseStore(tmp_path) as again:
+        assert again.get(KEY) is None and again.get(OTHER) == ANSWER
+        line, batch = again.damage
+        assert "line 2;" in line and str(tmp_path / FILE) in line and "asked again" in line
+        assert batch.startswith("1 batches") and "as a whole" in batch
+        keep(again, KEY, ANSWER)
+    with ResponseStore(tmp_path) as third:
+        assert third.get(KEY) == ANSWER
+
+
+def test_a_line_that_rots_while_the_store_is_open_is_not_served(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        keep(store, KEY, ANSWER)
+        content = (tmp_path / FILE).read_bytes()
+        with (tmp_path / FILE).open("r+b") as file:
+            file.seek(content.index(b"yes"))
+            file.write(b"no!")
+        assert store.get(KEY) is None and KEY not in store
+        assert "byte" in store.damage[0]
+
+
+@pytest.mark.parametrize("version", [1, 7])
+def test_another_version_is_refused_with_both_named(tmp_path: Path, version: int) -> None:
+    header = {"format": "headbench-store", "version": version, "headbench": "9.0"}
+    (tmp_path / FILE).write_text(json.dumps(header) + "\n")
+    with pytest.raises(StoreError, match=f"version {version}; this headbench reads 2"):
         ResponseStore(tmp_path)
 
 
-def test_another_version_is_refused_with_both_named(tmp_path: Path) -> None:
-    header = {"format": "headbench-store", "version": 7, "headbench": "9.0"}
-    (tmp_path / FILE).write_text(json.dumps(header) + "\n")
-    with pytest.raises(StoreError, match="version 7; this headbench reads 1"):
+def test_a_first_line_of_brackets_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("[" * 4000 + "\n")
+    with pytest.raises(StoreError, match="not a headbench store"):
         ResponseStore(tmp_path)
 
 

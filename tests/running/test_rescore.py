@@ -12,7 +12,8 @@ from headbench.results.files import read_entries, read_result
 from headbench.results.recorded import Fields
 from headbench.running.rescore import rescore_chair, rescore_niah, rescore_pope
 from headbench.running.rescore_walls import rescore_walls
-from headbench.running.rescored import Rescored
+from headbench.running.rescored import Log, Rescored, rescored
+from headbench.scoring import registry
 
 
 def save(path: Path, value: object) -> Path:
@@ -36,7 +37,7 @@ def test_chair_counts_and_metrics(tmp_path: Path) -> None:
     names = ("hallucinated_captions", "hallucinated_mentions", "mentions", "n", "coverage")
     assert values(found, *names) == (1, 1, 4, 2, 1.0)
     assert values(found, "chair_s", "chair_i", "recall", "len") == (0.5, 0.25, 1.0, 5.0)
-    assert found.result.task.profile == "chair-2018@1"
+    assert found.result.task.profile == "chair-2018@2"
     assert found.result.headline == "chair_s"
     assert found.result.metrics["chair_s"].higher_is_better is False
 
@@ -244,3 +245,18 @@ def test_written_records_hold_digests_and_no_text(tmp_path: Path) -> None:
         assert all(output.startswith("sha256:") for output in entry.record.outputs)
     again = rescore_chair(tmp_path / "c.json", [tmp_path / "t.json"])
     assert again.result.id == found.result.id
+
+
+def test_a_log_without_an_answer_is_not_whole() -> None:
+    """Nothing of nothing: no headline, and no figure but their number."""
+    metrics = {name: registry.metric(name) for name in ("pope.accuracy", "pope.f1")}
+    empty = Log(
+        task="pope", scorer="pope@1", parser="pope_ref@1", metrics=metrics, records=(),
+        expected=0, inputs={}, name="nobody",
+    )  # fmt: skip
+    result = rescored(empty).result
+    assert (result.status, result.headline) == ("partial", None)
+    assert "0 of 0 answered" in result.reason
+    assert {name: one.value for name, one in result.metrics.items()} == {
+        "accuracy": None, "f1": None, "n": 0, "coverage": 0.0,
+    }  # fmt: skip

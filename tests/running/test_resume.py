@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from headbench.results.store import FILE
 from helpers_fake_task import write_tasks
 
@@ -38,6 +40,7 @@ def results(out: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.bits
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path: Path) -> None:
     tasks = write_tasks(tmp_path / "mine", count=6)
     # The pause is part of neither the identity nor the key: only of this test's clock.

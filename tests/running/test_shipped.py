@@ -30,12 +30,13 @@ def test_retrieval_heads_carry_the_needle_and_other_heads_do_not(outcome: RunOut
     assert line.paired is not None and line.rank is not None
     assert line.paired.value_a > 0.8 and line.paired.value_b < 0.2
     assert line.paired.p is not None and line.paired.p < 0.001
-    assert (line.rank.rank, line.rank.of, line.rank.p) == (1, 3, None)  # two draws are no p
-    told = outcome.comparisons[0].other.diagnostics
-    assert told is not None and told.neutral_loss is not None
-    base = outcome.comparisons[0].base.diagnostics
-    assert base is not None and base.neutral_loss is not None
-    assert told.neutral_loss - base.neutral_loss < 0.5  # nats: the model still speaks
+    assert (line.rank.rank, line.rank.of, line.rank.end) == (1, 3, "low")
+    assert line.rank.p == line.rank.least == pytest.approx(2 / 3)  # two draws show nothing
+    assert line.against is not None and line.against.difference < -0.6
+    (prose,) = outcome.comparisons[0].neutral
+    assert prose.text == "prose" and prose.change.passages == 60
+    assert -0.1 < prose.change.change < 0.5  # nats: the model still speaks
+    assert [moved.passages for moved in prose.controls] == [8, 8]
 
 
 @pytest.mark.parametrize("size", [1, 3])

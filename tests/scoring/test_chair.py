@@ -201,7 +201,7 @@ def test_given_vocabulary_reads_a_world_of_other_objects() -> None:
     )
     assert scored.parts["mentions"] == ["teapot", "bone", "sun"]
     assert scored.parts["hallucinated"] == ["bone"]
-    assert scored.parts["lexicon"] == "scene-objects@1"
+    assert scored.parts["lexicon"] == "scene-objects@2"
     assert chair.CHAIR_I.of([scored]) == pytest.approx(1 / 3)
     assert chair.RECALL.of([scored]) == 1
 

@@ -31,6 +31,7 @@ communism commun | activate activ | angulariti angular | homologous homolog
 effective effect | bowdlerize bowdler | probate probat | rate rate | cease ceas
 controll control | roll roll
 dies die | died die | skies sky | news news | sunny sunni | possibly possibl | wholly wholli
+playing play | playful play | boxing box | snowing snow | hoping hope | trying tri
 by by | say say | enjoy enjoy | archaeology archaeolog | lying lie | spied spi
 """
 PAIRS = [pair.split() for line in STEMS.split("\n") for pair in line.split("|") if pair.strip()]

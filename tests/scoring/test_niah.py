@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from headbench.errors import ConfigError, DataError
 from headbench.scoring import registry
 from headbench.scoring.breakdown import by_part, effective_length, grid
-from headbench.scoring.niah import matched_in_order, words
+from headbench.scoring.needle_text import matched_in_order, words
 from headbench.types import Document, Record
 
 VERBATIM = registry.parser("verbatim")

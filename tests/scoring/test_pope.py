@@ -148,7 +148,7 @@ def test_a_record_keeps_what_it_was_made_of() -> None:
         "object": "dog",
         "image": "7",
     }
-    assert (made.cluster, made.parsed, made.parser) == ("img7", "no", "pope_robust@1")
+    assert (made.cluster, made.parsed, made.parser) == ("img7", "no", "pope_robust@2")
 
 
 def test_wrong_labels_options_and_parsers_are_refused() -> None:

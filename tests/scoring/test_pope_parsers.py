@@ -23,6 +23,15 @@ def test_the_table_tells_the_parsers_apart() -> None:
         assert any(case[left] != case[right] for case in ODD_OUTPUTS)
 
 
+def test_the_first_robust_reading_stays_for_figures_that_name_it() -> None:
+    """It knows no statement of presence and passes no question over."""
+    first = registry.parser("pope_robust@1")
+    assert first.id == "pope_robust@1"
+    unread = {"There is a dog in the image.", "Yes or no? Yes."}
+    for text, _, _, now in ODD_OUTPUTS:
+        assert first.read(text) == (None if text in unread else now), text
+
+
 @given(st.text())
 def test_parsers_return_yes_no_or_nothing_for_any_text(text: str) -> None:
     assert registry.parser("pope_ref").read(text) in ("yes", "no")

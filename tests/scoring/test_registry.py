@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -41,9 +42,8 @@ def test_a_short_name_is_found_in_its_family_or_where_only_one_has_it() -> None:
     assert registry.metric("recall", family="pope") is registry.metric("pope.recall")
     assert registry.metric("recall", family="niah") is registry.metric("niah.recall")
     assert registry.metric("yes_ratio") is registry.metric("pope.yes_ratio")
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=r"chair\.recall, niah\.recall, pope\.recall"):
         registry.metric("recall")
-    assert "niah.recall" in str(caught.value) and "pope.recall" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,8 @@ def test_a_short_name_is_found_in_its_family_or_where_only_one_has_it() -> None:
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(find, name: str, hint: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=re.escape(hint)):
         find(name)
-    assert hint in str(caught.value)
 
 
 def test_a_parser_of_another_version_is_refused_with_both_versions() -> None:

@@ -167,7 +167,7 @@ def test_classes_in_their_spellings() -> None:
     assert class_of("noHate", "hate") is False
     assert class_of("nonhateful", "hateful") is False
     assert class_of("spam", "hate speech") is None
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="neither of two classes"):
         as_flag("spam", "hate")
 
 
@@ -191,7 +191,7 @@ def test_familiarity_is_a_cut_cosine() -> None:
     assert familiarity(one, -one) == 0
     assert consensus([(one, one), (one, -one)]) == (pytest.approx(0.5), 2)
     for wrong in (np.zeros(2), np.ones(3), np.array([np.nan, 1.0])):
-        with pytest.raises(DataError):
+        with pytest.raises(DataError, match="no cosine of vectors"):
             familiarity(one, wrong)
 
 
@@ -213,9 +213,20 @@ def test_partial_correlation_is_the_regression_on_indicators(seed: int) -> None:
     assert shifted.r == pytest.approx(found.r)
 
 
+def test_a_partial_correlations_p_takes_a_degree_of_freedom_for_each_group() -> None:
+    """Ten points in three groups leave 10 - 3 - 1 = 6."""
+    groups = ["a"] * 4 + ["b"] * 4 + ["c"] * 2
+    x = [1, -1, 1, -1, 1, -1, 1, -1, 1, -1]
+    y = [1, -1, 1, -1, 1, -1, 1, -1, -1, 1]
+    found = partial_correlation(x, y, groups)
+    assert (found.r, found.freedom) == (pytest.approx(0.6), 6)
+    # t = 0.6 sqrt(6 / 0.64) = 1.8371; the two-sided p of Student's t with 6 degrees of freedom.
+    assert found.p == pytest.approx(0.11584, abs=1e-5)
+
+
 def test_partial_correlation_at_its_ends() -> None:
     groups = ["a", "a", "a", "b", "b", "b"]
     assert partial_correlation([1, 2, 3, 7, 8, 9], [2, 4, 6, 0, 2, 4], groups).r == pytest.approx(1)
     assert math.isnan(partial_correlation([1, 1, 1, 2, 2, 2], [1, 2, 3, 4, 5, 6], groups).r)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="1, 2 and 1 points do not match"):
         partial_correlation([1.0], [1.0, 2.0], ["a"])

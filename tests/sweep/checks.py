@@ -86,7 +86,7 @@ def check(folder: Path, count: int = 16) -> Found:
     info = model.info
     found = Found("right", layers=info.layers, attention=list(info.attending))
     found.notes += ["asked about texts alone"] if sees else []
-    if not model.runner.extends:
+    if not model.backend.extends:
         found.notes.append("one token per step: it forgets its state when several follow a cache")
     library = auto_class(config).from_pretrained(folder).eval()
     texts = prompts(count)

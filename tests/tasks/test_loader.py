@@ -61,7 +61,7 @@ def test_one_broken_file_hides_no_other_and_is_told_when_its_name_is_sought(
     index = build_index([tmp_path])
     assert "fine" in index.entries
     assert len(index.problems) == 1
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match="no task, group or tag 'broken'") as caught:
         load("broken", [tmp_path])
     assert "broken.yaml" in caught.value.mend
 

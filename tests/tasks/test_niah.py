@@ -134,8 +134,14 @@ def test_ruler_documents_hold_what_they_ask_for(
 
 def test_options_out_of_range(tmp_path: Path) -> None:
     source = load("niah_single").merged.path
-    for bad in ("lengths: [20]", "depths: [1.5]", "needles: [9]", "family: wrods", "lenghts: [1]"):
+    for bad, said in (
+        ("lengths: [20]", "length 20 leaves no room"),
+        ("depths: [1.5]", "depth must lie in 0..1"),
+        ("needles: [9]", "needles must be 1 to 8"),
+        ("family: wrods", "did you mean 'words'"),
+        ("lenghts: [1]", "did you mean 'lengths'"),
+    ):
         path = tmp_path / "mine.yaml"
         path.write_text(f"include: {source}\ntask: mine\ndataset_kwargs: {{{bad}}}\n")
-        with pytest.raises(HeadbenchError):
+        with pytest.raises(HeadbenchError, match=said):
             load_file(path).documents()

@@ -34,7 +34,10 @@ def compare(
     names = (found.base.arm.name, found.other.arm.name)
     base, other = names if names[0] != names[1] else ("A", "B")  # the same arm of two logs
     print_comparisons([found], Console(), other, base)
-    for line in differs_lines(found, (first, second)):
+    typer.echo("one pair was compared: p is not adjusted")
+    if found.first_token_kl is None and found.other.diagnostics is not None:
+        typer.echo("KL: not stored for this pair; a result holds it against its own baseline only")
+    for line in (*differs_lines(found, (first, second)), *found.unchecked):
         typer.echo(line)
 
 
@@ -46,14 +49,19 @@ def document(found: Comparison) -> dict[str, object]:
         "b": found.other.id,
         "status": found.other.status,
         "changed_share": found.changed_share,
+        "first_token_kl": found.first_token_kl,
+        "neutral": [dataclasses.asdict(change) for change in found.neutral],
+        "family": found.family,
         "metrics": {
             line.name: None
             if line.paired is None
             else {
                 key: None if isinstance(value, float) and math.isnan(value) else value
                 for key, value in dataclasses.asdict(line.paired).items()
+                if key != "changes"
             }
             for line in found.lines
         },
         "differs": {name: [one, two] for name, one, two in found.differs},
+        "unchecked": list(found.unchecked),
     }

@@ -216,6 +216,7 @@ def summary(found: HeadMap, top: int) -> dict[str, object]:
         "threshold": found.threshold,
         "above": None if found.threshold is None else len(found.above()),
         "trials": found.trials,
+        "window": found.window._asdict() if found.window else None,
         "top": best,
         "sha256": found.sha256,
     }
@@ -236,6 +237,11 @@ def show(found: HeadMap, facts: dict[str, object]) -> None:
         above, total = len(found.above()), len(found.attending) * found.heads
         typer.echo(
             f"{above} of {total} heads ({above / total:.2%}) score {found.threshold} or more"
+        )
+    if found.window:
+        typer.echo(
+            f"deployed: the other heads see the first {found.window.first} and the latest "
+            f"{found.window.recent} keys while decoding; stream_heads(map=...) takes this window"
         )
     table = Table(box=box.SIMPLE, pad_edge=False)
     for column in ("layer", "head", "score"):

@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from headbench.cli.run import split_names
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
+    from headbench.results.recorded_join import Vouched
     from headbench.running.rescored import Rescored
 
 _Given = TypeVar("_Given", Path, list[Path])
+
+
+class Join(StrEnum):
+    """By what a user says that rows belong together."""
+
+    ID = "id"
+    ORDER = "order"
 
 
 class Family(StrEnum):
@@ -43,8 +52,27 @@ def rescore(
     parser: Annotated[
         str, typer.Option(help="How answers are read: pope_ref, walls_ref (as in papers), ...")
     ] = "",
+    phrases: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="niah: what a response must hold; may be repeated. Else the rows' needle."
+        ),
+    ] = None,
+    reasoning_marks: Annotated[
+        str,
+        typer.Option(
+            help="Thoughts cut before reading: closed (default), none, or names, with commas."
+        ),
+    ] = "closed",
     field: Annotated[
-        list[str] | None, typer.Option(help="A field name, e.g. caption=text; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="A field, e.g. caption=text, answer=resps[0][0], questions.label=gold; repeatable."
+        ),
+    ] = None,
+    join: Annotated[
+        Join | None,
+        typer.Option(help="pope, walls: you say that rows belong together by id, or by order."),
     ] = None,
     name: Annotated[str, typer.Option(help="Who answered; else the name of the file.")] = "",
     origin: Annotated[str, typer.Option(help="Where the outputs were found, for the record.")] = "",
@@ -54,25 +82,50 @@ def rescore(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result document.")] = False,
 ) -> None:
     """Score recorded outputs; no model is needed."""
-    from headbench.results.recorded import Fields
+    from headbench.results.fields import Fields
     from headbench.running.rescore import rescore_chair, rescore_niah, rescore_pope
     from headbench.running.rescore_walls import HUMANS, rescore_walls
+    from headbench.scoring.thoughts import marks_of
 
-    fields = Fields.parse(field or [])
+    marks = marks_of(split_names(reasoning_marks))
     people = predictions == HUMANS and task is Family.WALLS
+    fields = Fields.parse(field or [])
+    vouched: Vouched | None = None if join is None else "id" if join is Join.ID else "order"
+    if join is not None and (people or task not in (Family.POPE, Family.WALLS)):
+        raise ConfigError(
+            f"--task {task.value} joins nothing by id or order",
+            where=f"--join {join.value}",
+            mend="leave --join out",
+        )
     file = Path(predictions)
     work: dict[Family, Callable[[], Rescored]] = {
         Family.CHAIR: lambda: rescore_chair(
-            file, needed(ground_truth, "--ground-truth", task), profile, fields
+            file, needed(ground_truth, "--ground-truth", task), profile, fields, marks=marks
         ),
         Family.POPE: lambda: rescore_pope(
-            file, needed(questions, "--questions", task), parser or "pope_ref", fields
+            file,
+            needed(questions, "--questions", task),
+            parser or "pope_ref",
+            fields,
+            marks=marks,
+            join=vouched,
         ),
         Family.WALLS: lambda: rescore_walls(
-            None if people else file, needed(walls, "--walls", task), parser or "walls_ref", fields
+            None if people else file,
+            needed(walls, "--walls", task),
+            parser or "walls_ref",
+            fields,
+            marks=marks,
+            join=vouched,
         ),
-        Family.NIAH: lambda: rescore_niah(file, fields),
+        Family.NIAH: lambda: rescore_niah(file, fields, phrases=phrases or (), marks=marks),
     }
+    if phrases and task is not Family.NIAH:
+        raise ConfigError(
+            f"--task {task.value} seeks no phrases",
+            where="--phrases",
+            mend="leave them out, or take --task niah",
+        )
     found = work[task]().named(name, origin)
     written = found.write(out) if out else None
     if as_json:
@@ -102,6 +155,9 @@ def show(found: Rescored) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from headbench.results.fields import FILES
+    from headbench.running.table_notes import count, result_notes
+
     result = found.result
     title = f"{result.task.name} of {result.model.name}: {result.task.scorer}, {result.task.parser}"
     table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
@@ -113,8 +169,26 @@ def show(found: Rescored) -> None:
         ends = "" if one.low is None or one.high is None else f"{one.low:.4f} .. {one.high:.4f}"
         table.add_row(name, str(shown), ends)
     Console().print(table)
+    clusters = max((one.clusters or 0 for one in result.metrics.values()), default=0)
+    if clusters:
+        typer.echo(f"documents (clusters): {count(result.coverage.answered, clusters)}")
+    for note in result_notes([result]):
+        typer.echo(note)
     if result.task.profile:
         typer.echo(f"lexical profile: {result.task.profile}")
+    for role in FILES:
+        if result.source.get(f"{role}.fields"):
+            typer.echo(f"{role} read: {result.source[f'{role}.fields']}")
+    if "joined by" in result.source:
+        typer.echo(f"joined by: {result.source['joined by']}")
+    if "connections" in result.source:
+        typer.echo(f"connections: {result.source['connections']}")
+    from headbench.running.reasoning import reasoning_lines
+
+    for line in reasoning_lines(result):
+        typer.echo(line)
+    if "sought" in result.source:
+        typer.echo(f"sought: {result.source['sought']} ({result.source['sought by']})")
     if result.headline is None:
         why = result.reason or result.source.get("no_headline", "")
         typer.echo(f"no headline: {why}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from headbench.running.spec import RunSpec
+    from headbench.running.plan import RunPlan
 
 
 def run(
@@ -29,9 +29,34 @@ def run(
     model_args: Annotated[
         str, typer.Option(help="The adapter's arguments, e.g. pretrained=PATH,dtype=bfloat16.")
     ] = "",
+    template_arg: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An argument of the model's chat template, e.g. enable_thinking=false; repeat it."
+        ),
+    ] = None,
     controls: Annotated[
-        int | None,
-        typer.Option(min=0, help="Control draws a toggle (default 4); 19 or more give a p."),
+        str | None,
+        typer.Option(
+            help="Control draws per intervention (default 4), or 'all'. A rank can give p .05 "
+            "from 39 draws on."
+        ),
+    ] = None,
+    control_heads: Annotated[
+        str | None,
+        typer.Option(
+            help="Which heads controls take: any (default; gives a p), apart (not its own), low "
+            "(with --control-below), layers (other layers), document (chosen for another one)."
+        ),
+    ] = None,
+    control_below: Annotated[
+        float | None, typer.Option(help="With --control-heads low: scores below this.")
+    ] = None,
+    control_match: Annotated[
+        str | None,
+        typer.Option(
+            help="norm: rescale each control, so that it changes the attention output as much."
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Take only the first documents of each task.")
@@ -44,10 +69,27 @@ def run(
         "results"
     ),
     include: Annotated[
-        list[Path] | None, typer.Option(help="Folder of your own tasks and interventions.")
+        list[Path] | None,
+        typer.Option(help="Folder of your own tasks and interventions, or a Python file."),
     ] = None,
+    reasoning_marks: Annotated[
+        str,
+        typer.Option(
+            help="Thoughts cut before reading: closed (default), none, or names, with commas."
+        ),
+    ] = "",
+    allow_overrun: Annotated[
+        bool,
+        typer.Option(
+            "--allow-overrun",
+            help="Run prompts longer than the model's configuration allows; recorded.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
+    ] = False,
+    raw_p: Annotated[
+        bool, typer.Option("--raw-p", help="Also print each p before its adjustment.")
     ] = False,
     replay: Annotated[
         Path | None,
@@ -59,31 +101,37 @@ def run(
         "interventions": tuple(intervention or ()),
         "model": model,
         "model_args": model_args,
-        "controls": controls,
+        "template_arg": tuple(template_arg or ()),
+        "controls": int(controls) if controls is not None and controls.isdecimal() else controls,
+        "control_heads": control_heads,
+        "control_below": control_below,
+        "control_match": control_match,
         "limit": limit,
         "batch_size": batch_size,
         "seed": seed,
         "include": tuple(str(folder.resolve()) for folder in include or ()),
+        "reasoning_marks": split_names(reasoning_marks),
+        "allow_overrun": allow_overrun or None,
     }
-    spec = _replayed(replay, tasks, given) if replay else _written(tasks, given)
-    from rich.console import Console
-
+    plan = _replayed(replay, tasks, given) if replay else _written(tasks, given)
     if dry_run:
         from headbench.running.describe import describe
-        from headbench.running.plan import make_plan
 
-        for line in describe(make_plan(spec)):
+        for line in describe(plan):
             typer.echo(line)
         return
-    from headbench.running.execute import execute
+    from rich.console import Console
+
+    from headbench.running.execute import run_plan
     from headbench.running.table import print_outcome
 
-    print_outcome(execute(spec, out), Console())
+    print_outcome(run_plan(plan, out), Console(), raw=raw_p)
 
 
-def _written(tasks: str, given: Mapping[str, object]) -> RunSpec:
-    """The spec that the options say; what was left out takes the spec's own default."""
-    from headbench.running.spec import make_spec, parse_model_args
+def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
+    """The run that the options say; what was left out takes the spec's own default."""
+    from headbench.running.plan import make_plan
+    from headbench.running.spec import make_spec, parse_model_args, template_args
 
     names = split_names(tasks)
     if not names:
@@ -93,13 +141,23 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunSpec:
             mend="for example: headbench run --tasks niah,pope --intervention vhr",
         )
     values = {key: value for key, value in given.items() if value not in (None, ())}
-    values["model_args"] = parse_model_args(str(given["model_args"]))
-    return make_spec(tasks=names, **values)
+    model_args = dict(parse_model_args(str(given["model_args"])))
+    pairs = cast("tuple[str, ...]", values.pop("template_arg", ()))
+    if pairs and "chat_template_args" in model_args:
+        raise ConfigError(
+            "the chat template's arguments are given in two ways",
+            where="--template-arg and --model-args chat_template_args=",
+            mend="give all of them with --template-arg",
+        )
+    if pairs:
+        model_args["chat_template_args"] = template_args(pairs)
+    values["model_args"] = model_args
+    return make_plan(make_spec(tasks=names, **values))
 
 
-def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunSpec:
-    """The spec that a result holds; options beside it would make it another run."""
-    from headbench.running.spec import spec_from_result
+def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunPlan:
+    """The run that a result holds; options beside it would make it another run."""
+    from headbench.running.code import plan_from_result
 
     beside = [
         name for name, value in {"tasks": tasks, **given}.items() if value not in (None, (), "")
@@ -110,7 +168,7 @@ def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunSpec:
             where=f"also given: {', '.join('--' + name.replace('_', '-') for name in beside)}",
             mend="leave them out, or leave --from out",
         )
-    return spec_from_result(path)
+    return plan_from_result(path)
 
 
 def split_names(text: str) -> tuple[str, ...]:

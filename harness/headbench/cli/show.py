@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from headbench.results.check import Checked
     from headbench.tasks.task import Task
 
 
@@ -39,10 +40,13 @@ def show(
         data = _intervention_data(name)
         typer.echo(json.dumps(data, indent=2)) if as_json else _show_intervention(data)
     else:
-        from headbench.results.files import read_result
+        from headbench.results.check import read_checked
 
-        result = read_result(Path(name)).model_dump(mode="json")
+        found = read_checked(Path(name))
+        result = found.result.model_dump(mode="json")
         typer.echo(json.dumps(result, indent=2)) if as_json else _show_result(result)
+        for line in (_checked(found), *found.unchecked):
+            typer.echo(line, err=as_json)
 
 
 # ------------------------------------------------------------------ tasks
@@ -196,6 +200,15 @@ def _show_result(result: dict[str, Any]) -> None:
         if key[0] not in ("metrics", "breakdowns") and not _is_default(value):
             text = value if isinstance(value, str) else json.dumps(value)
             typer.echo(f"  {_dotted(key):<44} {text}")
+
+
+def _checked(found: Checked) -> str:
+    """What the figures rest on."""
+    if found.result.kind == "published":
+        return "a published cell: nothing here computes its figures again"
+    return (
+        f"the figures were computed again from the {len(found.entries):,} records beside the file"
+    )
 
 
 def _figure(figure: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import cast
 
 from pydantic import JsonValue, ValidationError
 
+from headbench._code import merged, of_things
 from headbench.detectors import data, registry
 from headbench.detectors.base import Detector, Params, Trials, World, attending_layers
 from headbench.errors import ConfigError, RefusedError, nearest
@@ -59,6 +60,8 @@ def detect(
                 mend="use a vision-language model, or data without images",
             )
         model.bind(trials.images.__getitem__)
+    for trial in trials.trials:
+        model.refuse_overrun(trial.request)
     measured = found.run(model, trials, params)
     scores: list[tuple[float, ...] | None] = [None] * model.info.layers
     for layer, row in zip(attending_layers(model), measured.scores, strict=True):
@@ -67,6 +70,7 @@ def detect(
         **trials.facts,
         **measured.facts,
         "parameters": params.model_dump(mode="json"),
+        **_code(detector, model),
     }
     return HeadMap(
         detector=detector,
@@ -79,6 +83,19 @@ def detect(
         data=facts,
         trials=measured.trials,
     )
+
+
+def _code(detector: str, model: Model) -> dict[str, JsonValue]:
+    """What a head map says of code that is not headbench's own; nothing where there is none."""
+    code = merged([registry.code_of(detector), of_things(type(model))])
+    if not code:
+        return {}
+    said: dict[str, JsonValue] = {
+        "digest": code.digest,
+        "files": dict(code.files),
+        "packages": dict(code.packages),
+    }
+    return {"code": said}
 
 
 def trials_for(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING
 
+from headbench._code import Code, of_entry_point
+from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -27,14 +30,14 @@ SHIPPED: Mapping[str, tuple[str, str]] = {
 
 def names() -> tuple[str, ...]:
     """Every detector, sorted."""
-    return tuple(sorted(SHIPPED))
+    return tuple(sorted({*SHIPPED, *_installed()}))
 
 
 def rows() -> list[dict[str, str]]:
     """Every detector with its summary and source, for listing."""
-    return [
-        {"name": name, "summary": SHIPPED[name][0], "source": SHIPPED[name][1]} for name in names()
-    ]
+    others = {name: ("", f"from {point.value}") for name, point in _installed().items()}
+    every = others | dict(SHIPPED)
+    return [{"name": name, "summary": every[name][0], "source": every[name][1]} for name in names()]
 
 
 def get(name: str) -> Detector:
@@ -43,11 +46,25 @@ def get(name: str) -> Detector:
     Raises:
         ConfigError: There is none of that name.
     """
-    if name not in SHIPPED:
+    if name in SHIPPED:
+        found: Detector = importlib.import_module(f"headbench.detectors.{name}").DETECTOR
+        return found
+    if name not in _installed():
         raise ConfigError(
             f"there is no detector {name!r}",
             where=f"--detector {name}",
-            mend=nearest(name, SHIPPED),
+            mend=nearest(name, names()),
         )
-    found: Detector = importlib.import_module(f"headbench.detectors.{name}").DETECTOR
-    return found
+    theirs: Detector = _installed()[name].load()
+    return theirs
+
+
+def code_of(name: str) -> Code:
+    """The code of a detector that another package offers; nothing of a shipped one."""
+    get(name)
+    return Code() if name in SHIPPED else of_entry_point(_installed()[name])
+
+
+def _installed() -> Mapping[str, EntryPoint]:
+    """Entry points of the group ``headbench.detectors``; shipped names cannot be taken over."""
+    return {point.name: point for point in entry_points(group="headbench.detectors")}

@@ -3,7 +3,8 @@
 * ``retrieval_head``: JSON ``{"layer-head": [a score a trial]}`` (Wu et al. 2024, arXiv 2404.15574);
   a head's score is the mean of its trials.
 * ``duo``: a table of numbers, a line a layer, with ``config.json`` beside it (Xiao et al. 2024,
-  arXiv 2410.10819, DuoAttention); heads are key/value heads.
+  arXiv 2410.10819, DuoAttention); heads are key/value heads. The configuration's sizes of sink and
+  recent cache (those for deployment, where it names them) go into the map.
 * ``rows``: (layer, head) or (layer, head, score) rows, as JSON lists or objects, or CSV.
 * ``per_layer``: a list a layer, or an object ``{"layer": list}``: scores of all heads, or the
   indices of the chosen ones.
@@ -20,11 +21,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from headbench.errors import ConfigError, DataError, nearest
-from headbench.heads.headmap import FORMAT, HeadMap, read_text
+from headbench.heads.headmap import FORMAT, RECENT, SINK, HeadMap, read_text
 
 THRESHOLDS = {"retrieval_head": 0.1, "duo": 0.5, "rows": None, "per_layer": None}
 """Score from which a head counts as detected, as each paper has it."""
@@ -84,16 +85,20 @@ def import_heads(
         )
     table = READERS[chosen](text, str(path))
     scores = _grid(table, shape, str(path))
-    facts = _duo_facts(path) if chosen == "duo" else {}
+    facts = _duo_facts(path) if chosen == "duo" else DuoFacts()
     return HeadMap(
         detector=chosen,
-        model=model or str(facts.get("model_name") or path.stem),
+        model=model or facts.model or path.stem,
         layers=len(scores),
         heads=len(scores[0]),
         unit="kv" if chosen == "duo" else "query",
         scores=scores,
         threshold=THRESHOLDS[chosen] if threshold is None else threshold,
-        data={"file": path.name, "sha256": hashlib.sha256(text.encode()).hexdigest()},
+        data={
+            "file": path.name,
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+            **facts.window,
+        },
         trials=table.trials,
     )
 
@@ -267,17 +272,42 @@ def _grid(table: Table, shape: tuple[int, int] | None, where: str) -> tuple[tupl
     )
 
 
-def _duo_facts(path: Path) -> Mapping[str, object]:
+@dataclass(frozen=True)
+class DuoFacts:
+    """What DuoAttention's ``config.json`` says.
+
+    Attributes:
+        model: Name of the model; empty where it says none.
+        window: Sizes of the cache of a streaming head, by the keys of the map's ``data``.
+    """
+
+    model: str = ""
+    window: Mapping[str, int] = field(default_factory=dict)
+
+
+def _duo_facts(path: Path) -> DuoFacts:
     """DuoAttention's ``config.json`` beside the table, where there is one."""
     beside = path.parent / "config.json"
     if not beside.is_file():
-        return {}
+        return DuoFacts()
     loaded = _json(read_text(beside), str(beside))
     if not isinstance(loaded, dict):
         raise _wrong("duo", str(beside))
     name = loaded.get("model_name")
     # The recorded name is a folder on its authors' machine; only its last piece is a name.
-    return {"model_name": name.rstrip("/").rpartition("/")[2]} if isinstance(name, str) else {}
+    model = name.rstrip("/").rpartition("/")[2] if isinstance(name, str) else ""
+    window = {}
+    for key in (SINK, RECENT):
+        own, deployed = loaded.get(key), loaded.get(f"deploy_{key}")
+        size = own if deployed is None else deployed
+        if size is None:
+            return DuoFacts(model)
+        if not _is_int(size) or size < 0:
+            raise DataError(
+                f"{key} cannot be {size!r}", where=str(beside), mend="a number of keys, at least 0"
+            )
+        window[key] = size
+    return DuoFacts(model, window)
 
 
 def _json(text: str, where: str) -> object:

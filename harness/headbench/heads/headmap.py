@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
@@ -19,6 +19,17 @@ from headbench.errors import ConfigError, DataError
 FORMAT: Final = "headbench-heads@1"
 Head = tuple[int, int]
 """(layer, head), both 0-based."""
+SINK, RECENT = "sink_size", "recent_size"
+"""Keys of ``data`` under which an imported map holds the cache of its streaming heads."""
+
+
+class Window(NamedTuple):
+    """What a streaming head sees while decoding."""
+
+    first: int
+    """Keys at the start."""
+    recent: int
+    """Latest keys, the row's own included."""
 
 
 class HeadMap(BaseModel):
@@ -121,6 +132,18 @@ class HeadMap(BaseModel):
         """Digest of the canonical form, hexadecimal; results name the map by it."""
         return hashlib.sha256(self.text().encode()).hexdigest()
 
+    @property
+    def window(self) -> Window | None:
+        """The window of the heads that stream, as the map's configuration deploys them.
+
+        A streaming head's cache holds ``sink_size`` first and ``recent_size`` latest keys, and a
+        row's own key comes on top of them. ``None`` where the map says no sizes.
+        """
+        sink, recent = self.data.get(SINK), self.data.get(RECENT)
+        if not isinstance(sink, int) or not isinstance(recent, int):
+            return None
+        return Window(sink, recent + 1)
+
     def score(self, layer: int, head: int) -> float:
         """One head's score.
 
@@ -205,7 +228,8 @@ class HeadMap(BaseModel):
                 where=f"fraction={fraction}",
                 mend="choose above 0 and at most 1",
             )
-        count = max(1, math.floor(fraction * self.heads + 0.5))
+        # A half may come out a little below: 0.29 * 50 is 14.499999999999998.
+        count = max(1, math.floor(round(fraction * self.heads, 9) + 0.5))
         ranked = self.ranked()
         return tuple(
             pair

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from headbench.interventions.choice import AnyHeads, Chosen, choose
-from headbench.interventions.draws import other_heads
+from headbench.errors import RefusedError
+from headbench.interventions.choice import AnyHeads, Chosen, choose, read_map
+from headbench.interventions.draws import Draws, apart_sets, layer_sets, other_sets, sets_from
 from headbench.interventions.grammar import ToggleSpec, Value, print_part
 from headbench.interventions.registry import Params
 from headbench.types import (
     Capture,
     Case,
+    Contrast,
     Controls,
     Edit,
     HeadTable,
@@ -84,6 +86,14 @@ class Method:
         """There is no control unless the method declares one."""
         return None
 
+    def contrast(self, kind: Contrast, count: int, seed: int) -> Controls | None:
+        """Controls of another kind; ``None``: the method has none of this kind."""
+        return None
+
+    def rescaled(self, factor: float) -> Self | None:
+        """The same method with its change multiplied; ``None``: its strength cannot be changed."""
+        return None
+
 
 @dataclass(frozen=True)
 class HeadMethod(Method):
@@ -93,6 +103,7 @@ class HeadMethod(Method):
         chosen: The heads, resolved for the model.
     """
 
+    params: AnyHeads
     chosen: Chosen
 
     @classmethod
@@ -123,13 +134,111 @@ class HeadMethod(Method):
 
         There is none when whole layers are edited: no other heads are left.
         """
-        draws = other_heads(self.table, self.info.heads, count, seed)
+        return self._drawn(other_sets(self._units, self._width, count, seed), SAME_LAYERS)
+
+    def contrast(self, kind: Contrast, count: int, seed: int) -> Controls | None:
+        """The same edit on heads apart from its own, of low score, or of other layers."""
+        table, width, name = self._units, self._width, self.params.map
+        found = contrast_sets(kind, table, width, self.info, name, count, seed)
+        return None if found is None else self._drawn(*found, excluded=True)
+
+    def _drawn(self, draws: Draws, unit: str, *, excluded: bool = False) -> Controls | None:
         if not draws.possible:
             return None
-        methods: tuple[Intervention, ...] = tuple(
-            replace(self, chosen=Chosen(table)) for table in draws.tables
+        methods: tuple[Intervention, ...] = tuple(self._on(table) for table in draws.tables)
+        return Controls(
+            unit.format(self._unit), methods, draws.possible, excluded, test=not excluded
         )
-        return Controls("other heads of the same layers", methods, draws.possible, draws.excluded)
+
+    # What a control draws: query heads, unless a method edits something that they share.
+
+    @property
+    def _unit(self) -> str:
+        return "heads"
+
+    @property
+    def _units(self) -> HeadTable:
+        """Layer -> units that are edited."""
+        return self.table
+
+    @property
+    def _width(self) -> int:
+        """Units per layer."""
+        return self.info.heads
+
+    def _on(self, units: HeadTable) -> Self:
+        """The same edit on other units."""
+        return replace(self, chosen=Chosen(units))
+
+
+SAME_LAYERS = "other {} of the same layers"
+
+
+def contrast_sets(
+    kind: Contrast,
+    table: HeadTable,
+    width: int,
+    info: ModelInfo,
+    map_name: str | None,
+    count: int,
+    seed: int,
+) -> tuple[Draws, str] | None:
+    """Draws of a contrast, with what they are in words; ``None``: no such contrast of fixed heads.
+
+    Args:
+        kind: Which contrast.
+        table: Layer -> units that are edited.
+        width: Units per layer: query heads, or key/value groups.
+        info: The model.
+        map_name: The head map that the heads were chosen from, where one was.
+        count: Draws wanted.
+        seed: Fixes the draws.
+    """
+    match kind.heads:
+        case "apart":
+            return apart_sets(table, width, count, seed), f"{SAME_LAYERS}, its own kept out"
+        case "layers":
+            draws = layer_sets(table, info.attending, width, count, seed)
+            return draws, "{} of layers that are not edited"
+        case "low":
+            score = kind.below or 0.0
+            pools = low_units(map_name, table, width, info, score)
+            sizes = {layer: len(mine) for layer, mine in table.items()}
+            unit = f"other {{}} of the same layers with a score below {score:g}"
+            return sets_from(pools, sizes, count, seed), unit
+        case _:
+            return None
+
+
+def low_units(
+    map_name: str | None, table: HeadTable, width: int, info: ModelInfo, score: float
+) -> HeadTable:
+    """Layer -> units outside ``table`` that the head map scores below ``score``.
+
+    A unit that several query heads share has the largest of their scores.
+
+    Raises:
+        RefusedError: the heads were not chosen from a map.
+    """
+    if map_name is None:
+        raise RefusedError(
+            "low-score controls need the head map that the heads were chosen from",
+            where="heads=[[layer,head],...] names no map",
+            mend="choose the heads with map=NAME and top=, threshold= or fraction=",
+        )
+    scores = read_map(map_name, info).scores
+    shared = info.heads // width
+    found: dict[int, tuple[int, ...]] = {}
+    for layer, mine in table.items():
+        row = scores[layer]
+        if row is None:
+            raise RefusedError(
+                f"the head map has no scores for layer {layer}", where=f"head map {map_name}"
+            )
+        largest = [max(row[unit * shared :][:shared]) for unit in range(width)]
+        low = (unit for unit in range(width) if unit not in mine and largest[unit] < score)
+        found[layer] = tuple(low)
+    return found
 
 
 def _value(value: object) -> Value:

@@ -11,7 +11,8 @@ from headbench.types import ModelInfo
 def carried(first: int, last: int, of: int, layers: int) -> tuple[int, ...]:
     """Layers ``first`` to ``last`` of a model with ``of`` layers, as the same share of another.
 
-    At least one layer is returned, so that shallow models are edited too.
+    Both ends are rounded to whole layers, halves to the even number. At least one layer is
+    returned, so that shallow models are edited too.
 
     Args:
         first: First layer, 0-based.

@@ -1,11 +1,11 @@
-"""Control draws: other heads of the same layers, as distinct sets, from one seed."""
+"""Control draws: other sets of heads, as distinct head tables, from one seed."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from headbench.types import Heads, HeadTable
@@ -16,61 +16,117 @@ _ENUMERATE = 5_000
 
 @dataclass(frozen=True)
 class Draws:
-    """Distinct head tables with as many heads a layer as the original.
+    """Distinct head tables.
 
     Attributes:
-        tables: The draws; fewer than asked for where fewer exist.
+        tables: The draws; all that exist where no more exist than were asked for.
         possible: How many distinct draws exist.
-        excluded: Whether the original's own heads were kept out.
     """
 
     tables: tuple[HeadTable, ...]
     possible: int
-    excluded: bool
 
 
-def other_heads(table: HeadTable, heads: int, count: int, seed: int) -> Draws:
-    """Draw control heads for ``table``, matched by layer and number.
+def other_sets(table: HeadTable, heads: int, count: int, seed: int) -> Draws:
+    """Other sets of the same layers, as many heads in each; they may share heads with ``table``.
 
-    The listed heads themselves are kept out as long as ``count`` distinct draws remain without
-    them; else any heads of the layer may be drawn, except the very same set.
+    Drawn uniformly without return from all such sets but ``table`` itself. If ``table`` had been
+    drawn in the same way, it could have been any of the sets: so a rank among them has a p-value.
+
+    The same seed gives the same draws whatever else the intervention does, so that all strengths
+    of a sweep have the same controls.
 
     Args:
         table: Layer -> heads that the method edits.
-        heads: Query heads a layer.
+        heads: Query heads per layer.
         count: Draws wanted.
         seed: Fixes the draws.
     """
-    others = {layer: _rest(mine, heads) for layer, mine in table.items()}
-    apart = math.prod(math.comb(len(others[layer]), len(mine)) for layer, mine in table.items())
-    excluded = apart >= max(count, 1)
-    pools = others if excluded else {layer: tuple(range(heads)) for layer in table}
-    any_draw = math.prod(math.comb(heads, len(mine)) for mine in table.values()) - 1
-    possible = apart if excluded else any_draw
+    every = {layer: tuple(range(heads)) for layer in table}
+    return sets_from(every, _sizes(table), count, seed, but=table)
+
+
+def apart_sets(table: HeadTable, heads: int, count: int, seed: int) -> Draws:
+    """Sets of the same layers, as many heads in each, that hold none of the heads of ``table``.
+
+    The cleanest contrast, and no test: a set that avoids the heads that were chosen is not what
+    chance would have chosen. Too few remaining heads in a layer leave no draw.
+    """
+    pools = {
+        layer: tuple(h for h in range(heads) if h not in mine) for layer, mine in table.items()
+    }
+    return sets_from(pools, _sizes(table), count, seed)
+
+
+def layer_sets(table: HeadTable, layers: Sequence[int], heads: int, count: int, seed: int) -> Draws:
+    """Sets of as many heads in those of ``layers`` that ``table`` does not touch.
+
+    Each edited layer hands its number of heads to another layer, in order of layers; which layers
+    these are is drawn too. No draw where more layers are edited than are left.
+    """
+    free = [layer for layer in layers if layer not in table]
+    sizes = [len(mine) for mine in table.values()]
+    ways = math.prod(math.comb(heads, size) for size in sizes)
+    if len(free) < len(sizes):
+        return Draws((), 0)
+    every = tuple(range(heads))
+    found: dict[tuple[tuple[int, Heads], ...], None] = {}
+    generator = random.Random(f"headbench-controls/layers/{seed}")
+    possible = math.comb(len(free), len(sizes)) * ways
+    while len(found) < min(count, possible):
+        chosen = sorted(generator.sample(free, len(sizes)))
+        pairs = zip(chosen, sizes, strict=True)
+        found.setdefault(
+            tuple((layer, tuple(sorted(generator.sample(every, size)))) for layer, size in pairs)
+        )
+    return Draws(tuple(dict(draw) for draw in found), possible)
+
+
+def sets_from(
+    pools: HeadTable,
+    sizes: Mapping[int, int],
+    count: int,
+    seed: int,
+    but: HeadTable | None = None,
+) -> Draws:
+    """Distinct sets with ``sizes[layer]`` heads of ``pools[layer]``, uniformly without return.
+
+    Args:
+        pools: Layer -> heads that may be drawn.
+        sizes: Layer -> how many are drawn.
+        count: Draws wanted.
+        seed: Fixes the draws.
+        but: A set that is left out.
+    """
+    possible = math.prod(math.comb(len(pools[layer]), size) for layer, size in sizes.items())
+    possible -= but is not None
     generator = random.Random(f"headbench-controls/{seed}")
     source = _listed if possible <= _ENUMERATE else _drawn
-    tables = itertools.islice(source(table, pools, generator), count)
-    return Draws(tuple(tables), possible, excluded)
+    kept = (draw for draw in source(pools, sizes, generator) if but is None or draw != dict(but))
+    return Draws(tuple(itertools.islice(kept, count)), possible)
 
 
-def _rest(mine: Heads, heads: int) -> Heads:
-    return tuple(h for h in range(heads) if h not in mine)
+def _sizes(table: HeadTable) -> dict[int, int]:
+    return {layer: len(mine) for layer, mine in table.items()}
 
 
-def _listed(table: HeadTable, pools: HeadTable, generator: random.Random) -> Iterator[HeadTable]:
-    layers = list(table)
-    sets = [list(itertools.combinations(pools[layer], len(table[layer]))) for layer in layers]
-    every = [dict(zip(layers, chosen, strict=True)) for chosen in itertools.product(*sets)]
+def _listed(
+    pools: HeadTable, sizes: Mapping[int, int], generator: random.Random
+) -> Iterator[HeadTable]:
+    sets = [itertools.combinations(pools[layer], size) for layer, size in sizes.items()]
+    every = [dict(zip(sizes, chosen, strict=True)) for chosen in itertools.product(*sets)]
     generator.shuffle(every)
-    return (draw for draw in every if draw != dict(table))
+    return iter(every)
 
 
-def _drawn(table: HeadTable, pools: HeadTable, generator: random.Random) -> Iterator[HeadTable]:
-    seen = {tuple(table.values())}
+def _drawn(
+    pools: HeadTable, sizes: Mapping[int, int], generator: random.Random
+) -> Iterator[HeadTable]:
+    seen: set[tuple[Heads, ...]] = set()
     while True:
         draw = {
-            layer: tuple(sorted(generator.sample(pools[layer], len(mine))))
-            for layer, mine in table.items()
+            layer: tuple(sorted(generator.sample(pools[layer], size)))
+            for layer, size in sizes.items()
         }
         if tuple(draw.values()) not in seen:
             seen.add(tuple(draw.values()))

@@ -113,11 +113,11 @@ def _write(
 ) -> None:
     match edit.op:
         case Scale(factor):
-            columns = _output_columns(module, layer)
+            columns = output_columns(module, layer)
             for head in heads:
                 columns[:, _part(head, shape.value_dim)] *= factor
         case Offset(vector):
-            columns, bias = _output_columns(module, layer), _output(module, layer).bias
+            columns, bias = output_columns(module, layer), _output(module, layer).bias
             if not isinstance(bias, torch.Tensor):
                 raise RefusedError(
                     f"the output projection of layer {layer} has no bias to hold an offset",
@@ -157,7 +157,7 @@ def _output(module: nn.Module, layer: int) -> nn.Module:
     raise RefusedError(f"layer {layer} has no output projection inside its attention module")
 
 
-def _output_columns(module: nn.Module, layer: int) -> Tensor:
+def output_columns(module: nn.Module, layer: int) -> Tensor:
     """The output projection as ``[width, head * dim]``; a Conv1D stores it transposed."""
     found = _output(module, layer)
     weight: Tensor = found.weight  # type: ignore[assignment]

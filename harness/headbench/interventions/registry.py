@@ -7,17 +7,20 @@ no torch when it is loaded, so that listing and validating stay fast.
 
 from __future__ import annotations
 
+import ast
 import importlib
-import importlib.util
 import types
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from headbench._code import Code, of_entry_point, of_things
+from headbench._include import load
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 from headbench.interventions.grammar import ToggleSpec
@@ -63,6 +66,7 @@ class Method:
         summary: One line.
         source: The paper and equation it follows.
         needs: What must be there: ``image``, ``head_map``, ``artefact``, ...
+        code: What it runs that is not headbench's own; found when the method is registered.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Method:
     summary: str
     source: str
     needs: frozenset[str] = frozenset()
+    code: Code = field(default_factory=Code, compare=False, repr=False)
 
     def params(self, spec: ToggleSpec) -> Params:
         """Check written parameters.
@@ -132,7 +137,8 @@ def get(name: str) -> Method:
     if name in _BUILT_IN:
         found = importlib.import_module(f"{_PACKAGE}.{name}").METHOD
     elif name in (plugins := _plugins()):
-        found = plugins[name]()
+        point = plugins[name]
+        found = replace(point.load(), code=of_entry_point(point))
     else:
         raise ConfigError(f"there is no intervention {name!r}", mend=nearest(name, names()))
     return register(found)
@@ -140,6 +146,8 @@ def get(name: str) -> Method:
 
 def register(method: Method) -> Method:
     """Add a method, checking that each of its parameters is plainly a scalar or plainly a list.
+
+    Its code, where nobody said it, is that of the modules which define its function and parameters.
 
     Raises:
         ConfigError: A parameter's type accepts both, so that a list given to it would be
@@ -151,35 +159,93 @@ def register(method: Method) -> Method:
                 f"parameter {key!r} of {method.name!r} accepts a scalar and a list",
                 mend="a list given to a scalar parameter is a sweep: split the parameter in two",
             )
+    if not method.code:
+        method = replace(method, code=of_things(method.build, method.params_model))
     _loaded[method.name] = method
     return method
+
+
+def load_include(paths: Sequence[Path]) -> None:
+    """Register what the user's files define; of a folder, every file that defines an intervention.
+
+    Args:
+        paths: Python files and folders. Files of a folder that define no ``METHOD`` are left
+            alone: they may be neighbours that others import, or programs.
+
+    Raises:
+        ConfigError: A file does not load, or a name is defined twice or is headbench's own.
+    """
+    homes: dict[str, Path] = {}
+    for path in paths:
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            if file.suffix != ".py" or (path.is_dir() and not _defines_methods(file)):
+                continue
+            for method in load_file(file):
+                other = homes.setdefault(method.name, file)
+                if other.absolute() != file.absolute():
+                    raise ConfigError(
+                        f"two files define the intervention {method.name!r}",
+                        where=f"{other} and {file}",
+                        mend="rename one of them, or include only one",
+                    )
+
+
+def _defines_methods(path: Path) -> bool:
+    """Whether a file sets ``METHOD`` or ``METHODS`` at its top level; nothing is run."""
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return True  # loading it says what is wrong
+    names: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.Assign):
+            names |= {
+                leaf.id
+                for target in node.targets
+                for leaf in ast.walk(target)
+                if isinstance(leaf, ast.Name)
+            }
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return bool(names & {"METHOD", "METHODS"})
 
 
 def load_file(path: Path) -> tuple[Method, ...]:
     """Register the methods of a user's Python file: its ``METHOD``, or all of its ``METHODS``.
 
+    The file may import the modules beside it; see :mod:`headbench._include`.
+
     Raises:
         ConfigError: The file defines neither, or is not a program that runs.
     """
-    spec = importlib.util.spec_from_file_location(f"headbench_user_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError("not a Python file", where=str(path))
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        loaded = load(path)
+    except OSError as error:
+        raise ConfigError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
     except (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError) as error:
-        line = getattr(error, "lineno", None) or _line_in(path, error)
+        file = error.filename if isinstance(error, SyntaxError) else None
+        line = getattr(error, "lineno", None) or _line_in(path.absolute(), error)
         raise ConfigError(
             f"the file does not load: {type(error).__name__}: {error}",
-            where=f"{path}:{line}",
+            where=f"{file or path}:{line}",
             mend="run it with python to see the whole trace",
         ) from error
+    module = loaded.module
     found = (*getattr(module, "METHODS", ()), *filter(None, [getattr(module, "METHOD", None)]))
     if not found:
         raise ConfigError(
             "the file defines no intervention", where=str(path), mend="define METHOD = Method(...)"
         )
-    return tuple(register(method) for method in found)
+    taken = [method.name for method in found if method.name in _BUILT_IN]
+    if taken:
+        raise ConfigError(
+            f"the file defines the intervention {taken[0]!r}, which headbench has already",
+            where=str(path),
+            mend="give it a name of its own, so that results do not confuse the two",
+        )
+    return tuple(register(replace(method, code=loaded.code)) for method in found)
 
 
 def _line_in(path: Path, error: BaseException) -> int:
@@ -206,5 +272,5 @@ def shapes(annotation: object) -> set[str]:
     return {"list"} if is_list else {"scalar"}
 
 
-def _plugins() -> dict[str, Callable[[], Method]]:
-    return {point.name: point.load for point in entry_points(group=GROUP)}
+def _plugins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}

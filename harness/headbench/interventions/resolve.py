@@ -9,7 +9,7 @@ from pathlib import Path
 from headbench.errors import ConfigError
 from headbench.interventions import registry
 from headbench.interventions.grammar import Toggle, ToggleSpec, Value, canonical, parse
-from headbench.types import Arm, Controls, Intervention, ModelInfo
+from headbench.types import Arm, Contrast, Controls, Intervention, ModelInfo
 
 BASELINE = Arm("baseline")
 
@@ -26,10 +26,7 @@ def resolve(text: str, info: ModelInfo, include: Sequence[Path] = ()) -> tuple[A
         ConfigError: Not a toggle, an unknown method or parameter, a wrong value.
         RefusedError: Heads that the model does not have.
     """
-    for path in include:
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            if file.suffix == ".py":
-                registry.load_file(file)
+    registry.load_include(include)
     return tuple(_arm(toggle, info) for toggle in sweep(parse(text)))
 
 
@@ -56,16 +53,28 @@ def sweep(toggle: Toggle) -> tuple[Toggle, ...]:
     return tuple(Toggle(parts) for parts in itertools.product(*single))
 
 
-def control_arms(arm: Arm, count: int, seed: int) -> tuple[tuple[Arm, ...], Controls | None]:
+def control_arms(
+    arm: Arm, count: int, seed: int, kind: Contrast | None = None
+) -> tuple[tuple[Arm, ...], Controls | None]:
     """The control arms of a toggle arm, drawn by its methods.
 
     In a composed toggle every method that declares a control is replaced by its draw, and the
-    others stay as they are.
+    others stay as they are. Where several are replaced at once, a rank has no p: which sets belong
+    together was not drawn.
+
+    Args:
+        arm: The intervention.
+        count: Draws wanted.
+        seed: Fixes the draws; the same seed gives all strengths of a sweep the same heads.
+        kind: Controls of another kind than the methods' own.
 
     Returns:
-        The arms, and the declaration (``None`` where no method declares a control).
+        The arms, and the declaration (``None`` where no method has a control of the kind).
     """
-    declared = [method.controls(count, seed) for method in arm.interventions]
+    declared = [
+        _controls(method, kind, count, seed + place)
+        for place, method in enumerate(arm.interventions)
+    ]
     real = [controls for controls in declared if controls is not None]
     if not real:
         return (), None
@@ -80,6 +89,7 @@ def control_arms(arm: Arm, count: int, seed: int) -> tuple[tuple[Arm, ...], Cont
             "control",
             of=arm.name,
             draw=draw,
+            code=arm.code,
         )
         for draw in range(number)
     )
@@ -87,9 +97,21 @@ def control_arms(arm: Arm, count: int, seed: int) -> tuple[tuple[Arm, ...], Cont
         unit=" and ".join(dict.fromkeys(controls.unit for controls in real)),
         draws=tuple(draw for controls in real for draw in controls.draws[:number]),
         possible=min(controls.possible for controls in real),
-        excluded=all(controls.excluded for controls in real),
+        excluded=any(controls.excluded for controls in real),
+        test=len(real) == 1 and real[0].test and not real[0].excluded,
     )
     return arms, joined
+
+
+def _controls(
+    method: Intervention, kind: Contrast | None, count: int, seed: int
+) -> Controls | None:
+    """A method's own controls, or those of a kind; a user's method need not know kinds."""
+    if kind is None:
+        return method.controls(count, seed)
+    contrast = getattr(method, "contrast", None)
+    found: Controls | None = None if contrast is None else contrast(kind, count, seed)
+    return found
 
 
 def build(spec: ToggleSpec, info: ModelInfo) -> Intervention:

@@ -52,7 +52,8 @@ class GivenVectors(Params):
     strength: float
     """Factor of the vectors; 0 changes nothing."""
     phase: Phase = "both"
-    """Positions that are edited: prompt, generated, or both."""
+    """Positions that are edited: the prompt, what follows, both, or from the
+    last prompt token on (``from_last``)."""
     rows: Rows = "all"
     """Query rows; ``last`` is the last prompt row and every generated one."""
 
@@ -95,19 +96,28 @@ def locate(path: str, tensor: str) -> VectorFile:
     Raises:
         DataError: The file cannot be read.
     """
+    return VectorFile(path, tensor, _digest(path))
+
+
+def _digest(path: str) -> str:
     try:
-        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
     except OSError as error:
         raise DataError(
             f"the vectors cannot be read: {error.strerror}", where=path, mend="give file=PATH"
         ) from None
-    return VectorFile(path, tensor, digest)
 
 
 @cache
 def _read(file: VectorFile) -> Tensor:
     from safetensors import SafetensorError, safe_open
 
+    if _digest(file.path) != file.digest:
+        raise DataError(
+            "the vectors were changed after the run was planned",
+            where=file.path,
+            mend="run again; leave the file alone until it is done",
+        )
     try:
         with safe_open(file.path, framework="pt") as content:
             if file.tensor not in content.keys():  # noqa: SIM118 (the handle is no mapping)

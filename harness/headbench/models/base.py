@@ -6,11 +6,10 @@ the kinds it answers follow from the methods it wrote. Batching adapters overrid
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from headbench._version import __version__
 from headbench.errors import DataError, RefusedError
 from headbench.types import Answer, Capture, Job, Kind, ModelInfo, Request, Site
 
@@ -28,7 +27,8 @@ class BaseModel:
         settings: Everything that changes an answer; it enters the response key.
 
     Attributes:
-        identity: What the model is: adapter, name, digest of the adapter's source, settings.
+        identity: What the model is: adapter, name, headbench's version, settings. A run adds the
+            digest of the adapter's code where that is not headbench's own.
         info: Shapes, for interventions; ``None`` where the inside cannot be reached.
         kinds: Request kinds that are answered.
         sites: Places that edits may reach.
@@ -54,7 +54,7 @@ class BaseModel:
         self.identity: Mapping[str, str] = {
             "adapter": f"{type(self).__module__}.{type(self).__qualname__}",
             "name": name,
-            "source": source_digest(type(self)),
+            "headbench": __version__,
             **{key: str(value) for key, value in sorted(settings.items())},
         }
         self._read_image: Callable[[str], bytes] | None = None
@@ -167,16 +167,3 @@ def digest_of(value: object) -> str:
     from headbench.results.canonical import digest
 
     return digest(value)
-
-
-def source_digest(owner: type) -> str:
-    """Digest of a class's source text, so that editing an adapter changes its responses' keys.
-
-    Returns:
-        12 hexadecimal digits, or ``unknown`` where the source cannot be read (typed at a prompt).
-    """
-    try:
-        text = inspect.getsource(owner)
-    except (OSError, TypeError):
-        return "unknown"
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +18,10 @@ from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.captures import captures_of
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
-from headbench.models.hf.load import DTYPES, display_name, pick_device
+from headbench.models.hf.identity import config_text, unused_weights
+from headbench.models.hf.length import encoder_room, sentence_config
+from headbench.models.hf.load import DTYPES, display_name, pick_device, quiet
+from headbench.models.hf.weights import check_weights
 from headbench.models.registry import check_args, positive, rows_a_batch
 from headbench.types import Answer, Capture, Job, Request
 
@@ -31,6 +35,8 @@ ARGS = (
     "revision",
     "normalize",
     "max_length",
+    "allow_overrun",
+    "allow_unused_weights",
     "batch_size",
     "name",
 )
@@ -44,13 +50,16 @@ class Encoding:
 
     Attributes:
         normalize: Scale each vector to length 1.
-        max_length: Longest input in tokens; longer text is refused, never cut.
+        max_length: Longest input in tokens, where the user sets one. The model's own limits hold
+            beside it; longer text is refused, never cut.
         batch_size: Sentences a batch, or ``None`` for as many as fit.
+        allow_overrun: Run texts that are longer than the limits allow; recorded.
     """
 
     normalize: bool = True
-    max_length: int = 512
+    max_length: int | None = None
     batch_size: int | None = None
+    allow_overrun: bool = False
 
 
 class EncoderModel(BaseModel):
@@ -65,23 +74,34 @@ class EncoderModel(BaseModel):
         encoding: Pooling and limits.
         name: Display name.
         weights: Fingerprint of the weights.
+        sentence: ``sentence_bert_config.json``, where the checkpoint has one.
     """
 
     kinds = frozenset({"represent"})
 
     def __init__(
-        self, model: Any, tokenizer: Any, encoding: Encoding, name: str, weights: str
+        self,
+        model: Any,
+        tokenizer: Any,
+        encoding: Encoding,
+        name: str,
+        weights: str,
+        sentence: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         super().__init__(name)
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.encoding = encoding
         self.layers = int(model.config.num_hidden_layers)
+        self.room = encoder_room(
+            model, tokenizer, sentence, encoding.max_length, allowed=encoding.allow_overrun
+        )
         self.identity = {
             "adapter": "encoder",
             "name": name,
             "architecture": type(model).__name__,
             "weights": weights,
+            "config": digest_of(config_text(model))[:12],
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": model.device.type,
             "pooling": "mean",
@@ -114,13 +134,7 @@ class EncoderModel(BaseModel):
                     where=where,
                     mend=f"layers run from 0 to {self.layers - 1}; -1 is the last",
                 )
-        length = len(self._ids(job.request))
-        if length > self.encoding.max_length:
-            raise RefusedError(
-                f"a text has {length} tokens, the encoder takes {self.encoding.max_length}",
-                where=where,
-                mend="shorten the text, or raise max_length if the model allows it",
-            )
+        self.room.refuse(len(self._ids(job.request)), "the tokens of a text", where)
 
     def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
         """Batches by length over the whole run."""
@@ -149,6 +163,10 @@ class EncoderModel(BaseModel):
                 pooled = [self._pool(state[place], mask[place], job) for state in wanted]
                 arrays[capture] = torch.stack(pooled)
             yield place, Answer(text=None, arrays=arrays)
+
+    def overrun(self, request: Request) -> bool:
+        """Whether a text is longer than the model's limits allow."""
+        return self.room.beyond(len(self._ids(request)))
 
     def unknown_share(self, request: Request) -> float:
         """Share of the sentence's tokens that are the unknown token, in [0, 1]."""
@@ -209,25 +227,36 @@ def create(args: Mapping[str, str]) -> EncoderModel:
             f"dtype cannot be {dtype!r}", where="--model-args", mend=", ".join(sorted(DTYPES))
         )
     try:
-        model = AutoModel.from_pretrained(
-            pretrained, revision=revision, dtype=DTYPES[dtype], use_safetensors=True
-        )
+        with quiet():
+            model, report = AutoModel.from_pretrained(
+                pretrained,
+                revision=revision,
+                dtype=DTYPES[dtype],
+                use_safetensors=True,
+                output_loading_info=True,
+            )
         tokenizer = AutoTokenizer.from_pretrained(pretrained, revision=revision)
+        sentence = sentence_config(pretrained, revision)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ConfigError(
             f"the checkpoint cannot be loaded: {str(error).splitlines()[0]}",
             where=f"pretrained={pretrained}",
             mend="give a folder in Hugging Face format with safetensors weights, or a hub id",
         ) from error
+    allowed = args.get("allow_unused_weights") == "true"
+    unused = check_weights(report, f"pretrained={pretrained}", allowed=allowed, encoder=True)
     encoding = Encoding(
         normalize=args.get("normalize", "true") == "true",
-        max_length=positive(args, "max_length", 512),
+        max_length=positive(args, "max_length", 1) if "max_length" in args else None,
         batch_size=rows_a_batch(args),
+        allow_overrun=args.get("allow_overrun") == "true",
     )
     weights = weights_of(pretrained, revision or "", model)
     model = model.to(pick_device(args.get("device", "auto"))).requires_grad_(False)
     name = args.get("name") or display_name(pretrained)
-    return EncoderModel(model, tokenizer, encoding, name, weights)
+    found = EncoderModel(model, tokenizer, encoding, name, weights, sentence)
+    found.identity = {**found.identity, **unused_weights(unused)}
+    return found
 
 
 def wrap(model: Any, tokenizer: Any, *, name: str = "in-memory", **encoding: Any) -> EncoderModel:

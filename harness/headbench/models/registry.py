@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint
 
+from headbench._code import Code, merged, of_entry_point, of_things
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 from headbench.types import Model
@@ -63,6 +64,18 @@ def create(name: str, args: Mapping[str, str]) -> Model:
         mend=f"{nearest(name, model_names())} A hub id goes to: --model hf --model-args "
         f"pretrained={name}",
     )
+
+
+def code_of(name: str, model: Model) -> Code:
+    """The code of an adapter that is not headbench's own: its package's and its class's.
+
+    Args:
+        name: Adapter name, as in ``--model``.
+        model: What it built.
+    """
+    point = None if name in SHIPPED else _installed().get(name)
+    given = [of_entry_point(point)] if point is not None else []
+    return merged([*given, of_things(type(model))])
 
 
 def _installed() -> dict[str, EntryPoint]:

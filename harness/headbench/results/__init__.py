@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headbench.results.check import Checked, read_checked
 from headbench.results.files import Entry, read_entries, read_result, result_path, write_result
 from headbench.results.keys import ResponseKeys, response_key, result_id, seed_for
 from headbench.results.schema import SCHEMA_VERSION, Result
@@ -9,10 +10,12 @@ from headbench.results.store import ResponseStore
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Checked",
     "Entry",
     "ResponseKeys",
     "ResponseStore",
     "Result",
+    "read_checked",
     "read_entries",
     "read_result",
     "response_key",

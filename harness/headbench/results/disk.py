@@ -14,6 +14,8 @@ from headbench.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TEMPORARY = ".headbench-tmp"
+"""How the name of a temporary file ends; it begins with a dot."""
 _MEND = {
     errno.ENOSPC: "free some space, then run the same command again: stored answers are kept",
     errno.EDQUOT: "your quota is used up; free some space and run the same command again",
@@ -45,6 +47,27 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
+def hold(handle: int) -> bool:
+    """Hold an open file alone until it is closed, or its process ends, however it ends.
+
+    Args:
+        handle: File descriptor.
+
+    Returns:
+        Whether it is held now; false where another process holds it. Systems without ``fcntl``
+        (Windows) hold nothing and say yes: there a second writer is the user's to avoid.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file through a synced temporary neighbour and one rename.
 
@@ -53,10 +76,13 @@ def write_atomic(path: Path, content: bytes) -> None:
     """
     make_folder(path.parent)
     with told("cannot write", path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name[:40]}-", suffix=TEMPORARY
+        )
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as stream:
+                hold(handle)
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -64,6 +90,29 @@ def write_atomic(path: Path, content: bytes) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove temporary files of :func:`write_atomic` whose process was killed.
+
+    A file that a living process is writing is held by it, and stays. So does one that may not be
+    removed: it costs some space, which is no reason to refuse a run.
+
+    Args:
+        folder: Searched with all folders below it; may be absent.
+
+    Returns:
+        How many files were removed.
+    """
+    removed = 0
+    for path in sorted(folder.rglob(f".*{TEMPORARY}")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        with contextlib.suppress(OSError), path.open("rb") as stream:
+            if hold(stream.fileno()):
+                path.unlink()
+                removed += 1
+    return removed
 
 
 def read_bytes(path: Path, what: str) -> bytes:

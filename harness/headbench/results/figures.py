@@ -10,18 +10,19 @@ from headbench.errors import ConfigError
 from headbench.results.schema import Estimate
 from headbench.scoring.breakdown import groups
 from headbench.scoring.metric import Metric
-from headbench.scoring.statistics import check_all, cluster_bootstrap, wilson
+from headbench.scoring.parts import exact
+from headbench.scoring.statistics import check_all, value_limits
 from headbench.types import Record
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How intervals are made.
+    """How intervals and tests are made.
 
     Attributes:
-        seed: Of the resampling.
-        draws: Resamples.
-        level: Coverage, 0..1.
+        seed: Of the permutation tests' random swaps.
+        draws: Random swaps.
+        level: Coverage of intervals, 0..1.
     """
 
     seed: int = 0
@@ -32,10 +33,7 @@ class Sampling:
 def estimate(
     name: str, metric: Metric, records: Sequence[Record], sampling: Sampling | None
 ) -> Estimate:
-    """One figure with its interval.
-
-    Wilson's score interval where every record is an outcome of a cluster of its own; the cluster
-    bootstrap elsewhere.
+    """One figure with its interval, as ``scoring.statistics.value_limits`` makes it.
 
     Args:
         name: Registry name, kept so that the metric can be found again.
@@ -45,14 +43,14 @@ def estimate(
     """
     value = metric.of(records) if records else math.nan
     known = None if math.isnan(value) else value
-    figure = _plain_estimate(name, metric, known, len(records))
+    figure = _plain_estimate(name, metric, known, records)
     if known is None or sampling is None:
         return figure
-    low, high, method = _interval(metric, records, sampling)
-    if method is None:
-        return figure
-    interval = {"low": low, "high": high, "level": sampling.level, "method": method}
-    return figure.model_copy(update=interval)
+    limits = value_limits(metric, records, sampling.level)
+    made = {"low": limits.low, "high": limits.high, "note": limits.note}
+    if limits.low is not None:
+        made |= {"level": sampling.level, "method": limits.method}
+    return figure.model_copy(update=made)
 
 
 def figures(
@@ -91,44 +89,39 @@ def split_figures(
     sampling: Sampling | None,
 ) -> dict[str, dict[str, dict[str, Estimate]]]:
     """The figures within each value of each part: part -> value -> metric."""
-    return {
-        part: {
-            _label(key): {
+    found: dict[str, dict[str, dict[str, Estimate]]] = {}
+    for part in parts if records else ():
+        split = groups(records, part)
+        shown = _labels([key for (key,) in split])
+        found[part] = {
+            label: {
                 metric.name: estimate(name, metric, members, sampling)
                 for name, metric in metrics.items()
             }
-            for (key,), members in groups(records, part).items()
+            for label, members in zip(shown, split.values(), strict=True)
         }
-        for part in (parts if records else ())
-    }
+    return found
 
 
-def _interval(
-    metric: Metric, records: Sequence[Record], sampling: Sampling
-) -> tuple[float | None, float | None, str | None]:
-    clusters = {record.cluster for record in records}
-    if metric.outcome is not None and len(clusters) == len(records):
-        outcomes = [metric.outcome(record) for record in records]
-        if None not in outcomes:
-            # Where less is better the metric counts the documents that went wrong (chair_s).
-            counted = metric.higher_is_better is not False
-            hits = sum(bool(outcome) is counted for outcome in outcomes)
-            low, high = wilson(hits, len(outcomes), sampling.level)
-            return low, high, "wilson"
-    drawn = cluster_bootstrap(
-        metric, records, seed=sampling.seed, draws=sampling.draws, level=sampling.level
-    )
-    return drawn.low, drawn.high, None if drawn.low is None else "cluster-bootstrap"
-
-
-def _plain_estimate(name: str, metric: Metric, value: float | None, n: int) -> Estimate:
+def _plain_estimate(
+    name: str, metric: Metric, value: float | None, records: Sequence[Record]
+) -> Estimate:
     shown: int | float | None = value
     if value is not None and metric.unit == "count" and value.is_integer():
         shown = int(value)
     return Estimate(
-        metric=name, value=shown, n=n, unit=metric.unit, higher_is_better=metric.higher_is_better
+        metric=name,
+        value=shown,
+        n=len(records),
+        clusters=len({record.cluster for record in records}),
+        unit=metric.unit,
+        higher_is_better=metric.higher_is_better,
     )
 
 
-def _label(key: str | float) -> str:
-    return f"{key:g}" if isinstance(key, float) else key
+def _labels(keys: Sequence[str | float]) -> list[str]:
+    """Names of groups: numbers in six digits, in all their digits where two would be one."""
+    short = [f"{key:g}" if isinstance(key, float) else key for key in keys]
+    if len(set(short)) == len(short):
+        return short
+    return [exact(key) if isinstance(key, float) else key for key in keys]

@@ -12,12 +12,14 @@ import hashlib
 import io
 import json
 import re
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from headbench._json import strict_json
 from headbench.errors import StoreError
 from headbench.results.canonical import Plain, dumps, plain
 from headbench.results.disk import read_bytes, write_atomic
@@ -76,9 +78,10 @@ def write_result(out: Path, result: Result, entries: Iterable[Entry] = ()) -> Pa
         The path of the result file.
 
     Raises:
-        StoreError: when a file cannot be written.
+        StoreError: when a file cannot be written, or its place belongs to another result.
     """
     path = result_path(out, result)
+    _refuse_other(path, result)
     lines = list(entries)
     if lines:
         packed = pack_records(lines)
@@ -91,6 +94,38 @@ def write_result(out: Path, result: Result, entries: Iterable[Entry] = ()) -> Pa
     return path
 
 
+def _refuse_other(path: Path, result: Result) -> None:
+    """Refuse a place that belongs to another result, task or model.
+
+    Names of folders and files leave characters out, and hold eight digits of an id: what they
+    merge is found here, so that nothing is overwritten or mixed up.
+    """
+    model, name = path.parent.parent, result.model.name
+    for known, told, own in (
+        (path, ("id",), result.id),
+        (next(iter(sorted(path.parent.glob("*.json"))), path), ("task", "name"), result.task.name),
+        (next(iter(sorted(model.glob("*/*.json"))), path), ("model", "name"), name),
+    ):
+        other = _told(known, told)
+        if other is not None and other != own:
+            raise StoreError(
+                f"this place belongs to another {told[0] if told != ('id',) else 'result'}",
+                where=f"{known}: {'.'.join(told)} is {other!r}, not {own!r}",
+                mend="write to another folder",
+            )
+
+
+def _told(path: Path, keys: tuple[str, ...]) -> str | None:
+    """A text that a result file holds; ``None`` where there is no whole file."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None  # absent, or cut off by a crash: it is replaced
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
+
+
 def read_result(path: Path) -> Result:
     """Read a result file of this or an older schema version.
 
@@ -100,7 +135,7 @@ def read_result(path: Path) -> Result:
     """
     raw = read_bytes(path, "cannot read the result")
     try:
-        document = json.loads(raw)
+        document = strict_json(raw.decode())
     except ValueError as error:  # UnicodeDecodeError is one
         raise StoreError(f"not a JSON file: {error}", where=str(path)) from error
     if not isinstance(document, dict):
@@ -168,8 +203,8 @@ def unpack_records(packed: bytes, where: str = "") -> tuple[Entry, ...]:
     """The entries that :func:`pack_records` wrote."""
     try:
         text = gzip.decompress(packed).decode()
-        return tuple(_entry(json.loads(line)) for line in text.split("\n") if line)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        return tuple(_entry(strict_json(line)) for line in text.split("\n") if line)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
         raise StoreError(f"the records are damaged: {error}", where=where) from error
 
 
@@ -184,20 +219,27 @@ def _line(entry: Entry) -> dict[str, object]:
     return line
 
 
-def _entry(line: dict[str, object], text: str = "") -> Entry:
+def _entry(value: object, text: str = "") -> Entry:
+    line = _mapping(value)
     facts = line.pop("facts", {})
     tokens = line.pop("tokens", [])
     record = Record(
-        document=str(line["document"]),
-        cluster=str(line["cluster"]),
-        outputs=tuple(str(text) for text in _list(line["outputs"])),
+        document=_text(line["document"]),
+        cluster=_text(line["cluster"]),
+        outputs=tuple(_text(output) for output in _list(line["outputs"])),
         parsed=line.get("parsed"),
-        parser=str(line["parser"]),
+        parser=_text(line["parser"]),
         parts=_mapping(line["parts"]),
         target=line.get("target"),
         tokens=tuple(tuple(_list(row)) for row in _list(tokens)),
     )
     return Entry(record, _mapping(facts), text)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a text, found {type(value).__name__}")
+    return value
 
 
 def _list(value: object) -> list[Any]:

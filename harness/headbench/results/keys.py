@@ -13,19 +13,31 @@ from typing import TYPE_CHECKING
 from headbench.results.canonical import digest, dumps
 
 if TYPE_CHECKING:
-    from headbench.types import Arm, Job
+    from headbench.types import Arm, Job, Request
 
 
-def arm_key(arm: Arm) -> list[dict[str, object]]:
-    """What an arm does, as JSON: the canonical form and the file digests of each intervention.
+def arm_key(arm: Arm) -> dict[str, object]:
+    """What an arm does, as JSON: canonical form and file digests of each intervention, and code.
 
     The arm's name, role and number are left out on purpose: they do not change an answer.
     Head maps and tensors are named by path in the canonical form, so their digests are needed too.
+    headbench's own methods count by headbench's version, in the model's identity.
     """
-    return [
+    parts = [
         {"canonical": part.canonical, "artefacts": dict(artefacts_of(part))}
         for part in arm.interventions
     ]
+    return {"parts": parts, "code": dict(arm.code)}
+
+
+def samples(request: Request) -> bool:
+    """Whether an answer is drawn at random, so that it depends on the request's seed."""
+    ask = request.ask
+    if request.kind != "generate":
+        return False
+    if "do_sample" in ask:
+        return bool(ask["do_sample"])
+    return ask.get("temperature", 0) not in (0, None) or bool({"top_p", "top_k"} & ask.keys())
 
 
 def artefacts_of(intervention: object) -> Mapping[str, str]:
@@ -40,7 +52,10 @@ class ResponseKeys:
     The adapter's ``identity`` (weights, dtype, device kind, attention path, versions) and ``key``
     (prompt token ids) are joined with what every adapter shares. The arm is added HERE, so that
     an adapter that forgets it cannot serve the plain model's answer for an edited one. Named spans
-    are part of the key of an edited row, because an edit may aim at them.
+    are part of the key of an edited row, because an edit may aim at them. The seed is part of it
+    only where the request samples, and the document only where an intervention needs to know it:
+    otherwise equal prompts of two documents are one question. An adapter that draws at random
+    without being asked to adds ``request.seed`` in its own ``key``.
 
     Args:
         identity: ``Model.identity``.
@@ -65,7 +80,8 @@ class ResponseKeys:
                 "kind": request.kind,
                 "ask": request.ask,
                 "images": request.images,
-                "seed": request.seed,
+                "seed": request.seed if samples(request) else None,
+                "document": _document(job),
                 "arm": self._arm(job.arm),
                 "spans": request.spans if job.arm.interventions else {},
             }
@@ -77,6 +93,14 @@ class ResponseKeys:
         if kept is None:
             kept = self._arms[id(arm)] = (arm, digest(arm_key(arm)))
         return kept[1]
+
+
+def _document(job: Job) -> list[object]:
+    """Which request it is, for edits that depend on that and not on the prompt alone."""
+    if not any("document" in getattr(part, "needs", ()) for part in job.arm.interventions):
+        return []
+    request = job.request
+    return [request.document, request.step, request.index, request.seed]
 
 
 def response_key(identity: Mapping[str, str], prompt: Mapping[str, object], job: Job) -> str:

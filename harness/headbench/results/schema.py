@@ -39,9 +39,14 @@ class Estimate(Frozen):
     level: float | None = None
     """Confidence level of the interval, e.g. 0.95."""
     method: str | None = None
-    """How the interval was made: ``wilson`` or ``cluster-bootstrap``."""
+    """How the interval was made: ``wilson``, ``cluster-score`` or ``jackknife-t``; in results of
+    schema version 1 also ``cluster-bootstrap``."""
     n: int = 0
     """Records behind the figure."""
+    clusters: int | None = None
+    """Clusters that the records come from; null where it was not recorded."""
+    note: str = ""
+    """Why there is no interval, or that it rests on few clusters."""
     unit: str = "fraction"
     """How to print it: fraction, count, words or points."""
     higher_is_better: bool | None = None
@@ -105,6 +110,14 @@ class ControlFacts(Frozen):
     """Distinct draws that exist."""
     excluded: bool
     """Whether the method's own heads were kept out of the draws."""
+    heads: str = ""
+    """Which heads were drawn, as ``RunSpec.control_heads`` says; empty: not recorded."""
+    match: str = ""
+    """How the size of the edit was matched, as ``RunSpec.control_match``; empty: not recorded."""
+    test: bool | None = None
+    """Whether a rank among the draws has a p-value; null: not recorded, and none is printed."""
+    smallest_p: float | None = None
+    """The smallest two-tailed p that a rank among the draws can give; null where it has none."""
 
 
 class ArmFacts(Frozen):
@@ -128,6 +141,28 @@ class ArmFacts(Frozen):
     """Id of the baseline result of the same run; null for the baseline itself."""
 
 
+class NeutralLoss(Frozen):
+    """Next-token loss on one neutral text."""
+
+    text: str
+    """``scene captions``: true captions, each under the drawn scene it describes; ``prose``: text
+    without an image."""
+    loss: float
+    """Mean loss, nats per token."""
+    losses: tuple[float, ...]
+    """Summed loss of each passage, nats; controls are measured on the first passages only."""
+    tokens: tuple[int, ...]
+    """Scored tokens of each passage."""
+    change: float | None = None
+    """Change against the baseline of the same run on the same passages, nats per token."""
+    low: float | None = None
+    """Lower end of the change's interval (jackknife over passages); null where nothing varies."""
+    high: float | None = None
+    """Upper end of the change's interval."""
+    level: float | None = None
+    """Confidence level of the interval, e.g. 0.95."""
+
+
 class Diagnostics(Frozen):
     """Did the arm do anything, and did it break the model?"""
 
@@ -138,15 +173,51 @@ class Diagnostics(Frozen):
     changed_share: float | None = None
     """Share of documents whose outputs differ from the baseline's."""
     first_token_kl: float | None = None
-    """Mean KL divergence (nats) of the first generated position, baseline against arm."""
+    """Mean lower bound (nats) of the KL divergence of the first generated position, baseline
+    against arm, over the most likely tokens that were kept; it ranks nothing."""
     neutral_loss: float | None = None
-    """Mean next-token loss (nats) of the arm on the run's neutral text."""
+    """Mean next-token loss (nats) of the arm on the run's neutral text; null for controls, which
+    are measured on fewer passages: see ``neutral``."""
     neutral_text: str | None = None
-    """Which neutral text: ``prose``, or ``captions`` under the task's images."""
+    """Which neutral text ``neutral_loss`` is of: ``scene captions`` or ``prose``. ``captions`` in
+    older files: captions that were NOT true of the images above them, so that an edit that makes a
+    model look more raised the loss."""
+    neutral: tuple[NeutralLoss, ...] = ()
+    """The loss on each neutral text with its change; empty: not recorded."""
     truncated_share: float | None = None
     """Share of generations that stopped at the token limit."""
     passes: int = 0
     """Forward passes spent, probes and branches included."""
+    overrun: int | None = None
+    """Requests that went beyond the length that the model's configuration allows, which a run does
+    under ``--allow-overrun`` only; null: not recorded, or the model names no length."""
+
+
+class CodeFacts(Frozen):
+    """Code that is not headbench's own, and that answers or figures of a run came through."""
+
+    kind: Literal["model", "intervention", "scorer", "parser", "metric"]
+    """What it is to the run."""
+    name: str
+    """Its registry name."""
+    digest: str
+    """SHA-256 over files and packages; in the response keys of what it answered, or in the id of
+    what it scored."""
+    files: dict[str, str] = {}
+    """SHA-256 of each file, its line ends made equal, by its path below the folder or package."""
+    packages: dict[str, str] = {}
+    """Version of each installed distribution that it is, or imports."""
+
+
+class ReasoningFacts(Frozen):
+    """Thoughts that were cut from the outputs before anything was read."""
+
+    marks: tuple[str, ...] = ()
+    """Names of the marks, or ``OPENING...CLOSING``; empty: none was looked for."""
+    closed: float | None = None
+    """Share of outputs whose thoughts were closed, 0..1; null where there is no output."""
+    unclosed: float | None = None
+    """Share of outputs with a thought that was not closed, which are unparsed, 0..1."""
 
 
 class RunFacts(Frozen):
@@ -163,9 +234,13 @@ class RunFacts(Frozen):
     batches: int = 0
     """How many planned batches that is."""
     threads: int | None = None
-    """Threads of the numerical library."""
+    """Threads of the numerical library while the model answered; the bytes are promised for this
+    number."""
     versions: dict[str, str] = {}
     """Versions of Python, headbench and the libraries that touch a number."""
+    code: tuple[CodeFacts, ...] = ()
+    """Interventions, adapters, scorers, parsers and metrics of others that the run used, whichever
+    cell they served; empty where there were none, or where an older headbench did not record it."""
     commit: str | None = None
     """Git commit of a headbench checkout, ``-dirty`` where files differ; null for a wheel."""
 
@@ -210,10 +285,15 @@ class Result(Frozen):
     """Figures by breakdown, group and metric, e.g. ``depth`` -> ``0.5`` -> ``accuracy``."""
     diagnostics: Diagnostics | None = None
     """Present for measured cells."""
+    reasoning: ReasoningFacts | None = None
+    """Thoughts that were cut; null where that was not recorded."""
     run: RunFacts = RunFacts()
     """How it was run."""
     source: dict[str, str] = {}
-    """For rescored and published cells: where the outputs or figures came from."""
+    """For recorded outputs and published cells: where they came from, from which fields they were
+    read, and how they were joined."""
+    withheld: bool = False
+    """Whether the records hold digests in place of texts, because the task is sensitive."""
     records: RecordsFile | None = None
     """The item records; null only where nobody has them (published cells)."""
 

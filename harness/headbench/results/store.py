@@ -1,25 +1,32 @@
 """The answers of all runs under one output folder: an append-only file of JSON lines.
 
-    {"format":"headbench-store","headbench":"0.1.0","version":1}
-    {"key":"<64 hexadecimal digits>","batch":"<16>","answer":{...}}
-    {"commit":"<16>"}
+    {"format":"headbench-store","headbench":"0.1.0","version":2}
+    {"sha256":"<64 hexadecimal digits>","key":"<64>","batch":"<16>","answer":{...}}
+    {"sha256":"<64>","commit":"<16>","answers":"<64>"}
 
 An answer is handed to the operating system as soon as it comes, and its batch is committed and
 synced to the disk when it is whole. Only committed answers are served: a row's last bits depend on
-the rows beside it, so the rest of a batch that was cut short could not be continued truthfully. A
-torn last line is dropped when the file is opened. The last committed answer of a key wins.
+the rows beside it, so the rest of a batch that was cut short could not be continued truthfully.
+The first committed answer of a key stands, because result files already show it.
+
+Nothing is believed unread. Each line begins with the digest of its own rest, and a commit names the
+digest of its answers' digests. A damaged line is left out and reported, a batch that has lost an
+answer is left out whole, and what is left out is asked again. A torn last line, which a kill leaves
+behind, is dropped.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from typing import TYPE_CHECKING, BinaryIO, Self
+import re
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from headbench.errors import StoreError
 from headbench.results.answers import decode, encode
 from headbench.results.canonical import dumps, dumps_plain
-from headbench.results.disk import make_folder, told
+from headbench.results.disk import hold, make_folder, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,17 +34,28 @@ if TYPE_CHECKING:
     from headbench.types import Answer
 
 FORMAT = "headbench-store"
-VERSION = 1
+VERSION = 2
 FILE = "responses.jsonl"
-_KEY = b'{"key":"'
-_BATCH = b'","batch":"'
-_COMMIT = b'{"commit":"'
-_KEY_DIGITS, BATCH_DIGITS = 64, 16
+BATCH_DIGITS = 16
+_START = b'{"sha256":"%s",'
+_BODY = len(_START % (b"0" * 64))
+"""Where the part of a line begins that its digest is taken of."""
+_LINE = re.compile(
+    rb'\{"sha256":"(?P<sha256>[0-9a-f]{64})",'
+    rb'(?:"key":"(?P<key>[0-9a-f]{64})","batch":"(?P<batch>[0-9a-f]{16})","answer":'
+    rb'|"commit":"(?P<commit>[0-9a-f]{16})","answers":"(?P<answers>[0-9a-f]{64})"\}$)'
+)
 _LONGEST_HEADER = 4096  # a foreign file may be one endless line
+_NAMED = 8
+"""Damaged lines that are named in a message; more are counted."""
 
 
-Place = tuple[int, int]
-"""Start and length of a line, in bytes."""
+class Place(NamedTuple):
+    """Where an answer lies: start and length of its line in bytes, and the line's digest."""
+
+    start: int
+    length: int
+    sha256: bytes
 
 
 class ResponseStore:
@@ -50,14 +68,16 @@ class ResponseStore:
         folder: Folder of the store, made if absent.
 
     Raises:
-        StoreError: when the folder cannot be written, another run holds it, the file is of
-            another version, or a line other than the last is damaged.
+        StoreError: when the folder cannot be written, another run holds it, or the file is of
+            another version or no store.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         self._places: dict[str, Place] = {}
         self._open: dict[str, dict[str, Place]] = {}
+        self._damaged: list[str] = []
+        self._unwhole = 0
         make_folder(folder)
         with told("cannot open the store", self.path):
             # Unbuffered: nothing may wait in this process when it is killed or the disk is full.
@@ -75,18 +95,40 @@ class ResponseStore:
     def __len__(self) -> int:
         return len(self._places)
 
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What was found damaged so far, in sentences for the user; empty for a sound store."""
+        said = []
+        if self._damaged:
+            named = ", ".join(self._damaged[:_NAMED])
+            more = len(self._damaged) - _NAMED
+            rest = f" and {more} more" if more > 0 else ""
+            said.append(
+                f"damaged lines in {self.path}: {named}{rest}; they are not used, and what they "
+                "held is asked again where it is needed"
+            )
+        if self._unwhole:
+            said.append(
+                f"{self._unwhole} batches in {self.path} have lost an answer or do not match their "
+                "commit; they are not used, and are asked again as a whole where they are needed"
+            )
+        return tuple(said)
+
     def get(self, key: str) -> Answer | None:
-        """The stored answer, or ``None``."""
+        """The stored answer, or ``None``: it is not there, or what is there is damaged."""
         place = self._places.get(key)
         if place is None:
             return None
-        start, length = place
         with told("cannot read the store", self.path):
-            self._file.seek(start)
-            line = self._file.read(length)
-        return decode(json.loads(line)["answer"])
+            self._file.seek(place.start)
+            line = self._file.read(place.length)
+        answer = _answer(line, key, place.sha256)
+        if answer is None:  # damaged after this process had opened the file
+            del self._places[key]
+            self._damaged.append(f"byte {place.start}")
+        return answer
 
-    def put(self, batch: str, key: str, answer: Answer, *, arrays: bool = False) -> None:
+    def put(self, batch: str, key: str, answer: Answer, *, arrays: bool = False) -> Answer:
         """Append one answer and hand it to the operating system.
 
         Args:
@@ -95,16 +137,20 @@ class ResponseStore:
             answer: What the model returned.
             arrays: Keep the captures (``represent``).
 
+        Returns:
+            The answer as :meth:`get` will give it: the same order of its mappings, the same types,
+            without captures that are not kept. A run that uses this one sees what a repeated run
+            will see.
+
         Raises:
             StoreError: when the disk is full, or the answer holds a NaN. Lines written before
                 stay readable.
         """
-        body = dumps_plain(encode(answer, arrays=arrays))
-        line = b"".join(
-            (_KEY, key.encode(), _BATCH, batch.encode(), f'","answer":{body}}}\n'.encode())
-        )
+        text = dumps_plain(encode(answer, arrays=arrays))
+        line, sha256 = _line(f'"key":"{key}","batch":"{batch}","answer":{text}}}')
         start = self._append(line)
-        self._open.setdefault(batch, {})[key] = (start, len(line))
+        self._open.setdefault(batch, {})[key] = Place(start, len(line), sha256)
+        return decode(json.loads(text))
 
     def commit(self, batch: str) -> None:
         """Make a whole batch count, and force it to the disk.
@@ -112,10 +158,11 @@ class ResponseStore:
         Raises:
             StoreError: when the disk is full; the batch then does not count.
         """
-        self._append(_COMMIT + batch.encode() + b'"}\n')
+        answers = self._open.get(batch, {})
+        self._append(_line(f'"commit":"{batch}","answers":"{_digest_of(answers)}"}}')[0])
         with told("cannot write the store", self.path):
             os.fsync(self._file.fileno())
-        self._places.update(self._open.pop(batch, {}))
+        self._serve(self._open.pop(batch, {}))
 
     def close(self) -> None:
         """Release the file."""
@@ -143,23 +190,21 @@ class ResponseStore:
         self._end += len(line)
         return start
 
+    def _serve(self, answers: dict[str, Place]) -> None:
+        for key, place in answers.items():
+            self._places.setdefault(key, place)
+
     def _lock(self) -> None:
         """Hold the file alone; the system releases it when the process ends, however it ends."""
-        try:
-            import fcntl
-        except ImportError:  # not on Windows: there a second writer is the user's to avoid
-            return
-        try:
-            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not hold(self._file.fileno()):
             raise StoreError(
                 "another run is writing this store",
                 where=str(self.path),
                 mend="wait for it, or give this run its own --out",
-            ) from error
+            )
 
     def _index(self) -> int:
-        """Read the places of all answers, drop a torn tail, and return the file's end."""
+        """Read the places of all sound answers, drop a torn tail, and return the file's end."""
         with told("cannot read the store", self.path), self.path.open("rb") as stream:
             header = stream.readline(_LONGEST_HEADER)
             if not header.endswith(b"\n"):
@@ -167,24 +212,27 @@ class ResponseStore:
             _check_header(header, self.path)
             position = len(header)
             for number, line in enumerate(stream, start=2):
-                if not _is_whole(line):
-                    self._refuse_if_any_whole(stream, number)
+                if not line.endswith(b"\n"):
                     os.truncate(self.path, position)
                     break
-                self._note(line, position)
+                self._note(line, position, number)
                 position += len(line)
         return position
 
-    def _note(self, line: bytes, position: int) -> None:
+    def _note(self, line: bytes, position: int, number: int) -> None:
         """Remember an answer's place, or count the batch that a commit closes."""
-        if line.startswith(_COMMIT):
-            batch = line[len(_COMMIT) : len(_COMMIT) + BATCH_DIGITS].decode()
-            self._places.update(self._open.pop(batch, {}))
-            return
-        key = line[len(_KEY) : len(_KEY) + _KEY_DIGITS].decode()
-        after = len(_KEY) + _KEY_DIGITS + len(_BATCH)
-        batch = line[after : after + BATCH_DIGITS].decode()
-        self._open.setdefault(batch, {})[key] = (position, len(line))
+        read = _read(line)
+        if read is None:
+            self._damaged.append(f"line {number}")
+        elif read["key"]:
+            place = Place(position, len(line), read["sha256"])
+            self._open.setdefault(read["batch"].decode(), {})[read["key"].decode()] = place
+        else:
+            answers = self._open.pop(read["commit"].decode(), {})
+            if _digest_of(answers) == read["answers"].decode():
+                self._serve(answers)
+            else:
+                self._unwhole += 1
 
     def _begin(self, torn: bytes) -> int:
         """Write the header of a new file, or of one that was killed within its header."""
@@ -198,29 +246,45 @@ class ResponseStore:
         self._file.write(line)
         return len(line)
 
-    def _refuse_if_any_whole(self, rest: BinaryIO, number: int) -> None:
-        if any(_is_whole(line) for line in rest):
-            raise StoreError(
-                f"line {number} of the store is damaged, and whole lines follow it",
-                where=str(self.path),
-                mend="delete that line, or move the file away to start afresh",
-            )
+
+def _line(body: str) -> tuple[bytes, bytes]:
+    """A line of the file around its body, and the body's digest."""
+    content = body.encode()
+    sha256 = hashlib.sha256(content).hexdigest().encode()
+    return b"".join((_START % sha256, content, b"\n")), sha256
 
 
-def _is_whole(line: bytes) -> bool:
-    if line.startswith(_COMMIT):
-        return len(line) == len(_COMMIT) + BATCH_DIGITS + 3 and line.endswith(b'"}\n')
-    return line.startswith(_KEY) and line.endswith(b"}}\n")
+def _digest_of(answers: dict[str, Place]) -> str:
+    """What a commit says of the answers that it closes, whatever their order."""
+    return hashlib.sha256(b"".join(sorted(place.sha256 for place in answers.values()))).hexdigest()
+
+
+def _read(line: bytes) -> re.Match[bytes] | None:
+    """The head of a line by its parts; ``None`` for a line that is not what was written."""
+    head = _LINE.match(line)
+    sound = head and hashlib.sha256(line[_BODY:-1]).hexdigest().encode() == head["sha256"]
+    return head if sound and line.endswith(b"\n") else None
+
+
+def _answer(line: bytes, key: str, sha256: bytes) -> Answer | None:
+    """The answer that a line holds, or ``None`` where it is not the line that was indexed."""
+    read = _read(line)
+    if read is None or (read["key"], read["sha256"]) != (key.encode(), sha256):
+        return None
+    try:
+        return decode(json.loads(line)["answer"])
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+        return None
 
 
 def _check_header(line: bytes, path: Path) -> None:
     try:
         header = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise StoreError(
-            "this file is not a headbench store",
+            "this file is not a headbench store, or its first line is damaged",
             where=str(path),
             mend="move it away, or choose another folder with --out",
         )
@@ -228,6 +292,6 @@ def _check_header(line: bytes, path: Path) -> None:
         raise StoreError(
             f"the store has version {header.get('version')}; this headbench reads {VERSION}",
             where=str(path),
-            mend="choose another folder with --out, or use the headbench that wrote it "
-            f"({header.get('headbench', 'unknown')})",
+            mend="move it away or choose another folder with --out: its answers are then asked "
+            f"again; or use the headbench that wrote it ({header.get('headbench', 'unknown')})",
         )

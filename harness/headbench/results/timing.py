@@ -30,7 +30,7 @@ def add_timing(folder: Path, run: str, figures: Mapping[str, float | int | str])
     if path.is_file():
         try:
             read = json.loads(path.read_bytes())
-        except ValueError:
+        except (ValueError, RecursionError):
             read = {}  # a damaged sidecar costs old timings, never a result
         known = read if isinstance(read, dict) else {}
     known[run] = dict(figures)

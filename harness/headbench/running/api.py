@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,8 @@ def run(
         tasks: Task names, groups, tags or YAML files.
         interventions: Toggles, e.g. ``"vhr(alpha=2)"``.
         model: Adapter name; ``None`` takes the shipped model that fits the tasks.
-        model_args: The adapter's arguments, e.g. ``{"pretrained": "org/name"}``.
+        model_args: The adapter's arguments, e.g. ``{"pretrained": "org/name",
+            "chat_template_args": {"enable_thinking": False}}``.
         out: Where results go.
         options: Any other field of :class:`headbench.running.spec.RunSpec`: ``controls``,
             ``limit``, ``batch_size``, ``seed``, ``include``, ``draws``, ``level``.
@@ -42,7 +44,7 @@ def run(
         tasks=_listed(tasks),
         interventions=_listed(interventions),
         model=model,
-        model_args={key: str(value) for key, value in (model_args or {}).items()},
+        model_args={key: _argument(value) for key, value in (model_args or {}).items()},
         **options,
     )
     return execute(spec, Path(out))
@@ -55,6 +57,13 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
         HeadbenchError: the results do not share their documents, or cannot be read.
     """
     return compare_files(Path(first), Path(second))
+
+
+def _argument(value: object) -> str:
+    """An adapter's argument as the command line would write it."""
+    if isinstance(value, Mapping):
+        return json.dumps(dict(value), sort_keys=True).replace("=", "\\u003d")
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _listed(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 Batches are planned over all arms and tasks of a step together. A batch whose answers are all in
 the store is served from it; any other is run again WHOLE, because a row's last bits depend on the
-rows beside it. So a run that was killed at any moment ends in the same bytes.
+rows beside it. An answer that was known before keeps its stored form, and a new one is used in the
+form in which it was stored. So a run that was killed, or is repeated, ends in the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -53,12 +54,14 @@ class Asker:
         store: Answers of this and of earlier runs.
         progress: Whether a bar is shown.
         tally: What it cost so far.
+        identity: What the model's answers are known by, where that is more than the adapter says.
     """
 
     model: Model
     store: ResponseStore
     progress: bool = False
     tally: Tally = field(default_factory=Tally)
+    identity: Mapping[str, str] | None = None
 
     def ask(self, jobs: Sequence[Job], what: str) -> list[Reply]:
         """Answer all jobs.
@@ -75,7 +78,7 @@ class Asker:
         Raises:
             HeadbenchError: the model refuses or fails; all answers before that are stored.
         """
-        identify = ResponseKeys(self.model.identity)
+        identify = ResponseKeys(self.identity or self.model.identity)
         keys = [identify.key(self.model.key(job), job) for job in jobs]
         first: dict[str, Job] = {}
         for key, job in zip(keys, jobs, strict=True):
@@ -100,12 +103,13 @@ class Asker:
         batch_name = digest(list(keys))[:BATCH_DIGITS]
         fresh: dict[str, Answer] = {}
         for index, answer in self.model.answer(jobs):
-            represent = jobs[index].request.kind == "represent"
-            # Arrays that only served an edit are not stored; a continued run must see the same.
-            kept = answer.arrays if represent else {}
-            name = f"{batch_name}/{answer.batch}" if answer.batch else batch_name
-            fresh[keys[index]] = named = replace(answer, batch=name, arrays=kept)
-            self.store.put(batch_name, keys[index], named, arrays=represent)
+            key, represent = keys[index], jobs[index].request.kind == "represent"
+            if key in whole:  # of an earlier batch, and results show it already
+                fresh[key] = whole[key]
+            else:
+                name = f"{batch_name}/{answer.batch}" if answer.batch else batch_name
+                named = replace(answer, batch=name)
+                fresh[key] = self.store.put(batch_name, key, named, arrays=represent)
             bar.update(1)
         if len(fresh) != len(keys):
             raise GuardError(

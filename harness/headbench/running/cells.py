@@ -17,17 +17,22 @@ from headbench.results.schema import (
     Coverage,
     Diagnostics,
     ModelFacts,
+    NeutralLoss,
     Result,
     RunFacts,
     TaskFacts,
 )
+from headbench.running import code, neutral
 from headbench.running.cell import Cell
 from headbench.running.collect import Collected, Row
-from headbench.running.plan import RunPlan, Toggle, meets
+from headbench.running.plan import BASELINE, RunPlan, Toggle, meets
+from headbench.running.reasoning import reasoning_facts
+from headbench.running.spec import RunSpec
 from headbench.scoring import registry
 from headbench.scoring.metric import Metric
-from headbench.scoring.statistics import changed_share, mean_first_token_kl
+from headbench.scoring.statistics import changed_share, mean_first_token_kl, smallest_p
 from headbench.scoring.statistics.change import first_token_kl
+from headbench.scoring.thoughts import marks_of
 from headbench.tasks.documents import hash_documents
 from headbench.tasks.task import Task
 from headbench.types import Arm, Document, Record
@@ -54,6 +59,8 @@ class _Builder:
         self.plan, self.collected, self.task = plan, collected, task
         self.metrics = task_metrics(task)
         self.facts = task_facts(task, plan.documents[task.name])
+        self.marks = marks_of(plan.spec.reasoning_marks)
+        self.scored_by = code.scored_by(task.scorer, task.parser, task.metrics)
         self.base: Cell | None = None
         self.base_rows: Sequence[Row] = ()
 
@@ -77,11 +84,14 @@ class _Builder:
             model=self._model(),
             arm=arm_facts,
             coverage=Coverage(answered=len(records), expected=len(rows)),
-            headline=self.facts.main_metric,
+            headline=None if self._no_headline else self.facts.main_metric,
             metrics=figures(self.metrics, records, sampling, where),
             breakdowns=split_figures(self.metrics, records, task.config.breakdown, sampling),
             diagnostics=self._diagnostics(arm, rows, records),
+            reasoning=reasoning_facts(records, sum(len(row.outputs) for row in rows), self.marks),
             run=self._run(rows),
+            source=self._source(),
+            withheld=task.config.sensitive,
         )
         cell = Cell(result, entries)
         if arm.role == "baseline":
@@ -90,7 +100,8 @@ class _Builder:
 
     def _entry(self, index: int, row: Row) -> Entry:
         answers = row.answers
-        record = self.task.record(row.document, row.outputs, tuple(a.tokens for a in answers))
+        tokens = tuple(answer.tokens for answer in answers)
+        record = self.task.record(row.document, row.outputs, tokens, self.marks)
         facts: dict[str, Plain] = {
             "visited": sum(answer.visited for answer in answers),
             "changed": sum(answer.changed for answer in answers),
@@ -126,7 +137,7 @@ class _Builder:
             artefacts={name: sha for found in read for name, sha in found.items()},
             of=arm.of,
             draw=arm.draw,
-            controls=control_facts(toggle) if toggle else None,
+            controls=control_facts(toggle, self.plan.spec) if toggle else None,
             baseline=self.base.result.id if self.base else None,
         )
 
@@ -136,8 +147,11 @@ class _Builder:
             "task": self.facts.model_dump(mode="json"),
             "metrics": list(self.metrics),
             "scorer_options": plain(self.task.config.scorer_options),
+            "breakdown": list(self.task.config.breakdown),
+            "code": {f"{one.kind} {one.name}": one.digest for one in self.scored_by},
             "arm": plain([arm.name, arm.canonical]),
             "sampling": [spec.seed, spec.draws, spec.level],
+            "reasoning_marks": list(self.marks),
         }
         return result_id((reply.key for row in rows for reply in row.replies), versions)
 
@@ -147,7 +161,7 @@ class _Builder:
             name=plan.model_name,
             adapter=plan.spec.model or "",
             family=plan.model.info.family if plan.model.info else "",
-            identity=dict(plan.model.identity),
+            identity=dict(plan.identity),
         )
 
     def _diagnostics(self, arm: Arm, rows: Sequence[Row], records: Sequence[Record]) -> Diagnostics:
@@ -158,6 +172,7 @@ class _Builder:
             for request, answer in zip(row.requests, row.answers, strict=True)
             if request.kind == "generate"
         ]
+        losses = self._neutral(arm)
         before = [answer.first for row in self.base_rows for answer in row.answers]
         after = [answer.first for answer in answers]
         return Diagnostics(
@@ -165,11 +180,40 @@ class _Builder:
             changed=sum(answer.changed for answer in answers),
             changed_share=changed_share(self.base.records, records) if self.base else None,
             first_token_kl=mean_first_token_kl(zip(before, after, strict=False)),
-            neutral_loss=self.collected.losses.get(arm.name),
-            neutral_text=self.collected.neutral_text,
+            # Controls run on fewer passages: their level stands beside nothing, their change does.
+            neutral_loss=losses[0].loss if losses and arm.role != "control" else None,
+            neutral_text=losses[0].text if losses and arm.role != "control" else None,
+            neutral=losses,
             truncated_share=sum(generated) / len(generated) if generated else None,
-            passes=sum(answer.passes for answer in answers),
+            # Documents with one prompt share one answer, which was paid for once.
+            passes=sum({r.key: r.answer.passes for row in rows for r in row.replies}.values()),
+            overrun=self._overrun(rows),
         )
+
+    def _neutral(self, arm: Arm) -> tuple[NeutralLoss, ...]:
+        """The arm's losses on neutral text, with their change against the baseline."""
+        found = self.collected.losses.get(arm.name, ())
+        if arm.role == "baseline":
+            return found
+        base = {loss.text: loss for loss in self.collected.losses.get(BASELINE.name, ())}
+        level = self.plan.spec.level
+        return tuple(neutral.against(base.get(loss.text), loss, level) for loss in found)
+
+    def _overrun(self, rows: Sequence[Row]) -> int | None:
+        beyond = getattr(self.plan.model, "overrun", None)
+        if beyond is None:
+            return None
+        return sum(bool(beyond(request)) for row in rows for request in row.requests)
+
+    @property
+    def _no_headline(self) -> str:
+        """Why an adapter's answers may not be quoted alone; recorded ones may lack evidence."""
+        return str(getattr(self.plan.model, "no_headline", ""))
+
+    def _source(self) -> dict[str, str]:
+        """Where recorded answers came from, and how they were joined; empty for other models."""
+        known = dict(getattr(self.plan.model, "source", {}))
+        return known | ({"no_headline": self._no_headline} if self._no_headline else {})
 
     def _run(self, rows: Sequence[Row]) -> RunFacts:
         spec = self.plan.spec
@@ -181,8 +225,10 @@ class _Builder:
             seed=spec.seed,
             batch_plan=digest(batches),
             batches=len(batches),
-            threads=torch.get_num_threads() if torch else None,
+            threads=getattr(self.plan.model, "threads", None)
+            or (torch.get_num_threads() if torch else None),
             versions=provenance.versions(),
+            code=self.plan.code,
             commit=provenance.commit(),
         )
 
@@ -210,13 +256,19 @@ def task_facts(task: Task, documents: Sequence[Document]) -> TaskFacts:
     )
 
 
-def control_facts(toggle: Toggle) -> ControlFacts | None:
+def control_facts(toggle: Toggle, spec: RunSpec) -> ControlFacts | None:
     """What was drawn for a toggle, or ``None``."""
-    if toggle.facts is None:
+    facts = toggle.facts
+    if facts is None:
         return None
+    drawn = len(toggle.controls)
     return ControlFacts(
-        unit=toggle.facts.unit,
-        drawn=len(toggle.controls),
-        possible=toggle.facts.possible,
-        excluded=toggle.facts.excluded,
+        unit=facts.unit,
+        drawn=drawn,
+        possible=facts.possible,
+        excluded=facts.excluded,
+        heads=spec.control_heads,
+        match=spec.control_match,
+        test=facts.test,
+        smallest_p=smallest_p(drawn) if facts.test else None,
     )

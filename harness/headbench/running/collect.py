@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headbench.errors import RefusedError
+from headbench.results.schema import NeutralLoss
 from headbench.running import neutral
 from headbench.running.ask import Asker, Reply
 from headbench.running.outputs import output_text
@@ -51,13 +52,12 @@ class Collected:
 
     Attributes:
         rows: (task name, arm name) -> its rows, in document order.
-        neutral_text: Which neutral text was used; ``None`` where the model cannot score.
-        losses: Arm name -> mean loss on it, nats.
+        losses: Arm name -> its losses on each neutral text that the model can score; controls on
+            the first passages only.
     """
 
     rows: Mapping[tuple[str, str], Sequence[Row]]
-    neutral_text: str | None
-    losses: Mapping[str, float]
+    losses: Mapping[str, tuple[NeutralLoss, ...]]
 
 
 def collect(plan: RunPlan, first: FirstStep, asker: Asker) -> Collected:
@@ -75,19 +75,19 @@ def collect(plan: RunPlan, first: FirstStep, asker: Asker) -> Collected:
         for task in plan.tasks
         for arm in plan.arms(task)
     }
-    losses: dict[str, float] = {}
-    text = neutral_text(plan)
+    losses: dict[str, tuple[NeutralLoss, ...]] = {}
+    texts = neutral_texts(plan)
     for number in range(max(len(task.steps) for task in plan.tasks)):
         asked = _requests(plan, first, rows, number)
         jobs = [Job(request, arm) for _, request, arm in asked]
-        beside = _neutral_jobs(plan, text) if number == 0 else []
+        beside = _neutral_jobs(plan, texts) if number == 0 else []
         replies = asker.ask(jobs + beside, f"step {number + 1}")
         for (row, request, _), reply in zip(asked, replies, strict=False):
             row.requests.append(request)
             row.replies.append(reply)
         _read_step(plan, rows, number)
-        losses |= _losses(beside, replies[len(jobs) :])
-    return Collected(rows, text.name if text else None, losses)
+        losses |= _losses(texts, beside, replies[len(jobs) :])
+    return Collected(rows, losses)
 
 
 def first_step(plan: RunPlan) -> FirstStep:
@@ -122,16 +122,40 @@ def check_known_words(plan: RunPlan, first: FirstStep) -> None:
             )
 
 
-def neutral_text(plan: RunPlan) -> neutral.Neutral | None:
-    """The neutral text that suits the run, or ``None`` where the model cannot score it."""
+def neutral_texts(plan: RunPlan) -> tuple[neutral.Neutral, ...]:
+    """The neutral texts that suit the run; none where the model cannot score them."""
     if "score" not in plan.model.kinds:
-        return None
-    seen = [plan.documents[task.name] for task in plan.tasks if task.needs_images]
-    text = neutral.captions(seen[0]) if seen else neutral.prose()
+        return ()
+    seen = any(task.needs_images for task in plan.tasks)
+    texts: tuple[neutral.Neutral, ...] = (neutral.prose(),)
+    if seen:
+        texts = (neutral.captions(), *texts)
     share = getattr(plan.model, "unknown_share", None)
-    if share is not None and any(share(r) > UNKNOWN_LIMIT for r in text.requests):
-        return None
-    return text
+    if share is not None:
+        texts = tuple(t for t in texts if all(share(r) <= UNKNOWN_LIMIT for r in t.requests))
+    beyond = getattr(plan.model, "overrun", None)
+    if beyond is not None:  # a run must not fail for the length of what it shows beside the tasks
+        texts = tuple(t for t in texts if not any(beyond(r) for r in t.requests))
+    return texts
+
+
+def placed(arm: Arm, request: Request, peers: Sequence[Request]) -> Arm:
+    """The arm of one request: controls that borrow from other documents are given one.
+
+    Args:
+        arm: An arm of the plan.
+        request: What is asked under it.
+        peers: Requests of all documents of the same task.
+    """
+    if not any(hasattr(part, "placed") for part in arm.interventions):
+        return arm
+    parts = [
+        part.placed(request, peers) if hasattr(part, "placed") else part
+        for part in arm.interventions
+    ]
+    if all(one is other for one, other in zip(parts, arm.interventions, strict=True)):
+        return arm
+    return replace(arm, interventions=tuple(parts))
 
 
 def _requests(
@@ -143,6 +167,7 @@ def _requests(
         if number >= len(task.steps):
             continue
         name, arms = task.steps[number].name, plan.arms(task)
+        peers = [request for requests in first[task.name] for request in requests]
         for index, document in enumerate(plan.documents[task.name]):
             shared = first[task.name][index] if number == 0 else None
             for arm in arms:
@@ -150,7 +175,7 @@ def _requests(
                 requests = shared
                 if requests is None:
                     requests = task.requests(document, name, row.earlier, plan.spec.seed)
-                asked.extend((row, request, arm) for request in requests)
+                asked.extend((row, request, placed(arm, request, peers)) for request in requests)
     return asked
 
 
@@ -169,16 +194,30 @@ def _read_step(plan: RunPlan, rows: Mapping[tuple[str, str], Sequence[Row]], num
                 )
 
 
-def _neutral_jobs(plan: RunPlan, text: neutral.Neutral | None) -> list[Job]:
-    if text is None:
-        return []
+def _neutral_jobs(plan: RunPlan, texts: Sequence[neutral.Neutral]) -> list[Job]:
+    """Every neutral passage under every arm; fewer of them under controls."""
     arms = [BASELINE, *(arm for t in plan.toggles for arm in (t.arm, *t.controls))]
-    return [Job(request, arm) for request in text.requests for arm in arms]
+    return [
+        Job(request, placed(arm, request, text.requests))
+        for text in texts
+        for number, request in enumerate(text.requests)
+        for arm in arms
+        if arm.role != "control" or number < neutral.CONTROL_PASSAGES
+    ]
 
 
-def _losses(jobs: Sequence[Job], replies: Sequence[Reply]) -> dict[str, float]:
-    answers: dict[str, list[Answer]] = {}
+def _losses(
+    texts: Sequence[neutral.Neutral], jobs: Sequence[Job], replies: Sequence[Reply]
+) -> dict[str, tuple[NeutralLoss, ...]]:
+    """Arm name -> one measurement of each text."""
+    owner = {request.document: text.name for text in texts for request in text.requests}
+    answers: dict[tuple[str, neutral.Text], list[Answer]] = {}
     for job, reply in zip(jobs, replies, strict=True):
-        answers.setdefault(job.arm.name, []).append(reply.answer)
-    found = {name: neutral.loss(given) for name, given in answers.items()}
-    return {name: value for name, value in found.items() if value is not None}
+        place = (job.arm.name, owner[job.request.document])
+        answers.setdefault(place, []).append(reply.answer)
+    found: dict[str, tuple[NeutralLoss, ...]] = {}
+    for (arm, name), given in answers.items():
+        loss = neutral.measured(name, given)
+        if loss is not None:
+            found[arm] = (*found.get(arm, ()), loss)
+    return found

@@ -7,8 +7,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from headbench.results.disk import remove_leftovers, write_atomic
 from headbench.results.files import read_result, slug, write_result
-from headbench.results.schema import Result
+from headbench.results.provenance import commit
+from headbench.results.schema import Kind, Result
 from headbench.results.store import ResponseStore
 from headbench.results.timing import add_timing
 from headbench.running.ask import Asker
@@ -16,10 +18,19 @@ from headbench.running.cell import Cell
 from headbench.running.cells import build_cells
 from headbench.running.collect import check_known_words, collect, first_step
 from headbench.running.compare import Comparison, adjust, compare_cells
+from headbench.running.matching import match_norms
 from headbench.running.plan import BASELINE, RunPlan, make_plan, meets
 from headbench.running.spec import RunSpec
 
 STORE = ".store"
+README = "README.txt"
+KEPT = """\
+responses.jsonl holds every answer of the models as it came, also those to tasks that are marked
+sensitive. Such answers may repeat offensive or private texts. They are nowhere else: results and
+records hold labels and digests. Do not publish this folder; deleting it loses no result.
+"""
+"""What is written beside the store once a sensitive task has run."""
+MEASURED: Kind = "measured"
 DEFAULT_OUT = Path("results")
 
 
@@ -65,32 +76,77 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
     """Run what :func:`headbench.running.plan.make_plan` decided; see :func:`execute`."""
     first = first_step(plan)
     check_known_words(plan, first)
+    plan = match_norms(plan, first)
     shown = sys.stderr.isatty() if progress is None else progress
     started = time.perf_counter()
     with ResponseStore(out / STORE) as store:
-        asker = Asker(plan.model, store, shown)
+        asker = Asker(plan.model, store, shown, identity=plan.identity)
         cells = build_cells(plan, collect(plan, first, asker))
-    files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
-    folder = out / "measured" / slug(plan.model_name)
-    add_timing(
-        folder,
-        plan.spec.digest,
-        {
-            "seconds": round(time.perf_counter() - started, 3),
-            "answered": asker.tally.answered,
-            "reused": asker.tally.reused,
-            "batches": asker.tally.batches,
-        },
-    )
+        # Still under the store's lock: no other run cleans up or writes here.
+        remove_leftovers(out / MEASURED)
+        kept = _say_what_the_store_keeps(plan, store.path)
+        files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
+        folder = out / MEASURED / slug(plan.model_name)
+        add_timing(
+            folder,
+            plan.spec.digest,
+            {
+                "seconds": round(time.perf_counter() - started, 3),
+                "answered": asker.tally.answered,
+                "reused": asker.tally.reused,
+                "batches": asker.tally.batches,
+            },
+        )
     return RunOutcome(
         spec=plan.spec,
         model=plan.model_name,
-        notes=plan.notes,
+        notes=(
+            *plan.notes,
+            *_overrun_notes(cells),
+            *_edited(asker.tally.reused),
+            *kept,
+            *store.damage,
+        ),
         results=tuple(read_result(path) for path in files),
         comparisons=tuple(_comparisons(plan, cells)),
         files=tuple(files),
         folder=folder,
     )
+
+
+def _say_what_the_store_keeps(plan: RunPlan, store: Path) -> list[str]:
+    """Outputs of sensitive tasks are in the store alone; a note and a file beside it say so."""
+    names = [task.name for task in plan.tasks if task.config.sensitive]
+    if not names:
+        return []
+    write_atomic(store.parent / README, KEPT.encode())
+    return [
+        f"{', '.join(names)}: sensitive, so results and records hold labels and digests in place "
+        f"of outputs; {store} keeps the outputs"
+    ]
+
+
+def _overrun_notes(cells: dict[tuple[str, str], Cell]) -> list[str]:
+    """How many requests of each task went beyond what the model's configuration allows."""
+    found: dict[str, int] = {}
+    for (task, _), cell in cells.items():
+        beyond = cell.result.diagnostics.overrun if cell.result.diagnostics else None
+        if beyond:
+            found[task] = found.get(task, 0) + beyond
+    return [
+        f"{task}: {count:,} requests went beyond the length that the model's configuration allows"
+        for task, count in found.items()
+    ]
+
+
+def _edited(reused: int) -> list[str]:
+    """A warning for whoever edits headbench itself: its code counts by version alone."""
+    if not reused or not (commit() or "").endswith("-dirty"):
+        return []
+    return [
+        f"{reused:,} stored answers were reused, and this checkout of headbench has uncommitted "
+        "changes, which stored answers do not notice: give another --out to measure afresh"
+    ]
 
 
 def _comparisons(plan: RunPlan, cells: dict[tuple[str, str], Cell]) -> list[Comparison]:

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.errors import ConfigError, DataError, RefusedError
+from headbench.interventions.registry import load_include
 from headbench.interventions.resolve import control_arms, resolve
+from headbench.interventions.sizes import check_matchable
 from headbench.models.registry import create
 from headbench.results.keys import seed_for
+from headbench.results.schema import CodeFacts
+from headbench.running import code, neutral
 from headbench.running.spec import RunSpec
+from headbench.scoring.statistics import smallest_p
 from headbench.tasks.loader import resolve_names
 from headbench.tasks.task import Task
 from headbench.types import Arm, Controls, Document, Model
 
 BASELINE = Arm("baseline")
+MOST_CONTROLS = 1_000
+"""Up to this many control sets are gone through where all are asked for."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class RunPlan:
         model: The adapter, bound to the tasks' images.
         toggles: Every toggle arm; sweeps are spread out.
         notes: What the user should know: which model was taken, which controls are missing.
+        identity: What the model's answers are known by.
+        code: What the run goes through that is not headbench's own.
     """
 
     spec: RunSpec
@@ -57,6 +66,8 @@ class RunPlan:
     model: Model
     toggles: tuple[Toggle, ...]
     notes: tuple[str, ...]
+    identity: Mapping[str, str]
+    code: tuple[CodeFacts, ...]
 
     @property
     def model_name(self) -> str:
@@ -100,7 +111,17 @@ def make_plan(spec: RunSpec) -> RunPlan:
     toggles, more = _toggles(spec, model)
     _check_needs(toggles, tasks)
     _bind(model, tasks, documents)
-    return RunPlan(spec, tasks, documents, model, toggles, (*notes, *more))
+    told = getattr(model, "notes", ())  # what a recorded log was read from, and how it was joined
+    return RunPlan(
+        spec,
+        tasks,
+        documents,
+        model,
+        toggles,
+        (*notes, *told, *more),
+        identity=code.identity_of(spec, model),
+        code=tuple(code.used(spec, model, [toggle.arm for toggle in toggles], tasks)),
+    )
 
 
 def _with_model(spec: RunSpec, tasks: Sequence[Task]) -> tuple[RunSpec, list[str]]:
@@ -124,6 +145,8 @@ def _create(spec: RunSpec) -> Model:
     args = dict(spec.model_args)
     if spec.batch_size != "auto":
         args["batch_size"] = str(spec.batch_size)
+    if spec.allow_overrun:
+        args["allow_overrun"] = "true"
     return create(spec.model or "", args)
 
 
@@ -168,11 +191,12 @@ def _toggles(spec: RunSpec, model: Model) -> tuple[tuple[Toggle, ...], list[str]
             where=f"--model {spec.model}",
             mend="leave --intervention out, or load the weights with --model hf",
         )
-    include = [Path(folder) for folder in spec.include]
+    # Once for all toggles: a file that is edited meanwhile must not give one run two codes.
+    load_include([Path(folder) for folder in spec.include])
     found: dict[str, Toggle] = {}
     notes: list[str] = []
     for text in spec.interventions:
-        for arm in resolve(text, model.info, include):
+        for arm in map(code.with_code, resolve(text, model.info)):
             if arm.name in found or arm.role == "baseline":
                 raise ConfigError(
                     f"the arm {arm.name!r} is given twice",
@@ -181,28 +205,62 @@ def _toggles(spec: RunSpec, model: Model) -> tuple[tuple[Toggle, ...], list[str]
                 )
             toggle = _with_controls(arm, spec)
             found[arm.name] = toggle
-            notes.extend(_control_note(toggle, spec.controls))
+            notes.extend(_control_note(toggle, spec))
+    _check_controls(tuple(found.values()), spec, model)
     return tuple(found.values()), notes
 
 
 def _with_controls(arm: Arm, spec: RunSpec) -> Toggle:
+    """Draw the controls. The seed does not depend on the arm: a sweep has one set of controls."""
     if spec.controls == 0:
         return Toggle(arm, (), None)
-    drawn, facts = control_arms(arm, spec.controls, seed_for(spec.seed, "controls", arm.name))
-    return Toggle(arm, tuple(drawn), facts)
+    every = spec.controls == "all"
+    count = MOST_CONTROLS if spec.controls == "all" else spec.controls
+    drawn, facts = control_arms(arm, count, seed_for(spec.seed, "controls"), spec.contrast)
+    if every and facts is not None and len(drawn) < facts.possible:
+        raise RefusedError(
+            f"{arm.name} has {facts.possible:,} possible controls; all of them are too many",
+            where="--controls all",
+            mend=f"give a number; up to {MOST_CONTROLS:,} sets are gone through",
+        )
+    return Toggle(arm, drawn, facts)
 
 
-def _control_note(toggle: Toggle, asked: int) -> list[str]:
-    name = toggle.arm.name
-    if asked == 0:
+def _control_note(toggle: Toggle, spec: RunSpec) -> list[str]:
+    name, facts = toggle.arm.name, toggle.facts
+    if spec.controls == 0:
         return []
-    if toggle.facts is None:
-        return [f"{name}: the method declares no control"]
-    kept = "its own heads are kept out" if toggle.facts.excluded else "its own may be among them"
-    return [
-        f"{name}: {len(toggle.controls)} control draws ({toggle.facts.unit}; "
-        f"{toggle.facts.possible:,} possible; {kept})"
-    ]
+    if facts is None:
+        kind = "" if spec.contrast is None else f" of the kind {spec.control_heads!r}"
+        return [f"{name}: the method declares no control{kind}"]
+    drawn = len(toggle.controls)
+    count = f"all {drawn:,}" if drawn == facts.possible else f"{drawn} of {facts.possible:,}"
+    kept = "its own heads are kept out" if facts.excluded else "its own may be among them"
+    least = (
+        f"the smallest rank p is {smallest_p(drawn):.3f}" if facts.test else "a contrast, without p"
+    )
+    match = "; strength matched by norm" if spec.control_match == "norm" else ""
+    return [f"{name}: {count} possible controls ({facts.unit}; {kept}{match}; {least})"]
+
+
+def _check_controls(toggles: Sequence[Toggle], spec: RunSpec, model: Model) -> None:
+    """Refuse controls that the user chose and no intervention of the run has."""
+    if spec.control_match == "norm":
+        if not hasattr(model, "output_weights"):
+            raise RefusedError(
+                "this model does not show its output projection, so sizes cannot be matched",
+                where=f"--control-match norm, --model {spec.model}",
+                mend="leave --control-match out",
+            )
+        for toggle in toggles:
+            check_matchable(toggle.arm, toggle.controls)
+    chosen = spec.control_heads != "any" and spec.controls != 0
+    if chosen and toggles and all(toggle.facts is None for toggle in toggles):
+        raise RefusedError(
+            f"none of the interventions has controls of the kind {spec.control_heads!r}",
+            where=f"--control-heads {spec.control_heads}",
+            mend="leave it out: each method then takes its own controls",
+        )
 
 
 def _check_needs(toggles: Sequence[Toggle], tasks: Sequence[Task]) -> None:
@@ -216,7 +274,10 @@ def _check_needs(toggles: Sequence[Toggle], tasks: Sequence[Task]) -> None:
 
 
 def _bind(model: Model, tasks: Sequence[Task], documents: Mapping[str, Sequence[Document]]) -> None:
-    """Give the model every image of the run by content hash, whichever task holds it."""
+    """Give the model every image of the run by content hash, whichever task holds it.
+
+    The scenes of the neutral captions are drawn when a model asks for one.
+    """
     owner: dict[str, Callable[[str], bytes]] = {
         sha256: task.image
         for task in tasks
@@ -226,6 +287,9 @@ def _bind(model: Model, tasks: Sequence[Task], documents: Mapping[str, Sequence[
 
     def read(sha256: str) -> bytes:
         if sha256 not in owner:
+            drawn = neutral.captions().pictures
+            if sha256 in drawn:
+                return drawn[sha256]()
             raise DataError("no document of this run has this image", where=f"image {sha256}")
         return owner[sha256](sha256)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headbench.results.canonical import Plain, digest, plain
+from headbench.results.disk import remove_leftovers
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, write_result
 from headbench.results.keys import result_id
 from headbench.results.provenance import versions
 from headbench.results.recorded import Recorded
 from headbench.results.schema import Coverage, Estimate, ModelFacts, Result, RunFacts, TaskFacts
+from headbench.running.code import scored_by
+from headbench.running.reasoning import reasoning_facts, reasoning_parts
 from headbench.scoring.metric import Metric
+from headbench.scoring.thoughts import DEFAULT
+from headbench.tasks.sensitive import text_digest
 from headbench.types import Record
 
 SAMPLING = Sampling(seed=0, draws=2000)
@@ -39,6 +43,11 @@ class Log:
         source: Further facts: how outputs were joined, what was left out.
         reason: Why outputs are missing, or why the figures may not be quoted alone.
         parts: Record parts by which figures are split.
+        vouched: By what the user says that rows belong together: ``id``, ``order`` or empty.
+        prompts: What the outputs say that was asked, each once; empty where they do not.
+        settings: Settings of the task that the files name.
+        marks: Marks of thoughts that were cut before anything was read.
+        sought: What responses were sought through for, where that is not the data's own.
     """
 
     task: str
@@ -54,6 +63,11 @@ class Log:
     source: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     parts: Sequence[str] = ()
+    vouched: str = ""
+    prompts: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    marks: Sequence[str] = DEFAULT
+    sought: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -63,10 +77,14 @@ class Rescored:
     Attributes:
         result: The cell.
         records: One an answered document.
+        prompts: What the outputs say that was asked, each once; empty where they do not.
+        settings: Settings of the task that the files name.
     """
 
     result: Result
     records: tuple[Record, ...]
+    prompts: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
     def document(self) -> Plain:
         """The result as JSON values."""
@@ -85,6 +103,7 @@ class Rescored:
 
     def write(self, out: Path) -> Path:
         """Write result and records below ``out``; outputs are replaced by their digests."""
+        remove_leftovers(out / self.result.kind)
         return write_result(out, self.result, [Entry(without_text(one)) for one in self.records])
 
 
@@ -96,11 +115,6 @@ def without_text(record: Record) -> Record:
     return replace(
         record, outputs=tuple(map(text_digest, record.outputs)), parsed=None, target=None
     )
-
-
-def text_digest(text: str) -> str:
-    """What stands for a text that is not stored."""
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
@@ -132,10 +146,15 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         headline=main if whole and not log.reason else None,
         metrics={**metrics, **_extent(answered, log.expected)},
         breakdowns=split_figures(log.metrics, log.records, log.parts, sampling),
-        run=RunFacts(versions=versions()),
+        reasoning=reasoning_facts(
+            log.records, sum(len(record.outputs) for record in log.records), log.marks
+        ),
+        run=RunFacts(
+            versions=versions(), code=tuple(scored_by(log.scorer, log.parser, log.metrics))
+        ),
         source=_source(log),
     )
-    return Rescored(result, log.records)
+    return Rescored(result, log.records, log.prompts, log.settings)
 
 
 def _missing(answered: int, expected: int, reason: str) -> str:
@@ -176,7 +195,16 @@ def _id(log: Log, sampling: Sampling) -> str:
     responses = [digest([record.document, list(record.outputs)]) for record in log.records]
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
+    readings += [list(log.sought)] if log.sought else []
+    thought = any(reasoning_parts(record) for record in log.records)
+    # Absent where no thought was looked for otherwise and none was found: ids of before stay.
+    readings += [list(log.marks)] if thought or log.marks != DEFAULT else []
     intervals = [sampling.seed, sampling.draws, sampling.level]
-    return result_id(
-        responses, {"task": log.task, "files": files, "read": readings, "intervals": intervals}
-    )
+    facts = {"task": log.task, "files": files, "read": readings, "intervals": intervals}
+    theirs = {
+        f"{one.kind} {one.name}": one.digest
+        for one in scored_by(log.scorer, log.parser, log.metrics)
+    }
+    # Absent where nothing was vouched for and all is headbench's own, so that earlier ids stay.
+    facts |= {"vouched": log.vouched} if log.vouched else {}
+    return result_id(responses, facts | ({"code": theirs} if theirs else {}))

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from headbench.errors import ConfigError, StoreError
 from headbench.results.canonical import digest, plain
 from headbench.results.files import read_result
+from headbench.scoring.thoughts import CLOSED, marks_of
+from headbench.types import Contrast
 
 DEFAULT_CONTROLS = 4
-"""Control draws a toggle: enough to see an outlier; a p-value needs 19 and is asked for."""
+"""Control draws per intervention: enough to see an outlier. A rank p of .05 needs 39."""
+ControlHeads = Literal["any", "apart", "low", "layers", "document"]
 
 
 class RunSpec(BaseModel):
@@ -31,8 +45,18 @@ class RunSpec(BaseModel):
     """Adapter name; null takes the shipped reference model that fits the tasks."""
     model_args: dict[str, str] = {}
     """The adapter's arguments."""
-    controls: int = Field(DEFAULT_CONTROLS, ge=0)
-    """Control draws a toggle."""
+    controls: Literal["all"] | NonNegativeInt = DEFAULT_CONTROLS
+    """Control draws per intervention; ``all`` takes every set that exists, up to 1,000."""
+    control_heads: ControlHeads = "any"
+    """Which heads a control takes. ``any``: sets drawn as the method's own could have been, which
+    alone give a rank a p-value. ``apart``: without its own heads. ``low``: heads that its head map
+    scores below ``control_below``. ``layers``: heads of layers that it does not edit. ``document``:
+    the heads chosen for another document, for methods that choose per sample."""
+    control_below: float | None = None
+    """Score below which a head may be drawn, for ``control_heads=low``."""
+    control_match: Literal["none", "norm"] = "none"
+    """``norm``: the strength of each control is rescaled, so that the change of the attention
+    output (after the output projection) is as large as the intervention's."""
     limit: PositiveInt | None = None
     """Take only the first documents of each task."""
     batch_size: Literal["auto"] | PositiveInt = "auto"
@@ -42,9 +66,32 @@ class RunSpec(BaseModel):
     include: tuple[str, ...] = ()
     """Folders of the user's own tasks and interventions."""
     draws: PositiveInt = 10_000
-    """Bootstrap and permutation draws."""
+    """Random swaps of the permutation tests."""
     level: float = Field(0.95, gt=0.5, lt=1)
     """Confidence level of the intervals."""
+    reasoning_marks: tuple[str, ...] = (CLOSED,)
+    """Marks of thoughts that are cut before answers are read (``headbench.scoring.thoughts``)."""
+    allow_overrun: bool = False
+    """Run requests that are longer than the model's configuration allows."""
+
+    @field_validator("reasoning_marks")
+    @classmethod
+    def _known_marks(cls, marks: tuple[str, ...]) -> tuple[str, ...]:
+        marks_of(marks)  # refuses unknown names before anything runs
+        return marks
+
+    @model_validator(mode="after")
+    def _low_has_a_score(self) -> RunSpec:
+        if (self.control_heads == "low") != (self.control_below is not None):
+            raise ValueError("control_heads=low and control_below=SCORE belong together")
+        return self
+
+    @property
+    def contrast(self) -> Contrast | None:
+        """The kind of controls, where it is not the methods' own."""
+        if self.control_heads == "any":
+            return None
+        return Contrast(self.control_heads, self.control_below)
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -70,14 +117,21 @@ class RunSpec(BaseModel):
             words += ["--model-args", ",".join(pairs)]
         for flag, value, default in (
             ("--controls", self.controls, DEFAULT_CONTROLS),
+            ("--control-heads", self.control_heads, "any"),
+            ("--control-below", self.control_below, None),
+            ("--control-match", self.control_match, "none"),
             ("--limit", self.limit, None),
             ("--batch-size", self.batch_size, "auto"),
             ("--seed", self.seed, 0),
         ):
             if value != default:
                 words += [flag, str(value)]
+        if self.reasoning_marks != (CLOSED,):
+            words += ["--reasoning-marks", ",".join(self.reasoning_marks)]
         for folder in self.include:
             words += ["--include", folder]
+        if self.allow_overrun:
+            words.append("--allow-overrun")
         return shlex.join(words)
 
 
@@ -103,7 +157,7 @@ def spec_from_result(path: Path) -> RunSpec:
     """The spec of the run that wrote a result, for ``run --from``.
 
     Raises:
-        StoreError: the file is no result, or was not made by a run.
+        StoreError: the file is no result, was not made by a run, or its spec was changed.
     """
     result = read_result(path)
     if not result.run.spec:
@@ -112,7 +166,52 @@ def spec_from_result(path: Path) -> RunSpec:
             where=str(path),
             mend="give a result that 'headbench run' wrote",
         )
+    if result.run.digest and digest(result.run.spec) != result.run.digest:
+        raise StoreError(
+            "the run in this result is not the one whose digest it states",
+            where=f"{path}: run.spec",
+            mend="restore the file, or write the options of the run you want",
+        )
     return make_spec(**result.run.spec)
+
+
+def template_args(pairs: Sequence[str]) -> str:
+    """Read ``key=value`` pairs for a chat template: the adapter's ``chat_template_args``.
+
+    ``true``, ``false``, ``null`` and numbers are what they look like; all else is text, and so is
+    what stands in double quotes (``"1.0"``).
+
+    Raises:
+        ConfigError: a part has no ``=``, a value is a list or no finite number, or a name comes
+            twice.
+    """
+    found: dict[str, object] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign or not name.isidentifier():
+            raise ConfigError(
+                f"{pair!r} is not name=value",
+                where=f"--template-arg {pair}",
+                mend="write for example enable_thinking=false",
+            )
+        if name in found:
+            raise ConfigError(f"{name!r} is given twice", where=f"--template-arg {pair}")
+        value: object = {"True": True, "False": False}.get(text, text)
+        if isinstance(value, str):
+            try:
+                value = json.loads(text)
+            except ValueError:
+                value = text
+        unfit = isinstance(value, float) and not math.isfinite(value)
+        if unfit or isinstance(value, list | dict):
+            raise ConfigError(
+                f"the template argument {name!r} is no true, false, number or text",
+                where=f"--template-arg {pair}",
+                mend="put it in double quotes if it is meant as text",
+            )
+        found[name] = value
+    # An = inside a text would read as the next argument of the adapter.
+    return json.dumps(found, sort_keys=True).replace("=", "\\u003d") if found else ""
 
 
 def parse_model_args(text: str) -> Mapping[str, str]:

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 from headbench.results.schema import Estimate, Result
 from headbench.running.compare import Comparison, Line
 from headbench.running.execute import RunOutcome
+from headbench.running.reasoning import reasoning_lines
+from headbench.running.table_notes import comparison_notes, count, printed_p, result_notes
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from headbench.scoring.statistics import LossChange
 
 COLUMNS = (
     "task",
@@ -21,21 +25,31 @@ COLUMNS = (
     "toggle",
     "difference",
     "interval",
-    "p (Holm)",
-    "n",
+    "p",
+    "n (clusters)",
+    "minus controls",
     "control rank",
     "changed",
     "KL, at least",
     "detectable",
 )
-"""Headings; ``interval`` and ``toggle`` are made exact when a table is filled."""
+"""Headings; ``interval``, ``toggle`` and ``p`` are made exact when a table is filled."""
 NONE = "-"
+RAW = "p, raw"
+"""Heading of the column that is there on demand."""
 
 
-def comparison_rows(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:
-    """One row a metric of each comparison, as text, in the order of :data:`COLUMNS`."""
+def comparison_rows(
+    comparisons: Sequence[Comparison], *, raw: bool = False
+) -> list[tuple[str, ...]]:
+    """One row a metric of each comparison, as text, in the order of :data:`COLUMNS`.
+
+    Args:
+        comparisons: What is shown.
+        raw: Also each metric's p before its adjustment, behind the adjusted one.
+    """
     return [
-        _row(comparison, line, first=index == 0)
+        _row(comparison, line, first=index == 0, raw=raw)
         for comparison in comparisons
         for index, line in enumerate(comparison.lines)
     ]
@@ -49,47 +63,116 @@ def result_rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
             name,
             _value(figure),
             _interval(figure.low, figure.high, figure.unit, signed=False),
-            f"{figure.n:,}",
+            count(figure.n, figure.clusters),
         )
         for result in results
         for index, (name, figure) in enumerate(_main_first(result))
     ]
 
 
-def print_outcome(outcome: RunOutcome, console: Console) -> None:
-    """The table of a run, its notes, the models' neutral loss, and the files."""
+def print_outcome(outcome: RunOutcome, console: Console, *, raw: bool = False) -> None:
+    """The table of a run, its notes, the models' neutral loss, and the files.
+
+    Args:
+        outcome: The run.
+        console: Where to print.
+        raw: Also each p before its adjustment.
+    """
     if outcome.comparisons:
         for arm in dict.fromkeys(c.other.arm.name for c in outcome.comparisons):
             of_arm = [c for c in outcome.comparisons if c.other.arm.name == arm]
-            print_comparisons(of_arm, console, arm)
+            print_comparisons(of_arm, console, arm, raw=raw)
     else:
-        heads = ("task", "metric", "baseline", _level(outcome.results[0]), "n")
+        heads = ("task", "metric", "baseline", _level(outcome.results[0]), "n (clusters)")
         _print(console, heads, result_rows(outcome.results))
+        for note in result_notes(outcome.results):
+            console.print(note, highlight=False, soft_wrap=True)
     for line in footer(outcome):
         console.print(line, highlight=False, soft_wrap=True)
 
 
 def print_comparisons(
-    comparisons: Sequence[Comparison], console: Console, arm: str, base: str = "baseline"
+    comparisons: Sequence[Comparison],
+    console: Console,
+    arm: str,
+    base: str = "baseline",
+    *,
+    raw: bool = False,
 ) -> None:
     """One table for one toggle, and below it what the table's cells cannot hold."""
     heads = list(COLUMNS)
     heads[COLUMNS.index("baseline")] = base
     heads[COLUMNS.index("toggle")] = arm
     heads[COLUMNS.index("interval")] = _level(comparisons[0].other)
-    _print(console, heads, comparison_rows(comparisons))
-    for comparison in comparisons:
-        if comparison.other.status != "ok":
-            text = f"{comparison.other.task.name}: {comparison.other.status}: "
-            console.print(text + comparison.other.reason, highlight=False, soft_wrap=True)
-    losses = _losses(comparisons[0])
-    if losses:
-        console.print(losses, highlight=False, soft_wrap=True)
+    heads[COLUMNS.index("p")] = adjustment(comparisons[0].family)
+    if raw:
+        heads.insert(COLUMNS.index("p") + 1, RAW)
+    _print(console, heads, comparison_rows(comparisons, raw=raw))
+    lines = [
+        f"{c.other.task.name}: {c.other.status}: {c.other.reason}"
+        for c in comparisons
+        if c.other.status != "ok"
+    ]
+    # Every task's cell carries the same losses; those with controls say more.
+    told = max(comparisons, key=lambda c: sum(len(found.controls) for found in c.neutral))
+    for line in (
+        *lines,
+        *comparison_notes(comparisons),
+        *control_lines(comparisons),
+        *neutral_lines(told),
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def adjustment(family: int) -> str:
+    """Heading of the column of p: over how many tests it is adjusted."""
+    return f"p, Holm over {family}" if family > 1 else "p, one test"
+
+
+def control_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """What a rank among the controls can say: how many sets there are, and the smallest p."""
+    shown = next((c for c in comparisons if any(line.rank for line in c.lines)), None)
+    facts = shown.other.arm.controls if shown else None
+    if facts is None:
+        return []
+    sets = f"{facts.drawn:,} of {facts.possible:,} possible control sets"
+    if not facts.test or facts.smallest_p is None:
+        return [f"control rank: {sets}; a contrast ({facts.unit}), so a rank has no p"]
+    return [f"control rank: {sets}; smallest attainable p {facts.smallest_p:.3f}, two-tailed"]
+
+
+def neutral_lines(comparison: Comparison) -> list[str]:
+    """What became of the loss on neutral text, under the intervention and under its controls."""
+    lines = []
+    for found in comparison.neutral:
+        moved = found.change
+        text = (
+            f"loss on {found.text}, {moved.passages} passages: {found.base:.3f} nats per token, "
+            f"changes by {_loss(moved)}"
+        )
+        if found.controls and found.on_same is not None:
+            values = [control.change for control in found.controls]
+            text += (
+                f"; on {found.on_same.passages} of them by {found.on_same.change:+.3f}, "
+                f"under controls by {sum(values) / len(values):+.3f} on average "
+                f"({min(values):+.3f} to {max(values):+.3f})"
+            )
+        lines.append(text)
+    return lines
+
+
+def _loss(moved: LossChange) -> str:
+    if moved.low is None or moved.high is None:
+        return f"{moved.change:+.3f}"
+    return f"{moved.change:+.3f} ({moved.low:+.3f} .. {moved.high:+.3f})"
 
 
 def footer(outcome: RunOutcome) -> list[str]:
     """Which model, what to know, how to get the run again, which files."""
     lines = [f"model: {outcome.model}", *(f"note: {note}" for note in outcome.notes)]
+    for result in outcome.results:
+        if result.arm.role != "control":
+            lines += reasoning_lines(result)
     lines.append(f"again: {outcome.spec.command()}")
     shown = [
         path
@@ -113,24 +196,26 @@ def differs_lines(comparison: Comparison, paths: tuple[Path, Path]) -> list[str]
     ]
 
 
-def _row(comparison: Comparison, line: Line, *, first: bool) -> tuple[str, ...]:
+def _row(comparison: Comparison, line: Line, *, first: bool, raw: bool) -> tuple[str, ...]:
     base, other = (result.metrics[line.name] for result in (comparison.base, comparison.other))
     head = comparison.other.task.name if first else ""
     share = _percent(comparison.changed_share) if first else ""
-    told = comparison.other.diagnostics
-    kl = _number(told.first_token_kl if told else None, 4) if first else ""
-    n = f"{other.n:,}" if first else ""
+    kl = _number(comparison.first_token_kl, 4) if first else ""
     paired = line.paired
+    n = count(other.n, paired.clusters if paired else other.clusters) if first else ""
     middle: tuple[str, ...]
     if paired is None:
-        middle = (comparison.other.status, NONE, NONE, n, NONE, share, kl, NONE)
+        ps = (NONE, NONE) if raw else (NONE,)
+        middle = (comparison.other.status, NONE, *ps, n, NONE, NONE, share, kl, NONE)
     else:
+        adjusted = printed_p(line.holm, paired) if line.main else ""
         middle = (
             _signed(paired.difference, base.unit),
             _interval(paired.low, paired.high, base.unit, signed=True),
-            _p(line.holm) if line.main else "",
+            *((adjusted, printed_p(paired.p, paired)) if raw else (adjusted,)),
             n,
-            f"{line.rank.rank} of {line.rank.of}{_rank_p(line)}" if line.rank else NONE,
+            _minus(line, base.unit),
+            _rank(line),
             share,
             kl,
             _figure(paired.detectable, base.unit),
@@ -144,18 +229,27 @@ def _row(comparison: Comparison, line: Line, *, first: bool) -> tuple[str, ...]:
     )
 
 
-def _rank_p(line: Line) -> str:
-    return f" (p {line.rank.p:.3f})" if line.rank is not None and line.rank.p is not None else ""
+def _minus(line: Line, unit: str) -> str:
+    """The intervention less the mean of its controls, with the interval where there is one."""
+    found = line.against
+    if found is None or math.isnan(found.difference):
+        return NONE
+    text = _signed(found.difference, unit)
+    if found.low is None or found.high is None:
+        return text
+    return f"{text} ({_interval(found.low, found.high, unit, signed=True)})"
 
 
-def _losses(comparison: Comparison) -> str:
-    one, two = comparison.base.diagnostics, comparison.other.diagnostics
-    if one is None or two is None or one.neutral_loss is None or two.neutral_loss is None:
-        return ""
-    return (
-        f"loss on neutral text ({two.neutral_text}): {one.neutral_loss:.3f} nats at baseline, "
-        f"{two.neutral_loss:.3f} under the toggle"
-    )
+def _rank(line: Line) -> str:
+    """``1 of 40 low, p .050``; the adjusted p only where the draws let it be small."""
+    if line.rank is None:
+        return NONE
+    text = f"{line.rank.rank} of {line.rank.of} {line.rank.end}"
+    if line.rank.p is not None:
+        text += f", p {line.rank.p:.3f}"
+    if line.rank_holm is not None:
+        text += f" (adjusted {line.rank_holm:.3f})"
+    return text
 
 
 def _level(result: Result) -> str:
@@ -204,12 +298,6 @@ def _interval(low: float | None, high: float | None, unit: str, *, signed: bool)
         return NONE
     ends = (_signed(end, unit) if signed else _figure(end, unit) for end in (low, high))
     return f"{' .. '.join(ends)}"
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return NONE
-    return "<.0001" if value < 1e-4 else f"{value:.4f}"
 
 
 def _percent(value: float | None) -> str:

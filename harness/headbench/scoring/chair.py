@@ -193,6 +193,7 @@ HALLUCINATED_MENTIONS = Metric(
     higher_is_better=False,
     unit="count",
     high=None,
+    trials=lambda record: float(len(_words(record, "mentions"))),
 )
 HALLUCINATED_CAPTIONS = Metric(
     name="hallucinated_captions",

@@ -10,24 +10,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
 from headbench.errors import ConfigError, nearest
+from headbench.scoring.treebank import tokens
 
-# Treebank conventions as far as the vocabulary can feel them. Hyphens and slashes stay inside a
-# word; a full stop leaves its word only at the end of a sentence; commas and colons stay between
-# digits; clitics ("dog's") become tokens of their own.
+# The reading of the first version: curly quotes of clitics, asterisks and single dashes stay inside
+# words, so that marked-up objects are lost. Kept for figures that name it ("chair-2018@1").
 _SPLIT = re.compile(r"""(--+|\.{3,}|[\[\](){}<>"“”«»`;@#$%&?!]|[,:](?!\d))""")
 _FULL_STOP = re.compile(r"""(?<!\.)\.(?=[\])}>"”'\s]*(?:\s|$))""")
 _CLITIC = re.compile(r"(?<=[^\s'])('(?:s|m|d|ll|re|ve)?|n't)(?=\s|$)")
 
 
-def tokens(text: str) -> tuple[str, ...]:
-    """Lower-case Treebank-like tokens, split as if sentences had been split first.
+def first_tokens(text: str) -> tuple[str, ...]:
+    """Lower-case tokens as version 1 of the profiles read them.
 
     Args:
         text: A caption, one or several sentences, newlines allowed.
@@ -36,13 +36,20 @@ def tokens(text: str) -> tuple[str, ...]:
     return tuple(_CLITIC.sub(r" \1", spaced).split())
 
 
+TOKENS: Mapping[str, Callable[[str], tuple[str, ...]]] = MappingProxyType(
+    {"2": tokens, "1": first_tokens}
+)
+"""Version of a lexicon -> its tokens, the current version first."""
+VERSION = next(iter(TOKENS))
+
+
 @dataclass(frozen=True)
 class Lexicon:
     """A named, versioned reading of captions over a closed vocabulary.
 
     Attributes:
         name: Profile name, e.g. ``chair-2018``.
-        version: Raised when a reading changes.
+        version: Raised when a reading changes; a key of :data:`TOKENS`.
         nodes: Term (one word, or a phrase with spaces) -> node word of the object.
         phrases: Adjacent singular words -> the term that they form. A phrase that is no key of
             ``nodes`` names nothing; it keeps its words from counting ("home plate").
@@ -57,6 +64,14 @@ class Lexicon:
     singular: Mapping[str, str] = field(default_factory=dict)
     suppress: tuple[tuple[str, str], ...] = ()
 
+    def tokens(self, text: str) -> tuple[str, ...]:
+        """Lower-case tokens of a text, as this version takes them.
+
+        Args:
+            text: A caption.
+        """
+        return TOKENS[self.version](text)
+
     @property
     def id(self) -> str:
         """``name@version``, as results store it."""
@@ -68,7 +83,7 @@ class Lexicon:
         Args:
             text: A caption.
         """
-        words = self._merged([self.singular.get(word, word) for word in tokens(text)])
+        words = self._merged([self.singular.get(word, word) for word in self.tokens(text)])
         for present, dropped in self.suppress:
             if present in words:
                 words = [word for word in words if word != dropped]
@@ -95,7 +110,7 @@ def from_vocabulary(name: str, vocabulary: Mapping[str, str] | Sequence[str]) ->
     """A lexicon over given words, for worlds whose objects are not COCO's.
 
     Args:
-        name: Profile name.
+        name: Profile name; ``name@1`` takes the tokens of version 1.
         vocabulary: Surface form -> node word; a list of words maps each to itself. Plurals are
             entries of their own, and terms may contain spaces.
 
@@ -111,13 +126,31 @@ def from_vocabulary(name: str, vocabulary: Mapping[str, str] | Sequence[str]) ->
             where="scorer_options.vocabulary",
             mend="give a mapping such as {dog: dog, dogs: dog}, or a list of words",
         )
-    nodes = {" ".join(tokens(term)): node for term, node in pairs.items()}
+    name, version = _named(name)
+    nodes = {" ".join(TOKENS[version](term)): node for term, node in pairs.items()}
     return Lexicon(
         name=name,
-        version="1",
+        version=version,
         nodes=MappingProxyType(nodes),
         phrases=MappingProxyType({term: term for term in nodes if " " in term}),
     )
+
+
+def _named(profile: str) -> tuple[str, str]:
+    """Name and version of ``name`` or ``name@version``.
+
+    Raises:
+        ConfigError: There is no such version.
+    """
+    name, _, version = profile.partition("@")
+    version = version or VERSION
+    if version not in TOKENS:
+        raise ConfigError(
+            f"lexical profiles are here in the versions {', '.join(sorted(TOKENS))}, not {version}",
+            where=f"profile {profile!r}",
+            mend=f"write {name} for the current version",
+        )
+    return name, version
 
 
 COCO_PROFILES: tuple[str, ...] = ("chair-2018", "chair-clean")
@@ -129,13 +162,15 @@ def coco_lexicon(profile: str = "chair-2018") -> Lexicon:
     """A shipped profile over the 80 COCO categories.
 
     Args:
-        profile: ``chair-2018`` keeps the reference singulariser's errors ("bus" is never counted,
-            "buses" is) and the three terms that the reference could never match;
+        profile: One of :data:`COCO_PROFILES`, or ``name@1`` for the tokens of version 1, which lose
+            objects in markup. ``chair-2018`` keeps the reference singulariser's errors ("bus" is
+            never counted, "buses" is) and the terms that the reference could never match;
             ``chair-clean`` has neither.
 
     Raises:
-        ConfigError: No such profile.
+        ConfigError: No such profile, or no such version of it.
     """
+    profile, version = _named(profile)
     if profile not in COCO_PROFILES:
         raise ConfigError(
             f"no lexical profile {profile!r}", where="profile", mend=nearest(profile, COCO_PROFILES)
@@ -155,7 +190,7 @@ def coco_lexicon(profile: str = "chair-2018") -> Lexicon:
         phrases = {words: term for words, term in phrases.items() if words.count(" ") == 1}
     return Lexicon(
         name=profile,
-        version=str(table["version"]),
+        version=version,
         nodes=MappingProxyType(nodes),
         phrases=MappingProxyType(phrases),
         singular=MappingProxyType(singular),

@@ -1,8 +1,8 @@
 """What a metric is: sufficient statistics per record, and a function of their sum.
 
 Corpus ratios (CHAIR_I, F1, recall) are not means of per-item values. Writing every metric as
-``value(sum of rows)`` makes that impossible to forget, and makes a cluster bootstrap one matrix
-product: resample the rows' sums, then apply ``value`` to all draws at once.
+``value(sum of rows)`` makes that impossible to forget, and makes resampling one matrix product:
+leave out, resample or swap the rows' sums, then apply ``value`` to all draws at once.
 
 numpy is imported where it is used: a metric is named by every list and every check of task files,
 and numpy would be a quarter of what those cost.
@@ -38,6 +38,8 @@ class Metric:
         high: Greatest possible value; ``None`` is unbounded.
         outcome: For metrics whose documents are right or wrong: record -> bool, or ``None`` for a
             record that does not take part. Enables the exact McNemar test.
+        trials: For counts: the most that a record can add to the count, which makes its interval
+            that of the share. ``None``: one, where every record adds 0 to 1; unknown elsewhere.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Metric:
     low: float | None = 0.0
     high: float | None = 1.0
     outcome: Callable[[Record], bool | None] | None = None
+    trials: Callable[[Record], float] | None = None
 
     def rows(self, records: Sequence[Record]) -> Floats:
         """Stack the records' parts: ``[record, part]``; ``[0, part]`` for no records."""

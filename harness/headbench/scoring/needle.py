@@ -51,7 +51,7 @@ def expected_texts(document: Document) -> tuple[str, ...]:
     """
     target = document.target
     texts: Sequence[object]
-    if isinstance(target, str | int):
+    if isinstance(target, str | int | float):
         texts = (target,)
     elif isinstance(target, Sequence):
         texts = target

@@ -5,7 +5,8 @@ over the words of the reference. Words are lower-cased runs of ASCII letters and
 more than three letters are stemmed, as in ``rouge_score`` with ``use_stemmer=True``.
 
 It is generous: a response of common words ("a", "on", "in", "the") scores above 0. Therefore
-``niah.substring``, the needle word for word, stands beside it.
+``niah.substring``, the needle word for word (:mod:`headbench.scoring.needle_text`), stands beside
+it. A needle without ASCII words has no ROUGE of this kind, and is refused.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from headbench.errors import ConfigError
 from headbench.scoring import needle
 from headbench.scoring.metric import Floats, Metric, ratio
+from headbench.scoring.needle_text import holds_phrase, running
 from headbench.scoring.parser import Parser
 from headbench.scoring.parts import number
 from headbench.scoring.porter import stem
@@ -60,8 +63,42 @@ def score(
         above :data:`SUCCESS`. ``substring``: whether the needle occurs word for word.
 
     Raises:
-        ConfigError: An option is unknown or not a boolean.
+        ConfigError: An option is unknown or not a boolean, or the needle has no ASCII word.
     """
+    made, response = _recall(document, outputs, parser, options)
+    texts = needle.expected_texts(document)
+    bare = [text for text in texts if not tokens(text)]
+    if bare:
+        raise ConfigError(
+            f"ROUGE as published reads ASCII words, and the needle {bare[0]!r} has none",
+            where=f"document {document.id}",
+            mend="score it with the scorer niah",
+        )
+    where = running(response)
+    made["substring"] = int(all(holds_phrase(where, text) for text in texts))
+    return made
+
+
+def score_first(
+    document: Document,
+    outputs: tuple[str, ...],
+    parser: Parser,
+    options: Mapping[str, object],
+) -> dict[str, object]:
+    """:func:`score` as version 1: ``substring`` is one of lower-cased text with single blanks."""
+    made, response = _recall(document, outputs, parser, options)
+    plain = _plain(response)
+    made["substring"] = int(all(_plain(text) in plain for text in needle.expected_texts(document)))
+    return made
+
+
+def _recall(
+    document: Document,
+    outputs: tuple[str, ...],
+    parser: Parser,
+    options: Mapping[str, object],
+) -> tuple[dict[str, object], str]:
+    """The parts that hold the recall, and the response."""
     needle.refuse_options("needle_rouge", options, ("stem",))
     stemmed = options.get("stem", True)
     if not isinstance(stemmed, bool):
@@ -73,10 +110,7 @@ def score(
     texts = needle.expected_texts(document)
     response = "\n".join(str(parser.read(output) or "") for output in outputs)
     recall = sum(rouge1_recall(text, response, stemmed) for text in texts) / len(texts)
-    made = needle.parts(document, recall, recall > SUCCESS)
-    plain = _plain(response)
-    made["substring"] = int(all(_plain(text) in plain for text in texts))
-    return made
+    return needle.parts(document, recall, recall > SUCCESS), response
 
 
 def _plain(text: str) -> str:
@@ -99,9 +133,11 @@ def _verbatim(record: Record) -> bool:
 SUBSTRING = Metric("substring", ("substring", "n"), _row, _mean, True, outcome=_verbatim)
 NEEDLE_ROUGE = Scorer(
     name="needle_rouge",
-    version=1,
+    version=2,
     score=score,
     metrics=("niah.fraction", "niah.recall", "niah.substring"),
     breakdowns=needle.BREAKDOWNS,
     summary="ROUGE-1 recall of the needle with stemming, and the needle word for word",
 )
+NEEDLE_ROUGE_1 = replace(NEEDLE_ROUGE, version=1, score=score_first)
+"""The reading before version 2, for figures that name it."""

@@ -1,5 +1,6 @@
 """Needle in a haystack, scored without a judge: whole words in order, and three key phrases.
 
+What words, numbers and phrases are in any script says :mod:`headbench.scoring.needle_text`.
 ``niah`` is for packaged and generated needles, whose answers are known words. ``keyphrase3`` is for
 the San Francisco needle of gkamradt/LLMTest_NeedleInAHaystack, where it agrees with the original
 GPT judge's "10" on 98.5 % of the released Claude responses; no judge is needed.
@@ -9,9 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from headbench.errors import ConfigError
+from headbench.errors import ConfigError, DataError
 from headbench.scoring import needle
+from headbench.scoring.needle_text import (
+    holds_phrase,
+    matched_in_order,
+    running,
+    said_words,
+    tokens,
+)
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
 from headbench.types import Document
@@ -21,24 +30,9 @@ SAN_FRANCISCO = ("sandwich", "dolores park", "sunny day")
 _WORD = re.compile(r"\w+")
 
 
-def words(text: str) -> tuple[str, ...]:
-    """Lower-cased runs of letters and digits, in order."""
+def first_words(text: str) -> tuple[str, ...]:
+    """Lower-cased runs of letters and digits, in order: the words of version 1."""
     return tuple(_WORD.findall(text.lower()))
-
-
-def matched_in_order(expected: Sequence[str], said: Sequence[str]) -> int:
-    """Most expected words that occur in ``said`` in the expected order, others between allowed.
-
-    The length of the longest common subsequence.
-    """
-    lengths = [0] * (len(expected) + 1)
-    for word in said:
-        previous = 0
-        for index, want in enumerate(expected, start=1):
-            above = lengths[index]
-            lengths[index] = previous + 1 if word == want else max(above, lengths[index - 1])
-            previous = above
-    return lengths[-1]
 
 
 def score_words(
@@ -47,7 +41,7 @@ def score_words(
     parser: Parser,
     options: Mapping[str, object],
 ) -> dict[str, object]:
-    """All expected words, in order, as whole words.
+    """All expected words, in order, as whole words (:mod:`headbench.scoring.needle_text`).
 
     Args:
         document: ``target`` is the expected text, or a list of them (several needles).
@@ -58,15 +52,49 @@ def score_words(
     Returns:
         ``correct``: every word of every text was said in order. ``fraction``: words said in order
         over words expected. ``length`` and ``depth`` as in the document.
+
+    Raises:
+        DataError: A text holds no word.
     """
-    needle.refuse_options("niah", options)
+    expected = [tokens(text) for text in needle.expected_texts(document)]
+    if not all(expected):
+        raise DataError(
+            "an expected text holds no word and no number",
+            where=f"document {document.id}",
+            mend="point doc_to_target at what was hidden",
+        )
+    answers = [str(parser.read(output) or "") for output in outputs]
+    if len(answers) != len(expected) or len(expected) == 1:
+        answers = ["\n".join(answers)] * len(expected)
+    pairs = [
+        ([token.text for token in want], said_words(answer, want))
+        for want, answer in zip(expected, answers, strict=True)
+    ]
+    return _in_order(document, pairs, options)
+
+
+def score_first_words(
+    document: Document,
+    outputs: tuple[str, ...],
+    parser: Parser,
+    options: Mapping[str, object],
+) -> dict[str, object]:
+    """:func:`score_words` as version 1 read words: ASCII case, no numbers, no scripts."""
     texts = needle.expected_texts(document)
-    said = [words(str(parser.read(output) or "")) for output in outputs]
+    said = [first_words(str(parser.read(output) or "")) for output in outputs]
     if len(said) != len(texts) or len(texts) == 1:
         said = [tuple(word for one in said for word in one)] * len(texts)
-    expected = [words(text) for text in texts]
-    total = sum(len(want) for want in expected)
-    found = sum(matched_in_order(want, have) for want, have in zip(expected, said, strict=True))
+    return _in_order(document, list(zip(map(first_words, texts), said, strict=True)), options)
+
+
+def _in_order(
+    document: Document,
+    pairs: Sequence[tuple[Sequence[str], Sequence[str]]],
+    options: Mapping[str, object],
+) -> dict[str, object]:
+    needle.refuse_options("niah", options)
+    total = sum(len(want) for want, _ in pairs)
+    found = sum(matched_in_order(want, said) for want, said in pairs)
     return needle.parts(document, found / total if total else 0.0, total > 0 and found == total)
 
 
@@ -76,7 +104,7 @@ def score_keyphrases(
     parser: Parser,
     options: Mapping[str, object],
 ) -> dict[str, object]:
-    """Key phrases as substrings of the lower-cased response; the document's target is not read.
+    """Key phrases in the response (:func:`.needle_text.holds_phrase`); the target is not read.
 
     Args:
         document: Gives ``length`` and ``depth``.
@@ -88,8 +116,30 @@ def score_keyphrases(
         ``correct``: all phrases occur. ``fraction``: the share that occurs.
 
     Raises:
-        ConfigError: ``phrases`` is not a list of non-empty texts.
+        ConfigError: ``phrases`` is not a list of texts that hold a word each.
     """
+    phrases = _phrases(options)
+    if not all(map(running, phrases)):
+        raise _no_phrases(phrases)
+    response = running("\n".join(str(parser.read(output) or "") for output in outputs))
+    found = sum(holds_phrase(response, phrase) for phrase in phrases)
+    return needle.parts(document, found / len(phrases), found == len(phrases))
+
+
+def score_first_keyphrases(
+    document: Document,
+    outputs: tuple[str, ...],
+    parser: Parser,
+    options: Mapping[str, object],
+) -> dict[str, object]:
+    """:func:`score_keyphrases` as version 1: substrings of the lower-cased response."""
+    phrases = _phrases(options)
+    response = "\n".join(str(parser.read(output) or "") for output in outputs).lower()
+    found = sum(phrase.lower() in response for phrase in phrases)
+    return needle.parts(document, found / len(phrases), found == len(phrases))
+
+
+def _phrases(options: Mapping[str, object]) -> Sequence[str]:
     needle.refuse_options("keyphrase3", options, ("phrases",))
     phrases = options.get("phrases", SAN_FRANCISCO)
     if (
@@ -98,19 +148,21 @@ def score_keyphrases(
         or not phrases
         or not all(isinstance(phrase, str) and phrase for phrase in phrases)
     ):
-        raise ConfigError(
-            f"phrases must be a list of texts, not {phrases!r}",
-            where="scorer_options.phrases",
-            mend="write phrases: [sandwich, dolores park]",
-        )
-    response = "\n".join(str(parser.read(output) or "") for output in outputs).lower()
-    found = sum(phrase.lower() in response for phrase in phrases)
-    return needle.parts(document, found / len(phrases), found == len(phrases))
+        raise _no_phrases(phrases)
+    return phrases
+
+
+def _no_phrases(phrases: object) -> ConfigError:
+    return ConfigError(
+        f"phrases must be a list of texts, not {phrases!r}",
+        where="scorer_options.phrases",
+        mend="write phrases: [sandwich, dolores park]",
+    )
 
 
 NIAH = Scorer(
     name="niah",
-    version=1,
+    version=2,
     score=score_words,
     metrics=needle.METRICS,
     breakdowns=needle.BREAKDOWNS,
@@ -118,9 +170,12 @@ NIAH = Scorer(
 )
 KEYPHRASE3 = Scorer(
     name="keyphrase3",
-    version=1,
+    version=2,
     score=score_keyphrases,
     metrics=needle.METRICS,
     breakdowns=needle.BREAKDOWNS,
     summary="three key phrases of the San Francisco needle, or your own",
 )
+NIAH_1 = replace(NIAH, version=1, score=score_first_words)
+KEYPHRASE3_1 = replace(KEYPHRASE3, version=1, score=score_first_keyphrases)
+"""The readings before version 2, for figures that name them."""

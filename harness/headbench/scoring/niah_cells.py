@@ -6,11 +6,13 @@ As records they pass through the same breakdowns and statistics as everything el
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from headbench.errors import DataError
 from headbench.scoring.metric import Floats, Metric, ratio
-from headbench.scoring.parts import number
+from headbench.scoring.parts import exact, number
 from headbench.types import Record
 
 SCALE = (1, 3, 5, 7, 10)
@@ -35,14 +37,8 @@ def cell_records(rows: Iterable[Mapping[str, object]]) -> tuple[Record, ...]:
 def _record(index: int, row: Mapping[str, object]) -> Record:
     length = _number(index, row, ("token_limit", "context_length"))
     depth = _number(index, row, ("depth_percent",))
-    score = _number(index, row, ("score",))
-    if score not in SCALE:
-        raise DataError(
-            f"the judge's score is one of {', '.join(map(str, SCALE))}, not {score}",
-            where=f"cell {index + 1}",
-            mend="check the file",
-        )
-    name = f"{length:g}-{depth:g}"
+    score = _on_scale(_number(index, row, ("score",)), f"cell {index + 1}")
+    name = f"{exact(length)}-{exact(depth)}"
     return Record(
         document=f"{index}-{name}",
         cluster=name,
@@ -53,11 +49,59 @@ def _record(index: int, row: Mapping[str, object]) -> Record:
     )
 
 
+def with_scores(records: Sequence[Record], scores: Sequence[object]) -> tuple[Record, ...]:
+    """Records with the judge's scores that stand beside the responses.
+
+    Args:
+        records: Of responses.
+        scores: What each row has in the judge's field; ``None``: nothing. Numbers may be text.
+
+    Returns:
+        Each record with its part ``score``, where it has one.
+
+    Raises:
+        DataError: A score is not on the judge's scale.
+    """
+    return tuple(
+        record if score is None else _judged(record, score, f"row {number}")
+        for number, (record, score) in enumerate(zip(records, scores, strict=True), start=1)
+    )
+
+
+def _judged(record: Record, score: object, where: str) -> Record:
+    try:
+        number = float(str(score))
+    except ValueError:
+        number = math.nan
+    return replace(record, parts={**record.parts, "score": _on_scale(number, where, score)})
+
+
+def _on_scale(score: float, where: str, shown: object = None) -> float:
+    if score not in SCALE:
+        raise DataError(
+            f"the judge's score is one of {', '.join(map(str, SCALE))}, not "
+            f"{score if shown is None else shown}",
+            where=where,
+            mend="check the file; where another field is the judge's, say --field judge=NAME",
+        )
+    return score
+
+
 def _number(index: int, row: Mapping[str, object], names: tuple[str, ...]) -> float:
     for name in names:
         value = row.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
+            if math.isfinite(number):
+                return number
+            raise DataError(
+                f"{name!r} of a needle cell is no number that can be",
+                where=f"cell {index + 1}",
+                mend="check the file",
+            )
     raise DataError(
         f"a needle cell lacks a number called {' or '.join(names)}",
         where=f"cell {index + 1}: keys {', '.join(sorted(row))}",
@@ -66,7 +110,8 @@ def _number(index: int, row: Mapping[str, object], names: tuple[str, ...]) -> fl
 
 
 def _row(record: Record) -> tuple[float, float]:
-    return number(record, "score"), 1.0
+    """A response that nobody judged takes no part."""
+    return (number(record, "score"), 1.0) if "score" in record.parts else (0.0, 0.0)
 
 
 def _mean(sums: Floats) -> Floats:

@@ -2,7 +2,9 @@
 
 ``pope_ref`` is the reading of the paper's own evaluation (Li et al. 2023, arXiv 2305.10355,
 repository RUCAIBox/POPE) and ``pope_strict`` that of lmms-eval; both are kept with their faults,
-because published cells contain them. ``pope_robust`` is for new results.
+because published cells contain them. ``pope_robust`` is for new results
+(:mod:`headbench.scoring.pope_robust`); its version 1 stays here for the figures that name it. That
+one reads "no" out of any negation and "yes" only out of the word, so that it favours no.
 """
 
 from __future__ import annotations
@@ -77,4 +79,6 @@ def _first_sentence(plain: str) -> str:
 
 POPE_REF = Parser("pope_ref", 1, read_ref, "the POPE paper's reading; never unparsed, default yes")
 POPE_STRICT = Parser("pope_strict", 1, read_strict, "lmms-eval's reading; exactly yes or no")
-POPE_ROBUST = Parser("pope_robust", 1, read_robust, "first word, else negation; for new results")
+POPE_ROBUST_1 = Parser(
+    "pope_robust", 1, read_robust, "the reading before version 2: first word, else negation"
+)

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+from headbench._code import Code, of_entry_point, of_modules
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 from headbench.scoring.metric import Metric
@@ -25,7 +26,7 @@ PARSERS: dict[str, str] = {
     "verbatim": "headbench.scoring.parser:VERBATIM",
     "pope_ref": "headbench.scoring.pope_parsers:POPE_REF",
     "pope_strict": "headbench.scoring.pope_parsers:POPE_STRICT",
-    "pope_robust": "headbench.scoring.pope_parsers:POPE_ROBUST",
+    "pope_robust": "headbench.scoring.pope_robust:POPE_ROBUST",
     "walls_ref": "headbench.scoring.walls_parse:WALLS_REF",
     "walls_robust": "headbench.scoring.walls_parse:WALLS_ROBUST",
     "label_form": "headbench.scoring.stickiness_labels:LABEL_FORM",
@@ -42,6 +43,19 @@ SCORERS: dict[str, str] = {
     "walls": "headbench.scoring.walls:WALLS",
     "stickiness": "headbench.scoring.stickiness:STICKINESS",
 }
+OLDER: dict[str, dict[str, str]] = {
+    "parser": {
+        "pope_robust@1": "headbench.scoring.pope_parsers:POPE_ROBUST_1",
+        "walls_ref@1": "headbench.scoring.walls_parse:WALLS_REF_1",
+    },
+    "scorer": {
+        "niah@1": "headbench.scoring.niah:NIAH_1",
+        "keyphrase3@1": "headbench.scoring.niah:KEYPHRASE3_1",
+        "needle_rouge@1": "headbench.scoring.needle_rouge:NEEDLE_ROUGE_1",
+        "walls@1": "headbench.scoring.walls:WALLS_1",
+    },
+}
+"""Kind -> ``name@version`` -> readings that were replaced, kept for the figures that name them."""
 METRICS: dict[str, str] = {
     "niah.recall": "headbench.scoring.needle:RECALL",
     "niah.fraction": "headbench.scoring.needle:FRACTION",
@@ -93,6 +107,7 @@ METRICS: dict[str, str] = {
 }
 
 _Thing = TypeVar("_Thing", Metric, Parser, Scorer)
+_Versioned = TypeVar("_Versioned", Parser, Scorer)
 
 
 def metric(name: str, family: str | None = None) -> Metric:
@@ -106,20 +121,40 @@ def metric(name: str, family: str | None = None) -> Metric:
     Raises:
         ConfigError: No metric has this name, or several families have it.
     """
+    return _find("metric", _metric_name(name, family), METRICS, Metric)
+
+
+def _metric_name(name: str, family: str | None = None) -> str:
+    """A metric's registry name; what nobody registered comes back as it is."""
     known = metric_names()
     for full in ([f"{family}.{name}"] if family else []) + [name]:
         if full in known:
-            return _find("metric", full, METRICS, Metric)
+            return full
     matches = [full for full in known if full.partition(".")[2] == name]
-    if len(matches) == 1:
-        return _find("metric", matches[0], METRICS, Metric)
-    if matches:
+    if len(matches) > 1:
         raise ConfigError(
             f"several metrics are called {name!r}",
             where=f"metric {name!r}",
             mend=f"write one of {', '.join(matches)}",
         )
-    return _find("metric", name, METRICS, Metric)
+    return matches[0] if matches else name
+
+
+def code_of(kind: Literal["metric", "parser", "scorer"], name: str) -> Code:
+    """The code of a metric, parser or scorer that another package offers.
+
+    Returns:
+        Nothing for headbench's own, and for names that stand in results without being registered.
+    """
+    short = _metric_name(name) if kind == "metric" else name.partition("@")[0]
+    table = {"metric": METRICS, "parser": PARSERS, "scorer": SCORERS}[kind]
+    if short in table:
+        return of_modules([table[short].partition(":")[0]])
+    point = _plugins(kind).get(short)
+    if point is None:
+        return Code()
+    point.load()
+    return of_entry_point(point)
 
 
 def metrics_of(scorer: Scorer) -> tuple[Metric, ...]:
@@ -131,26 +166,18 @@ def parser(name: str) -> Parser:
     """Find a parser by name, or by ``name@version`` as records carry it.
 
     Raises:
-        ConfigError: No parser has this name, or the version asked for is not the one that is here.
+        ConfigError: No parser has this name, or it is not here in the version asked for.
     """
-    short, _, version = name.partition("@")
-    found = _find("parser", short, PARSERS, Parser)
-    if version and version != str(found.version):
-        raise ConfigError(
-            f"parser {short!r} is here in version {found.version}, not {version}",
-            where=f"parser {name!r}",
-            mend="rescore the outputs with the parser that is here, or install the older headbench",
-        )
-    return found
+    return _versioned("parser", name, PARSERS, Parser)
 
 
 def scorer(name: str) -> Scorer:
-    """Find a scorer.
+    """Find a scorer by name, or by ``name@version`` as results carry it.
 
     Raises:
-        ConfigError: No scorer has this name.
+        ConfigError: No scorer has this name, or it is not here in the version asked for.
     """
-    return _find("scorer", name, SCORERS, Scorer)
+    return _versioned("scorer", name, SCORERS, Scorer)
 
 
 def metric_names() -> tuple[str, ...]:
@@ -172,6 +199,27 @@ def scorer_names() -> tuple[str, ...]:
 def _plugins(kind: str) -> Mapping[str, EntryPoint]:
     """What other packages registered; read once, because scanning installed packages is slow."""
     return {point.name: point for point in entry_points(group=f"headbench.{kind}s")}
+
+
+def _versioned(
+    kind: str, name: str, table: Mapping[str, str], wanted: type[_Versioned]
+) -> _Versioned:
+    """The current version of a name, or the one that is asked for."""
+    if name in OLDER[kind]:
+        return _find(kind, name, OLDER[kind], wanted)
+    short, _, version = name.partition("@")
+    found = _find(kind, short, table, wanted)
+    if version and version != str(found.version):
+        kept: list[str] = [
+            old.partition("@")[2] for old in OLDER[kind] if old.startswith(f"{short}@")
+        ]
+        here = " or ".join([str(found.version), *kept])
+        raise ConfigError(
+            f"{kind} {short!r} is here in version {here}, not {version}",
+            where=f"{kind} {name!r}",
+            mend=f"rescore the outputs with a {kind} that is here, or install the other headbench",
+        )
+    return found
 
 
 def _find(kind: str, name: str, table: Mapping[str, str], wanted: type[_Thing]) -> _Thing:

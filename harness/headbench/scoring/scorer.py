@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from headbench.scoring import thoughts
 from headbench.scoring.parser import Parser
 from headbench.types import Document, Record
 
@@ -47,6 +48,7 @@ class Scorer:
         parser: Parser,
         options: Mapping[str, object] | None = None,
         tokens: tuple[tuple[int, ...], ...] = (),
+        marks: Sequence[str] = thoughts.DEFAULT,
     ) -> Record:
         """Score one document.
 
@@ -56,22 +58,36 @@ class Scorer:
             parser: How to read them.
             options: The task's ``scorer_options``.
             tokens: Token ids of each output, where the model gives them.
+            marks: Marks of thoughts, which are cut before anything is read
+                (:func:`headbench.scoring.thoughts.marks_of`).
 
         Returns:
-            The record. ``parsed`` is the reading of the only output, or a tuple of one reading an
-            output where there are several.
+            The record. ``outputs`` are whole, thoughts included. ``parsed`` is the reading of the
+            only output, or a tuple of one reading an output where there are several. ``parts`` hold
+            ``closed_thoughts`` and ``unclosed_thoughts``, counts of outputs, where there were any.
 
         Raises:
             HeadbenchError: The document lacks what the scorer needs, or an option is wrong.
         """
-        readings = tuple(parser.read(output) for output in outputs)
+        said = thoughts.cut(outputs, marks)
+        reader = _leaving_unfinished(parser) if said.unclosed else parser
+        readings = tuple(reader.read(text) for text in said.texts)
+        parts = self.score(document, said.texts, reader, options or {})
         return Record(
             document=document.id,
             cluster=document.cluster,
             outputs=outputs,
             parsed=readings[0] if len(readings) == 1 else readings,
             parser=parser.id,
-            parts=self.score(document, outputs, parser, options or {}),
+            parts={**parts, **said.parts()} if said.parts() else parts,
             target=document.target,
             tokens=tokens,
         )
+
+
+def _leaving_unfinished(parser: Parser) -> Parser:
+    """The parser, with outputs whose thought never ended left unparsed."""
+    read = parser.read
+    return replace(
+        parser, read=lambda text: None if isinstance(text, thoughts.Unfinished) else read(text)
+    )

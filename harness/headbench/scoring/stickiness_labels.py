@@ -10,7 +10,8 @@ from headbench.scoring.parser import Parser
 Annotation = tuple[str, float | None]
 """A label in lower case, and the elicited confidence in 0..1 where one was given."""
 
-_PREDICTION = re.compile(r"PREDICTION:\s*\[([^\]\n]*)\]")
+_PREDICTION = re.compile(r"PREDICTION:\s*\[")
+_BRACKET_END = re.compile(r"[\]\n]")
 _CONFIDENCE = re.compile(r"CONFIDENCE:\s*\[\s*(\d{1,3}(?:\.\d+)?)\s*%?\s*\]")
 _LOOSE_PREDICTION = re.compile(
     r"(?:prediction|label|answer)\W{1,4}([a-z][a-z \-]*[a-z])", re.IGNORECASE
@@ -28,11 +29,27 @@ def read_form(text: str) -> Annotation | None:
         ``None`` where the prediction is missing; the confidence is ``None`` where it is missing or
         exceeds 100.
     """
-    found = _PREDICTION.findall(text)
+    found = _bracketed(text)
     if not found or not found[-1].strip():
         return None
     given = _CONFIDENCE.findall(text)
     return _clean(found[-1]), _fraction(float(given[-1])) if given else None
+
+
+def _bracketed(text: str) -> list[str]:
+    """What stands in the brackets behind each ``PREDICTION:``, on one line; in linear time."""
+    found: list[str] = []
+    end = taken = -1
+    for match in _PREDICTION.finditer(text):
+        if match.start() < taken:
+            continue  # inside the brackets of the one before
+        if end < match.end():
+            closing = _BRACKET_END.search(text, match.end())
+            end = closing.start() if closing else len(text)
+        if text[end : end + 1] == "]":
+            found.append(text[match.end() : end])
+            taken = end
+    return found
 
 
 def read_loose(text: str) -> Annotation | None:

@@ -17,12 +17,20 @@ from headbench.scoring.parser import Parser
 
 Groups = tuple[tuple[str, ...], ...]
 
-_LABEL = re.compile(r"group\s*\d+\s*:", re.IGNORECASE)
-_TAIL = re.compile(r"\.\s*connection\s*:.*$", re.IGNORECASE)
+_LABEL = re.compile(r"group\s*\d+\s*:?", re.IGNORECASE)
+_TAIL = re.compile(r"\. connection:.*", re.IGNORECASE)
 
 
 def read_reference(text: str) -> Groups | None:
-    """Four lines of four: the first four non-empty lines, split at commas, filled up with "".
+    """Four lines of four, as the released notebook reads them (TaatiTeam/OCW @ d092d89).
+
+    "Group 1", with or without a colon, is deleted wherever it stands, blanks and line ends behind
+    it included. Of the lines that are then not blank the first four are split at commas, the first
+    four items of each are stripped and kept, and ". Connection:" with all that follows is cut from
+    each item, upper or lower case, with exactly one blank. Missing lines and items are "".
+
+    On purpose one thing differs: an answer without any line is unparsed, where the notebook has
+    sixteen empty items. Both score the same; only ``unparsed_rate`` tells them apart.
 
     Args:
         text: One answer.
@@ -30,18 +38,42 @@ def read_reference(text: str) -> Groups | None:
     Returns:
         Always 4 x 4, or ``None`` for an answer without any line.
     """
-    lines = [_LABEL.sub("", line).strip() for line in text.splitlines()]
+    lines = [line.strip() for line in _LABEL.sub("", text).splitlines()]
     lines = [line for line in lines if line][:4]
     if not lines:
         return None
-    groups = [[item.strip() for item in _TAIL.sub("", line).split(",")][:4] for line in lines]
-    groups += [[] for _ in range(4 - len(groups))]
-    return tuple(tuple(group + [""] * (4 - len(group))) for group in groups)
+    rows = [[item.strip() for item in line.split(",")][:4] for line in lines]
+    return _four_by_four([[_TAIL.sub("", item) for item in row] for row in rows])
+
+
+def _four_by_four(rows: Sequence[list[str]]) -> Groups:
+    """At most four rows of at most four items, filled up with ""."""
+    filled = [*rows, *([] for _ in range(4 - len(rows)))]
+    return tuple(tuple(row + [""] * (4 - len(row))) for row in filled)
+
+
+_FIRST_LABEL = re.compile(r"group\s*\d+\s*:", re.IGNORECASE)
+_FIRST_TAIL = re.compile(r"\.\s*connection\s*:.*$", re.IGNORECASE)
+
+
+def read_first(text: str) -> Groups | None:
+    """The reading of version 1: labels need a colon, and the line is cut before it is split.
+
+    Args:
+        text: One answer.
+    """
+    lines = [_FIRST_LABEL.sub("", line).strip() for line in text.splitlines()]
+    lines = [line for line in lines if line][:4]
+    if not lines:
+        return None
+    return _four_by_four(
+        [[item.strip() for item in _FIRST_TAIL.sub("", line).split(",")][:4] for line in lines]
+    )
 
 
 _BULLET = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.)])\s+")
 _NAME = re.compile(r"^[^,;|]*:\s*(?=\S)")
-_ROBUST_TAIL = re.compile(r"[.,;]?\s*[(\[—–-]?\s*connections?\s*:.*$", re.IGNORECASE)
+_CONNECTION = re.compile(r"connections?\s*:", re.IGNORECASE)
 _QUOTES = "\"'“”‘’`*_[]() \t"
 
 
@@ -96,13 +128,23 @@ def _group_lines(line: str) -> list[str]:
 
 
 def _items(line: str) -> list[str]:
-    bare = _ROBUST_TAIL.sub("", _BULLET.sub("", line.replace("**", ""), count=1))
+    bare = _without_tail(_BULLET.sub("", line.replace("**", ""), count=1))
     bare = _NAME.sub("", bare, count=1)
     separator = next((sign for sign in ("|", ";", ",") if sign in bare), None)
     if separator is None:
         return []
     items = [item.strip(_QUOTES) for item in bare.strip().rstrip(".").split(separator)]
     return [item for item in items if item]
+
+
+def _without_tail(line: str) -> str:
+    """The line before "Connection:", without the bracket or dash and the stop that lead to it."""
+    found = _CONNECTION.search(line)
+    if found is None:
+        return line
+    bare = line[: found.start()].rstrip()
+    bare = bare[:-1].rstrip() if bare.endswith(("(", "[", "—", "–", "-")) else bare
+    return bare[:-1] if bare.endswith((".", ",", ";")) else bare
 
 
 def fit(groups: Groups, gold: Sequence[Sequence[str]]) -> Groups:
@@ -138,8 +180,10 @@ def _rejoin(items: Sequence[str], known: set[str]) -> list[str]:
     """Merge neighbours that together are a clue ("10", "000"), the longest run first."""
     merged: list[str] = []
     start = 0
+    # A clue of so many commas is made of one item more: a longer run is no clue.
+    longest = 1 + max((clue.count(",") for clue in known), default=0)
     while start < len(items):
-        for end in range(len(items), start + 1, -1):
+        for end in range(min(len(items), start + longest), start + 1, -1):
             joined = next(
                 (text for text in (",".join(items[start:end]), ", ".join(items[start:end]))
                  if key(text) in known),
@@ -162,9 +206,15 @@ def same_group(predicted: Sequence[str], gold: Sequence[str]) -> bool:
 
 WALLS_REF = Parser(
     name="walls_ref",
-    version=1,
+    version=2,
     read=read_reference,
-    summary="first four lines, split at commas, four items each (the reference reading)",
+    summary="first four lines, split at commas, four items each (the released notebook's reading)",
+)
+WALLS_REF_1 = Parser(
+    name="walls_ref",
+    version=1,
+    read=read_first,
+    summary="the reading before version 2: labels need a colon, any blank may stand in a cut",
 )
 WALLS_ROBUST = Parser(
     name="walls_robust",

@@ -97,6 +97,8 @@ class Index:
 def search_path(include: Sequence[Path] = ()) -> tuple[Path, ...]:
     """Folders that are searched: the packaged one, installed plugins', the user's.
 
+    Python files may be included too; they define interventions and hold no task.
+
     Raises:
         ConfigError: A folder of ``include`` does not exist.
     """
@@ -110,12 +112,13 @@ def search_path(include: Sequence[Path] = ()) -> tuple[Path, ...]:
                 mend="reinstall the plugin",
             )
         plugins.append(folder)
-    for folder in include:
+    folders = [path for path in include if not (path.suffix == ".py" and path.is_file())]
+    for folder in folders:
         if not folder.is_dir():
             raise ConfigError(
                 "the task folder does not exist", where=str(folder), mend="check --include"
             )
-    return (tasks_root(), *plugins, *include)
+    return (tasks_root(), *plugins, *folders)
 
 
 def build_index(include: Sequence[Path] = ()) -> Index:

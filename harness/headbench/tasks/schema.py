@@ -180,7 +180,7 @@ class TaskConfig(Prompt):
     tag: Names = Field((), description="Names under which `--tasks` finds several tasks.")
     dataset_path: str = Field(
         description="`world`, `json`, `jsonl`, `csv`, `text_folder`, `ruler`, `pope_files`, "
-        "`coco`, `walls`, or a hub id (`dataset_kwargs.revision` pins it)."
+        "`coco`, `walls`, `annotations`, or a hub id (`dataset_kwargs.revision` pins it)."
     )
     dataset_name: str | None = Field(None, description="Configuration of a hub data set.")
     dataset_kwargs: dict[str, Any] = Field(
@@ -199,6 +199,14 @@ class TaskConfig(Prompt):
     doc_to_target: str = Field(
         "target", description="Field (kept as it is) or template (text) of the ground truth."
     )
+    target_classes: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Class -> the labels of the data that are it, as text. A label that stands "
+        "nowhere is an error.",
+    )
+    target_left_out: tuple[str, ...] = Field(
+        (), description="Labels of the data whose rows are left out, and counted."
+    )
     doc_fields: dict[str, str] = Field(
         default_factory=dict,
         description="Further fields of each document, as templates (a bare word is text).",
@@ -212,7 +220,9 @@ class TaskConfig(Prompt):
     metric_list: tuple[MetricConfig, ...] = Field(min_length=1, description="What is reported.")
     breakdown: Names = Field((), description="Fields by which the metrics are also split.")
     needs_images: bool = Field(False, description="Only models that see images can answer.")
-    sensitive: bool = Field(False, description="Texts that no listing or log may show.")
+    sensitive: bool = Field(
+        False, description="Texts and outputs that no listing, log, record or result may hold."
+    )
     metadata: Metadata = Field(description="Version and sources.")
 
     @model_validator(mode="after")
@@ -229,6 +239,12 @@ class TaskConfig(Prompt):
                 raise ValueError(
                     f"step {step.name!r}: history names {unknown[0]!r}, no step before"
                 )
+        labels = [one for given in self.target_classes.values() for one in given]
+        labels += self.target_left_out
+        if len(set(labels)) != len(labels):
+            raise ValueError("a label stands twice in target_classes and target_left_out")
+        if self.target_left_out and not self.target_classes:
+            raise ValueError("target_left_out needs target_classes")
         if self.fewshot_split is not None and self.fewshot_split == self.test_split:
             raise ValueError("fewshot_split must differ from test_split")
         return self

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from headbench.errors import ConfigError, nearest
@@ -17,6 +17,12 @@ from headbench.tasks.fewshot import Fewshot
 from headbench.tasks.images import Images
 from headbench.tasks.merge import Merged
 from headbench.tasks.schema import TaskConfig
+from headbench.tasks.sensitive import (
+    label_set,
+    no_texts_in_errors,
+    without_text_as_name,
+    without_texts,
+)
 from headbench.tasks.steps import (
     Earlier,
     Step,
@@ -25,6 +31,7 @@ from headbench.tasks.steps import (
     compile_step,
     request_seed,
 )
+from headbench.tasks.survey import Survey, survey
 from headbench.types import Document, Record, Request
 
 
@@ -132,19 +139,37 @@ class Task:
         """
         key = (seed, limit)
         if key not in self._held.documents:
-            config = self.config
-            spec = DataSpec(
-                config.dataset_path,
-                config.dataset_name,
-                config.test_split,
-                config.dataset_kwargs,
-                self.merged,
-                seed,
-            )
-            rows = read_rows(spec, self._held.images)
-            shaped = self._shaper.documents(rows, self._fewshot.ids())
-            self._held.documents[key] = tuple(islice(shaped, limit))
+            sensitive = self.config.sensitive
+            with no_texts_in_errors(sensitive):
+                rows = read_rows(self._spec(seed), self._held.images)
+                shaped = self._shaper.documents(rows, self._fewshot.ids())
+                if sensitive:
+                    shaped = map(without_text_as_name, shaped)
+                self._held.documents[key] = tuple(islice(shaped, limit))
         return self._held.documents[key]
+
+    def survey(self) -> Survey:
+        """Counts over all rows of the test split: classes, repeats, texts with two golds.
+
+        Raises:
+            HeadbenchError: The data is absent or broken, or a label is unknown.
+        """
+        with no_texts_in_errors(self.config.sensitive):
+            rows = read_rows(self._spec(0), Images())
+            if self.config.sensitive:
+                return survey(rows, self._shaper, without_text_as_name)
+            return survey(rows, self._shaper)
+
+    def _spec(self, seed: int) -> DataSpec:
+        config = self.config
+        return DataSpec(
+            config.dataset_path,
+            config.dataset_name,
+            config.test_split,
+            config.dataset_kwargs,
+            self.merged,
+            seed,
+        )
 
     def image(self, sha256: str) -> bytes:
         """Encoded bytes of an image of the documents, by content hash.
@@ -219,6 +244,13 @@ class Task:
             HeadbenchError: A template asks for what the document or the earlier steps have not.
         """
         asked = step if isinstance(step, Step) and step in self.steps else self._named(step)
+        known = (text for texts in earlier.values() for text in texts)
+        with no_texts_in_errors(self.config.sensitive, document, known):
+            return self._requests(document, asked, earlier, run_seed)
+
+    def _requests(
+        self, document: Document, asked: Step, earlier: Earlier, run_seed: int
+    ) -> tuple[Request, ...]:
         fields = self._fields(document, earlier)
         requests: list[Request] = []
         for index, item in enumerate(asked.items(document)):
@@ -247,20 +279,51 @@ class Task:
         document: Document,
         outputs: tuple[str, ...],
         tokens: tuple[tuple[int, ...], ...] = (),
+        marks: Sequence[str] | None = None,
     ) -> Record:
         """Score the outputs of one document, one a request, in step order.
+
+        Of a sensitive task, the record holds labels, numbers and digests, and no text.
+
+        Args:
+            document: One of :meth:`documents`.
+            outputs: As they came, thoughts included.
+            tokens: Token ids of each output, where the model gives them.
+            marks: Marks of thoughts (:mod:`headbench.scoring.thoughts`); the default ones if left
+                out.
 
         Raises:
             HeadbenchError: The scorer or parser refuses.
         """
-        from headbench.scoring import registry
+        sensitive = self.config.sensitive
+        with no_texts_in_errors(sensitive, document, outputs):
+            record = self._scored(document, outputs, tokens, marks)
+        if not sensitive:
+            return record
+        return without_texts(record, label_set(self.config.scorer_options))
+
+    def _scored(
+        self,
+        document: Document,
+        outputs: tuple[str, ...],
+        tokens: tuple[tuple[int, ...], ...],
+        marks: Sequence[str] | None,
+    ) -> Record:
+        from headbench.scoring import registry, thoughts
 
         scorer = registry.scorer(self.scorer)
         parser = registry.parser(self.parser)
-        combined = combine_outputs(self.steps, document, outputs)
+        marks = thoughts.DEFAULT if marks is None else marks
+        options = self.config.scorer_options
+        if all(step.config.combine == "none" for step in self.steps):
+            return scorer.record(document, outputs, parser, options, tokens, marks)
+        # Outputs that become one are freed of their thoughts before they do.
+        said = thoughts.cut(outputs, marks)
+        combined = combine_outputs(self.steps, document, said.texts)
         if len(combined) != len(outputs):
             tokens = ()  # they belong to outputs that are no longer apart
-        return scorer.record(document, combined, parser, self.config.scorer_options, tokens)
+        record = scorer.record(document, combined, parser, options, tokens, ())
+        return replace(record, parts={**record.parts, **said.parts()})
 
     def _fields(self, document: Document, earlier: Earlier) -> dict[str, object]:
         fields: dict[str, object] = {**document.fields, "target": document.target}

@@ -16,9 +16,17 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError
 from jinja2 import Template as Compiled
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from headbench.errors import ConfigError, DataError, nearest
+from headbench.tasks.purity import (
+    MEND,
+    RANDOM_FILTERS,
+    RANDOM_GLOBALS,
+    PureEnvironment,
+    in_order,
+    refuse_addresses,
+    refuse_impure,
+)
 
 _OPEN, _NAMED, _CLOSE = "\ue000", "\ue001", "\ue002"
 _MARKS = re.compile(f"{_OPEN}([^{_NAMED}]*){_NAMED}|{_CLOSE}")
@@ -26,6 +34,12 @@ _MARKERS = (_OPEN, _NAMED, _CLOSE)
 _SPAN_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _UNDEFINED = re.compile(r"'(\w+)' is undefined")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+
+_FAILURES = (
+    *(TemplateRuntimeError, SecurityError, TypeError, ValueError, ArithmeticError),
+    *(LookupError, RecursionError, MemoryError, AttributeError, AssertionError),
+)
+"""How an expression of a template may fail."""
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -67,17 +81,27 @@ class Template:
         if not self.source:  # most tasks have no description; a rendering costs 0.1 ms
             return Rendered("", {})
         try:
-            return _collect(self._compiled.render(fields), self.where)
+            ordered = {name: in_order(value) for name, value in fields.items()}
+            made = _collect(self._compiled.render(ordered), self.where)
         except UndefinedError as error:
             match = _UNDEFINED.search(str(error))
             hint = nearest(match.group(1), fields) if match else "check the names in the template"
+            if match and match.group(1) in ("now", "today", "random", *RANDOM_GLOBALS):
+                hint = MEND
             raise ConfigError(
                 f"the template asks for something the document has not: {error}",
                 where=self.where,
                 mend=hint,
             ) from error
-        except (TemplateRuntimeError, SecurityError, TypeError, ValueError, ArithmeticError) as bad:
-            raise ConfigError(f"the template fails: {bad}", where=self.where) from bad
+        except _FAILURES as bad:
+            random = any(f"'{name}'" in str(bad) for name in RANDOM_FILTERS)
+            raise ConfigError(
+                f"the template fails: {str(bad) or type(bad).__name__}",
+                where=self.where,
+                mend=MEND if random else "",
+            ) from bad
+        refuse_addresses(made.text, fields, self.where)
+        return made
 
     def text(self, fields: Mapping[str, object]) -> str:
         """Fill the template and drop its spans."""
@@ -93,12 +117,14 @@ def compile_template(source: str, where: str, *, bare: bool = True) -> Template:
         bare: Let a bare field name, ``question``, stand for ``{{ question }}``.
 
     Raises:
-        ConfigError: Syntax error, or an unknown filter.
+        ConfigError: Syntax error, an unknown filter, or one that draws at random.
     """
     text = f"{{{{ {source} }}}}" if bare and is_field(source) else source
     try:
         environment = _environment()
-        names = find_undeclared_variables(environment.parse(text))
+        tree = environment.parse(text)
+        refuse_impure(tree, where)
+        names = find_undeclared_variables(tree)
         return Template(source, where, frozenset(names), environment.from_string(text))
     except TemplateSyntaxError as error:
         # Jinja reports an unknown filter as a syntax error too.
@@ -109,6 +135,9 @@ def compile_template(source: str, where: str, *, bare: bool = True) -> Template:
             where=f"{where}, line {error.lineno} of the template",
             mend=hint or "close every {{ }} and {% %}",
         ) from error
+    except _FAILURES as bad:  # Jinja computes constants when it compiles
+        said = str(bad) or type(bad).__name__
+        raise ConfigError(f"the template does not compile: {said}", where=where) from bad
 
 
 def is_field(source: str) -> bool:
@@ -145,9 +174,9 @@ def _article(noun: object) -> str:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> ImmutableSandboxedEnvironment:
+def _environment() -> PureEnvironment:
     # Prompts are plain text for models, not HTML: escaping would corrupt them.
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    environment = PureEnvironment(undefined=StrictUndefined, autoescape=False)
     environment.filters["span"] = _span
     environment.filters["article"] = _article
     return environment

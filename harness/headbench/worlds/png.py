@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headbench.worlds.rgb import rgb
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -19,7 +21,7 @@ def png(picture: Image.Image) -> bytes:
     Image libraries compress differently from version to version; here the data are stored without
     compression, so that a digest of the file may serve as the picture's name.
     """
-    pixels = np.asarray(picture.convert("RGB"))
+    pixels = np.asarray(rgb(picture))
     height, width = pixels.shape[:2]
     raw = b"".join(b"\x00" + row.tobytes() for row in pixels)
     blocks = [raw[start : start + 65535] for start in range(0, len(raw), 65535)]

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from headbench.scoring.statistics import (
-    detectable_binary,
     mcnemar_clustered,
     mcnemar_exact,
     wilson,
@@ -73,42 +71,3 @@ def test_wilson_agrees_with_scipy_and_holds_the_share(case: tuple[int, int]) -> 
 
 def test_wilson_of_nothing_is_everything() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
-
-
-def test_the_detectable_difference_solves_connors_equation() -> None:
-    n, discordant = 500, 60
-    delta, psi = detectable_binary(n, discordant), discordant / n
-    assert delta is not None
-    needed = (1.959964 * math.sqrt(psi) + 0.841621 * math.sqrt(psi - delta**2)) ** 2 / delta**2
-    assert needed == pytest.approx(n, rel=1e-4)
-
-
-def test_the_detectable_difference_is_seen_four_times_in_five() -> None:
-    random = np.random.default_rng(5)
-    n, psi = 400, 0.2
-    delta = detectable_binary(n, round(psi * n))
-    assert delta is not None
-    shares = [(psi + delta) / 2, (psi - delta) / 2, 1 - psi]
-    draws = random.multinomial(n, shares, size=400)
-    seen = np.mean([mcnemar_exact(int(gains), int(losses)) < 0.05 for gains, losses, _ in draws])
-    # The exact test is a little conservative, so slightly below .8 is right.
-    assert 0.70 <= seen <= 0.88
-
-
-def test_nothing_changed_does_not_mean_everything_was_seen() -> None:
-    assert detectable_binary(100, 0) == 0.06
-    assert detectable_binary(5, 0) is None
-    assert mcnemar_exact(6, 0) < 0.05 < mcnemar_exact(5, 0)
-
-
-@settings(max_examples=50)
-@given(st.integers(6, 5000), st.floats(0, 1))
-def test_the_detectable_difference_is_a_share(n: int, psi: float) -> None:
-    delta = detectable_binary(n, round(psi * n))
-    assert delta is not None
-    assert 6 / n <= delta <= 1
-
-
-def test_more_documents_show_smaller_differences() -> None:
-    found = [detectable_binary(n, n // 10) for n in (50, 200, 1000, 5000)]
-    assert found == sorted(found, reverse=True)  # type: ignore[type-var]

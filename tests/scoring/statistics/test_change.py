@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,3 +65,33 @@ def test_changed_share_looks_at_raw_outputs() -> None:
     other = answers(["yes"] * 4, ["yes", "no", "no", "unparsed"])
     assert changed_share(base, other) == 0.5
     assert changed_share(base, base[::-1]) == 0.0
+
+
+def test_a_document_has_changed_where_its_output_has_and_not_where_its_reading_has() -> None:
+    base = answers(["yes"] * 4, ["yes", "no", "yes", "no"])
+    other = [
+        replace(base[0], outputs=("Yes, there is.",)),  # said otherwise, read alike
+        replace(base[1], parsed=None),  # said alike, read otherwise
+        base[2],
+        replace(base[3], outputs=("No.",)),
+    ]
+    assert changed_share(base, other) == 2 / 4
+    assert changed_share(base, list(reversed(base))) == 0  # paired by document
+
+
+def test_the_order_in_which_tokens_are_listed_changes_no_bit() -> None:
+    chance = random.Random(5)
+    moved = 0
+    for _ in range(200):
+        p, q = ([chance.random() for _ in range(16)] for _ in "pq")
+        base = {token: math.log(x / sum(p) * 0.9) for token, x in enumerate(p)}
+        other = {token + 3: math.log(x / sum(q) * 0.9) for token, x in enumerate(q)}
+        expected = first_token_kl(base, other)
+        for listed in (shuffled(base, chance), dict(sorted(base.items(), key=lambda i: str(i[0])))):
+            assert first_token_kl(listed, shuffled(other, chance)) == expected
+            moved += sum(map(math.exp, listed.values())) != sum(map(math.exp, base.values()))
+    assert moved > 20, "a plain sum would have moved"
+
+
+def shuffled(listed: dict[int, float], chance: random.Random) -> dict[int, float]:
+    return dict(chance.sample(sorted(listed.items()), len(listed)))

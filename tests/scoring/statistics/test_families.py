@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headbench.errors import DataError
-from headbench.scoring.statistics import control_rank, holm
+from headbench.scoring.statistics import holm
 
 PS = st.lists(st.floats(0, 1), max_size=8)
 
@@ -42,20 +42,3 @@ def test_cells_without_a_p_are_not_in_the_family() -> None:
 def test_holm_refuses_what_is_no_p(bad: float) -> None:
     with pytest.raises(DataError, match="p-value"):
         holm([0.5, bad])
-
-
-def test_rank_counts_controls_with_at_least_the_effect() -> None:
-    ranked = control_rank(-0.9, [0.1, -0.2, 0.05])
-    assert (ranked.rank, ranked.of, ranked.p, str(ranked)) == (1, 4, None, "rank 1 of 4")
-    assert control_rank(0.2, [0.1, -0.2, 0.05]).rank == 2
-    assert control_rank(-0.9, [0.1, -0.2], True).rank == 3
-    assert control_rank(-0.9, [0.1, -0.2], False).rank == 1
-    assert control_rank(float("nan"), [0.1, -0.2]).rank == 3
-    assert control_rank(0.9, [float("nan")]).rank == 2
-    assert (control_rank(0.9, []).rank, control_rank(0.9, []).of) == (1, 1)
-
-
-def test_p_needs_nineteen_controls() -> None:
-    assert control_rank(1.0, [0.0] * 18).p is None
-    assert control_rank(1.0, [0.0] * 19).p == 0.05
-    assert control_rank(0.0, [0.0] * 19).p == 1.0

@@ -25,7 +25,9 @@ CASES = st.lists(
 def test_right_against_wrong_is_the_whole_difference() -> None:
     result = compare_paired(ACCURACY, answers(LABELS, WRONG), answers(LABELS, RIGHT), seed=0)
     assert (result.value_a, result.value_b, result.difference) == (0.0, 1.0, 1.0)
-    assert (result.low, result.high, result.test) == (1.0, 1.0, "mcnemar")
+    assert (result.high, result.test, result.method) == (1.0, "mcnemar", "tango")
+    z = 1.959964  # Tango's interval where all documents changed, all one way, in closed form
+    assert result.low == pytest.approx((40 - z**2) / (40 + z**2), abs=1e-6)
     assert result.p == mcnemar_exact(40, 0)
     assert (result.n, result.clusters) == (40, 40)
 
@@ -34,8 +36,10 @@ def test_an_arm_against_itself_is_no_difference() -> None:
     records = answers(LABELS, RIGHT[:30] + WRONG[30:])
     for metric in (ACCURACY, F1):
         result = compare_paired(metric, records, records, seed=0, draws=200)
-        assert (result.difference, result.low, result.high, result.p) == (0.0, 0.0, 0.0, 1.0)
-    assert compare_paired(ACCURACY, records, records, seed=0, draws=200).detectable == 6 / 40
+        assert (result.difference, result.p) == (0.0, 1.0)
+        assert result.low is not None and result.high is not None
+        assert result.low == pytest.approx(-result.high)
+        assert 0.05 < result.high < 0.15  # nothing seen in 40 is not nothing
     assert compare_paired(F1, records, records, seed=0, draws=200).detectable is None
 
 
@@ -56,8 +60,10 @@ def test_changes_within_one_image_are_one_piece_of_evidence() -> None:
         ACCURACY, answers(LABELS, said, images), answers(LABELS, RIGHT, images), seed=0, draws=500
     )
     assert (result.test, result.p, result.clusters) == ("mcnemar", 1.0, 31)
-    assert result.low == 0.0
-    assert result.detectable is not None and result.detectable > 0.2
+    assert result.low is not None and result.low < 0
+    assert result.detectable is not None and result.detectable == pytest.approx(
+        7.5 * 10 / 40, rel=0.01
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -79,7 +85,7 @@ def test_one_document_has_a_difference_and_nothing_else() -> None:
     result = compare_paired(ACCURACY, answers(["yes"], ["no"]), answers(["yes"], ["yes"]), seed=0)
     assert (result.difference, result.p) == (1.0, 1.0)
     assert (result.low, result.high, result.detectable) == (None, None, None)
-    assert "1 cluster" in result.note
+    assert "1 document" in result.note
 
 
 def test_an_undefined_metric_has_no_p() -> None:

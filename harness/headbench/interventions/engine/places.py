@@ -30,6 +30,8 @@ _PREFILL: dict[Rows, frozenset[int]] = {
 
 def classes(phase: Phase, rows: Rows) -> frozenset[int]:
     """The position classes that an edit touches."""
+    if phase == "from_last":  # the last prompt row belongs to every choice of rows
+        return frozenset({LAST, DECODE})
     touched = frozenset() if phase == "decode" else _PREFILL[rows]
     return touched if phase == "prefill" else touched | {DECODE}
 

@@ -5,10 +5,12 @@ the unedited pattern ``a`` ``[head, row, key]`` of one layer, once per sample::
 
     G[h, t, j] = max(0, a[h, t, j] - a[h, t - 1, j])     t a question row, j an image key
     the half of the heads with the largest sum over (t, j) is kept
-    g[j] = mean of G over kept heads and rows, clipped to mean +- 3 std, scaled to [0, 1]
+    g[j] = mean of G over kept heads and rows, clipped to mean +- 3 s, scaled to [0, 1]
     w[j] = exp(alpha g[j])
 
-Then, in the edited layers, at the row that predicts the next token, after the softmax::
+where ``s`` is the sample standard deviation over the image keys (divided by their number less 1),
+as the code has it. Then, in the edited layers, after the softmax, at each row that predicts a token
+of the answer: the last prompt row and every later one, what ``phase=from_last`` means elsewhere::
 
     the half of the heads with the most image attention:    a[h, j] *= w[j],  j in the image
     s = image attention of those heads after / before
@@ -41,13 +43,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PROBE = "gaze"
-LLAVA_7B = (11, (12, 22), 5.0)
-DEFAULTS: dict[tuple[str, int], tuple[int, tuple[int, int], float]] = {
+LLAVA_7B = (11, (12, 22))
+DEFAULTS: dict[tuple[str, int], tuple[int, tuple[int, int]]] = {
     ("llava", 32): LLAVA_7B,
-    ("llava", 40): (10, (14, 20), 5.0),
-    ("qwen2_vl", 28): (14, (5, 18), 4.0),
+    ("llava", 40): (10, (14, 20)),
+    ("qwen2_vl", 28): (14, (5, 18)),
 }
-"""(family, layers) -> saliency layer, first and last edited layer, alpha, as released."""
+"""(family, layers) -> saliency layer, first and last edited layer, as released."""
+ALPHA = {"qwen2_vl": 4.0}
+"""Family -> strength as released."""
+DEFAULT_ALPHA = 5.0
 
 
 class GiftParams(Params):
@@ -168,15 +173,15 @@ def saliency(pattern: Tensor, rows: list[int]) -> Tensor | None:
         rows: Which of those rows are the question's; the first row has no predecessor here.
 
     Returns:
-        The map, or ``None`` where there is nothing to compare or the map is flat.
+        The map, or ``None`` where there is nothing to compare (no row, one key) or it is flat.
     """
     rows = [row for row in rows if 1 <= row < pattern.shape[1]]
-    if not rows:
+    if not rows or pattern.shape[2] < 2:
         return None
     shift = (pattern[:, rows] - pattern[:, [row - 1 for row in rows]]).clamp(min=0)
     heads = shift.sum((1, 2)).topk(max(1, pattern.shape[0] // 2)).indices
     gaze = shift[heads].mean((0, 1))
-    spread = 3 * gaze.std(correction=0)
+    spread = 3 * gaze.std()  # of the sample, as the source has it
     gaze = gaze.clamp(gaze.mean() - spread, gaze.mean() + spread)
     low, high = gaze.min(), gaze.max()
     return None if not bool(high > low) else (gaze - low) / (high - low)
@@ -193,13 +198,14 @@ def _top(score: Tensor, count: int) -> Tensor:
 def build(params: GiftParams, info: ModelInfo) -> Gift:
     """Resolve strength and layers for a model."""
     known = DEFAULTS.get((info.family, info.layers))
-    source, (first, last), alpha = known or LLAVA_7B
+    source, (first, last) = known or LLAVA_7B
     gaze = (source,) if known else carried(source, source, 32, info.layers)
     (saliency_layer,) = with_attention(gaze[:1], info)
     layers = tuple(range(first, last + 1)) if known else carried(first, last, 32, info.layers)
     (saliency_layer,) = check_layers(
         (saliency_layer if params.saliency_layer is None else params.saliency_layer,), info
     )
+    alpha = ALPHA.get(info.family, DEFAULT_ALPHA)
     strength = alpha if params.alpha is None else params.alpha
     default = with_attention(layers, info)
     chosen = check_layers(default if params.layers is None else params.layers, info)

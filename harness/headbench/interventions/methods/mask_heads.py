@@ -13,11 +13,17 @@ sink        a[t, j] = [j = first], so z[t] <- v[first]     reading anything but 
 dim]`` after rotation and query norms. Figures of one mode never stand for another. Under a learned
 attention sink (GPT-OSS) a uniform head keeps the sink's share.
 
-Source: zeroing as in "Can Retrieval Heads See Images?" (Li et al., arXiv 2605.27243), prefill and
-decode; uniform as in "Retrieval Head Mechanistically Explains Long-Context Factuality" (Wu et al.,
-arXiv 2404.15574, released code: queries zeroed, decode only, so ``mode=uniform, phase=decode``);
-identity as in perturbed-attention guidance. ``zero`` and, in both phases, ``uniform`` fold into
-the weights.
+Source, and the setting that equals a release:
+
+* "Retrieval Head Mechanistically Explains Long-Context Factuality" (Wu et al., arXiv 2404.15574)
+  zeroes queries in decoding steps, and feeds the prompt's last token as the first of them:
+  ``mode=uniform, phase=from_last``. With ``phase=decode`` the first answer token is not masked.
+* "Can Retrieval Heads See Images?" (Li et al., arXiv 2605.27243) and the knock-outs of "Does RoPE
+  Prevent or Degrade Retrieval Heads?" (Bayram, arXiv 2606.21249) zero the output in prefill and
+  decode: ``mode=zero``, the defaults.
+* ``identity`` is the pattern of perturbed-attention guidance.
+
+``zero`` and, in both phases, ``uniform`` fold into the weights.
 """
 
 from __future__ import annotations
@@ -37,7 +43,8 @@ class MaskHeadsParams(HeadChoice):
     mode: Literal["zero", "uniform", "identity", "sink"] = "zero"
     """What a masked head does; see the module's table."""
     phase: Phase = "both"
-    """Positions at which heads are masked: prompt, generated, or both."""
+    """Positions at which heads are masked: the prompt, what follows, both, or from the
+    last prompt token on (``from_last``)."""
 
 
 @dataclass(frozen=True)

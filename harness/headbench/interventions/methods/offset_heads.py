@@ -4,10 +4,16 @@
 ``[layer, head, dim]`` in a safetensors file. Heads whose vector is zero are left alone. In both
 phases and all rows this equals a bias of ``o_proj`` and folds into the weights.
 
-Sources: inference-time intervention (Li et al., arXiv 2306.03341) adds ``alpha sigma_h theta_h``,
-unit direction times the spread of its projections: give the product as ``c`` and alpha as
-``strength``; its released code edits the last position while generating (``rows=last``). LoFiT
-(Yin et al., arXiv 2406.01563) adds trained vectors at every position.
+Sources, and the setting that equals a release:
+
+* Inference-time intervention (Li et al., arXiv 2306.03341) adds ``alpha sigma_h theta_h``, unit
+  direction times the spread of its projections: give the product as ``c`` and alpha as
+  ``strength``. Its code edits the last position of each pass while generating, the prompt's last
+  token included (``phase=from_last``), and the answer's positions alone when it scores one
+  (``phase=decode``). Code that bakes the vectors in as a bias of ``o_proj`` without projecting them
+  through its weight adds another vector, and is not followed: the bias that equals this edit is
+  ``W_O c``, which ``headbench fold`` writes.
+* LoFiT (Yin et al., arXiv 2406.01563) adds trained vectors at every position: the defaults.
 """
 
 from __future__ import annotations
@@ -17,11 +23,11 @@ from dataclasses import dataclass, replace
 from headbench.errors import RefusedError
 from headbench.interventions.base import Seen
 from headbench.interventions.choice import table_of
-from headbench.interventions.draws import other_heads
+from headbench.interventions.draws import Draws, apart_sets, other_sets
 from headbench.interventions.grammar import Value
 from headbench.interventions.registry import Method
 from headbench.interventions.vectors import GivenVectors, VectorMethod, locate
-from headbench.types import Case, Controls, Edit, HeadTable, Intervention, ModelInfo
+from headbench.types import Case, Contrast, Controls, Edit, HeadTable, Intervention, ModelInfo
 
 
 class OffsetHeadsParams(GivenVectors):
@@ -64,14 +70,27 @@ class OffsetHeads(VectorMethod):
 
     def controls(self, count: int, seed: int) -> Controls | None:
         """The same vectors on other heads of the same layers."""
-        draws = other_heads(self.table, self.info.heads, count, seed)
+        return self._moved(other_sets(self.donors, self.info.heads, count, seed), excluded=False)
+
+    def contrast(self, kind: Contrast, count: int, seed: int) -> Controls | None:
+        """The same vectors on heads that have none; vectors stay in their layers."""
+        if kind.heads != "apart":
+            return None
+        return self._moved(apart_sets(self.donors, self.info.heads, count, seed), excluded=True)
+
+    def rescaled(self, factor: float) -> OffsetHeads:
+        """The vectors times ``factor``."""
+        strength = factor * self.params.strength
+        return replace(self, params=self.params.model_copy(update={"strength": strength}))
+
+    def _moved(self, draws: Draws, *, excluded: bool) -> Controls | None:
         if not draws.possible:
             return None
         methods: tuple[Intervention, ...] = tuple(
             replace(self, table=table) for table in draws.tables
         )
         unit = "the same vectors on other heads of the same layers"
-        return Controls(unit, methods, draws.possible, draws.excluded)
+        return Controls(unit, methods, draws.possible, excluded, test=not excluded)
 
 
 def build(params: OffsetHeadsParams, info: ModelInfo) -> OffsetHeads:

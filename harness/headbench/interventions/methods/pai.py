@@ -63,7 +63,7 @@ class Pai(ImageBoost):
         """The prompt's other keys in the image's place."""
         unit = "the prompt's other keys in the image's place"
         draws = (replace(self, draw=0),) if count else ()
-        return Controls(unit, draws, possible=1, excluded=True)
+        return Controls(unit, draws, possible=1, excluded=True, test=False)
 
 
 def other_keys(view: View) -> Tensor:

@@ -10,7 +10,10 @@ alone. ``mode=qk`` also zeroes the keys, as the source does; under grouped heads
 query head of the group.
 
 Source: "Does RoPE Prevent or Degrade Retrieval Heads?" (Bayram, arXiv 2606.21249): doses 8 to 64 of
-128 dimensions, lowest frequencies first, random dimensions as its control; default an eighth.
+128 dimensions, lowest frequencies first, random dimensions as its control; default an eighth. Its
+code zeroes outputs of the query and key projections in prefill and decode: ``mode=qk, phase=both``.
+An early version of it paired neighbouring dimensions, which are no rotary pair in the rotate-half
+layout; that is not followed, as its author no longer does.
 """
 
 from __future__ import annotations
@@ -52,7 +55,8 @@ class RopeZeroParams(HeadChoice):
     seed: int = 0
     """Draws the pairs of ``dims=random``."""
     phase: Phase = "both"
-    """Positions that are edited: prompt, generated, or both."""
+    """Positions that are edited: the prompt, what follows, both, or from the
+    last prompt token on (``from_last``)."""
     rotary_dim: int | None = Field(None, ge=2)
     """Rotated dimensions, from the first on; needed for families that may rotate only part."""
 

@@ -10,7 +10,7 @@ head's values by a swept ``alpha``; its range was not found, so ``alpha`` has no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headbench.interventions.base import HeadMethod, Seen
 from headbench.interventions.choice import HeadChoice
@@ -24,7 +24,8 @@ class ScaleHeadsParams(HeadChoice):
     alpha: float
     """Factor of the head's output; 1 changes nothing, 0 silences, negative values invert."""
     phase: Phase = "both"
-    """Positions at which heads are scaled: prompt, generated, or both."""
+    """Positions at which heads are scaled: the prompt, what follows, both, or from the
+    last prompt token on (``from_last``)."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class ScaleHeads(HeadMethod):
     def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
         """One scale at ``z``."""
         return (Edit("z", Scale(self.params.alpha), self.table, self.params.phase),)
+
+    def rescaled(self, factor: float) -> ScaleHeads:
+        """The change of the output, ``alpha - 1``, times ``factor``."""
+        alpha = 1 + factor * (self.params.alpha - 1)
+        return replace(self, params=self.params.model_copy(update={"alpha": alpha}))
 
 
 def build(params: ScaleHeadsParams, info: ModelInfo) -> ScaleHeads:

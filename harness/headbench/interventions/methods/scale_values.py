@@ -17,14 +17,11 @@ from typing import Literal
 
 from headbench.interventions.base import HeadMethod, Seen
 from headbench.interventions.choice import Chosen, HeadChoice
-from headbench.interventions.draws import other_heads
 from headbench.interventions.registry import Method
 from headbench.types import (
     Case,
-    Controls,
     Edit,
     HeadTable,
-    Intervention,
     ModelInfo,
     Phase,
     Scale,
@@ -37,7 +34,8 @@ class ScaleValuesParams(HeadChoice):
     alpha: float
     """Factor of the values; 1 changes nothing."""
     phase: Phase = "both"
-    """Positions whose values are scaled: prompt, generated, or both."""
+    """Positions whose values are scaled: the prompt, what follows, both, or from the
+    last prompt token on (``from_last``)."""
     siblings: Literal["refuse", "include"] = "refuse"
     """What to do with query heads that share a listed head's values and are not listed."""
 
@@ -60,17 +58,31 @@ class ScaleValues(HeadMethod):
             table = whole_groups(table, self.info)
         return (Edit("v", Scale(self.params.alpha), table, self.params.phase),)
 
-    def controls(self, count: int, seed: int) -> Controls | None:
-        """The same factor on other key/value groups of the same layers, as many in each."""
-        ratio = self.info.heads // self.info.kv_heads
-        draws = other_heads(groups_of(self.table, ratio), self.info.kv_heads, count, seed)
-        if not draws.possible:
-            return None
-        methods: tuple[Intervention, ...] = tuple(
-            replace(self, chosen=Chosen(expanded(table, ratio))) for table in draws.tables
-        )
-        unit = "other key/value groups of the same layers"
-        return Controls(unit, methods, draws.possible, draws.excluded)
+    def rescaled(self, factor: float) -> ScaleValues:
+        """The change of the values, ``alpha - 1``, times ``factor``."""
+        alpha = 1 + factor * (self.params.alpha - 1)
+        return replace(self, params=self.params.model_copy(update={"alpha": alpha}))
+
+    # The control draws key/value groups: query heads that share values change together.
+
+    @property
+    def _unit(self) -> str:
+        return "key/value groups"
+
+    @property
+    def _units(self) -> HeadTable:
+        return groups_of(self.table, self._ratio)
+
+    @property
+    def _width(self) -> int:
+        return self.info.kv_heads
+
+    @property
+    def _ratio(self) -> int:
+        return self.info.heads // self.info.kv_heads
+
+    def _on(self, units: HeadTable) -> ScaleValues:
+        return replace(self, chosen=Chosen(expanded(units, self._ratio)))
 
 
 def whole_groups(table: HeadTable, info: ModelInfo) -> HeadTable:

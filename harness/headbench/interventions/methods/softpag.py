@@ -42,7 +42,8 @@ class SoftPagParams(HeadChoice):
     target: Literal["identity", "uniform", "zero", "initial_token"] = "identity"
     """The pattern that is mixed in."""
     phase: Phase = "both"
-    """Positions that are edited: prompt, generated, or both."""
+    """Positions that are edited: the prompt, what follows, both, or from the
+    last prompt token on (``from_last``)."""
 
 
 @dataclass(frozen=True)

@@ -163,13 +163,20 @@ def elsewhere(sinks: Tensor, view: View, seed: int) -> Tensor:
     return torch.cat(places).sort().values
 
 
+def default_layers(layers: int) -> tuple[int, ...]:
+    """All layers but the first two and the last; but the first and the last of at most eight.
+
+    At least one is left: the last, where there are two.
+    """
+    first = min(1 if layers <= 8 else 2, layers - 1)
+    return tuple(range(first, max(layers - 1, first + 1)))
+
+
 def build(params: VarParams, info: ModelInfo) -> Var:
     """Resolve layers and sink dimensions for a model."""
-    first = 1 if info.layers <= 8 else 2
     layers = params.layers
     if layers is None:
-        depth = range(min(first, info.layers - 1), max(info.layers - 1, 1))
-        layers = with_attention(depth, info)
+        layers = with_attention(default_layers(info.layers), info)
     width = info.heads * info.head_dim
     dims = params.sink_dims or SINK_DIMS.get((info.family, info.layers, width), ())
     return Var("var", params, info, check_layers(layers, info), dims)

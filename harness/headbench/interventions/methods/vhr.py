@@ -19,34 +19,51 @@ unedited (whether the authors reinforce it was not found). With ``reinforce_text
 heads of a layer, once chosen, are scaled in the text-only pass too, so that ``z_text`` of later
 layers feels them. A request without an image selects no head: the edit is inert.
 
-The control picks as many heads in each layer as the method itself would, at random by the draw's
-seed.
+The control chooses per sample too: in each layer as many heads as the method itself would, at
+random, anew for every prompt. Two contrasts: heads that the method would not choose (``apart``),
+and the heads that it chooses for another document with another image (``document``; chosen in
+unedited passes of that document, so deeper layers do not feel the reinforced ones below).
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
 from headbench.errors import RefusedError
+from headbench.interventions.base import SAME_LAYERS, Seen, contrast_sets
 from headbench.interventions.base import Method as BaseMethod
-from headbench.interventions.base import Seen
 from headbench.interventions.choice import Chosen, HeadChoice, Pair, choose
 from headbench.interventions.depth import check_layers, with_attention
-from headbench.interventions.draws import other_heads
+from headbench.interventions.draws import Draws, other_sets
 from headbench.interventions.grammar import Value
 from headbench.interventions.registry import Method, Params
-from headbench.types import Capture, Case, Controls, Edit, ModelInfo, Plan, Probe, Scale, View
+from headbench.types import (
+    Capture,
+    Case,
+    Contrast,
+    Controls,
+    Edit,
+    ModelInfo,
+    Plan,
+    Probe,
+    Request,
+    Scale,
+    View,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 PROBE = "text_only"
+DONOR = "donor"
+"""Probe of the document whose heads a control borrows."""
 IMAGE_MARKER = "<image>"
 SHALLOW = 8
 """Models of at most this many layers reinforce all of them: the paper's fractions would leave one
@@ -130,19 +147,41 @@ def above_median(scores: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """Which heads a control takes in the place of the method's own.
+
+    Attributes:
+        kind: ``random``: as many of the layer, anew for each prompt; ``apart``: the same without
+            the method's own; ``document``: the heads chosen for another document.
+        number: Number of the draw.
+        seed: Seed of all draws.
+    """
+
+    kind: Literal["random", "apart", "document"]
+    number: int
+    seed: int
+
+    def chance(self, *what: object) -> random.Random:
+        """A generator of its own for one purpose."""
+        return random.Random(f"vhr-control/{self.kind}/{self.seed}/{self.number}/{what}")
+
+
+@dataclass(frozen=True)
 class Vhr(BaseMethod):
     """VHR on one model.
 
     Attributes:
         layers: Layers that are reinforced.
         chosen: The fixed heads of ``per_sample=false``.
-        draw: For a control: its number and seed.
+        draw: For a control: which heads it takes.
+        donor: For a control of the kind ``document``: the request whose heads are taken.
     """
 
     params: VhrParams
     layers: tuple[int, ...]
     chosen: Chosen | None = None
-    draw: tuple[int, int] | None = None
+    draw: Draw | None = None
+    donor: Request | None = None
 
     @property
     def needs(self) -> frozenset[str]:
@@ -162,7 +201,9 @@ class Vhr(BaseMethod):
         if self.chosen is not None:
             values["heads"] = self.chosen.pairs
         if self.draw is not None:
-            values["control"] = self.draw
+            values["control"] = (self.draw.kind, self.draw.number, self.draw.seed)
+        if self.donor is not None:
+            values["donor"] = content(self.donor)
         return values
 
     @property
@@ -177,22 +218,35 @@ class Vhr(BaseMethod):
         return Capture("z", self.layers, rows="last")
 
     def probes(self, case: Case) -> tuple[Probe, ...]:
-        """One text-only pass; none for a request without images."""
+        """One text-only pass; none for a request without images.
+
+        A control that borrows another document's heads asks for that document's two passes.
+        """
         if not self.params.per_sample or not case.request.images:
             return ()
-        messages = tuple(
-            {**message, "content": message["content"].replace(IMAGE_MARKER, "")}
-            for message in case.request.messages
-        )
-        request = replace(case.request, messages=messages, images=(), spans={})
+        if self.draw is not None and self.draw.kind == "document":
+            if self.donor is None:
+                raise RefusedError(
+                    "this control borrows the heads of another document, and none was given",
+                    where=f"document {case.request.document!r}",
+                    mend="use headbench.run, which knows the other documents",
+                )
+            return (
+                Probe(PROBE, without_image(self.donor), (self.capture,)),
+                Probe(DONOR, replace(self.donor, spans={}), (self.capture,)),
+            )
+        request = without_image(case.request)
         if self.params.reinforce_text_branch:
             return (Probe(PROBE, request, (), beside=True),)
         return (Probe(PROBE, request, (self.capture,)),)
 
     def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
         """Scale the heads that :meth:`select` picks, or the fixed ones."""
-        where = self.select if self.chosen is None else self.chosen.table
-        return (Edit("z", Scale(self.params.alpha), where),)
+        if self.chosen is not None:
+            return (Edit("z", Scale(self.params.alpha), self.chosen.table),)
+        # A control's heads depend on the prompt alone, never on the document's name or place.
+        prompt = () if case is None else (case.tokens, case.request.images)
+        return (Edit("z", Scale(self.params.alpha), Selection(self, prompt)),)
 
     def plan(self, case: Case | None, seen: Seen) -> Plan:
         """The edits; without a case only fixed heads have an answer.
@@ -207,54 +261,139 @@ class Vhr(BaseMethod):
             )
         return super().plan(case, seen)
 
-    def select(self, view: View, z: Tensor) -> Tensor:
-        """The heads to reinforce in a layer, bool ``[head]``, from row t0 ``z [head, dim]``."""
+    def select(self, view: View, z: Tensor, prompt: object = ()) -> Tensor:
+        """The heads to reinforce in a layer, bool ``[head]``, from row t0 ``z [head, dim]``.
+
+        Args:
+            view: Row and layer.
+            z: Head outputs at the last prompt row.
+            prompt: What makes the sample; a random control is drawn from it.
+        """
         import torch
 
         none = torch.zeros(z.shape[0], dtype=torch.bool)
-        z_text = self._without_image(view)
+        z_text = self._captured(view, PROBE)
         if z_text is None:
             return none
+        if self.draw is not None and self.draw.kind == "document":
+            donated = self._captured(view, DONOR)
+            z = z if donated is None else donated.to(z.device)
         scores = divergence(z, z_text, outlier_removal=self.params.outlier_removal)
         picked = above_median(scores).cpu()
-        if self.draw is None:
+        if self.draw is None or self.draw.kind == "document":
             return picked
-        none[self.ranking(view.layer, self.draw)[: int(picked.sum())]] = True
+        pool = [h for h in range(len(picked)) if self.draw.kind == "random" or not picked[h]]
+        none[self.draw.chance(prompt, view.layer).sample(pool, int(picked.sum()))] = True
         return none
 
-    def _without_image(self, view: View) -> Tensor | None:
-        """Row t0 of the text-only pass in this layer, ``[head, dim]``."""
+    def _captured(self, view: View, probe: str) -> Tensor | None:
+        """Row t0 of a probe in this layer, ``[head, dim]``."""
         if view.layer not in self.layers:
             return None
-        if view.beside is not None or PROBE not in view.probes:
+        if view.beside is not None or probe not in view.probes:
             return view.beside
-        return view.probes[PROBE][self.capture][self.layers.index(view.layer), -1]
+        return view.probes[probe][self.capture][self.layers.index(view.layer), -1]
+
+    # ------------------------------------------------------------- controls
 
     def controls(self, count: int, seed: int) -> Controls | None:
-        """As many heads in each layer, at random by draw; for fixed heads, other heads."""
+        """As many random heads in each layer, anew for each prompt; for fixed heads, other sets."""
         if self.chosen is not None:
-            draws = other_heads(self.chosen.table, self.info.heads, count, seed)
-            fixed = tuple(replace(self, chosen=Chosen(table)) for table in draws.tables)
-            unit = "other heads of the same layers"
-            return Controls(unit, fixed, draws.possible, draws.excluded)
+            draws = other_sets(self.chosen.table, self.info.heads, count, seed)
+            return self._fixed(draws, SAME_LAYERS.format("heads"), excluded=False)
+        unit = "as many random heads in each layer, drawn anew for each sample"
+        return self._per_sample("random", unit, count, seed)
+
+    def contrast(self, kind: Contrast, count: int, seed: int) -> Controls | None:
+        """Heads that are not its own, or those of another document; for fixed heads, other sets."""
+        if self.chosen is not None:
+            fixed = contrast_sets(
+                kind, self.chosen.table, self.info.heads, self.info, self.params.map, count, seed
+            )
+            return fixed and self._fixed(fixed[0], fixed[1].format("heads"), excluded=True)
+        if kind.heads == "apart":
+            unit = "as many random heads in each layer that it does not choose, for each sample"
+            return self._per_sample("apart", unit, count, seed)
+        if kind.heads == "document" and not self.params.reinforce_text_branch:
+            return self._per_sample("document", "the heads of another document", count, seed)
+        return None
+
+    def placed(self, request: Request, peers: Sequence[Request]) -> Vhr:
+        """The control of one request: with the document whose heads it borrows.
+
+        Args:
+            request: The request.
+            peers: Requests of the same task; one with another image is drawn.
+
+        Raises:
+            RefusedError: no other request has another image.
+        """
+        if self.draw is None or self.draw.kind != "document" or not request.images:
+            return self
+        others = {peer.images: peer for peer in reversed(peers)}
+        others = {key: peer for key, peer in others.items() if key and key != request.images}
+        if not others:
+            raise RefusedError(
+                "no other document of the task has another image to borrow heads from",
+                where=f"document {request.document!r}",
+                mend="take more documents with --limit, or other controls",
+            )
+        drawn = self.draw.chance(content(request)).choice(sorted(others))
+        return replace(self, donor=others[drawn])
+
+    def rescaled(self, factor: float) -> Vhr:
+        """The change of the output, ``alpha - 1``, times ``factor``."""
+        alpha = 1 + factor * (self.params.alpha - 1)
+        return replace(self, params=self.params.model_copy(update={"alpha": alpha}))
+
+    def _per_sample(
+        self, kind: Literal["random", "apart", "document"], unit: str, count: int, seed: int
+    ) -> Controls:
         heads, half = self.info.heads, self.info.heads // 2
         possible = math.comb(heads, half) ** len(self.layers)
-        drawn: dict[tuple[frozenset[int], ...], Vhr] = {}
-        number = 0
-        while len(drawn) < min(count, possible):
-            halves = (
-                frozenset(self.ranking(layer, (number, seed))[:half]) for layer in self.layers
-            )
-            drawn.setdefault(tuple(halves), replace(self, draw=(number, seed)))
-            number += 1
-        unit = "as many random heads in each layer, one ranking for all samples"
-        return Controls(unit, tuple(drawn.values()), possible, excluded=False)
+        draws = tuple(
+            replace(self, draw=Draw(kind, number, seed)) for number in range(min(count, possible))
+        )
+        own_kept_out = kind != "random"
+        return Controls(unit, draws, possible, own_kept_out, test=not own_kept_out)
 
-    def ranking(self, layer: int, draw: tuple[int, int]) -> list[int]:
-        """The random order of a layer's heads under a control draw (number, seed)."""
-        order = list(range(self.info.heads))
-        random.Random(f"vhr-control/{draw[1]}/{draw[0]}/{layer}").shuffle(order)
-        return order
+    def _fixed(self, draws: Draws, unit: str, *, excluded: bool) -> Controls | None:
+        if not draws.possible:
+            return None
+        fixed = tuple(replace(self, chosen=Chosen(table)) for table in draws.tables)
+        return Controls(unit, fixed, draws.possible, excluded, test=not excluded)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The choice of heads for one prompt; equal for equal prompts.
+
+    Attributes:
+        method: The method.
+        prompt: What makes the sample.
+    """
+
+    method: Vhr
+    prompt: object
+
+    def __call__(self, view: View, z: Tensor) -> Tensor:
+        """The heads of a layer, bool ``[head]``."""
+        return self.method.select(view, z, self.prompt)
+
+
+def without_image(request: Request) -> Request:
+    """The request with its image placeholders dropped and everything else kept."""
+    messages = tuple(
+        {**message, "content": message["content"].replace(IMAGE_MARKER, "")}
+        for message in request.messages
+    )
+    return replace(request, messages=messages, images=(), spans={})
+
+
+def content(request: Request) -> str:
+    """Digest of what a request shows: its messages and images."""
+    shown = repr(([dict(message) for message in request.messages], request.images))
+    return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 
 def build(params: VhrParams, info: ModelInfo) -> Vhr:

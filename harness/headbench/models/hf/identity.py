@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
+from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 import torch
 import transformers
 
+from headbench._code import of_modules
 from headbench._version import __version__
 from headbench.models.hf.load import Loaded, Settings
 
@@ -17,6 +21,7 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
     """Everything about the loaded model that changes a number, as strings."""
     model = loaded.model
     pixels = getattr(loaded.processor, "image_processor", None)
+    code = model_code(model)
     return {
         "adapter": "hf",
         "name": loaded.info.name,
@@ -28,12 +33,44 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "device": model.device.type,
         "attention": attention_of(model) if settings.attn == "sdpa" else settings.attn,
         "chat_template": _short(chat_text(loaded)) if chat else "off",
+        **_template_facts(settings),
         "image_processor": _short(pixels.to_json_string()) if pixels is not None else "none",
+        **({"pillow": version("pillow")} if pixels is not None else {}),
+        **({"model_code": code} if code else {}),
         "trust_remote_code": str(settings.trust_remote_code).lower(),
         "headbench": __version__,
         "torch": str(torch.__version__),
         "transformers": str(transformers.__version__),
+        **unused_weights(loaded.unused),
     }
+
+
+def unused_weights(unused: Sequence[str]) -> dict[str, str]:
+    """Number of the checkpoint's unused weights, and a digest of their names; nothing if none."""
+    return {"unused_weights": f"{len(unused)}:{_short(' '.join(unused))}"} if unused else {}
+
+
+def _template_facts(settings: Settings) -> dict[str, str]:
+    """What the chat template was given beside the messages; nothing where it was given nothing."""
+    arguments = settings.template_arguments
+    said = {"chat_template_args": json.dumps(arguments, sort_keys=True)} if arguments else {}
+    return said | ({"today": settings.today} if settings.today else {})
+
+
+def model_code(model: Any) -> str:
+    """Digest of the code of layers that are neither torch's nor transformers'; empty without any.
+
+    A checkpoint may bring its own classes (``trust_remote_code``), and so may a model that is
+    wrapped in memory. What was typed at a prompt has no file: its digest is another one every time,
+    so that no answer of it is ever taken for one of other code.
+    """
+    kinds = {type(module) for module in model.modules()}
+    kinds |= {base for kind in kinds for base in kind.__mro__}
+    theirs = [kind for kind in kinds if kind.__module__.partition(".")[0] not in _LIBRARIES]
+    code = of_modules(sorted({kind.__module__ for kind in theirs}))
+    if code.unreadable:
+        return f"no file: {secrets.token_hex(8)}"
+    return code.digest[:12] if code else ""
 
 
 def attention_of(model: Any) -> str:
@@ -66,6 +103,7 @@ def _essential(value: Any) -> Any:
     return value
 
 
+_LIBRARIES = frozenset({"torch", "transformers"})
 _INCIDENTAL = frozenset(
     {"_name_or_path", "_attn_implementation", "transformers_version", "dtype", "torch_dtype"}
 )

@@ -29,8 +29,10 @@ from transformers.utils import logging
 
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.cache import known_cache
+from headbench.models.hf.chat import Argument, read_arguments, read_today
 from headbench.models.hf.fingerprint import weights_of
-from headbench.models.registry import check_args, rows_a_batch
+from headbench.models.hf.weights import check_weights
+from headbench.models.registry import check_args, positive, rows_a_batch
 from headbench.types import ModelInfo
 
 ChatFlag = Literal["auto", "on", "off"]
@@ -54,11 +56,19 @@ class Settings:
         device: ``auto``: the first GPU if there is one; or anything torch knows.
         revision: Branch, tag or commit of a hub id.
         chat_template: ``auto`` uses the model's chat template if it has one.
+        chat_template_args: What the template is given beside the messages, a JSON object of single
+            values, e.g. ``{"enable_thinking": false}``.
+        enable_thinking: The same for this one argument: ``true`` or ``false``.
+        today: The date that a template writes which asks for today's, ``YYYY-MM-DD``.
         attn: ``headbench`` takes interventions; ``sdpa`` is the library's own path, which is eager
             for the classes that sdpa cannot compute (Gemma 2, GPT-OSS).
         trust_remote_code: Run Python code of the checkpoint; recorded.
         batch_size: Rows a batch, or ``auto`` (by tokens).
         name: Display name; by default the hub id or the folder's name.
+        threads: Threads of the numerical library while the model answers; ``None`` leaves them as
+            they are.
+        allow_overrun: Run requests that are longer than the configuration allows; recorded.
+        allow_unused_weights: Load a checkpoint with weights that the model does not use; recorded.
     """
 
     pretrained: str
@@ -66,10 +76,16 @@ class Settings:
     device: str = "auto"
     revision: str = ""
     chat_template: ChatFlag = "auto"
+    chat_template_args: str = ""
+    enable_thinking: str = ""
+    today: str = ""
     attn: Literal["headbench", "sdpa"] = "headbench"
     trust_remote_code: bool = False
     batch_size: str = "auto"
     name: str = ""
+    threads: int | None = None
+    allow_overrun: bool = False
+    allow_unused_weights: bool = False
 
     @classmethod
     def read(cls, args: Mapping[str, str]) -> Settings:
@@ -87,11 +103,28 @@ class Settings:
             )
         _one_of(args, "dtype", ("auto", *DTYPES))
         _one_of(args, "chat_template", ("auto", "on", "off"))
+        read_arguments(args)
+        read_today(args.get("today", ""))
         _one_of(args, "attn", ("headbench", "sdpa"))
-        _one_of(args, "trust_remote_code", ("true", "false"))
+        switches = ("trust_remote_code", "allow_overrun", "allow_unused_weights")
+        for switch in switches:
+            _one_of(args, switch, ("true", "false"))
         rows_a_batch(args)
         values = cast("dict[str, Any]", dict(args))
-        return cls(**values | {"trust_remote_code": args.get("trust_remote_code") == "true"})
+        values |= {switch: args.get(switch) == "true" for switch in switches}
+        if "threads" in args:
+            values["threads"] = positive(args, "threads", 1)
+        return cls(**values)
+
+    @property
+    def template_arguments(self) -> dict[str, Argument]:
+        """What the chat template is given beside the messages."""
+        return read_arguments(
+            {
+                "chat_template_args": self.chat_template_args,
+                "enable_thinking": self.enable_thinking,
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -104,6 +137,7 @@ class Loaded:
         processor: Its processor, where it takes images; else ``None``.
         info: Shapes.
         weights: SHA-256 fingerprint of the weights.
+        unused: Weights of the checkpoint that the model does not use.
     """
 
     model: Any
@@ -111,6 +145,7 @@ class Loaded:
     processor: Any | None
     info: ModelInfo
     weights: str
+    unused: tuple[str, ...] = ()
 
 
 def load(settings: Settings) -> Loaded:
@@ -118,7 +153,7 @@ def load(settings: Settings) -> Loaded:
 
     Raises:
         ConfigError: the checkpoint cannot be found or read.
-        RefusedError: quantised weights, or weights that the checkpoint does not hold.
+        RefusedError: quantised weights, or weights that do not fit the model's.
     """
     common: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
     if settings.revision:
@@ -137,12 +172,9 @@ def load(settings: Settings) -> Loaded:
         )
         tokenizer = AutoTokenizer.from_pretrained(settings.pretrained, **common)
         processor = load_processor(settings, config, common) if takes_images else None
-    if report["missing_keys"]:
-        raise RefusedError(
-            f"the checkpoint lacks {len(report['missing_keys'])} weights, which would stay random",
-            where=f"pretrained={settings.pretrained}: {sorted(report['missing_keys'])[:3]}",
-            mend="use a complete checkpoint, made for this architecture",
-        )
+    unused = check_weights(
+        report, f"pretrained={settings.pretrained}", allowed=settings.allow_unused_weights
+    )
     model = model.to(device).eval().requires_grad_(False)
     return Loaded(
         model=model,
@@ -154,6 +186,7 @@ def load(settings: Settings) -> Loaded:
             maps_beside(Path(settings.pretrained)),
         ),
         weights=weights_of(settings.pretrained, settings.revision, model),
+        unused=unused,
     )
 
 

@@ -11,13 +11,16 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import TemplateError
 
 from headbench.errors import ConfigError, DataError, RefusedError
+from headbench.models.hf.chat import clock_refused
 from headbench.models.hf.load import ChatFlag
 from headbench.models.hf.vision import Vision
+from headbench.scoring import thoughts
 from headbench.types import Positions, Request
 
 MARKER = "<image>"
@@ -57,13 +60,25 @@ class Prompter:
         vision: The image half of the processor, or ``None``.
         template: The owner of the chat template (processor or tokenizer), or ``None`` for plain
             text: the contents of the messages joined by a line break.
+        given: What the template is rendered with beside the messages.
     """
 
-    def __init__(self, tokenizer: Any, vision: Vision | None, template: Any | None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        vision: Vision | None,
+        template: Any | None,
+        given: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self._tokenizer = tokenizer
         self._vision = vision
         self._template = template
+        self._given = dict(given)
         self._typed = vision is not None and template is not None and takes_parts(template)
+        added = getattr(tokenizer, "added_tokens_decoder", {})
+        special = {at: str(token.content) for at, token in added.items() if token.special}
+        self._special = frozenset(special) | frozenset(tokenizer.all_special_ids)
+        self._marks = frozenset(at for at, text in special.items() if text in thoughts.TOKENS)
         self._kept: OrderedDict[object, Prompt] = OrderedDict()
         self._size = 0
 
@@ -113,9 +128,17 @@ class Prompter:
         return tuple(ids)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Text of generated ids, without special tokens."""
+        """Text of generated ids, without special tokens, but with the marks of thoughts.
+
+        Without them (Magistral's, gpt-oss's and others are special tokens) nobody could tell a
+        thought from the answer behind it.
+        """
+        ids, skip = list(tokens), True
+        if not self._marks.isdisjoint(ids):
+            ids = [token for token in ids if token in self._marks or token not in self._special]
+            skip = False
         text = self._tokenizer.decode(
-            list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False
         )
         return str(text)
 
@@ -166,14 +189,15 @@ class Prompter:
         turns = [
             {"role": turn["role"], "content": self._content(turn["content"])} for turn in messages
         ]
-        return str(
-            self._template.apply_chat_template(
+        with clock_refused("--model-args today="):
+            rendered = self._template.apply_chat_template(
                 turns,
                 tokenize=False,
                 add_generation_prompt=not continues,
                 continue_final_message=continues,
+                **self._given,
             )
-        )
+        return str(rendered)
 
     def _content(self, text: str) -> str | list[dict[str, str]]:
         """Typed parts where the template takes them, else text with the family's placeholder.

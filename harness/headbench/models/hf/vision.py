@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
 
-from headbench.errors import DataError, RefusedError
+from headbench.errors import RefusedError
+from headbench.models.images import decode
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,22 +80,6 @@ class Vision:
         while len(self._tensors) > KEPT:
             self._tensors.popitem(last=False)
         return self._tensors[sha256]
-
-
-def decode(encoded: bytes, sha256: str) -> Image.Image:
-    """Encoded bytes to an RGB picture.
-
-    Raises:
-        DataError: not an image, or a truncated one.
-    """
-    try:
-        return Image.open(io.BytesIO(encoded)).convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise DataError(
-            f"an image cannot be read: {error}",
-            where=f"image with content hash {sha256[:16]}",
-            mend="replace the file; it may be truncated",
-        ) from error
 
 
 def stack(rows: Sequence[Sequence[Mapping[str, Tensor]]]) -> dict[str, Tensor]:

@@ -1,33 +1,50 @@
 """Paired statistics: differences over the same documents, their intervals, tests and limits."""
 
 from headbench.scoring.statistics.binary import (
-    Interval,
-    detectable_binary,
     mcnemar_clustered,
     mcnemar_exact,
     wilson,
 )
 from headbench.scoring.statistics.bootstrap import Bootstrap, cluster_bootstrap
 from headbench.scoring.statistics.change import (
+    LossChange,
     changed_share,
     first_token_kl,
+    loss_change,
     mean_first_token_kl,
 )
 from headbench.scoring.statistics.checks import check_all, check_counts, check_f1, check_value
 from headbench.scoring.statistics.clusters import cluster_sums, pair
-from headbench.scoring.statistics.families import ControlRank, control_rank, holm
-from headbench.scoring.statistics.paired import (
-    PairedResult,
-    compare_paired,
-    smallest_detectable,
+from headbench.scoring.statistics.controls import (
+    AgainstControls,
+    ControlRank,
+    against_controls,
+    control_rank,
+    smallest_p,
 )
+from headbench.scoring.statistics.families import holm
+from headbench.scoring.statistics.limits import (
+    Changes,
+    Limits,
+    difference_limits,
+    value_limits,
+)
+from headbench.scoring.statistics.paired import PairedResult, compare_paired
 from headbench.scoring.statistics.permutation import permutation_p, swap_test
+from headbench.scoring.statistics.power import detectable, detectable_binary
+from headbench.scoring.statistics.score import Interval, agree, tango
 
 __all__ = [
+    "AgainstControls",
     "Bootstrap",
+    "Changes",
     "ControlRank",
     "Interval",
+    "Limits",
+    "LossChange",
     "PairedResult",
+    "against_controls",
+    "agree",
     "changed_share",
     "check_all",
     "check_counts",
@@ -37,15 +54,20 @@ __all__ = [
     "cluster_sums",
     "compare_paired",
     "control_rank",
+    "detectable",
     "detectable_binary",
+    "difference_limits",
     "first_token_kl",
     "holm",
+    "loss_change",
     "mcnemar_clustered",
     "mcnemar_exact",
     "mean_first_token_kl",
     "pair",
     "permutation_p",
-    "smallest_detectable",
+    "smallest_p",
     "swap_test",
+    "tango",
+    "value_limits",
     "wilson",
 ]

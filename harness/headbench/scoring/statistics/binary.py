@@ -5,16 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import NamedTuple
 
 import numpy as np
 
-
-class Interval(NamedTuple):
-    """Both ends of an interval."""
-
-    low: float
-    high: float
+from headbench.scoring.statistics.score import Interval
 
 
 def mcnemar_exact(gains: int, losses: int) -> float:
@@ -86,32 +80,3 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     low = 0.0 if successes == 0 else (centre - spread) / scale
     high = 1.0 if successes == n else (centre + spread) / scale
     return Interval(low, high)
-
-
-def detectable_binary(
-    n: int, discordant: int, level: float = 0.95, power: float = 0.8
-) -> float | None:
-    """The smallest difference of two paired proportions that ``n`` documents would have shown.
-
-    Solves n = (z_a sqrt(psi) + z_b sqrt(psi - delta^2))^2 / delta^2 (Connor 1987, Biometrics
-    43:207) for delta, with psi the observed share of discordant pairs. It is at least k / n, where
-    k is the fewest changes in one direction that the exact test can call significant (six at 95 %):
-    so that a run in which nothing changed does not claim to have seen everything.
-
-    Args:
-        n: Paired documents.
-        discordant: Documents whose outcome changed.
-        level: One minus the two-sided test's alpha.
-        power: The chance of seeing a true difference of this size.
-
-    Returns:
-        A difference of proportions, 0..1; ``None`` where ``n`` is too small to show any.
-    """
-    fewest = math.ceil(math.log2(2 / (1 - level)) - 1e-9)
-    if n < fewest:
-        return None
-    z_a, z_b = NormalDist().inv_cdf(0.5 + level / 2), NormalDist().inv_cdf(power)
-    psi = discordant / n
-    root = z_b * math.sqrt(psi * max(0.0, n - z_a**2 + z_b**2))
-    delta = (z_a * math.sqrt(psi * n) + root) / (n + z_b**2)
-    return min(1.0, max(delta, fewest / n))

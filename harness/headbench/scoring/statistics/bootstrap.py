@@ -13,6 +13,8 @@ from headbench.types import Record
 
 CELLS = 4_000_000
 """Most weights held at once (32 MB); fixed, so that chunks never change the random stream."""
+UNDEFINED = 0.05
+"""Greatest share of resamples in which a figure may be undefined while it keeps an interval."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Bootstrap:
         high: Upper end.
         se: Standard deviation over the draws; ``None`` likewise.
         draws: Resamples drawn.
-        undefined: Share of draws in which the metric was undefined (they are left out).
+        undefined: Share of draws in which the metric was undefined; above :data:`UNDEFINED` there
+            is no interval, below it they are left out.
         note: Why an end is missing; empty otherwise.
     """
 
@@ -105,8 +108,8 @@ def resample(
     values = np.concatenate(chunks)
     defined = values[np.isfinite(values)]
     undefined = 1 - defined.size / draws
-    if defined.size < 2:
-        note = "the metric is undefined in the resamples"
+    if undefined > UNDEFINED:
+        note = f"no interval: the figure is undefined in {100 * undefined:.0f} % of the resamples"
         return Bootstrap(None, None, None, draws, undefined, note)
     low, high = np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2])
     return Bootstrap(float(low), float(high), float(defined.std(ddof=1)), draws, undefined)

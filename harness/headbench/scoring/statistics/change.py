@@ -1,11 +1,16 @@
-"""Did the intervention do anything? Outputs that changed, and the first token's distribution."""
+"""Did the intervention do anything? Changed outputs, the first token, the loss on other text."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+
+from headbench.errors import DataError
 from headbench.scoring.statistics.clusters import pair
+from headbench.scoring.statistics.controls import t_quantile
 from headbench.types import Record
 
 FLOOR = 1e-6
@@ -45,14 +50,15 @@ def first_token_kl(base: Mapping[int, float], other: Mapping[int, float]) -> flo
     if not base or not other:
         return None
     shared = sorted(base.keys() & other.keys())
-    known = sum(math.exp(base[token]) * (base[token] - other[token]) for token in shared)
-    rest_other = max(FLOOR, 1 - sum(math.exp(other[token]) for token in shared))
-    merged = known + _cell(1 - sum(math.exp(base[token]) for token in shared), rest_other)
-    unlisted = 1 - sum(math.exp(q) for q in other.values())
+    # fsum: an exact sum does not depend on the order in which an adapter or a store lists tokens.
+    known = math.fsum(math.exp(base[token]) * (base[token] - other[token]) for token in shared)
+    rest_other = max(FLOOR, 1 - math.fsum(math.exp(other[token]) for token in shared))
+    merged = known + _cell(1 - math.fsum(math.exp(base[token]) for token in shared), rest_other)
+    unlisted = 1 - math.fsum(math.exp(q) for q in other.values())
     most = max(FLOOR, min(unlisted, math.exp(min(other.values()))))
     lost = [base[token] for token in sorted(base.keys() - other.keys())]
-    apart = known + sum(_cell(math.exp(p), most) for p in lost)
-    apart += _cell(1 - sum(math.exp(p) for p in base.values()), rest_other)
+    apart = known + math.fsum(_cell(math.exp(p), most) for p in lost)
+    apart += _cell(1 - math.fsum(math.exp(p) for p in base.values()), rest_other)
     return max(0.0, merged, apart)
 
 
@@ -67,3 +73,62 @@ def mean_first_token_kl(
     """The mean of :func:`first_token_kl` over pairs where it exists; ``None`` for none."""
     values = [kl for kl in (first_token_kl(base, other) for base, other in pairs) if kl is not None]
     return sum(values) / len(values) if values else None
+
+
+@dataclass(frozen=True)
+class LossChange:
+    """How the next-token loss on the same passages differs between two arms.
+
+    Attributes:
+        change: Second less first, nats per token.
+        low: Lower end of the interval; ``None`` where nothing varies, or for one passage.
+        high: Upper end.
+        passages: Passages.
+        level: Coverage of the interval, 0..1.
+    """
+
+    change: float
+    low: float | None
+    high: float | None
+    passages: int
+    level: float = 0.95
+
+
+def loss_change(
+    first: Sequence[float], second: Sequence[float], tokens: Sequence[int], level: float = 0.95
+) -> LossChange | None:
+    """Paired change of the loss per token, with a jackknife-t interval over passages.
+
+    Args:
+        first: Summed loss of each passage under the first arm, nats.
+        second: The same passages under the second arm.
+        tokens: Scored tokens of each passage.
+        level: Coverage, 0..1.
+
+    Returns:
+        The change of ``sum(loss) / sum(tokens)``; ``None`` without a token.
+
+    Raises:
+        DataError: the three are of different lengths.
+    """
+    if not len(first) == len(second) == len(tokens):
+        raise DataError(
+            "the two arms were not measured on the same passages",
+            where=f"{len(first)} and {len(second)} losses, {len(tokens)} token counts",
+            mend="compare results of one version",
+        )
+    moved = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
+    counts = np.asarray(tokens, dtype=np.float64)
+    total, n = float(counts.sum()), len(counts)
+    if not total:
+        return None
+    change = float(moved.sum()) / total
+    rest = total - counts
+    if n < 2 or not (rest > 0).all():
+        return LossChange(change, None, None, n, level)
+    left = (moved.sum() - moved) / rest
+    variance = (n - 1) / n * float(((left - left.mean()) ** 2).sum())
+    if variance <= 0:
+        return LossChange(change, None, None, n, level)
+    half = t_quantile(0.5 + level / 2, n - 1) * math.sqrt(variance)
+    return LossChange(change, change - half, change + half, n, level)

@@ -21,11 +21,16 @@ class Sums:
 
     Attributes:
         table: ``[cluster, part]``, clusters in the order of their names.
-        n: Records.
+        sizes: ``[cluster]``, records of each.
     """
 
     table: Floats
-    n: int
+    sizes: Floats
+
+    @property
+    def n(self) -> int:
+        """Number of records."""
+        return int(self.sizes.sum())
 
     @property
     def clusters(self) -> int:
@@ -40,7 +45,8 @@ def cluster_sums(metric: Metric, records: Sequence[Record]) -> Sums:
     table = np.zeros((len(names), len(metric.parts)), dtype=np.float64)
     owners = np.array([place[record.cluster] for record in records], dtype=np.intp)
     np.add.at(table, owners, metric.rows(records))
-    return Sums(table, len(records))
+    sizes = np.bincount(owners, minlength=len(names)).astype(np.float64)
+    return Sums(table, sizes)
 
 
 def pair(base: Sequence[Record], other: Sequence[Record]) -> list[tuple[Record, Record]]:

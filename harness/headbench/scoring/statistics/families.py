@@ -1,14 +1,10 @@
-"""Many tests at once, and one intervention among its own controls."""
+"""Many tests at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from headbench.errors import DataError
-
-LEAST_CONTROLS = 19
-"""Fewer control draws than this cannot give p <= .05, so no p is printed."""
 
 
 def holm(pvalues: Sequence[float | None]) -> tuple[float | None, ...]:
@@ -35,47 +31,3 @@ def holm(pvalues: Sequence[float | None]) -> tuple[float | None, ...]:
         largest = max(largest, min(1.0, (len(family) - place) * p))
         adjusted[index] = largest
     return tuple(adjusted)
-
-
-@dataclass(frozen=True)
-class ControlRank:
-    """Where an intervention stands among its own control draws.
-
-    Attributes:
-        rank: 1 is the largest effect; ties count against the intervention.
-        of: Control draws plus one.
-        p: ``rank / of``; ``None`` below :data:`LEAST_CONTROLS` draws.
-    """
-
-    rank: int
-    of: int
-    p: float | None
-
-    def __str__(self) -> str:
-        """``rank 1 of 20``."""
-        return f"rank {self.rank} of {self.of}"
-
-
-def control_rank(
-    value: float, control_values: Sequence[float], higher_is_better: bool | None = None
-) -> ControlRank:
-    """Rank an intervention's effect among those of its controls.
-
-    Args:
-        value: Difference to the baseline under the intervention.
-        control_values: Difference to the baseline under each control draw.
-        higher_is_better: ``True`` or ``False`` ranks by improvement, for a claim with a direction
-            fixed beforehand. ``None`` ranks by the size of the difference, whatever its sign: the
-            right question where an ablation may help or harm, and a two-sided one.
-
-    Returns:
-        The rank, and p = rank / (K + 1) where there are at least :data:`LEAST_CONTROLS` draws.
-    """
-    if higher_is_better is None:
-        value, control_values = abs(value), [abs(control) for control in control_values]
-    elif not higher_is_better:
-        value, control_values = -value, [-control for control in control_values]
-    # A NaN control counts as at least as large: an undefined draw is no evidence of an effect.
-    rank = 1 + sum(not control < value for control in control_values)
-    of = 1 + len(control_values)
-    return ControlRank(rank, of, rank / of if of > LEAST_CONTROLS else None)

@@ -1,24 +1,25 @@
 """Two arms over the same documents: difference, interval, p, and what could have been seen.
 
-The interval always comes from the paired cluster bootstrap. The p always comes from swapping the
-arms within clusters: exactly, as McNemar's test, where documents are right or wrong; by
-permutation where the metric is a ratio of sums. It is not read off the bootstrap, whose percentile
-p is too small with few clusters.
+The p always comes from swapping the arms within clusters: exactly, as McNemar's test, where
+documents are right or wrong; by permutation where the metric is a ratio of sums. Its null is that
+each cluster's change is symmetric about 0, which says more than a mean of 0. The interval is a
+score interval (:mod:`~headbench.scoring.statistics.limits`) that leaves out 0 exactly where p
+rejects.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from headbench.scoring.metric import Metric
-from headbench.scoring.statistics.binary import detectable_binary, mcnemar_clustered
-from headbench.scoring.statistics.bootstrap import Bootstrap, cluster_bootstrap
+from headbench.scoring.statistics.binary import mcnemar_clustered
 from headbench.scoring.statistics.clusters import pair
-from headbench.scoring.statistics.permutation import swap_test
+from headbench.scoring.statistics.limits import Changes, difference_limits
+from headbench.scoring.statistics.permutation import least_p, swap_test
+from headbench.scoring.statistics.power import detectable
 from headbench.types import Record
 
 
@@ -36,11 +37,17 @@ class PairedResult:
         test: What gave p.
         n: Paired documents.
         clusters: Clusters they come from.
-        detectable: Smallest true difference that this many documents show in four of five runs;
-            ``None`` where the spread is unknown.
+        detectable: Smallest true difference, all changes one way, that the test finds in four of
+            five runs at ``alpha``; ``None`` where no difference is, or the effect of a change on
+            this figure is unknown.
         level: Coverage of the interval.
-        draws: Resamples.
-        note: What is missing, and why; empty otherwise.
+        draws: Random swaps of a permutation test.
+        note: What is missing, and why, or that there are few clusters; empty otherwise.
+        method: What gave the interval; empty where there is none.
+        undefined: Share of resamples in which the difference is undefined.
+        least_p: Smallest p that random swaps can give; ``None`` where p is exact.
+        alpha: Level for which ``detectable`` holds.
+        changes: What ``detectable`` was computed from; ``None`` where the difference is undefined.
     """
 
     value_a: float
@@ -56,6 +63,17 @@ class PairedResult:
     level: float = 0.95
     draws: int = 10_000
     note: str = ""
+    method: str = ""
+    undefined: float = 0.0
+    least_p: float | None = None
+    alpha: float = 0.05
+    changes: Changes | None = field(default=None, repr=False, compare=False)
+
+    def in_family(self, size: int) -> PairedResult:
+        """The same with ``detectable`` at alpha / ``size``: Holm's first step in that family."""
+        alpha = round(1 - self.level, 12) / size
+        found = None if self.changes is None else detectable(self.changes, alpha)
+        return replace(self, alpha=alpha, detectable=found)
 
 
 def compare_paired(
@@ -66,6 +84,7 @@ def compare_paired(
     seed: int,
     draws: int = 10_000,
     level: float = 0.95,
+    family: int = 1,
 ) -> PairedResult:
     """Compare two arms document by document.
 
@@ -73,9 +92,10 @@ def compare_paired(
         metric: What to compare.
         base_records: The first arm, usually the baseline.
         other_records: The second arm, over the same documents, in any order.
-        seed: Of resamples and swaps.
-        draws: Resamples, and swaps.
+        seed: Of the random swaps.
+        draws: Random swaps.
         level: Coverage of the interval, 0..1.
+        family: Tests among which this one is adjusted; ``detectable`` is at (1 - level) / family.
 
     Returns:
         The comparison. One document, or one cluster, has a difference and p = 1, but no interval.
@@ -87,89 +107,51 @@ def compare_paired(
     pairs = pair(base_records, other_records)
     base, other = [one for one, _ in pairs], [two for _, two in pairs]
     value_a, value_b = metric.of(base), metric.of(other)
-    interval = cluster_bootstrap(metric, base, other, seed=seed, draws=draws, level=level)
-    changes = outcome_changes(metric, pairs)
-    p = (
-        swap_test(metric, base, other, seed=seed, draws=draws)
-        if changes is None
-        else mcnemar_clustered(changes.by_cluster)
-    )
+    by_cluster = outcome_changes(metric, pairs)
+    clusters = len({record.cluster for record in base})
+    p: float | None = None
+    if not math.isnan(value_b - value_a):
+        p = (
+            swap_test(metric, base, other, seed=seed, draws=draws)
+            if by_cluster is None
+            else mcnemar_clustered(by_cluster)
+        )
+    limits, changes = difference_limits(metric, pairs, p, level)
+    alpha = round(1 - level, 12) / family
     return PairedResult(
         value_a=value_a,
         value_b=value_b,
         difference=value_b - value_a,
-        low=interval.low,
-        high=interval.high,
-        p=None if math.isnan(value_b - value_a) else p,
-        test="permutation" if changes is None else "mcnemar",
+        low=limits.low,
+        high=limits.high,
+        p=p,
+        test="permutation" if by_cluster is None else "mcnemar",
         n=len(pairs),
-        clusters=len({record.cluster for record in base}),
-        detectable=smallest_detectable(interval, changes, level),
+        clusters=clusters,
+        detectable=None if changes is None else detectable(changes, alpha),
         level=level,
         draws=draws,
-        note=interval.note,
+        note=limits.note,
+        method=limits.method,
+        undefined=limits.undefined,
+        least_p=least_p(clusters, draws) if by_cluster is None else None,
+        alpha=alpha,
+        changes=changes,
     )
 
 
-@dataclass(frozen=True)
-class Changes:
-    """Outcomes that differ between two arms.
-
-    Attributes:
-        n: Documents with an outcome under both arms.
-        gains: Wrong, then right.
-        losses: Right, then wrong.
-        by_cluster: Gains minus losses of each cluster with a change.
-        single: Whether no cluster holds two documents.
-    """
-
-    n: int
-    gains: int
-    losses: int
-    by_cluster: tuple[int, ...]
-    single: bool
-
-
-def outcome_changes(metric: Metric, pairs: Sequence[tuple[Record, Record]]) -> Changes | None:
-    """Count the documents whose outcome changed; ``None`` for metrics without outcomes.
+def outcome_changes(
+    metric: Metric, pairs: Sequence[tuple[Record, Record]]
+) -> tuple[int, ...] | None:
+    """Gains minus losses of each cluster with a change; ``None`` for metrics without outcomes.
 
     A document without an outcome under one arm takes no part.
     """
     if metric.outcome is None:
         return None
-    n = gains = losses = 0
-    sizes: dict[str, int] = {}
     by_cluster: dict[str, int] = {}
     for one, two in pairs:
         before, after = metric.outcome(one), metric.outcome(two)
-        if before is None or after is None:
-            continue
-        n += 1
-        gains += after and not before
-        losses += before and not after
-        sizes[one.cluster] = sizes.get(one.cluster, 0) + 1
-        if before != after:
+        if before is not None and after is not None and before != after:
             by_cluster[one.cluster] = by_cluster.get(one.cluster, 0) + (1 if after else -1)
-    single = all(size == 1 for size in sizes.values())
-    return Changes(n, gains, losses, tuple(by_cluster.values()), single)
-
-
-def smallest_detectable(
-    interval: Bootstrap, changes: Changes | None = None, level: float = 0.95, power: float = 0.8
-) -> float | None:
-    """The smallest difference that data like these would have shown.
-
-    For outcomes without clusters :func:`~.binary.detectable_binary`; otherwise
-    (z_(1 - alpha/2) + z_power) x the bootstrap's standard error, 2.8 standard errors at 95 % and
-    80 % (Cohen 1988).
-
-    Returns:
-        A difference in the metric's unit; ``None`` where the standard error is missing or zero:
-        where nothing varied, what could have been seen is unknown.
-    """
-    if changes is not None and changes.single:
-        return detectable_binary(changes.n, changes.gains + changes.losses, level, power)
-    if not interval.se:
-        return None
-    z = NormalDist().inv_cdf(0.5 + level / 2) + NormalDist().inv_cdf(power)
-    return z * interval.se
+    return tuple(by_cluster.values())

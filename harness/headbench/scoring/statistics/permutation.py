@@ -57,6 +57,11 @@ def swap_test(
     return _two_sided(difference, first.shape[0], seed, draws)
 
 
+def least_p(clusters: int, draws: int) -> float | None:
+    """The smallest p that random swaps can give; ``None`` where all ways are gone through."""
+    return None if 2**clusters <= draws else 1 / (1 + draws)
+
+
 def _two_sided(
     difference: Callable[[Floats], Floats], clusters: int, seed: int, draws: int
 ) -> float | None:

@@ -92,4 +92,7 @@ def _register(images: Images, value: object, label: str) -> str:
     if not hasattr(value, "convert"):
         raise DataError(f"the column holds no image but {type(value).__name__}", where=label)
     picture = cast("Image.Image", value)
-    return images.named(label, lambda: png(picture))
+    try:
+        return images.named(label, lambda: png(picture))
+    except ValueError as error:
+        raise DataError(f"an image cannot be read: {error}", where=label) from error

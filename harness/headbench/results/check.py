@@ -1,0 +1,363 @@
+"""A result is believed only if its records give its figures.
+
+A result file is text that anybody can edit, cut or merge. :func:`read_checked` reads it with its
+records, computes every figure again and refuses a file that says otherwise. Intervals are computed
+again where their method is a formula. Those of a resampling method, and those that an older version
+made by a method that is gone, must lie in order, within the metric's range and around the figure.
+
+What cannot be computed here, because the package that brought a metric is not installed, is named
+and not refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headbench.errors import HeadbenchError, StoreError
+from headbench.results.canonical import digest
+from headbench.results.figures import Sampling, estimate, split_figures
+from headbench.results.files import Entry, read_entries, read_result
+from headbench.results.schema import Diagnostics, Estimate, Result
+from headbench.scoring import registry
+from headbench.scoring.breakdown import groups
+from headbench.scoring.metric import Metric
+from headbench.scoring.statistics import check_all
+from headbench.types import Record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SLACK = 1e-9
+"""What summing in another order may change."""
+BOUND_SLACK = 1e-6
+"""What another machine's root finding may change in the end of an interval."""
+RESAMPLED = frozenset({"cluster-bootstrap"})
+"""Interval methods that depend on random draws; they are not repeated to check a file."""
+EXTENT = frozenset({"n", "coverage"})
+"""Figures of a log that no metric gives."""
+_NAMED = 4
+"""Faults that a message names; more are counted."""
+_BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What a metric raises over parts that no scorer wrote."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A result that its records bear out.
+
+    Attributes:
+        result: What the file says.
+        entries: Its records; none for a published cell.
+        unchecked: Figures that could not be computed again here, each with its reason.
+    """
+
+    result: Result
+    entries: tuple[Entry, ...]
+    unchecked: tuple[str, ...] = ()
+
+
+def read_checked(path: Path) -> Checked:
+    """Read a result and its records, and refuse them where the two disagree.
+
+    Args:
+        path: The result file.
+
+    Raises:
+        StoreError: a file is missing or damaged, or the records do not give the figures.
+    """
+    result = read_result(path)
+    entries = read_entries(path, result) if result.records is not None else ()
+    found = list(faults(result, entries))
+    if found:
+        more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise StoreError(
+            f"the result is not what its records say: {'; '.join(found[:_NAMED])}{more}",
+            where=str(path),
+            mend=_other_scorer(result)
+            or "restore both files, or run the cell again; answers in the store are kept",
+        )
+    return Checked(result, entries, tuple(unchecked(result)))
+
+
+def unchecked(result: Result) -> Iterator[str]:
+    """Figures whose metric is not installed here, with the reason."""
+    for name, one in result.metrics.items():
+        if name not in EXTENT and one.metric and metric_of(name, one) is None:
+            yield f"{name} was not computed again: no metric {one.metric!r} is installed here"
+
+
+def _other_scorer(result: Result) -> str:
+    """A hint where another version of the scorer made the records; empty where it is this one."""
+    made = result.task.scorer
+    with contextlib.suppress(HeadbenchError):
+        if registry.scorer(made).id == made:  # an earlier version may be kept here
+            return ""
+    try:
+        here = registry.scorer(made.partition("@")[0]).id
+    except HeadbenchError:
+        return ""
+    return f"the scorer {made} made the records, and {here} is here: score the outputs again"
+
+
+def faults(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
+    """Everything in which a result and its records disagree, or a result contradicts itself.
+
+    Args:
+        result: A result of any kind.
+        entries: Its records.
+
+    Yields:
+        One sentence a fault.
+    """
+    yield from _state(result)
+    if result.records is None and result.kind == "published":
+        return
+    if result.records is None and result.coverage.answered:
+        yield "it has no item records"
+        return
+    yield from _extent(result, entries)
+    yield from _diagnostics(result, entries)
+    yield from _figures(result, [entry.record for entry in entries])
+
+
+# ------------------------------------------------------------------ figures
+
+
+def _figures(result: Result, records: Sequence[Record]) -> Iterator[str]:
+    metrics: dict[str, Metric] = {}
+    for name, one in result.metrics.items():
+        if name in EXTENT and not one.metric:
+            continue
+        if not one.metric:
+            yield f"{name} names no metric that could give it"
+            continue
+        metric = metric_of(name, one)
+        if metric is None:
+            continue  # :func:`unchecked` says so
+        if metric.name != name:
+            yield f"{name} is said to be the metric {one.metric!r}, which is {metric.name}"
+            continue
+        metrics[name] = metric
+        yield from _told(name, partial(_one, name, metric, one, records))
+    values = {name: _value(result.metrics[name]) for name in metrics}
+    yield from _told("the figures", partial(_possible, metrics, values, len(records)))
+    for part, split in result.breakdowns.items():
+        yield from _told(f"breakdown {part}", partial(_split, metrics, part, split, records))
+
+
+def metric_of(name: str, one: Estimate) -> Metric | None:
+    """The metric behind a figure, under the name that the figure has, or ``None``."""
+    try:
+        metric = registry.metric(one.metric)
+    except (HeadbenchError, ImportError, AttributeError):  # the package may be there in part
+        return None
+    # A rescored log may call a family's metric by a name of its own, which no other metric has.
+    taken = {full.rpartition(".")[2] for full in registry.metric_names()}
+    return metric if name in taken else replace(metric, name=name)
+
+
+def _told(what: str, work: Callable[[], Iterator[str]]) -> Iterator[str]:
+    """The faults that the work finds; an error of the work is one, too."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield from list(work())
+    except HeadbenchError as error:
+        yield f"{what}: {error.what}"
+    except _BROKEN as error:
+        yield f"{what} cannot be computed from the records: {type(error).__name__}: {error}"
+
+
+def _one(where: str, metric: Metric, one: Estimate, records: Sequence[Record]) -> Iterator[str]:
+    """One figure: value, number of records, unit, direction, interval."""
+    level = one.level if one.level is not None else Sampling().level
+    if not 0 < level < 1:
+        yield f"{where} has the confidence level {level:g}"
+        return
+    wanted = one.low is not None or one.high is not None
+    again = estimate(
+        one.metric, metric, records, Sampling(draws=1, level=level) if wanted else None
+    )
+    yield from _drift(where, _value(one), _value(again))
+    yield from _facts(where, one, again)
+    if wanted:
+        yield from _interval(where, metric, one, again)
+
+
+def _facts(where: str, one: Estimate, again: Estimate) -> Iterator[str]:
+    if one.n != again.n:
+        yield f"{where} is said to rest on {one.n} records, and there are {again.n}"
+    if one.clusters not in (None, again.clusters):
+        yield f"{where} is said to rest on {one.clusters} clusters, and there are {again.clusters}"
+    if one.unit != again.unit:
+        yield f"{where} has the unit {one.unit!r}, its metric {again.unit!r}"
+    if one.higher_is_better not in (None, again.higher_is_better):
+        yield f"{where} has the wrong direction: higher_is_better is {one.higher_is_better}"
+
+
+def _interval(where: str, metric: Metric, one: Estimate, again: Estimate) -> Iterator[str]:
+    """The interval: the formula's, or at least one that can be."""
+    if one.low is None or one.high is None or one.value is None or not one.method:
+        yield f"{where} has an interval that lacks an end, its figure or its method"
+        return
+    if again.method == one.method and one.method not in RESAMPLED:
+        for end, stored, right in (("low", one.low, again.low), ("high", one.high, again.high)):
+            if right is None or not _near(stored, right, BOUND_SLACK):
+                yield f"{where}: {end} is stored as {stored:g}, its records give {right}"
+    inside = one.low - SLACK <= one.value <= one.high + SLACK
+    below = metric.low is not None and one.low < metric.low - SLACK
+    above = metric.high is not None and one.high > metric.high + SLACK
+    if not inside or below or above:
+        yield (
+            f"{where}: {one.low:g} .. {one.high:g} is no interval around {one.value:g} "
+            f"within {metric.low} .. {metric.high}"
+        )
+
+
+def _split(
+    metrics: Mapping[str, Metric],
+    part: str,
+    stored: Mapping[str, Mapping[str, Estimate]],
+    records: Sequence[Record],
+) -> Iterator[str]:
+    """The figures within each value of one part."""
+    named = split_figures({}, records, (part,), None).get(part, {})  # the names of the values alone
+    members = dict(zip(named, groups(records, part).values(), strict=True)) if records else {}
+    if stored.keys() != members.keys():
+        yield (
+            f"breakdown {part} has the values {', '.join(stored) or 'none'}, "
+            f"its records {', '.join(members) or 'none'}"
+        )
+        return
+    for value, figures in stored.items():
+        for name, one in figures.items():
+            where = f"breakdown {part} {value}: {name}"
+            if name in metrics and one.metric:
+                yield from _one(where, metrics[name], one, members[value])
+            elif metric_of(name, one) is not None or not one.metric:
+                yield f"{where} is none of the result's own figures"
+
+
+def _possible(
+    metrics: Mapping[str, Metric], values: Mapping[str, float], count: int
+) -> Iterator[str]:
+    check_all(metrics.values(), values, count)
+    return iter(())
+
+
+def _drift(name: str, stored: float, again: float) -> Iterator[str]:
+    if math.isnan(stored) and math.isnan(again):
+        return
+    if not _near(stored, again, SLACK):
+        yield f"{name} is stored as {stored:g}, its records give {again:g}"
+
+
+def _value(one: Estimate) -> float:
+    return math.nan if one.value is None else float(one.value)
+
+
+def _near(one: float, two: float, slack: float) -> bool:
+    return math.isclose(one, two, rel_tol=slack, abs_tol=slack)
+
+
+# ------------------------------------------------------------------ everything but figures
+
+
+def _state(result: Result) -> Iterator[str]:
+    """Status, coverage, headline and the run, as far as the file alone shows them."""
+    answered, expected = result.coverage.answered, result.coverage.expected
+    if not 0 <= answered <= expected:
+        yield f"{answered} documents answered, of {expected}"
+    if result.status == "partial" and answered == expected > 0:
+        yield "it is called partial, and every document is answered"
+    if result.status == "ok" and not answered and result.kind != "published":
+        yield "it is called ok, and no document is answered"
+    if result.status == "inert" and result.arm.role == "baseline":
+        yield "a baseline is called inert"
+    if result.headline is not None:
+        if result.headline not in result.metrics:
+            yield f"its headline {result.headline!r} is none of its figures"
+        elif result.headline != result.task.main_metric:
+            yield (
+                f"its headline is {result.headline!r}, "
+                f"and the task's main metric {result.task.main_metric!r}"
+            )
+    if result.run.digest and digest(result.run.spec) != result.run.digest:
+        yield "its run's spec is not the one whose digest it states"
+
+
+def _extent(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
+    """Counts and coverage."""
+    count, expected = len(entries), result.coverage.expected
+    if result.records is not None and result.records.count != count:
+        yield f"{count} records, but {result.records.count} are announced"
+    if count != result.coverage.answered:
+        yield f"{count} records, but {result.coverage.answered} answered"
+    share, number = result.metrics.get("coverage"), result.metrics.get("n")
+    if share is not None and not share.metric:
+        yield from _drift("coverage", _value(share), count / expected if expected else 0.0)
+    if number is not None and not number.metric:
+        yield from _drift("n", _value(number), count)
+    if len({entry.record.document for entry in entries}) < count:
+        yield "a document has two records"
+
+
+def _diagnostics(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
+    """What the edits did, against what the records say of each answer."""
+    told = result.diagnostics
+    if told is None:
+        return
+    for name in ("visited", "changed"):
+        counts = [entry.facts.get(name) for entry in entries]
+        known = [count for count in counts if isinstance(count, int)]
+        stored = getattr(told, name)
+        if len(known) == len(entries) and sum(known) != stored:
+            yield f"{name} is stored as {stored}, its records give {sum(known)}"
+    if result.status == "inert" and told.changed:
+        yield f"it is called inert, and {told.changed} heads were altered"
+    if result.status == "ok" and result.arm.role != "baseline" and not told.changed:
+        yield "it is called ok, and its edits altered nothing"
+    for name in ("changed_share", "truncated_share"):
+        share = getattr(told, name)
+        if share is not None and not 0 <= share <= 1:
+            yield f"{name} is {share:g}"
+    kls = [kl for entry in entries if isinstance(kl := entry.facts.get("kl"), int | float)]
+    if told.first_token_kl is not None and not (
+        kls and min(kls) - SLACK <= told.first_token_kl <= max(kls) + SLACK
+    ):
+        yield f"first_token_kl {told.first_token_kl:g} is no mean of its records'"
+    yield from _neutral(told)
+    yield from _thoughts(result, entries)
+
+
+def _neutral(told: Diagnostics) -> Iterator[str]:
+    """The loss on neutral text against the losses of its passages."""
+    if told.neutral_loss is not None and told.neutral_loss < 0:
+        yield f"neutral_loss is {told.neutral_loss:g}"
+    for one in told.neutral:
+        tokens = sum(one.tokens)
+        mean = math.fsum(one.losses) / tokens if tokens > 0 else math.nan
+        yield from _drift(f"the loss on {one.text}", one.loss, mean)
+        change, low, high = one.change or 0.0, one.low, one.high
+        if low is not None and high is not None and not low - SLACK <= change <= high + SLACK:
+            yield f"{low:g} .. {high:g} is no interval around {change:g}"
+    if told.neutral and told.neutral_loss is not None:
+        yield from _drift("neutral_loss", told.neutral_loss, told.neutral[0].loss)
+
+
+def _thoughts(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
+    """Shares of outputs with thoughts, against the records that hold any."""
+    facts = result.reasoning
+    if facts is None:
+        return
+    for name in ("closed", "unclosed"):
+        share = getattr(facts, name)
+        held = any(entry.record.parts.get(f"{name}_thoughts") for entry in entries)
+        if share is not None and (not 0 <= share <= 1 or held != (share > 0)):
+            yield f"the share of outputs with {name} thoughts is {share:g}"

@@ -1,0 +1,71 @@
+"""From records to figures: what is undefined, what is a count, what is split."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from headbench.errors import ConfigError, GuardError
+from headbench.results.figures import Sampling, estimate, figures, split_figures
+from headbench.scoring import registry
+from headbench.scoring.metric import Metric
+from helpers_records import answers
+
+RIGHT = answers(["yes", "no", "yes", "no"], ["yes", "no", "yes", "yes"])
+NEVER = answers(["yes", "no"], ["no", "no"])
+NAMES = ("pope.accuracy", "pope.precision", "pope.tp", "pope.fp")
+METRICS = {name: registry.metric(name) for name in NAMES}
+SAMPLING = Sampling(draws=200)
+
+
+def test_an_undefined_figure_is_null_and_not_nought() -> None:
+    found = figures(METRICS, NEVER, SAMPLING, "here")
+    assert found["precision"].value is None  # nobody said yes
+    assert (found["precision"].low, found["precision"].method) == (None, None)
+    assert found["accuracy"].value == 0.5
+    assert all(one.value is None for one in figures(METRICS, [], SAMPLING, "here").values())
+
+
+def test_counts_are_whole_numbers_and_shares_are_not() -> None:
+    found = figures(METRICS, RIGHT, None, "here")
+    assert (found["tp"].value, found["fp"].value) == (2, 1)
+    assert type(found["tp"].value) is int and type(found["accuracy"].value) is float
+    whole = figures(METRICS, RIGHT[:2], None, "here")
+    assert type(whole["accuracy"].value) is float and whole["accuracy"].value == 1.0
+    assert (found["tp"].unit, found["accuracy"].unit) == ("count", "fraction")
+
+
+def test_a_figure_says_which_metric_and_how_many_records_it_is_of() -> None:
+    found = figures(METRICS, RIGHT, SAMPLING, "here")
+    assert {name: one.metric for name, one in found.items()} == {
+        name.partition(".")[2]: name for name in NAMES
+    }
+    assert {one.n for one in found.values()} == {4}
+    accuracy = found["accuracy"]
+    assert (accuracy.value, accuracy.higher_is_better, accuracy.level) == (0.75, True, 0.95)
+    assert accuracy.low is not None and accuracy.high is not None
+    assert accuracy.low < 0.75 < accuracy.high
+    bare = estimate("pope.accuracy", METRICS["pope.accuracy"], RIGHT, None)
+    assert (bare.low, bare.high, bare.level, bare.method) == (None, None, None, None)
+
+
+def test_figures_are_split_by_a_part_with_numbers_printed_short() -> None:
+    records = [replace(r, parts={**r.parts, "depth": at / 4}) for at, r in enumerate(RIGHT)]
+    found = split_figures(METRICS, records, ("depth",), None)
+    assert list(found["depth"]) == ["0", "0.25", "0.5", "0.75"]
+    assert found["depth"]["0.75"]["accuracy"].value == 0.0
+    assert found["depth"]["0.25"]["precision"].value is None
+    assert split_figures(METRICS, [], ("depth",), None) == {}
+
+
+def test_two_metrics_of_one_name_and_impossible_values_stop() -> None:
+    twice = {name: registry.metric(name) for name in ("pope.recall", "chair.recall")}
+    with pytest.raises(ConfigError, match="two metrics of one task are called 'recall'"):
+        figures(twice, [], None, "here")
+    broken = Metric("share", ("x",), lambda record: (7.0,), lambda sums: sums[..., 0], True)
+    with pytest.raises(GuardError, match="share = 28"):
+        figures({"mine.share": broken}, RIGHT, None, "here")
+    nothing = Metric("none", ("x",), lambda record: (math.nan,), lambda sums: sums[..., 0], True)
+    assert figures({"mine.none": nothing}, RIGHT, None, "here")["none"].value is None
