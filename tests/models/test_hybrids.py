@@ -205,7 +205,7 @@ def test_a_model_without_a_cache_argument_is_refused_by_name():
 
 def test_a_model_without_attention_heads_is_refused_by_name(tmp_path):
     t.MambaConfig(vocab_size=64, hidden_size=16, num_hidden_layers=1).save_pretrained(tmp_path)
-    with pytest.raises(RefusedError, match="mamba names no attention heads"):
+    with pytest.raises(RefusedError, match="mamba names no number of attention heads"):
         load(tmp_path)
 
 

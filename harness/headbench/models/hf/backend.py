@@ -173,11 +173,14 @@ class HFBackend:
         """
         if start == 0:
             grids = {key: inputs[key] for key in ("image_grid_thw",) if key in inputs}
-            positions, delta = self._rope_index(
-                inputs["input_ids"],
-                mm_token_type_ids=inputs["_types"],
-                attention_mask=inputs["attention_mask"],
+            given = {
+                "mm_token_type_ids": inputs["_types"],
+                "attention_mask": inputs["attention_mask"],
                 **grids,
+            }
+            known = inspect.signature(self._rope_index).parameters
+            positions, delta = self._rope_index(
+                inputs["input_ids"], **{name: part for name, part in given.items() if name in known}
             )
             for row, shift in zip(rows, delta[:, 0].tolist(), strict=True):
                 row.shift = int(shift)

@@ -1,10 +1,11 @@
 """What a configuration does not tell about decoding, found by a few short passes at load.
 
-The runtime relies on four facts: that positions given from outside mean what the model's own
-mean, that a step after a cache equals the whole text read at once whatever other batches are alive,
-that left padding changes nothing, and that a batch goes on rightly when a row has left it. A model
-that keeps its state beside its cache (RecurrentGemma), or in one of its own (MiniMax), gives other
-tokens without any error, so every model is tried before it answers.
+The runtime relies on five facts: positions given from outside mean what the model's own mean; no
+token changes what is said before it; a step after a cache equals the whole text read at once,
+whatever other batches are alive; left padding changes nothing; a batch goes on rightly when a row
+has left it. A model that reads its prompt both ways (PaliGemma), or keeps its state beside its
+cache (RecurrentGemma), gives other tokens or scores without any error, so every model is tried
+before it answers.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ HALF_TOLERANCE = 1.0
 """The same in half precision, where rounding alone gives up to 0.1."""
 LENGTHS = (13, 8)
 """Tokens of the two prompts."""
+MIDDLE = 5
+"""A position of the longer prompt, which must not see what follows it."""
 
 
 def check_state(model: Any, pad_id: int) -> bool:
@@ -86,7 +89,10 @@ def _differences(rt: Runtime, model: Any) -> dict[str, float]:
     plain = model(input_ids=torch.tensor([first], device=rt.backend.device))
     one, two = rt.encode([_row(first)]), rt.encode([_row(second)])
     found = {
-        "it counts positions in its own way": far(one.logits[0, -1], plain.logits[0, -1].float())
+        "it counts positions in its own way": far(one.logits[0, -1], plain.logits[0, -1].float()),
+        "a later token changes what it says at an earlier one": far(
+            plain.logits[0, MIDDLE].float(), alone(first[: MIDDLE + 1])
+        ),
     }
     rt.step(one, [token])  # while the second batch is alive
     rt.step(two, [token])
