@@ -268,6 +268,7 @@ def test_breakdowns_and_intervals_of_an_older_version_are_checked(
     for path in HELD.glob("baseline-*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     path = next(tmp_path.glob("*.json"))
+    change(path, at("metrics", "fraction", "method", put="cluster-bootstrap"))
     assert read_checked(path).result.metrics["fraction"].method == "cluster-bootstrap"
     change(path, edit)
     with pytest.raises(StoreError, match=words):
