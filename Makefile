@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants nightly clean
+.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants sweep nightly clean
 
 run: $(VENV)/.installed
 	$(BIN)/headbench run --tasks niah,pope --intervention vhr
@@ -31,6 +31,10 @@ smoke: $(VENV)/.installed
 	$(BIN)/python -m headbench.reference.train lm --smoke
 	$(BIN)/python -m headbench.reference.train vlm --smoke
 
+# Every decoder class of transformers, tiny, against the library; goes on where it was stopped.
+sweep: $(VENV)/.tests
+	cd tests && ../$(BIN)/python -m sweep
+
 # Forty small faults, one after the other: the tests must notice 36.
 mutants: $(VENV)/.dev
 	$(BIN)/python .ci/mutants.py $(MUTANTS)
@@ -43,6 +47,7 @@ nightly: $(VENV)/.dev
 	HEADBENCH_KILLS=50 $(BIN)/python -m pytest tests/running/test_same_bytes.py
 	$(BIN)/python docs/write_statistics.py --check
 	$(BIN)/python .ci/mutants.py
+	cd tests && ../$(BIN)/python -m sweep
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,8 +5,8 @@
 
 Loading the libraries takes longer than the run, so they are loaded once and every run is a fork.
 Half of the kills come from outside at a random time. The other half strike at a random one of the
-places where bytes go to the disk: within a line of the store, within a temporary file, before it is
-synced, and before it gets its name.
+places where bytes go to the disk: within a line of the store, before it is synced, and where a
+temporary file, half or whole, is about to get its name.
 """
 
 from __future__ import annotations
@@ -45,15 +45,16 @@ def load() -> None:
 
 
 class Fate:
-    """Kills this process at the n-th write.
+    """Kills this process at the n-th write of one kind.
 
     Attributes:
+        results: Whether result files count, or lines of the store and syncs.
         left: Writes until then.
         half: Whether half of what is being written reaches the file.
     """
 
-    def __init__(self, left: int, half: bool) -> None:
-        self.left, self.half = left, half
+    def __init__(self, results: bool, left: int, half: bool) -> None:
+        self.results, self.left, self.half = results, left, half
 
     def install(self) -> None:
         """Stand between the package and the disk."""
@@ -69,19 +70,21 @@ class Fate:
 
         def sync_or_die(handle: int) -> None:
             if self._now():
-                if self.half:
-                    os.ftruncate(handle, os.fstat(handle).st_size // 2)
                 self._die()
             sync(handle)
 
         def rename_or_die(path: Path, target: Path) -> Path:
             if self._now():
+                if self.half:
+                    os.truncate(path, path.stat().st_size // 2)
                 self._die()
             return rename(path, target)
 
-        ResponseStore._append = append_or_die  # type: ignore[method-assign]
-        os.fsync = sync_or_die
-        Path.replace = rename_or_die  # type: ignore[assignment,method-assign]
+        if self.results:
+            Path.replace = rename_or_die  # type: ignore[assignment,method-assign]
+        else:
+            ResponseStore._append = append_or_die  # type: ignore[method-assign]
+            os.fsync = sync_or_die
 
     def _now(self) -> bool:
         self.left -= 1
@@ -129,9 +132,9 @@ def kill(out: Path, wanted: int, chance: Random) -> dict[str, int]:
     """
     report = dict.fromkeys(("outside", "writing", "leftovers", "results"), 0)
     while (dead := report["outside"] + report["writing"]) < wanted:
-        # An answer is a write, and so are three a file. The first half strikes while it answers.
+        # The first half strikes while the model answers, the second while results are written.
         early, outside = dead < wanted // 2, dead % 2 == 0
-        fate = Fate(chance.randrange(1, 20 if early else 60), chance.random() < 0.5)
+        fate = Fate(not early, chance.randrange(1, 20), chance.random() < 0.5)
         pid = fork(out, None if outside else fate)
         if outside:
             strike(pid, out / ".store/responses.jsonl", chance, early=early)

@@ -28,6 +28,7 @@ MAY_BE_HEAVY = (
     "interventions/api.py",  # the same, from Python
     "interventions/fold.py",  # writes into a loaded model
     "models/hf/",
+    "models/runtime/",
     "models/encoder.py",
     "reference/",  # trains the shipped models
     "detectors/",  # score heads by running a model

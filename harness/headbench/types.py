@@ -281,12 +281,35 @@ Combine = Callable[[Mapping[str, "Tensor"], bool], "Tensor"]
 
 
 @dataclass(frozen=True)
+class Branch:
+    """A companion of the main pass: the same tokens follow it, and ``combine`` reads its logits.
+
+    Attributes:
+        request: Another prompt, perhaps with another image; ``None``: the main one's.
+        pixels: Changes the processor's tensors of each image, e.g. adds noise.
+        edits: Edits of its own; ``None``: those of the whole plan, so that a composed intervention
+            acts on every branch alike.
+    """
+
+    request: Request | None = None
+    pixels: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
+    edits: tuple[Edit, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Everything one row needs."""
+    """Everything one row needs.
+
+    Attributes:
+        edits: Changes of the forward pass.
+        request: The request in place of the one that was asked.
+        branches: Name -> companion of the main pass.
+        combine: Joins the logits of the main pass (``main``) and of all branches at each step.
+    """
 
     edits: tuple[Edit, ...] = ()
     request: Request | None = None
-    branches: Mapping[str, Request | Callable[[Tensor], Tensor]] | None = None
+    branches: Mapping[str, Branch] | None = None
     combine: Combine | None = None
 
 

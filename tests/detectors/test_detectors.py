@@ -183,7 +183,7 @@ def outputs_of(model: HFModel, request: Request) -> torch.Tensor:
 
     layers = model.model.model.language_model.layers
     hooks = [layer.self_attn.o_proj.register_forward_pre_hook(keep) for layer in layers]
-    model.runner.prefill([model.desk.line(model.prompter.resolve(request))], cache=False)
+    model.runtime.encode([model.preparation.sequence(model.prompter.resolve(request))], cache=False)
     for hook in hooks:
         hook.remove()
     return torch.stack(kept)

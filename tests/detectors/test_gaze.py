@@ -113,7 +113,7 @@ def test_a_picture_against_the_definition() -> None:
     grid = ((0.0, 1.0, 2.0, 0.0), (5.0, 0.5, 0.0, 0.0), (0.0, 3.0, 0.0, 1.0), (2.0, 0.0, 0.0, 4.0))
     trials = Trials((Trial(request, ""),), {}, "image", store, {"s": Marks("image", grid)})
     prompt = model.prompter.resolve(request)
-    pixels = model.desk.pixels(sha256)["pixel_values"]
+    pixels = model.preparation.pixels(sha256)["pixel_values"]
     pattern = whole(tiny_llava(), input_ids=torch.tensor([prompt.tokens]), pixel_values=pixels)
     looked = pattern[:, :, -1, list(prompt.spans["image"])]
     flat = [value for row in grid for value in row]

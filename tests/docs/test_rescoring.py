@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -70,13 +71,20 @@ def test_the_example_paper_is_recomputed_from_own_logs(
     (followed / "results/published").mkdir()
     paper = followed / "results/published/mine.yaml"
     paper.write_text(blocks("yaml")[0], encoding="utf-8")
-    assert "2 published cells: 2 absent" in CliRunner().invoke(app, ["guard"]).stdout
+    absent = CliRunner().invoke(app, ["guard"])
+    assert absent.exit_code == 1 and "2 published cells: 2 absent" in absent.stdout
+    assert CliRunner().invoke(app, ["guard", "--without-data"]).exit_code == 0
     (followed / "my_logs").mkdir()
     (followed / "my_logs/greedy.jsonl").write_bytes((followed / "captions.jsonl").read_bytes())
     (followed / "my_logs/objects.json").write_bytes((followed / "objects.json").read_bytes())
     monkeypatch.setenv("HEADBENCH_DATA", str(followed))
     drifted = CliRunner().invoke(app, ["guard"])
     assert drifted.exit_code == 1 and "2 published cells: 2 drifts" in drifted.stdout
+    told = json.loads(CliRunner().invoke(app, ["guard", "--json"]).stdout)["cells"]
+    assert {cell["reason"] for cell in told} == {"n is 500 in the cell, 1 in the files"}
     paper.write_text(paper.read_text().replace('"45.0"', '"0.0"').replace('"12.8"', '"0.0"'))
+    other = CliRunner().invoke(app, ["guard", "--at-least", "2"])
+    assert other.exit_code == 1 and "2 published cells: 2 drifts" in other.stdout
+    paper.write_text(paper.read_text().replace("n: 500", "n: 1"))
     mended = CliRunner().invoke(app, ["guard", "--at-least", "2"])
     assert mended.exit_code == 0 and "2 published cells: 2 holds" in mended.stdout

@@ -179,7 +179,7 @@ def test_what_cannot_be_held_is_refused_and_leaves_what_was(results: Path) -> No
 def test_the_command_holds_measures_and_fails_on_drift(results: Path) -> None:
     shutil.copytree(RESULTS / "published", results / "published")
     (results / "pins").mkdir()
-    words = ["guard", "--results", str(results), "--data", str(results)]
+    words = ["guard", "--results", str(results), "--data", str(results), "--without-data"]
     first = CliRunner().invoke(app, [*words, "--pin", "--hold", "--measure", "--json"])
     assert first.exit_code == 0, first.output
     assert json.loads(first.stdout)["stored"] == {"results": 2, "made_again": 2, "faults": []}
@@ -251,3 +251,12 @@ def test_a_newcomers_runs_do_not_show_in_the_working_tree() -> None:
     assert read_result(held).kind == "measured"
     assert not ignored(str(held.relative_to(ROOT)))
     assert not ignored("results/measured/runs.yaml")
+
+
+def test_a_cell_that_is_held_twice_is_refused(results: Path) -> None:
+    path, _ = held_cell(results)
+    document = json.loads(path.read_text())
+    twin = path.with_name(f"baseline-{'f' * 8}.json")
+    twin.write_text(json.dumps(document))
+    with pytest.raises(StoreError, match="two files hold one cell"):
+        read_held(results)

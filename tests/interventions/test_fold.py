@@ -49,6 +49,18 @@ def test_folded_uniform_heads_equal_edits(family: str) -> None:
     assert (folded(model, toggle) - expected).abs().max() < 1e-4
 
 
+def test_a_folded_uniform_head_loses_its_queries_bias_too() -> None:
+    """The tiny Llama's odd heads look for a sink by their bias alone."""
+    model, toggle = tiny_llama(), "mask_heads(heads=[[0,1],[1,0],[2,3]],mode=uniform)"
+    plain = model(IDS).logits
+    expected = edited(model, toggle)
+    found = folded(model, toggle)
+    assert (found - expected).abs().max() < 1e-4
+    assert (found - plain).abs().max() > 1e-2
+    bias = model.model.layers[0].self_attn.q_proj.bias.view(4, -1)
+    assert not bias[1].any() and bias[3].any()
+
+
 def test_folded_offsets_equal_edits_where_there_is_a_bias(tmp_path: Path) -> None:
     path = str(tmp_path / "v.safetensors")
     save_file({"offset": torch.randn(3, 4, 12, generator=torch.Generator().manual_seed(1))}, path)

@@ -15,7 +15,7 @@ from headbench.errors import RefusedError
 from headbench.heads import HeadMap
 from headbench.interventions.choice import AnyHeads, choose
 from headbench.interventions.depth import check_layers, with_attention
-from headbench.interventions.draws import other_heads
+from headbench.interventions.draws import other_sets
 from headbench.interventions.engine import Engine, Row
 from headbench.interventions.engine.support import stack_of
 from headbench.interventions.fold import fold, foldable
@@ -157,7 +157,7 @@ def test_methods_of_all_heads_take_those_that_exist() -> None:
     assert tuple(arm.interventions[0].streaming) == MIXED.attending
     assert check_layers((7, 3, 3), MIXED) == (3, 7)
     table = {3: (1,)}
-    assert all(tuple(draw) == (3,) for draw in other_heads(table, 16, 3, 0).tables)
+    assert all(tuple(draw) == (3,) for draw in other_sets(table, 16, 3, 0).tables)
 
 
 def test_vectors_for_a_layer_without_attention_are_refused(tmp_path: Path) -> None:

@@ -143,6 +143,30 @@ def test_vhr_zeroes_only_heads_that_pass_both_outlier_bars() -> None:
     assert not above_median(torch.zeros(4)).any()
 
 
+def outlier_heads(vhd: list[float], text: list[float]) -> torch.Tensor:
+    """What Eq. 6 leaves of divergences, given the squared norms without the image."""
+    z_text = torch.tensor([[size**0.5, 0.0] for size in text])
+    z_image = z_text + torch.tensor([[0.0, distance] for distance in vhd])
+    return divergence(z_image, z_text, outlier_removal=True)
+
+
+@pytest.mark.parametrize(
+    ("vhd", "text", "kept"),
+    [
+        # With 0.74 the bar of the population is 0.707 and that of a sample 0.747; with 0.65: 0.677.
+        ([0, 0, 0, 0, 1, 0.74], [0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0]),
+        ([0, 0, 0, 0, 1, 0.65], [0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0.65]),
+        # The same for the norms without the image.
+        ([0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0.74], [0, 0, 0, 0, 0, 0]),
+        ([0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 1, 0.65], [0, 0, 0, 0, 0, 9]),
+    ],
+)
+def test_vhr_takes_the_deviation_of_a_population(
+    vhd: list[float], text: list[float], kept: list[float]
+) -> None:
+    assert outlier_heads(vhd, text).tolist() == pytest.approx(kept, abs=1e-6)
+
+
 def test_vhr_controls_pick_as_many_heads_at_random() -> None:
     vhr = build(parse("vhr").parts[0], INFO)
     controls = vhr.controls(5, seed=2)

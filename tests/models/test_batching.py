@@ -45,14 +45,14 @@ def test_the_plan_does_not_depend_on_the_order_of_the_jobs():
 def test_a_batch_that_does_not_fit_is_halved_and_says_so():
     model = llama(chat_template="off")
     whole = answers(model, jobs([request(q) for q in QUESTIONS]))
-    real = model.runner.prefill
+    real = model.runtime.encode
 
     def small(lines, **keywords):
         if len(lines) > 2:
             raise torch.OutOfMemoryError("out of memory")
         return real(lines, **keywords)
 
-    model.runner.prefill = small
+    model.runtime.encode = small
     halved = answers(model, jobs([request(q) for q in QUESTIONS]))
     assert [answer.tokens for answer in halved] == [answer.tokens for answer in whole]
     assert {answer.batch for answer in whole} == {whole[0].batch}
@@ -67,6 +67,6 @@ def test_one_row_that_does_not_fit_is_an_error_to_mend():
     def never(lines, **keywords):
         raise torch.OutOfMemoryError("out of memory")
 
-    model.runner.prefill = never
+    model.runtime.encode = never
     with pytest.raises(HeadbenchError, match="does not hold one row"):
         answers(model, jobs([request("who")]))

@@ -56,7 +56,7 @@ def last_z(
         layer.self_attn.o_proj.register_forward_pre_hook(edit(number))
         for number, layer in enumerate(layers)
     ]
-    model.runner.prefill([model.desk.line(model.prompter.resolve(one))], cache=False)
+    model.runtime.encode([model.preparation.sequence(model.prompter.resolve(one))], cache=False)
     for hook in hooks:
         hook.remove()
     return torch.stack(kept)

@@ -10,10 +10,10 @@ import torch
 
 from headbench.errors import RefusedError
 from headbench.interventions.resolve import control_arms, resolve
-from headbench.models.hf import forward
 from headbench.models.hf.adapter import wrap
+from headbench.models.runtime import SequenceGroup, runtime
 from headbench.results.keys import response_key
-from headbench.types import Arm, Capture, Edit, Job, Plan, Probe, Request, Scale
+from headbench.types import Arm, Branch, Capture, Edit, Job, Plan, Probe, Request, Scale
 from helpers_models import BASELINE, answers, images, llama, llava, qwen, request
 from helpers_tiny import tiny_llama, tiny_tokenizer
 
@@ -54,11 +54,11 @@ def work(model, limits=(9, 4, 7), texts=TOGGLES):
 
 @pytest.mark.parametrize("make", [llama, llava, qwen])
 def test_every_row_of_a_mixed_batch_gives_the_tokens_of_its_own_run(make, monkeypatch):
-    monkeypatch.setattr(forward, "PREFILL_TOKENS", 128)  # several prefill passes, joined
+    monkeypatch.setattr(runtime, "PREFILL_TOKENS", 128)  # several prefill passes, joined
     model = make(STORE, attn="headbench") if make is not llama else make(attn="headbench")
     jobs = work(model)
-    lines = [model.desk.line(model.prompter.resolve(job.request)) for job in jobs]
-    assert len(model.runner.parts(lines)) >= 3
+    rows = [model.preparation.sequence(model.prompter.resolve(job.request)) for job in jobs]
+    assert len(model.runtime.parts([SequenceGroup.of(row) for row in rows])) >= 3
     together = dict(model.answer(jobs))
     alone = [next(iter(model.answer([job])))[1] for job in jobs]
     for place, single in enumerate(alone):
@@ -112,9 +112,9 @@ def test_arms_of_one_prompt_share_their_probe():
     vhr = resolve("vhr", model.info)[0]
     family = [BASELINE, vhr, *control_arms(vhr, 3, 0)[0]]
     asked = request(PICTURES[0], images=tuple(STORE)[:1], ask={"max_new_tokens": 1})
-    before = model.runner.passes
+    before = model.runtime.passes
     found = dict(model.answer([Job(asked, arm) for arm in family]))
-    assert model.runner.passes - before == 2
+    assert model.runtime.passes - before == 2
     assert [found[p].passes for p in range(len(family))] == [1, 2, 2, 2, 2]
 
 
@@ -225,8 +225,13 @@ def test_what_cannot_be_joined_or_run_is_refused_by_name():
     other = request(TEXTS[2])
     with pytest.raises(RefusedError, match="two interventions rewrite"):
         under(model, Toy(Plan(request=other)), Toy(Plan(request=other)))
-    with pytest.raises(RefusedError, match="branches"):
-        under(model, Toy(Plan(branches={"text": other}, combine=lambda logits, forced: logits)))
+    contrast = Toy(Plan(branches={"text": Branch(other)}, combine=lambda logits, forced: logits))
+    with pytest.raises(RefusedError, match="two interventions compare branches"):
+        under(model, contrast, contrast)
+    with pytest.raises(RefusedError, match="branches that nothing combines"):
+        under(model, Toy(Plan(branches={"text": Branch(other)})))
+    with pytest.raises(RefusedError, match="cannot be called 'main'"):
+        under(model, Toy(Plan(branches={"main": Branch()}, combine=lambda logits, forced: logits)))
     with pytest.raises(RefusedError, match="gradients"):
         under(model, Toy(needs=frozenset({"gradients"})))
     probe = Probe("p", other, (Capture("z", (0,)),), gradient=True)
@@ -243,11 +248,11 @@ def test_a_model_without_the_engine_takes_no_interventions():
 
 def test_a_head_that_is_not_there_is_refused_before_anything_runs():
     model = llama(attn="headbench")
-    before = model.runner.passes
+    before = model.runtime.passes
     toy = Toy(Plan(edits=(Edit("z", Scale(0.0), {0: (9,)}),)))
     with pytest.raises(RefusedError, match="head 9 of layer 0 does not exist"):
         under(model, toy)
-    assert model.runner.passes == before
+    assert model.runtime.passes == before
 
 
 @pytest.mark.bits
@@ -255,18 +260,18 @@ def test_edits_are_gone_after_an_error_in_a_batch():
     model = llama(attn="headbench")
     arm = resolve(TOGGLES[0], model.info)[0]
     clean = answers(model, [Job(request(TEXTS[1]), BASELINE)])[0]
-    real, count = model.runner.step, [0]
+    real, count = model.runtime.step, [0]
 
-    def failing(state, tokens):
+    def failing(batch, tokens):
         count[0] += 1
         if count[0] == 2:
             raise RuntimeError("stopped")
-        real(state, tokens)
+        real(batch, tokens)
 
-    model.runner.step = failing
+    model.runtime.step = failing
     with pytest.raises(RuntimeError, match="stopped"):
         answers(model, [Job(request(TEXTS[1]), arm)])
-    model.runner.step = real
+    model.runtime.step = real
     again = answers(model, [Job(request(TEXTS[1]), BASELINE)])[0]
     assert again.logprobs == clean.logprobs
 
@@ -319,7 +324,7 @@ def test_another_configuration_is_another_model() -> None:
 @pytest.mark.parametrize("most", [16, 64])
 def test_arms_prefilled_in_parts_may_remember_different_things(most, monkeypatch) -> None:
     """One part holds rows that must remember their first value, another part holds none."""
-    monkeypatch.setattr("headbench.models.hf.forward.PREFILL_TOKENS", most)
+    monkeypatch.setattr("headbench.models.runtime.runtime.PREFILL_TOKENS", most)
     model = llama(attn="headbench")
     sink = resolve("mask_heads(heads=[[0,1],[1,0]],mode=sink)", model.info)[0]
     work = [

@@ -69,7 +69,7 @@ def test_the_limit_is_each_rows_own_and_is_reported():
 def test_an_answer_that_ends_at_once_is_empty_and_not_truncated():
     model = llama(chat_template="off")
     first = answers(model, jobs([request("who")]))[0].tokens[0]
-    model.greedy.ends = frozenset({first})
+    model.decoder.ends = frozenset({first})
     answer = answers(model, jobs([request("who")]))[0]
     assert (answer.text, answer.tokens, answer.logprobs) == ("", (), ())
     assert not answer.truncated
@@ -92,7 +92,7 @@ def test_settings_that_cannot_be_answered_are_refused_before_anything_runs(ask, 
     model = llama()
     with pytest.raises(kind, match=word):
         model.plan(jobs([request("who", ask=ask)]))
-    assert model.runner.passes == 0
+    assert model.runtime.passes == 0
 
 
 def test_logits_that_are_no_numbers_stop_the_run_and_name_the_row():

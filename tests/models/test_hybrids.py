@@ -15,15 +15,21 @@ from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.resolve import resolve
 from headbench.models.hf import state_check
 from headbench.models.hf.adapter import HFModel, wrap
-from headbench.models.hf.cache import known_cache
-from headbench.models.hf.forward import Line, Runner
+from headbench.models.hf.backend import HFBackend
+from headbench.models.hf.cache import known_cache, take_rows
 from headbench.models.registry import create
+from headbench.models.runtime import TokenSequence
 from headbench.types import Answer, Capture
 from helpers_families import BASE as FAMILY
 from helpers_families import MIXED
 from helpers_hybrids import HYBRIDS, hybrid, output_projection, saved, silence
 from helpers_models import QUESTIONS, answers, jobs, llama, request
 from helpers_tiny import tiny_tokenizer
+
+
+def row(*tokens: int) -> TokenSequence:
+    return TokenSequence(list(tokens), len(tokens))
+
 
 LOST = {"MiniMax": "a short pass failed", "RecurrentGemma": "does not hold its state"}
 DECODED = [name for name in HYBRIDS if name not in LOST]
@@ -133,24 +139,27 @@ def test_a_model_whose_cache_does_not_hold_its_state_is_refused_at_load(name, at
 
 
 def test_jamba_decodes_token_by_token_and_refuses_several_at_once(checkpoint):
-    runner = load(checkpoint("Jamba")).runner
-    state = runner.prefill([Line((1, 12, 13, 14))])
+    rt = load(checkpoint("Jamba")).runtime
+    batch = rt.encode([row(1, 12, 13, 14)])
     with pytest.raises(RefusedError, match="JambaForCausalLM forgets its state"):
-        runner.step(state, torch.tensor([[15, 16]]))
-    runner.step(state, torch.tensor([15]))
-    whole = runner.prefill([Line((1, 12, 13, 14, 15))], cache=False)
-    torch.testing.assert_close(state.logits, whole.logits, atol=1e-4, rtol=0)
+        rt.fork(batch, [0], [batch.rows[0].continued([15, 16])])
+    rt.step(batch, [15])
+    whole = rt.encode([row(1, 12, 13, 14, 15)], cache=False)
+    torch.testing.assert_close(batch.logits, whole.logits, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["LFM2", "Qwen3-Next"])
 def test_several_tokens_may_follow_a_cache_that_holds_the_state(name, checkpoint):
-    runner = load(checkpoint(name)).runner
-    state = runner.prefill([Line((1, 12, 13, 14)), Line((1, 20))])
-    runner.step(state, torch.tensor([[15, 16], [21, 22]]))
-    runner.step(state, torch.tensor([17, 23]))
-    for row, tokens in enumerate([(1, 12, 13, 14, 15, 16, 17), (1, 20, 21, 22, 23)]):
-        whole = runner.prefill([Line(tokens)], cache=False).logits[0]
-        torch.testing.assert_close(state.logits[row], whole, atol=2e-4, rtol=0)
+    rt = load(checkpoint(name)).runtime
+    prefix = rt.encode([row(1, 12, 13, 14), row(1, 20)])
+    tails = ([15, 16], [21, 22])
+    batch = rt.fork(
+        prefix, [0, 1], [one.continued(t) for one, t in zip(prefix.rows, tails, strict=True)]
+    )
+    rt.step(batch, [17, 23])
+    for number, tokens in enumerate([(1, 12, 13, 14, 15, 16, 17), (1, 20, 21, 22, 23)]):
+        whole = rt.encode([row(*tokens)], cache=False).logits[0]
+        torch.testing.assert_close(batch.logits[number], whole, atol=2e-4, rtol=0)
 
 
 def test_the_check_finds_a_model_that_counts_positions_in_its_own_way():
@@ -171,13 +180,10 @@ def test_the_check_finds_a_model_that_counts_positions_in_its_own_way():
 
 
 def test_the_check_finds_a_batch_that_goes_on_wrongly_after_a_row_has_left(monkeypatch):
-    def forgetful(runner, state, kept):
-        state.shift = state.shift[kept]
-        state.mask = state.mask[kept]
-        first = torch.zeros(len(kept), dtype=torch.long)
-        state.cache.reorder_cache(first)
+    def forgetful(backend, cache, index):
+        return take_rows(cache, torch.zeros(len(index), dtype=torch.long))
 
-    monkeypatch.setattr(Runner, "retire", forgetful)
+    monkeypatch.setattr(HFBackend, "take_rows", forgetful)
     with pytest.raises(RefusedError, match="a row has left goes on wrongly"):
         llama()
 
@@ -194,12 +200,12 @@ def test_a_cache_of_an_unknown_kind_is_refused_by_name_before_weights_are_read(t
 def test_a_model_without_a_cache_argument_is_refused_by_name():
     model = t.MambaForCausalLM(t.MambaConfig(vocab_size=64, hidden_size=16, num_hidden_layers=1))
     with pytest.raises(RefusedError, match="MambaForCausalLM takes no past_key_values"):
-        Runner(model, 0)
+        HFBackend(model, 0)
 
 
 def test_a_model_without_attention_heads_is_refused_by_name(tmp_path):
     t.MambaConfig(vocab_size=64, hidden_size=16, num_hidden_layers=1).save_pretrained(tmp_path)
-    with pytest.raises(RefusedError, match="mamba names no attention heads"):
+    with pytest.raises(RefusedError, match="mamba names no number of attention heads"):
         load(tmp_path)
 
 

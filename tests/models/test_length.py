@@ -84,7 +84,7 @@ def test_every_kind_of_request_counts_its_answer(make: Any, kind: Any, ask: Any)
         model.plan(jobs([request(long, kind, ask=ask)]))
     with pytest.raises(RefusedError, match="positions"):
         next(iter(model.answer(jobs([request(long, kind, ask=ask)]))))
-    assert model.runner.passes == 0
+    assert model.runtime.passes == 0
     few = {**ask, "continuations": (" yes",)} if "continuations" in ask else ask
     model.plan(jobs([request("one two", kind, ask=few)]))
 
@@ -203,7 +203,7 @@ def test_detectors_refuse_what_a_run_refuses() -> None:
     model = wrap(tiny_llama(max_position_embeddings=LIMIT), tiny_tokenizer(), attn="headbench")
     with pytest.raises(RefusedError, match="positions"):
         detect("attribution", model, limit=1)
-    assert model.runner.passes == 0
+    assert model.runtime.passes == 0
 
 
 # ------------------------------------------------------------------ the command line's run

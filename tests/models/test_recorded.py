@@ -66,3 +66,45 @@ def test_broken_files_are_named(tmp_path, rows, word):
 def test_the_path_is_needed():
     with pytest.raises(ConfigError, match="needs a file"):
         create("recorded", {})
+
+
+# ------------------------------------------------------------------ fields and joins
+
+
+def recorded(tmp_path, rows, **args):
+    return create("recorded", {"path": str(write(tmp_path / "log-1.5.jsonl", rows)), **args})
+
+
+def test_ids_alone_give_no_headline_unless_the_user_vouches(tmp_path):
+    rows = [{"id": 1, "answer": "Yes"}, {"id": 2, "answer": "No"}]
+    model = recorded(tmp_path, rows)
+    assert model.source == {
+        "joined by": "id only",
+        "predictions.fields": "response from answer, id from id",
+    }
+    assert "join=id" in model.no_headline and model.no_headline in model.notes[0]
+    assert model.name == "log-1.5"
+    assert recorded(tmp_path, rows, join="id").no_headline == ""
+    with pytest.raises(ConfigError, match="joined by id"):
+        recorded(tmp_path, rows, join="order")
+
+
+def test_a_row_that_says_what_was_asked_is_held_against_the_request(tmp_path):
+    rows = [{"id": 1, "prompt": "Is there a dog?", "answer": "Yes"}]
+    model = recorded(tmp_path, rows)
+    assert (model.source["joined by"], model.no_headline) == ("id and question", "")
+    model.plan([Job(request("Look. Is there a  DOG? Briefly.", document="1"), BASELINE)])
+    with pytest.raises(DataError, match="answers another question"):
+        model.plan([Job(request("Is there a boat?", document="1"), BASELINE)])
+
+
+def test_gold_beside_the_output_is_never_taken_for_it(tmp_path):
+    rows = [{"id": 1, "answer": "yes", "response": "No"}]
+    with pytest.raises(DataError, match="could be the response: answer, response"):
+        recorded(tmp_path, rows)
+    model = recorded(tmp_path, rows, output="response")
+    asked = [Job(request("x", document="1"), BASELINE)]
+    assert [answer.text for _, answer in model.answer(asked)] == ["No"]
+    assert model.identity["fields"] == "response from response, id from id"
+    other = recorded(tmp_path, rows, output="answer")
+    assert other.identity != model.identity

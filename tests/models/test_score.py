@@ -34,7 +34,7 @@ def test_scores_are_those_of_single_passes_whatever_the_batch(size):
 def test_choices_of_one_token_share_one_row():
     model = llama(chat_template="off")
     answers(model, jobs([request("who", "score", ask={"continuations": ["yes", "no"]})]))
-    works = model.desk.open(
+    works = model.preparation.open(
         jobs([request("who", "score", ask={"continuations": ["yes", "no", "a cat", "a dog"]})])
     )
     rows, _ = model._forced(works, [model._asked(w.job.request, w.prompt) for w in works])

@@ -31,13 +31,13 @@ def test_a_number_of_threads_is_given_back_even_after_an_error() -> None:
 def test_a_model_answers_with_its_own_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     model = llama(threads="3")
-    forward = model.runner._forward
+    forward = model.backend.forward
 
     def watched(*given: object) -> torch.Tensor:
         seen.append(torch.get_num_threads())
         return forward(*given)
 
-    monkeypatch.setattr(model.runner, "_forward", watched)
+    monkeypatch.setattr(model.backend, "forward", watched)
     before = torch.get_num_threads()
     answers(model, ASKED)
     assert set(seen) == {3}

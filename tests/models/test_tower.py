@@ -34,7 +34,7 @@ def model() -> HFModel:
 def test_patterns_and_head_outputs_are_the_towers_own(model: HFModel) -> None:
     plain = tiny_llava().model.vision_tower
     plain.set_attn_implementation("eager")
-    pixels = model.desk.pixels(next(iter(STORE)))["pixel_values"]
+    pixels = model.preparation.pixels(next(iter(STORE)))["pixel_values"]
     with torch.no_grad():
         own = torch.stack(plain(pixels, output_attentions=True).attentions)[:, 0]
     (found,) = answers(model, [Job(asked(PATCHES, POOLED, HEADS, TEXT), BASELINE)])

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from headbench.errors import DataError, RefusedError
+from headbench.errors import RefusedError
 from helpers_models import answers, images, jobs, llama, llava, qwen, request
 
 STORE = images(3) | images(1, (48, 32))
@@ -43,7 +43,7 @@ def alone(model, one, new=12):
     inputs = processor(text=[text], images=pictures, return_tensors="pt")
     out = model.model.generate(**inputs, max_new_tokens=new, do_sample=False, pad_token_id=0)
     tokens = out[0, inputs["input_ids"].shape[1] :].tolist()
-    ends = model.greedy.ends
+    ends = model.decoder.ends
     stop = next((at for at, token in enumerate(tokens) if token in ends), len(tokens))
     return tuple(tokens[:stop])
 
@@ -84,11 +84,21 @@ def test_scores_of_an_image_question_equal_generation(make):
         assert again.logprobs == pytest.approx(answer.logprobs, abs=1e-4)
 
 
-def test_a_forced_placeholder_is_refused():
-    model = llava(STORE)
-    asked = request("who", "score", ask={"continuation_tokens": [(4, 5)]})
-    with pytest.raises(DataError, match="placeholder"):
-        answers(model, jobs([asked]))
+@pytest.mark.parametrize("make", [llava, qwen])
+def test_a_generated_placeholder_can_be_scored(make):
+    """In one pass with the picture, the model would look for a picture behind the token."""
+    model = make(STORE)
+    placeholder = sorted(model.prompter.image_ids)[0]
+    forced = (9, placeholder, 11)
+    one = requests(kind="score")[0]
+    asked = dataclasses.replace(one, ask={"continuation_tokens": [forced]})
+    answer = answers(model, jobs([asked]))[0]
+    batch = model.runtime.encode([model.preparation.sequence(model.prompter.resolve(one))])
+    wanted = []
+    for token in forced:
+        wanted.append(batch.logits[0, -1].log_softmax(-1)[token].item())
+        model.runtime.step(batch, [token])
+    assert answer.logprobs == pytest.approx(wanted, abs=1e-4)
 
 
 def test_a_text_model_refuses_images_by_name():
@@ -100,11 +110,10 @@ def test_a_text_model_refuses_images_by_name():
 def test_positions_of_images_reach_the_model_padded_alike():
     model = qwen(STORE, chat_template="off")
     asked = requests()[:2]
-    works = model.desk.open(jobs(asked))
-    lines = [model.desk.line(work.prompt) for work in works]
-    both = model.runner.prefill(lines).logits
-    for at, line in enumerate(lines):
-        single = model.runner.prefill([line]).logits[0]
+    prompts = [model.prompter.resolve(one) for one in asked]
+    both = model.runtime.encode([model.preparation.sequence(one) for one in prompts]).logits
+    for at, prompt in enumerate(prompts):
+        single = model.runtime.encode([model.preparation.sequence(prompt)]).logits[0]
         torch.testing.assert_close(both[at], single, atol=1e-4, rtol=0)
 
 
@@ -152,13 +161,14 @@ def tiny_gemma3():
 def test_gemma_images_are_read_both_ways_as_the_library_reads_them() -> None:
     import torch
 
-    from headbench.models.hf.forward import Line, Runner
+    from headbench.models.hf.backend import HFBackend
+    from headbench.models.runtime import Runtime, TokenSequence
 
     model = tiny_gemma3()
     pixels = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     tokens = (2, 61, 60, 60, 60, 60, 62, 10, 11, 12)
-    line = Line(tokens, (2, 3, 4, 5), ({"pixel_values": pixels},))
-    ours = Runner(model, 0).prefill([line]).logits[0, -1]
+    row = TokenSequence(list(tokens), len(tokens), (2, 3, 4, 5), ({"pixel_values": pixels},))
+    ours = Runtime(HFBackend(model, 0)).encode([row]).logits[0, -1]
     ids = torch.tensor([tokens])
     with torch.no_grad():
         both = model(input_ids=ids, pixel_values=pixels, token_type_ids=(ids == 60).long())

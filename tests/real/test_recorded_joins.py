@@ -16,7 +16,7 @@ FOLDER = "hallucination/pope_answers_llava15_7b"
 @pytest.mark.parametrize(
     ("setting", "how", "answered", "expected"),
     [
-        ("adversarial", "id", 3000, 3000),
+        ("adversarial", "id and question", 3000, 3000),
         ("random", "order", 2712, 2910),
         ("popular", "nothing", 0, 3000),
     ],

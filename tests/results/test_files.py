@@ -246,3 +246,36 @@ def test_a_line_separator_within_an_answer_is_no_end_of_a_record() -> None:
     entries = (Entry(odd), Entry(Record("d2", "c1", ("x",), None, "plain@1", {"hit": 0})))
     found = unpack_records(pack_records(entries))
     assert [entry.record.outputs for entry in found] == [odd.outputs, ("x",)]
+
+
+def named(result: Result, model: str = "", task: str = "", **update: object) -> Result:
+    return result.model_copy(
+        update={
+            "model": result.model.model_copy(update={"name": model or result.model.name}),
+            "task": result.task.model_copy(update={"name": task or result.task.name}),
+            **update,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "word"),
+    [
+        ({"model": "org/model"}, {"model": "org-model"}, "another model"),
+        ({"model": "org/model"}, {"model": "org-model", "task": "pope"}, "another model"),
+        ({"model": "m" * 70}, {"model": "m" * 80}, "another model"),
+        ({"task": "a_task!"}, {"task": "a_task?"}, "another task"),
+        ({"id": "01234567" * 8}, {"id": "01234567" + "f" * 56}, "another result"),
+    ],
+)
+def test_names_that_one_folder_would_merge_are_refused(
+    tmp_path: Path, one: dict[str, str], other: dict[str, str], word: str
+) -> None:
+    first = write_result(tmp_path, named(a_result(), **one), ENTRIES)
+    before = first.read_bytes()
+    with pytest.raises(StoreError, match=f"belongs to {word}"):
+        write_result(tmp_path, named(a_result(), **other), ENTRIES)
+    assert first.read_bytes() == before
+    assert write_result(tmp_path, named(a_result(), **one), ENTRIES) == first
+    first.write_bytes(before[:40])  # cut off by a crash
+    assert write_result(tmp_path, named(a_result(), **one), ENTRIES).read_bytes() == before

@@ -180,15 +180,18 @@ def test_fields_are_found_under_common_names_or_the_given_one() -> None:
     assert Fields().find(row, "caption") == "x"
     assert Fields.parse(["caption=mine"]).find(row, "caption") == "y"
     assert Fields.parse(["caption=none"]).find(row, "caption") is None
-    assert Fields().text(row, "question") == "Is it so?"
+    assert Fields().text(row, "question", but="text") == "Is it so?"
     assert Fields().name(row, "answer", but="text") is None
-    for wrong, said in (
-        ("caption", "given as role=name"),
+    for wrong, problem in (
+        ("caption", "role=name"),
         ("captoin=text", "did you mean 'caption'"),
-        ("caption=", "given as role=name"),
+        ("caption=", "role=name"),
+        ("truth.caption=text", "no file"),
     ):
-        with pytest.raises(ConfigError, match=said):
+        with pytest.raises(ConfigError, match=problem):
             Fields.parse([wrong])
+    with pytest.raises(ConfigError, match="given twice"):
+        Fields.parse(["caption=a", "caption=b"])
 
 
 @pytest.mark.parametrize("value", ["yes", "Yes ", 1, 1.0, "1.0", True, "TRUE", "hateful"])
@@ -261,7 +264,7 @@ def test_ids_join_only_where_every_question_in_common_reads_the_same(tmp_path: P
     items = questions_of(read_rows(write(tmp_path / "q.json", asked(8))), Fields())
     log = [reply(at, at + 1) for at in (4, 2, 0)]
     joined = join_answers(read_rows(write(tmp_path / "a.json", log)), items, Fields())
-    assert joined.how == "id"
+    assert joined.how == "id and question"
     assert joined.answers == ("A0", None, "A2", None, "A4", None, None, None)
     other = [*log, reply(1, 2, word="other")]
     joined = join_answers(read_rows(write(tmp_path / "b.json", other)), items, Fields())
@@ -290,7 +293,7 @@ def test_bare_ids_are_believed_only_for_a_whole_set(tmp_path: Path) -> None:
     items = questions_of(read_rows(write(tmp_path / "q.json", asked(4))), Fields())
     whole = [{"question_id": at + 1, "answer": f"A{at}"} for at in range(4)]
     joined = join_answers(read_rows(write(tmp_path / "a.json", whole)), items, Fields())
-    assert joined.answers == ("A0", "A1", "A2", "A3")
+    assert joined.answers == ("A0", "A1", "A2", "A3") and joined.how == "id only"
     part = join_answers(read_rows(write(tmp_path / "b.json", whole[:3])), items, Fields())
     assert part.how == "nothing"
 
@@ -309,7 +312,7 @@ def test_answers_to_another_version_are_never_joined_by_id(changed: set[int], ot
         assert joined.how == "nothing" and set(joined.answers) == {None}
         assert f"{len(changed)} ask something else" in joined.reason
     else:
-        assert joined.how == "id" and None not in joined.answers
+        assert joined.how == "id and question" and None not in joined.answers
 
 
 def test_two_answers_to_one_question_are_refused(tmp_path: Path) -> None:

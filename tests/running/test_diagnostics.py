@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ import helpers_fake_model as fake
 from headbench.models import registry
 from headbench.results.files import read_entries
 from headbench.results.schema import Diagnostics, Result
+from headbench.running.neutral import CONTROL_PASSAGES, PASSAGES
 from headbench.types import Answer, Job, Request
 from helpers_fake_task import write_tasks
 
@@ -28,6 +30,11 @@ KL = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
 
 LOGPROBS: dict[str, list[float]] = {}
 """Arm -> what its neutral rows were given."""
+
+
+def passage_length(document: str) -> int:
+    """Tokens of a neutral passage but its last; unequal, so a mean over passages is another."""
+    return 1 + zlib.crc32(document.encode()) % 5
 
 
 class Scripted(fake.FakeModel):
@@ -46,8 +53,7 @@ class Scripted(fake.FakeModel):
                 yield index, self._document(int(job.request.document[1:]), edited)
 
     def _neutral(self, job: Job, edited: bool) -> Answer:
-        # Rows of unequal length, and one token apart from the rest: a mean over rows is another.
-        length = 1 + zlib.crc32(job.request.document.encode()) % 5
+        length = passage_length(job.request.document)
         logprobs = (-2.0 if edited else -1.0,) * length + (-9.0,)
         LOGPROBS.setdefault(job.arm.name, []).extend(logprobs)
         return Answer(text=None, logprobs=logprobs, scores=(sum(logprobs),), visited=1, changed=1)
@@ -114,14 +120,37 @@ def test_the_first_tokens_divergence_is_a_mean_over_those_that_report_one(cells:
 
 
 def test_the_loss_on_neutral_text_is_a_mean_over_its_tokens(cells: Any) -> None:
-    for role in ("baseline", "toggle", "control"):
+    for role in ("baseline", "toggle"):
         (cell,) = [cell for cell in cells if cell.arm.role == role]
         given = LOGPROBS[cell.arm.name]
         assert -9.0 in given and len(set(given)) == 2
         assert facts(cells, role).neutral_loss == pytest.approx(-sum(given) / len(given))
         assert facts(cells, role).neutral_text == "prose"
-    base, edited = (facts(cells, role).neutral_loss for role in ("baseline", "toggle"))
-    assert base is not None and edited is not None and 0 < edited - base < 1
+    control = facts(cells, "control")
+    assert (control.neutral_loss, control.neutral_text) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("role", "passages", "each"),
+    [("baseline", PASSAGES, 1), ("toggle", PASSAGES, 2), ("control", CONTROL_PASSAGES, 2)],
+)
+def test_the_change_on_neutral_text_is_taken_on_the_same_passages(
+    cells: Any, role: str, passages: int, each: int
+) -> None:
+    """A passage of n + 1 tokens costs n + 9 nats at baseline and 2 n + 9 under the edit."""
+    (found,) = facts(cells, role).neutral
+    lengths = [passage_length(f"neutral-prose-{number}") for number in range(passages)]
+    assert found.text == "prose"
+    assert found.tokens == tuple(length + 1 for length in lengths)
+    assert found.losses == tuple(float(each * length + 9) for length in lengths)
+    assert found.loss == pytest.approx(sum(found.losses) / sum(found.tokens))
+    if role == "baseline":
+        assert (found.change, found.low, found.high) == (None, None, None)
+        return
+    assert found.change == pytest.approx(sum(lengths) / (sum(lengths) + passages))
+    assert found.low is not None and found.high is not None
+    assert found.low < found.change < found.high
+    assert found.level == 0.95
 
 
 def test_the_share_of_truncated_generations(cells: Any) -> None:
@@ -141,7 +170,7 @@ def test_requests_beyond_the_length_are_counted(cells: Any) -> None:
 def test_every_field_has_a_value_test_here() -> None:
     """A new field of the diagnostics needs its value written down in this file."""
     told = Path(__file__).read_text(encoding="utf-8")
-    missing = [name for name in Diagnostics.model_fields if f".{name}" not in told]
+    missing = [n for n in Diagnostics.model_fields if not re.search(rf"\.{n}\b", told)]
     assert not missing
 
 

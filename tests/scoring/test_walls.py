@@ -16,8 +16,9 @@ from headbench.scoring.walls_chance import CHANCE, simulate
 from headbench.scoring.walls_cluster import balanced_kmeans
 from headbench.scoring.walls_connections import read_connections, rouge1_f1
 from headbench.scoring.walls_forms import wall_of
-from headbench.scoring.walls_parse import fit, read_reference, read_robust, same_group
+from headbench.scoring.walls_parse import fit, key, read_reference, read_robust, same_group
 from headbench.types import Document
+from headbench.worlds.walls import MAX_HERRINGS, WallWorld
 
 GOLD = [[f"{letter}{at}" for at in range(4)] for letter in "abcd"]
 KEYS = ("wd", "ami", "ari", "fms", "nmi")
@@ -272,3 +273,73 @@ def test_clustering_refuses_what_it_cannot_balance() -> None:
     ):
         with pytest.raises(DataError, match=said):
             balanced_kmeans(vectors, 4)
+
+
+# ------------------------------------------------------------------ clues that stand twice
+
+
+def perfect(gold: list[list[str]]) -> tuple[object, ...]:
+    parts = walls.grouping_parts(gold, gold)
+    return tuple(parts[name] for name in ("solved", "wd", "ami", "ari", "fms", "nmi"))
+
+
+def test_a_group_whose_every_clue_stands_elsewhere_too_can_be_answered_perfectly() -> None:
+    gold = [["a", "b", "e", "f"], ["a", "b", "c", "d"], ["c", "d", "g", "h"], ["i", "j", "k", "l"]]
+    assert perfect(gold) == (1, 0.0, 1.0, 1.0, 1.0, 1.0)
+    before = walls.grouping_parts(gold, gold, whole=False)
+    assert (before["solved"], before["wd"]) == (1, 0.125)  # what version 1 made of it
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=16, max_size=16))
+def test_a_perfect_answer_scores_perfectly_whatever_repeats(clues: list[str]) -> None:
+    gold = [clues[at : at + 4] for at in range(0, 16, 4)]
+    assert perfect(gold) == pytest.approx((1, 0.0, 1.0, 1.0, 1.0, 1.0))
+
+
+@given(st.integers(0, 10**6), st.integers(0, MAX_HERRINGS))
+def test_no_clue_of_a_packaged_wall_stands_twice(number: int, herrings: int) -> None:
+    """There the two versions of the scorer agree, so that older figures of the task stay true."""
+    clues = WallWorld("test", herrings).wall(number).clues
+    assert len(set(map(key, clues))) == 16
+
+
+@pytest.mark.parametrize("clue", ["", "  ", None, True, {"content": ""}, {}])
+def test_an_empty_clue_makes_no_wall(clue: object) -> None:
+    groups = [[clue if (group, at) == (2, 1) else f"{group}{at}" for at in range(4)]
+              for group in range(4)]  # fmt: skip
+    with pytest.raises(DataError, match="a clue is empty"):
+        wall_of({"wall_id": "w", "groups": groups})
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"connections": ["a", "b", "c"]}, "4 groups have 3 connections"),
+        ({"connections": ["a", "b", "c", ""]}, "empty"),
+        ({"answers": [{"group": "g", "members": ["a"]}]}, "several fields could hold the groups"),
+    ],
+)
+def test_connections_and_forms_are_whole(row: dict[str, object], problem: str) -> None:
+    groups = [[f"{group}{at}" for at in range(4)] for group in range(4)]
+    with pytest.raises(DataError, match=problem):
+        wall_of({"wall_id": "w", "groups": groups, **row})
+
+
+def test_outcomes_of_people_are_never_read_as_true_because_they_are_words() -> None:
+    groups = {
+        f"group_{at}": {
+            "gt_words": [f"{at}{clue}" for clue in range(4)],
+            "gt_connection": f"c{at}",
+            "human_performance": {"grouping": 1, "connection": 0},
+        }
+        for at in range(4)
+    }
+    assert wall_of({"wall_id": "w", "groups": groups}).human_connections == (False,) * 4
+    for wrong in ("0", None, 2):
+        groups["group_1"]["human_performance"] = {"grouping": wrong, "connection": 0}
+        with pytest.raises(DataError, match="0 or 1"):
+            wall_of({"wall_id": "w", "groups": groups})
+    del groups["group_3"]["gt_connection"]
+    groups["group_1"]["human_performance"] = {"grouping": 1, "connection": 0}
+    with pytest.raises(DataError, match="a connection is empty"):
+        wall_of({"wall_id": "w", "groups": groups})

@@ -23,6 +23,10 @@ def guard(
     data: Annotated[
         Path | None, typer.Option(help="Third-party data; else the folder HEADBENCH_DATA names.")
     ] = None,
+    without_data: Annotated[
+        bool,
+        typer.Option("--without-data", help="Let cells pass whose recorded outputs are absent."),
+    ] = False,
     include: Annotated[Path | None, typer.Option(help="A further folder of tasks.")] = None,
     at_least: Annotated[
         int, typer.Option(min=0, help="Fail if fewer published cells were recomputed.")
@@ -52,7 +56,7 @@ def guard(
     again, moved = _measured(results, pinned, hold=hold, measure=measure)
     stored, faults = check_stored(results)
     found = Found(
-        tuple(check_cells(load_cells(results / "published"), folder)),
+        tuple(check_cells(load_cells(results / "published"), folder, without_data=without_data)),
         tuple(check_pins(pinned, include)),
         (*faults, *moved),
         stored,
@@ -129,6 +133,7 @@ def document(found: Found) -> dict[str, object]:
                 "drift": one.drift,
                 "status": one.status,
                 "reason": one.reason,
+                "not_stated": list(one.unstated),
             }
             for one in found.verdicts
         ],
@@ -161,6 +166,8 @@ def show(found: Found, *, every: bool) -> None:
             value = "" if one.value is None else f"{one.value:.{one.cell.digits + 2}f}"
             drift = "" if one.drift is None else f"{one.drift:+.{one.cell.digits + 2}f}"
             status = f"{one.status}: {one.reason}" if one.reason else one.status
+            if one.unstated:
+                status += f" (not stated: {', '.join(one.unstated)})"
             table.add_row(one.cell.file, one.cell.name, one.cell.printed, value, drift, status)
         Console().print(table)
     for pin in found.pins:
@@ -174,9 +181,15 @@ def _summary(found: Found) -> str:
     cells: Counter[str] = Counter(one.status for one in found.verdicts)
     tasks: Counter[str] = Counter(pin.status for pin in found.pins)
     again = "" if found.again is None else f", {found.again} of them made again"
+    missing = sum(one.fails for one in found.verdicts if one.status == "absent")
+    lacking = (
+        f"{missing} cells have recorded outputs that are not here, which is no pass: name their "
+        "folder with --data or HEADBENCH_DATA, or say --without-data"
+    )
     return "\n".join(
         (
             f"{len(found.verdicts)} published cells: {_counts(cells)}",
+            *([lacking] if missing else []),
             f"{len(found.pins)} tasks: {_counts(tasks)}",
             f"{found.stored} stored results{again}: {len(found.faults)} faults",
         )

@@ -13,9 +13,17 @@ from headbench.cli.run import split_names
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
+    from headbench.results.recorded_join import Vouched
     from headbench.running.rescored import Rescored
 
 _Given = TypeVar("_Given", Path, list[Path])
+
+
+class Join(StrEnum):
+    """By what a user says that rows belong together."""
+
+    ID = "id"
+    ORDER = "order"
 
 
 class Family(StrEnum):
@@ -57,7 +65,14 @@ def rescore(
         ),
     ] = "closed",
     field: Annotated[
-        list[str] | None, typer.Option(help="A field name, e.g. caption=text; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="A field, e.g. caption=text, answer=resps[0][0], questions.label=gold; repeatable."
+        ),
+    ] = None,
+    join: Annotated[
+        Join | None,
+        typer.Option(help="pope, walls: you say that rows belong together by id, or by order."),
     ] = None,
     name: Annotated[str, typer.Option(help="Who answered; else the name of the file.")] = "",
     origin: Annotated[str, typer.Option(help="Where the outputs were found, for the record.")] = "",
@@ -67,21 +82,33 @@ def rescore(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result document.")] = False,
 ) -> None:
     """Score recorded outputs; no model is needed."""
-    from headbench.results.recorded import Fields
+    from headbench.results.fields import Fields
     from headbench.running.rescore import rescore_chair, rescore_niah, rescore_pope
     from headbench.running.rescore_walls import HUMANS, rescore_walls
     from headbench.scoring.thoughts import marks_of
 
-    fields = Fields.parse(field or [])
     marks = marks_of(split_names(reasoning_marks))
     people = predictions == HUMANS and task is Family.WALLS
+    fields = Fields.parse(field or [])
+    vouched: Vouched | None = None if join is None else "id" if join is Join.ID else "order"
+    if join is not None and (people or task not in (Family.POPE, Family.WALLS)):
+        raise ConfigError(
+            f"--task {task.value} joins nothing by id or order",
+            where=f"--join {join.value}",
+            mend="leave --join out",
+        )
     file = Path(predictions)
     work: dict[Family, Callable[[], Rescored]] = {
         Family.CHAIR: lambda: rescore_chair(
             file, needed(ground_truth, "--ground-truth", task), profile, fields, marks=marks
         ),
         Family.POPE: lambda: rescore_pope(
-            file, needed(questions, "--questions", task), parser or "pope_ref", fields, marks=marks
+            file,
+            needed(questions, "--questions", task),
+            parser or "pope_ref",
+            fields,
+            marks=marks,
+            join=vouched,
         ),
         Family.WALLS: lambda: rescore_walls(
             None if people else file,
@@ -89,6 +116,7 @@ def rescore(
             parser or "walls_ref",
             fields,
             marks=marks,
+            join=vouched,
         ),
         Family.NIAH: lambda: rescore_niah(file, fields, phrases=phrases or (), marks=marks),
     }
@@ -127,6 +155,7 @@ def show(found: Rescored) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from headbench.results.fields import FILES
     from headbench.running.table_notes import count, result_notes
 
     result = found.result
@@ -147,6 +176,13 @@ def show(found: Rescored) -> None:
         typer.echo(note)
     if result.task.profile:
         typer.echo(f"lexical profile: {result.task.profile}")
+    for role in FILES:
+        if result.source.get(f"{role}.fields"):
+            typer.echo(f"{role} read: {result.source[f'{role}.fields']}")
+    if "joined by" in result.source:
+        typer.echo(f"joined by: {result.source['joined by']}")
+    if "connections" in result.source:
+        typer.echo(f"connections: {result.source['connections']}")
     from headbench.running.reasoning import reasoning_lines
 
     for line in reasoning_lines(result):

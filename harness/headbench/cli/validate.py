@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,6 +52,8 @@ def _print(report: Report) -> None:
         typer.echo(f"ok      {report.name}: {counts}")
     else:
         typer.echo(f"ok      {report.name} (group)")
+    for line in report.survey.lines() if report.survey else ():
+        typer.echo(f"        {line}")
 
 
 def _plain(report: Report) -> dict[str, object]:
@@ -60,5 +63,6 @@ def _plain(report: Report) -> dict[str, object]:
         "documents": report.documents,
         "requests": report.requests,
         "absent": report.absent,
+        "data": asdict(report.survey) if report.survey else None,
         "problems": [{"what": p.what, "where": p.where, "mend": p.mend} for p in report.problems],
     }

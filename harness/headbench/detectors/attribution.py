@@ -34,8 +34,7 @@ from headbench.detectors.base import (
     engine_of,
 )
 from headbench.errors import RefusedError
-from headbench.interventions.engine import Row
-from headbench.types import Capture, Plan
+from headbench.types import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,22 +109,19 @@ def run(model: HFModel, trials: Trials, params: AttributionParams) -> Found:
 def _batch(
     model: HFModel, batch: Sequence[Trial], parts: Parts, params: AttributionParams
 ) -> list[Tensor]:
-    engine = engine_of(model)
     prompts = [model.prompter.resolve(trial.request) for trial in batch]
     said = [
         model.prompter.continuation(prompt, f" {trial.answer}")
         for prompt, trial in zip(prompts, batch, strict=True)
     ]
-    lines = [model.desk.line(p, tokens[:-1]) for p, tokens in zip(prompts, said, strict=True)]
-    length = max(len(line.tokens) for line in lines)
-    rows = [
-        Row(Plan(), prompt=len(prompt.tokens), pad=length - len(line.tokens), spans=prompt.spans)
-        for prompt, line in zip(prompts, lines, strict=True)
-    ]
+    rows = [model.preparation.sequence(prompt) for prompt in prompts]
+    for forced, tokens in zip(rows, said, strict=True):
+        forced.tokens.extend(tokens[:-1])
     heads = Capture("z", attending_layers(model))
     keep = max(len(tokens) for tokens in said)
-    with engine.capture((heads,), rows) as seen, _entering(parts.norm) as streams:
-        logits = model.runner.prefill(lines, keep=keep, cache=False).logits
+    with _entering(parts.norm) as streams:
+        passed = model.runtime.encode(rows, keep=keep, cache=False, captures=(heads,))
+    seen, logits = passed.captured, passed.logits
     scores = []
     for row, tokens in enumerate(said):
         x = streams[-1][row, -len(tokens) :]

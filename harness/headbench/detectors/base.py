@@ -120,7 +120,7 @@ def engine_of(model: HFModel) -> Engine:
     Raises:
         RefusedError: The model was loaded without it.
     """
-    engine = model.desk.engine
+    engine = model.runtime.engine
     if engine is None:
         raise RefusedError(
             f"{model.name} was loaded without the intervention engine, so heads cannot be watched",

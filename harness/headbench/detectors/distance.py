@@ -27,7 +27,7 @@ from headbench.detectors.base import (
     attending_layers,
     chunks,
 )
-from headbench.detectors.walk import Path, walk
+from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.types import Capture
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _batch(model: HFModel, batch: Sequence[Trial], window: int | None) -> list[T
         paths.append(Path(prompt, (*prompt.tokens, *said), len(prompt.tokens)))
     capture = Capture("pattern", attending_layers(model))
     sums: list[list[Tensor]] = [[] for _ in paths]
-    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
         for row, path in enumerate(paths):
             if step.number < path.rows:
                 sums[row].append(reach(step.seen[row][capture][..., 0, :], window).cpu())

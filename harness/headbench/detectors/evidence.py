@@ -21,7 +21,7 @@ import torch
 
 from headbench.detectors.base import Detector, Found, Params, Trials, attending_layers, chunks
 from headbench.detectors.data import without_question
-from headbench.detectors.walk import Path, walk
+from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
 from headbench.types import Capture
 
@@ -61,7 +61,7 @@ def masses(model: HFModel, requests: Sequence[Request], evidence: str) -> list[T
     paths = [_path(prompt, evidence) for prompt in prompts]
     capture = Capture("pattern", attending_layers(model), keys=evidence)
     totals: list[Tensor | None] = [None] * len(paths)
-    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
         for row, path in enumerate(paths):
             if step.number < path.rows:
                 mass = step.seen[row][capture].sum((-2, -1)).cpu()

@@ -35,7 +35,7 @@ from headbench.detectors.base import (
     attending_layers,
     chunks,
 )
-from headbench.detectors.walk import Path, walk
+from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
 from headbench.types import Capture
 
@@ -130,7 +130,7 @@ def _batch(model: HFModel, batch: Sequence[Trial], params: FutureInfluenceParams
         paths.append(Path(prompt, tokens, min(begin + params.nearest, len(tokens) - 1)))
         accounts.append(_Account(begin, len(tokens), params))
     capture = Capture("pattern", attending_layers(model))
-    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
         for row, (path, account) in enumerate(zip(paths, accounts, strict=True)):
             at = path.start + step.number
             if account.first < at < len(path.tokens):

@@ -47,8 +47,8 @@ from headbench.detectors.base import (
     chunks,
 )
 from headbench.detectors.gaze_file import LEAST, laid_over, trials_of
-from headbench.detectors.walk import Path as Way
-from headbench.detectors.walk import walk
+from headbench.detectors.stepwise import Path as Way
+from headbench.detectors.stepwise import decode_stepwise
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.types import Capture
 
@@ -149,7 +149,7 @@ def _batch(
         ways.append(Way(prompt, prompt.tokens[:stop], start))
         accounts.append(_Account(units))
     capture = Capture("pattern", attending_layers(model))
-    for step in walk(model, ways, (capture,), max(way.rows for way in ways)):
+    for step in decode_stepwise(model, ways, (capture,), max(way.rows for way in ways)):
         for row, (way, account) in enumerate(zip(ways, accounts, strict=True)):
             if step.number < way.rows:
                 account.take(way.start + step.number, step.seen[row][capture][..., 0, :])
@@ -286,7 +286,7 @@ def token_grid(model: HFModel, prompt: Prompt) -> tuple[int, int]:
     """
     count = len(prompt.spans.get("image", ()))
     if len(prompt.images) == 1:
-        tensors = model.desk.pixels(prompt.images[0])
+        tensors = model.preparation.pixels(prompt.images[0])
         grid = tensors.get("image_grid_thw")
         if grid is not None:
             _, down, across = (int(part) for part in grid.flatten()[:3])

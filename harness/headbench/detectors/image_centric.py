@@ -23,7 +23,7 @@ from pydantic import Field, JsonValue
 
 from headbench.detectors.base import Detector, Found, Params, Trials, attending_layers, chunks
 from headbench.detectors.represent import represent
-from headbench.detectors.walk import Path, walk
+from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
 from headbench.interventions.methods import var
 from headbench.types import Capture, View
@@ -120,7 +120,7 @@ def _count(
     paths = [Path(prompt, prompt.tokens, max(prompt.spans["image"]) + 1) for prompt in prompts]
     capture = Capture("pattern", attending_layers(model), keys="image")
     total: Tensor | None = None
-    for step in walk(model, paths, (capture,), max(path.rows for path in paths)):
+    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
         for row, path in enumerate(paths):
             if step.number < path.rows:
                 image = step.seen[row][capture][..., 0, :].cpu()

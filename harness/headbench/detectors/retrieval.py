@@ -32,7 +32,7 @@ from headbench.detectors.base import (
     attending_layers,
     chunks,
 )
-from headbench.detectors.walk import Path, walk
+from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
 from headbench.scoring.needle_rouge import SUCCESS, rouge1_recall
 from headbench.types import Capture
@@ -123,8 +123,8 @@ def _batch(
     paths = [Path(prompt, prompt.tokens, len(prompt.tokens) - 1) for prompt in prompts]
     whole = Capture("pattern", attending_layers(model))
     part = Capture("pattern", attending_layers(model), keys=evidence)
-    ends = model.greedy.ends
-    for step in walk(model, paths, (whole, part), max(count.limit for count in counts)):
+    ends = model.decoder.ends
+    for step in decode_stepwise(model, paths, (whole, part), max(count.limit for count in counts)):
         for row, count in enumerate(counts):
             token = int(step.produced[row])
             count.over |= token in ends or len(count.said) >= count.limit

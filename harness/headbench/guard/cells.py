@@ -20,6 +20,8 @@ from headbench.guard.forms import Frozen, read_form
 
 Grade = Literal["P", "C", "S"]
 """P: read in the paper. C: authors' code or released files. S: second hand, never fails a build."""
+NOT_STATED = "not stated"
+"""Written where the source does not say it, so that nobody takes the gap for an oversight."""
 _PRINTED = re.compile(r"[+-]?\d+(?:\.(\d+))?")
 
 
@@ -37,6 +39,8 @@ class Pope(Frozen):
     kind: Literal["pope"]
     predictions: str
     questions: str
+    join: Literal["id", "order"] | None = None
+    """By what whoever wrote the recipe says that rows belong together."""
 
 
 class Confusion(Frozen):
@@ -94,6 +98,9 @@ Recipe = Annotated[
 ]
 
 
+Count = Annotated[int, Field(gt=0)] | Literal["not stated"]
+
+
 class Row(Frozen):
     """The printed figures of one model under one condition."""
 
@@ -102,8 +109,10 @@ class Row(Frozen):
     """Metric -> the figure as printed."""
     method: str | None = None
     prompt: str | None = None
+    also_asked: tuple[str, ...] = ()
+    """Further wordings of the recorded outputs, which the source takes for its prompt."""
     decoding: str | None = None
-    n: int | None = Field(default=None, gt=0)
+    n: Count | None = None
     tolerance: float | None = Field(default=None, ge=0)
     note: str | None = None
     recipe: Recipe | None = None
@@ -124,11 +133,15 @@ class Table(Frozen):
     task: str
     grade: Grade
     rows: tuple[Row, ...]
-    n: int | None = Field(default=None, gt=0)
+    n: Count | None = None
     prompt: str | None = None
+    also_asked: tuple[str, ...] = ()
+    """Further wordings of the recorded outputs, which the source takes for its prompt."""
     decoding: str | None = None
     parser: str | None = None
     profile: str | None = None
+    setting: str | None = None
+    """POPE's setting, where the name of the task does not end with it."""
     percent: bool = False
     """Whether fractions are printed in per cent."""
     tolerance: float | None = Field(default=None, ge=0)
@@ -179,6 +192,16 @@ class Cell:
         """Digits after the point."""
         match = _PRINTED.fullmatch(self.printed)
         return len(match[1] or "") if match else 0
+
+    @property
+    def n(self) -> int | str | None:
+        """Items behind the figure, ``not stated``, or ``None`` where the file is silent."""
+        return self.row.n or self.table.n
+
+    @property
+    def prompt(self) -> str | None:
+        """What was asked."""
+        return self.row.prompt or self.table.prompt
 
     @property
     def tolerance(self) -> float | None:

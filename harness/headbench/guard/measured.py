@@ -129,7 +129,14 @@ def read_held(results: Path) -> Held:
     held: dict[Key, tuple[Path, Cell]] = {}
     for path in sorted(folder.rglob("*.json")):
         result = read_result(path)
-        held[_key(result)] = (path, Cell(result, read_entries(path, result)))
+        key = _key(result)
+        if key in held:
+            raise StoreError(
+                f"two files hold one cell: {' / '.join(key)}",
+                where=f"{held[key][0]} and {path}",
+                mend="remove the one that is no longer held",
+            )
+        held[key] = (path, Cell(result, read_entries(path, result)))
     if not held:
         raise StoreError("no measurements are held", where=str(folder), mend=AGAIN)
     return held

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from headbench.errors import HeadbenchError
+from headbench.guard.alike import Facts, differences, unstated
 from headbench.guard.cells import Cell
-from headbench.guard.recipes import Figures, recompute
+from headbench.guard.recipes import Figures, Recomputed, recompute
 
 Status = Literal["holds", "drifts", "absent", "printed only", "impossible", "error"]
 FRACTIONS = frozenset(
@@ -30,6 +31,8 @@ class Verdict:
         value: The recomputed figure in printed units.
         drift: ``value`` minus the printed figure.
         reason: For what did not hold.
+        unstated: What the recorded outputs know and the cell does not state, e.g. ``n``.
+        expected: Whether there is a data folder in which the outputs should be.
     """
 
     cell: Cell
@@ -37,24 +40,30 @@ class Verdict:
     value: float | None = None
     drift: float | None = None
     reason: str = ""
+    unstated: tuple[str, ...] = ()
+    expected: bool = True
 
     @property
     def fails(self) -> bool:
-        """Whether this verdict fails a build."""
-        return self.cell.fails and self.status in ("drifts", "impossible", "error")
+        """Whether this verdict fails a build: outputs that are not there do not pass."""
+        bad = self.status in ("drifts", "impossible", "error")
+        return self.cell.fails and (bad or (self.status == "absent" and self.expected))
 
 
-def check_cells(cells: Sequence[Cell], data: Path | None) -> list[Verdict]:
+def check_cells(
+    cells: Sequence[Cell], data: Path | None, *, without_data: bool = False
+) -> list[Verdict]:
     """Recompute what can be recomputed, and compare.
 
     Args:
         cells: Printed figures.
         data: Folder of third-party data; ``None``: only what needs no file is recomputed.
+        without_data: Absent outputs fail nothing.
 
     Returns:
         One verdict a cell, in order.
     """
-    known: dict[int, Figures | str | None] = {}
+    known: dict[int, Recomputed | str | None] = {}
     verdicts = []
     for cell in cells:
         problem = impossible(cell)
@@ -70,14 +79,32 @@ def check_cells(cells: Sequence[Cell], data: Path | None) -> list[Verdict]:
                 known[row] = recompute(cell.row.recipe, cell.table, data)
             except HeadbenchError as error:
                 known[row] = str(error)
-        verdicts.append(compare(cell, known[row]))
+        found = known[row]
+        if found is None:
+            verdicts.append(_absent(cell, data, without_data))
+        elif isinstance(found, str):
+            verdicts.append(compare(cell, found))
+        else:
+            verdicts.append(compare(cell, found.figures, found.facts))
     return verdicts
 
 
-def compare(cell: Cell, figures: Figures | str | None) -> Verdict:
-    """One cell against the recomputed figures of its row (or why there are none)."""
+def _absent(cell: Cell, data: Path | None, without_data: bool) -> Verdict:
+    reason = f"its recorded outputs are not in {data}" if data else "there is no data folder"
+    return Verdict(cell, "absent", reason=reason, expected=not without_data)
+
+
+def compare(cell: Cell, figures: Figures | str | None, facts: Facts | None = None) -> Verdict:
+    """One cell against the recomputed figures of its row (or why there are none).
+
+    Args:
+        cell: The printed figure.
+        figures: What was recomputed.
+        facts: What it speaks of; where that is not what the cell speaks of, the cell drifts.
+            ``None``: only the figures are compared.
+    """
     if figures is None:
-        return Verdict(cell, "absent", reason="its recorded outputs are not in the data folder")
+        return _absent(cell, None, without_data=True)
     if isinstance(figures, str):
         return Verdict(cell, "error", reason=figures)
     if cell.metric not in figures:
@@ -86,6 +113,10 @@ def compare(cell: Cell, figures: Figures | str | None) -> Verdict:
     if cell.table.percent and unit == "fraction":
         value *= 100
     drift = value - float(cell.printed)
+    silent = unstated(cell, facts) if facts else ()
+    other = "; ".join(differences(cell, facts)) if facts else ""
+    if other:
+        return Verdict(cell, "drifts", value, drift, other, silent)
     if cell.tolerance is None:
         # As papers print: Python rounds halves to even, and 36.25 is printed as 36.2.
         holds = f"{value:.{cell.digits}f}" == f"{float(cell.printed):.{cell.digits}f}"
@@ -94,8 +125,8 @@ def compare(cell: Cell, figures: Figures | str | None) -> Verdict:
         holds = abs(drift) <= cell.tolerance + 1e-9
         allowed = f"a tolerance of {cell.tolerance:g}"
     if holds:
-        return Verdict(cell, "holds", value, drift)
-    return Verdict(cell, "drifts", value, drift, f"outside {allowed}")
+        return Verdict(cell, "holds", value, drift, unstated=silent)
+    return Verdict(cell, "drifts", value, drift, f"outside {allowed}", silent)
 
 
 def impossible(cell: Cell) -> str:
@@ -108,9 +139,8 @@ def impossible(cell: Cell) -> str:
     top = 100.0 if cell.table.percent else 1.0
     if metric in FRACTIONS and not 0 <= value <= top:
         return f"{metric} = {cell.printed} is outside 0..{top:g}"
-    n = cell.row.n or cell.table.n
-    if metric == "n" and n is not None and value != n:
-        return f"n = {cell.printed}, but the table says {n}"
+    if metric == "n" and isinstance(cell.n, int) and value != cell.n:
+        return f"n = {cell.printed}, but the table says {cell.n}"
     if metric in ("tp", "fp", "tn", "fn") and (value < 0 or not value.is_integer()):
         return f"{metric} = {cell.printed} is no count"
     if metric == "f1":

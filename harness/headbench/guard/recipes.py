@@ -7,19 +7,23 @@ import io
 import math
 import zipfile
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.errors import ConfigError, DataError
 from headbench.guard import cells as form
+from headbench.guard.alike import Facts
 from headbench.heads.formats import import_heads
 from headbench.results.figures import Sampling
 from headbench.results.recorded import read_rows
+from headbench.results.recorded_join import unproven
 from headbench.running.rescore import rescore_chair, rescore_pope
 from headbench.running.rescore_walls import rescore_walls
 from headbench.running.rescored import Rescored
 from headbench.scoring import registry
 from headbench.scoring.breakdown import by_part
 from headbench.scoring.niah_cells import JUDGE, SCALE, cell_records
+from headbench.scoring.parts import exact
 from headbench.types import Document, Record
 
 Figures = dict[str, tuple[float, str]]
@@ -29,7 +33,20 @@ FEW = Sampling(draws=2)
 """Only values are compared, so resampling is kept to the least."""
 
 
-def recompute(recipe: form.Recipe, table: form.Table, data: Path | None) -> Figures | None:
+@dataclass(frozen=True)
+class Recomputed:
+    """The figures of one row, and what they speak of.
+
+    Attributes:
+        figures: Metric -> (value, unit).
+        facts: What the recorded outputs say of themselves.
+    """
+
+    figures: Figures
+    facts: Facts
+
+
+def recompute(recipe: form.Recipe, table: form.Table, data: Path | None) -> Recomputed | None:
     """The figures of one row.
 
     Args:
@@ -52,15 +69,22 @@ def recompute(recipe: form.Recipe, table: form.Table, data: Path | None) -> Figu
     return _figures(recipe, table, paths)
 
 
-def _figures(recipe: form.Recipe, table: form.Table, paths: Paths) -> Figures:
-    parser = table.parser or "pope_ref"
+def _figures(recipe: form.Recipe, table: form.Table, paths: Paths) -> Recomputed:
+    parser = _stated(table.parser) or "pope_ref"
     match recipe:
         case form.Chair():
-            truth, profile = [paths["ground_truth"]], table.profile or "chair-2018"
+            truth = [paths["ground_truth"]]
+            profile = _stated(table.profile) or "chair-2018"
             return _of(rescore_chair(paths["predictions"], truth, profile, sampling=FEW))
         case form.Pope():
             log, questions = paths["predictions"], paths["questions"]
-            return _of(rescore_pope(log, questions, parser, sampling=FEW))
+            found = rescore_pope(log, questions, parser, sampling=FEW, join=recipe.join)
+            reason = unproven(found.result.source["joined by"], recipe.join)
+            if reason:
+                raise DataError(
+                    reason, where=log.name, mend="let the recipe say join: id, or join: order"
+                )
+            return _of(found)
         case form.Humans():
             return _of(rescore_walls(None, paths["walls"], sampling=FEW))
         case form.Confusion():
@@ -73,6 +97,10 @@ def _figures(recipe: form.Recipe, table: form.Table, paths: Paths) -> Figures:
             return _agreement(paths["first"], paths["second"])
         case form.Correlation():
             return _correlation(recipe, paths["archive"])
+
+
+def _stated(value: str | None) -> str | None:
+    return None if value == form.NOT_STATED else value
 
 
 _PATHS = ("predictions", "ground_truth", "questions", "walls", "cells", "file", "archive")
@@ -95,15 +123,24 @@ def _inside(data: Path, name: str) -> Path:
     return path
 
 
-def _of(found: Rescored) -> Figures:
-    return {
+def _of(found: Rescored) -> Recomputed:
+    figures = {
         name: (float(one.value), one.unit)
         for name, one in found.result.metrics.items()
         if one.value is not None
     }
+    task = found.result.task
+    facts = Facts(
+        n=found.result.coverage.answered,
+        parser=task.parser,
+        profile=task.profile,
+        prompts=found.prompts,
+        settings=found.settings,
+    )
+    return Recomputed(figures, facts)
 
 
-def _confusion(recipe: form.Confusion, reader: str, where: str) -> Figures:
+def _confusion(recipe: form.Confusion, reader: str, where: str) -> Recomputed:
     """POPE's metrics over records made from the counts."""
     if recipe.tp > recipe.positives or recipe.fp > recipe.negatives:
         raise DataError(
@@ -120,27 +157,29 @@ def _confusion(recipe: form.Confusion, reader: str, where: str) -> Figures:
     records: list[Record] = []
     for (label, answer), count in answers.items():
         records += [scorer.record(Document("", "", {}, target=label), (answer,), parser)] * count
-    return {
+    figures: Figures = {
         metric.name: (metric.of(records), metric.unit) for metric in registry.metrics_of(scorer)
     }
+    return Recomputed(figures, Facts(n=len(records), parser=parser.id))
 
 
-def _needle_cells(path: Path) -> Figures:
+def _needle_cells(path: Path) -> Recomputed:
     """``judge``, ``n``, ``score_S`` (how many cells), ``length_L`` (mean of a length)."""
     records = cell_records(read_rows(path).rows)
     counts = Counter(record.parts["score"] for record in records)
-    return {
+    figures: Figures = {
         "judge": (JUDGE.of(records), "points"),
         "n": (len(records), "count"),
         **{f"score_{score}": (counts[float(score)], "count") for score in SCALE},
         **{
-            f"length_{float(length):.0f}": (cell.value, "points")
+            f"length_{exact(float(length))}": (cell.value, "points")
             for length, cell in by_part(JUDGE, records, "length").items()
         },
     }
+    return Recomputed(figures, Facts(n=len(records), parser="judge@1"))
 
 
-def _heads(path: Path) -> Figures:
+def _heads(path: Path) -> Recomputed:
     """``n_heads``, ``trials``, ``above_0.1``, ``above_0.5``, ``zero``, ``head_LAYER-HEAD``."""
     found = import_heads(path, "retrieval_head")
     every = found.ranked()
@@ -154,10 +193,10 @@ def _heads(path: Path) -> Figures:
         figures["trials"] = (found.trials, "count")
     for layer, head in every:
         figures[f"head_{layer}-{head}"] = (found.score(layer, head), "points")
-    return figures
+    return Recomputed(figures, Facts(n=found.trials))
 
 
-def _agreement(first_file: Path, second_file: Path) -> Figures:
+def _agreement(first_file: Path, second_file: Path) -> Recomputed:
     first, second = (
         [line.split() for line in path.read_text("utf-8").splitlines() if line.strip()]
         for path in (first_file, second_file)
@@ -167,10 +206,14 @@ def _agreement(first_file: Path, second_file: Path) -> Figures:
     if not pairs or len(first) != len(second) or not same_items:
         raise DataError("the two files do not hold the same items", where=str(second_file))
     agreed = sum(one[-1] == other[-1] for one, other in pairs)
-    return {"agreement": (agreed / len(pairs), "fraction"), "n": (len(pairs), "count")}
+    figures: Figures = {
+        "agreement": (agreed / len(pairs), "fraction"),
+        "n": (len(pairs), "count"),
+    }
+    return Recomputed(figures, Facts(n=len(pairs)))
 
 
-def _correlation(recipe: form.Correlation, path: Path) -> Figures:
+def _correlation(recipe: form.Correlation, path: Path) -> Recomputed:
     import numpy as np
 
     try:
@@ -184,4 +227,4 @@ def _correlation(recipe: form.Correlation, path: Path) -> Figures:
     except (KeyError, ValueError) as error:
         raise DataError(f"no numbers under {error}", where=recipe.member) from error
     r = float(np.corrcoef(pairs.T)[0, 1]) if len(pairs) > 1 else math.nan
-    return {"r": (r, "points"), "n": (len(pairs), "count")}
+    return Recomputed({"r": (r, "points"), "n": (len(pairs), "count")}, Facts(n=len(pairs)))

@@ -9,33 +9,48 @@ from pathlib import Path
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.models.base import BaseModel
 from headbench.models.registry import check_args
-from headbench.results.recorded import Fields, Row, as_text, read_rows
+from headbench.results.fields import Fields, Reading, Row, as_text, contains, normal
+from headbench.results.recorded import log_name, read_rows
 from headbench.types import Job, Request
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")  # as records of sensitive tasks hold outputs
-ARGS = ("path", "id", "output", "name")
+ARGS = ("path", "id", "output", "question", "name", "join")
 
 
 class RecordedModel(BaseModel):
     """Answers ``generate`` requests from a file.
 
+    Rows are found by document id. Where every row also says what was asked, that is held against
+    the request; where not, ids alone join them, and results have no headline unless ``join=id``
+    says that the file answers this very task.
+
     Args:
         path: JSON, JSON lines or CSV, gzipped or not; also headbench's own records.
-        fields: Names of the fields of the document id and of the output, where they are not
-            the common ones.
+        fields: Names of the fields of the document id, the output and the question, where they are
+            not the common ones: roles ``id``, ``response``, ``question``.
         name: Display name; by default the file's.
+        join: ``id``: the user says that ids are enough.
+
+    Attributes:
+        source: For results: how rows were joined, and from which fields they were read.
+        no_headline: Why results have no headline, or empty.
+        notes: What a run should print.
     """
 
     images = True  # whoever made the outputs saw them
 
-    def __init__(self, path: Path, fields: Mapping[str, str], name: str = "") -> None:
+    def __init__(
+        self, path: Path, fields: Mapping[str, str], name: str = "", join: str = ""
+    ) -> None:
         recorded = read_rows(path)
-        super().__init__(name or path.name.split(".")[0], file=recorded.sha256)
+        reading = _reading(recorded.rows, fields, recorded.name)
+        super().__init__(name or log_name(path), file=recorded.sha256, fields=str(reading))
         self._path = path
         self._outputs: dict[str, Sequence[str]] = {}
+        self._asked: dict[str, str] = {}
         self._step: dict[str, str] = {}
         for number, row in enumerate(recorded.rows):
-            document, outputs = self._read(row, fields, number)
+            document, outputs = self._read(row, reading, number)
             if document in self._outputs:
                 raise DataError(
                     f"document {document!r} is recorded twice",
@@ -43,6 +58,20 @@ class RecordedModel(BaseModel):
                     mend="keep one output a document",
                 )
             self._outputs[document] = outputs
+            question = reading.text(row, "question")
+            if question is not None and normal(question):
+                self._asked[document] = normal(question)
+        proven = len(self._asked) == len(self._outputs)
+        how = "id and question" if proven else "id only"
+        self.source = {"joined by": how, "predictions.fields": str(reading)}
+        self.no_headline = (
+            ""
+            if proven or join == "id"
+            else "joined by id only, and ids alone cannot show that the file answers this task: "
+            "--model-args join=id says that it does"
+        )
+        headline = f"; no headline: {self.no_headline}" if self.no_headline else ""
+        self.notes = (f"{path.name} read: {reading}; joined by {how}{headline}",)
 
     def has(self, document: str) -> bool:
         """Whether there is an output for a document."""
@@ -68,6 +97,7 @@ class RecordedModel(BaseModel):
                 where=str(self._path),
                 mend="score it with `headbench rescore`, or record one file a step",
             )
+        self._check_question(job.request)
         outputs = self._outputs.get(job.request.document, ())
         if job.request.index >= len(outputs):
             raise DataError(
@@ -76,17 +106,31 @@ class RecordedModel(BaseModel):
                 mend="score a partial file with `headbench rescore`, which states its coverage",
             )
 
-    def _read(self, row: Row, fields: Mapping[str, str], number: int) -> tuple[str, Sequence[str]]:
-        given = Fields({role: fields[name] for role, name in _ROLES if fields.get(name)})
-        document = row.get("document") if "id" not in fields else None
-        found = as_text(document) if document is not None else given.text(row, "id")
-        outputs = row.get("outputs") if "output" not in fields else None
-        if isinstance(outputs, Sequence) and not isinstance(outputs, str):
+    def _check_question(self, request: Request) -> None:
+        """Refuse a row that says that something else was asked."""
+        asked = self._asked.get(request.document)
+        if asked is None:
+            return
+        prompt = normal("\n".join(turn["content"] for turn in request.messages))
+        marked = [
+            normal(request.messages[turn]["content"][start:end])
+            for turn, start, end in request.spans.get("question", ())
+        ]
+        within = any(text and contains(asked, text) for text in marked)
+        if not within and not contains(prompt, asked):
+            raise DataError(
+                f"the recorded row of document {request.document!r} answers another question",
+                where=f"{self._path}: {asked[:80]!r}",
+                mend="give the outputs of this task, or name the question: question=FIELD",
+            )
+
+    def _read(self, row: Row, reading: Reading, number: int) -> tuple[str, Sequence[str]]:
+        document, outputs = reading.text(row, "id"), reading.value(row, "response")
+        if isinstance(outputs, list | tuple) and reading.names["response"] == OWN_OUTPUTS:
             texts = [as_text(text) for text in outputs]
         else:
-            text = given.text(row, "response")
-            texts = [] if text is None else [text]
-        if found is None or not texts:
+            texts = [] if outputs is None else [as_text(outputs)]
+        if document is None or not texts:
             raise DataError(
                 "a row has no document id or no output",
                 where=f"{self._path}, row {number + 1}: {', '.join(map(str, row))}",
@@ -98,14 +142,28 @@ class RecordedModel(BaseModel):
                 where=f"{self._path}, row {number + 1}",
                 mend="score the outputs themselves; the store of the run that made them has them",
             )
-        return found, texts
+        return document, texts
 
 
-_ROLES = (("id", "id"), ("response", "output"))
+OWN_OUTPUTS = "outputs"
+"""Field of headbench's own records, one text a request."""
+
+
+def _reading(rows: Sequence[Row], fields: Mapping[str, str], where: str) -> Reading:
+    """Where ids, outputs and questions stand: as told, as in headbench's own records, as found."""
+    told = dict(fields)
+    if all({"document", OWN_OUTPUTS} <= row.keys() for row in rows):
+        told = {"id": "document", "response": OWN_OUTPUTS} | told
+    return Fields(told).reading(rows, ("response", "id", "question"), where)
 
 
 def create(args: Mapping[str, str]) -> RecordedModel:
-    """Build the adapter from ``--model-args path=FILE[,id=FIELD][,output=FIELD][,name=NAME]``."""
+    """Build the adapter from its ``--model-args``.
+
+    Args:
+        args: ``path=FILE``, and where needed ``id=``, ``output=``, ``question=`` (fields),
+            ``name=`` and ``join=id``.
+    """
     check_args("recorded", args, ARGS)
     if not args.get("path"):
         raise ConfigError(
@@ -113,5 +171,13 @@ def create(args: Mapping[str, str]) -> RecordedModel:
             where="--model-args",
             mend="add path=FILE (JSON, JSON lines or CSV)",
         )
-    fields = {key: args[key] for key in ("id", "output") if args.get(key)}
-    return RecordedModel(Path(args["path"]).expanduser(), fields, args.get("name", ""))
+    if args.get("join", "id") != "id":
+        raise ConfigError(
+            "recorded rows are joined by id",
+            where=f"--model-args join={args['join']}",
+            mend="write join=id, or leave it out",
+        )
+    roles = {"id": "id", "response": "output", "question": "question"}
+    fields = {role: args[key] for role, key in roles.items() if args.get(key)}
+    path = Path(args["path"]).expanduser()
+    return RecordedModel(path, fields, args.get("name", ""), args.get("join", ""))

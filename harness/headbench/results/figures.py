@@ -10,6 +10,7 @@ from headbench.errors import ConfigError
 from headbench.results.schema import Estimate
 from headbench.scoring.breakdown import groups
 from headbench.scoring.metric import Metric
+from headbench.scoring.parts import exact
 from headbench.scoring.statistics import check_all, value_limits
 from headbench.types import Record
 
@@ -88,16 +89,18 @@ def split_figures(
     sampling: Sampling | None,
 ) -> dict[str, dict[str, dict[str, Estimate]]]:
     """The figures within each value of each part: part -> value -> metric."""
-    return {
-        part: {
-            _label(key): {
+    found: dict[str, dict[str, dict[str, Estimate]]] = {}
+    for part in parts if records else ():
+        split = groups(records, part)
+        shown = _labels([key for (key,) in split])
+        found[part] = {
+            label: {
                 metric.name: estimate(name, metric, members, sampling)
                 for name, metric in metrics.items()
             }
-            for (key,), members in groups(records, part).items()
+            for label, members in zip(shown, split.values(), strict=True)
         }
-        for part in (parts if records else ())
-    }
+    return found
 
 
 def _plain_estimate(
@@ -116,5 +119,9 @@ def _plain_estimate(
     )
 
 
-def _label(key: str | float) -> str:
-    return f"{key:g}" if isinstance(key, float) else key
+def _labels(keys: Sequence[str | float]) -> list[str]:
+    """Names of groups: numbers in six digits, in all their digits where two would be one."""
+    short = [f"{key:g}" if isinstance(key, float) else key for key in keys]
+    if len(set(short)) == len(short):
+        return short
+    return [exact(key) if isinstance(key, float) else key for key in keys]

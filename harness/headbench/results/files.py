@@ -78,9 +78,10 @@ def write_result(out: Path, result: Result, entries: Iterable[Entry] = ()) -> Pa
         The path of the result file.
 
     Raises:
-        StoreError: when a file cannot be written.
+        StoreError: when a file cannot be written, or its place belongs to another result.
     """
     path = result_path(out, result)
+    _refuse_other(path, result)
     lines = list(entries)
     if lines:
         packed = pack_records(lines)
@@ -91,6 +92,38 @@ def write_result(out: Path, result: Result, entries: Iterable[Entry] = ()) -> Pa
         result = result.model_copy(update={"records": beside})
     write_atomic(path, to_bytes(result))
     return path
+
+
+def _refuse_other(path: Path, result: Result) -> None:
+    """Refuse a place that belongs to another result, task or model.
+
+    Names of folders and files leave characters out, and hold eight digits of an id: what they
+    merge is found here, so that nothing is overwritten or mixed up.
+    """
+    model, name = path.parent.parent, result.model.name
+    for known, told, own in (
+        (path, ("id",), result.id),
+        (next(iter(sorted(path.parent.glob("*.json"))), path), ("task", "name"), result.task.name),
+        (next(iter(sorted(model.glob("*/*.json"))), path), ("model", "name"), name),
+    ):
+        other = _told(known, told)
+        if other is not None and other != own:
+            raise StoreError(
+                f"this place belongs to another {told[0] if told != ('id',) else 'result'}",
+                where=f"{known}: {'.'.join(told)} is {other!r}, not {own!r}",
+                mend="write to another folder",
+            )
+
+
+def _told(path: Path, keys: tuple[str, ...]) -> str | None:
+    """A text that a result file holds; ``None`` where there is no whole file."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None  # absent, or cut off by a crash: it is replaced
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def read_result(path: Path) -> Result:

@@ -3,7 +3,7 @@
 Containers differ more than contents do: JSON lines, one array, pretty-printed objects one after the
 other, an object around a list, an object per image, CSV; UTF-8 with or without a mark, UTF-16,
 Latin-1 lines among UTF-8 ones. :func:`read_rows` sniffs all of these and says what it found;
-:class:`Fields` finds a value under the names that are common for it, or under the name given.
+:mod:`headbench.results.fields` finds the values in them.
 Nothing in a file is followed as a path.
 """
 
@@ -16,42 +16,16 @@ import hashlib
 import io
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from headbench._json import json_values
-from headbench.errors import ConfigError, DataError, nearest
+from headbench.errors import DataError
+from headbench.results.fields import ALIASES, Fields, Row, as_text
 
-Row = Mapping[str, object]
+__all__ = ["ALIASES", "Fields", "Recorded", "Row", "as_text", "decode", "log_name", "read_rows"]
 
-ALIASES: dict[str, tuple[str, ...]] = {
-    "id": ("question_id", "id", "wall_id", "case_id", "doc_id", "index", "rev_id"),
-    "image": ("image_id", "image", "img_id", "image_path", "image_file", "file_name", "filename"),
-    "caption": ("caption", "text", "answer", "response", "output", "prediction", "pred"),
-    "answer": ("answer", "text", "response", "output", "prediction", "pred", "model_answer"),
-    "question": ("question", "prompt", "query", "text"),
-    "label": ("label", "ground_truth", "gt_answer", "gold", "label_gold", "toxic"),
-    "text": ("text", "comment", "test_case", "message", "sentence", "tweet"),
-    "groups": (
-        "groups",
-        "predicted_groups",
-        "answer",
-        "prediction",
-        "response",
-        "output",
-        "text",
-        "grouping",
-    ),
-    "response": ("model_response", "response", "output", "prediction", "answer", "text"),
-    "needle": ("needle",),
-    "retrieval_question": ("retrieval_question", "question"),
-    "judge": ("score",),
-    "length": ("context_length", "token_limit", "length", "max_length"),
-    "depth": ("depth_percent", "depth", "document_depth_percent"),
-    "confidence": ("confidence", "conf"),
-    "connections": ("connections", "predicted_connections", "connection_names", "names"),
-}
-"""Role -> the field names it goes by, the likeliest first."""
+_ENDINGS = (".json", ".jsonl", ".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True)
@@ -74,68 +48,14 @@ class Recorded:
     encoding: str
 
 
-@dataclass(frozen=True)
-class Fields:
-    """Finds a row's values by role.
+def log_name(path: Path) -> str:
+    """Name of a log: its file name without ``.gz`` and without the ending of its container.
 
-    Attributes:
-        given: Role -> field name, where a user said so; then no other name is tried.
+    Nothing else is cut off: ``llava-1.5`` and ``llava-1.6`` stay two names.
     """
-
-    given: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, options: Sequence[str]) -> Fields:
-        """Read ``role=field`` options.
-
-        Raises:
-            ConfigError: An option has no ``=``, or names no role.
-        """
-        given: dict[str, str] = {}
-        for option in options:
-            role, equals, name = option.partition("=")
-            if not equals or not name:
-                raise ConfigError(
-                    "a field is given as role=name",
-                    where=f"--field {option}",
-                    mend="for example --field caption=text",
-                )
-            if role not in ALIASES:
-                raise ConfigError(
-                    f"no role is called {role!r}",
-                    where=f"--field {option}",
-                    mend=nearest(role, ALIASES),
-                )
-            given[role] = name
-        return cls(given)
-
-    def name(self, row: Row, role: str, but: str | None = None) -> str | None:
-        """The field name under which a row holds a role, or ``None``.
-
-        Args:
-            row: One row.
-            role: A key of :data:`ALIASES`.
-            but: A field that already serves another role of this row.
-        """
-        names = (self.given[role],) if role in self.given else ALIASES[role]
-        return next((name for name in names if name != but and row.get(name) is not None), None)
-
-    def find(self, row: Row, role: str, but: str | None = None) -> object | None:
-        """The value of a role, or ``None`` where the row has none."""
-        name = self.name(row, role, but)
-        return None if name is None else row[name]
-
-    def text(self, row: Row, role: str, but: str | None = None) -> str | None:
-        """The value of a role as text; list values are joined by a blank."""
-        value = self.find(row, role, but)
-        return None if value is None else as_text(value)
-
-
-def as_text(value: object) -> str:
-    """Text of a field; some logs store a prompt as the list of its pieces."""
-    if isinstance(value, list | tuple):
-        return " ".join(as_text(piece) for piece in value)
-    return value if isinstance(value, str) else str(value)
+    name = path.name.removesuffix(".gz")
+    ending = next((one for one in _ENDINGS if name.lower().endswith(one)), "")
+    return name[: len(name) - len(ending)] or path.name
 
 
 def read_rows(path: Path) -> Recorded:

@@ -290,7 +290,8 @@ class Result(Frozen):
     run: RunFacts = RunFacts()
     """How it was run."""
     source: dict[str, str] = {}
-    """For rescored and published cells: where the outputs or figures came from."""
+    """For recorded outputs and published cells: where they came from, from which fields they were
+    read, and how they were joined."""
     withheld: bool = False
     """Whether the records hold digests in place of texts, because the task is sensitive."""
     records: RecordsFile | None = None

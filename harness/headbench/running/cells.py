@@ -84,12 +84,13 @@ class _Builder:
             model=self._model(),
             arm=arm_facts,
             coverage=Coverage(answered=len(records), expected=len(rows)),
-            headline=self.facts.main_metric,
+            headline=None if self._no_headline else self.facts.main_metric,
             metrics=figures(self.metrics, records, sampling, where),
             breakdowns=split_figures(self.metrics, records, task.config.breakdown, sampling),
             diagnostics=self._diagnostics(arm, rows, records),
             reasoning=reasoning_facts(records, sum(len(row.outputs) for row in rows), self.marks),
             run=self._run(rows),
+            source=self._source(),
             withheld=task.config.sensitive,
         )
         cell = Cell(result, entries)
@@ -203,6 +204,16 @@ class _Builder:
         if beyond is None:
             return None
         return sum(bool(beyond(request)) for row in rows for request in row.requests)
+
+    @property
+    def _no_headline(self) -> str:
+        """Why an adapter's answers may not be quoted alone; recorded ones may lack evidence."""
+        return str(getattr(self.plan.model, "no_headline", ""))
+
+    def _source(self) -> dict[str, str]:
+        """Where recorded answers came from, and how they were joined; empty for other models."""
+        known = dict(getattr(self.plan.model, "source", {}))
+        return known | ({"no_headline": self._no_headline} if self._no_headline else {})
 
     def _run(self, rows: Sequence[Row]) -> RunFacts:
         spec = self.plan.spec

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from headbench.errors import DataError
-from headbench.results.recorded import Fields, Row
+from headbench.results.fields import Reading, Row
 from headbench.scoring import registry
 from headbench.scoring.metric import Metric
 from headbench.scoring.needle_text import holds_phrase, running, words
@@ -48,12 +48,12 @@ class Sought:
         return {"niah.recall": recall, "niah.fraction": fraction}
 
 
-def sought(rows: Sequence[Row], fields: Fields, phrases: Sequence[str], where: str) -> Sought:
+def sought(rows: Sequence[Row], reading: Reading, phrases: Sequence[str], where: str) -> Sought:
     """Decide what the responses of a file are scored for.
 
     Args:
         rows: Of one file.
-        fields: Field names.
+        reading: Where their needle and question stand.
         phrases: Given by the user; none: the needle of the rows, and the San Francisco needle where
             no row names one.
         where: File name, for errors.
@@ -62,7 +62,7 @@ def sought(rows: Sequence[Row], fields: Fields, phrases: Sequence[str], where: s
         DataError: The rows name several needles, one without the phrases, or one that says nothing
             beyond its question.
     """
-    needles = _distinct(rows, fields, "needle")
+    needles = _distinct(rows, reading, "needle")
     if len(needles) > 1:
         raise DataError(
             f"the rows are of {len(needles)} needles, e.g. {needles[0]!r} and {needles[1]!r}",
@@ -82,7 +82,7 @@ def sought(rows: Sequence[Row], fields: Fields, phrases: Sequence[str], where: s
         if not needles and not phrases:
             how += ", because no row names its needle"
         return Sought(registry.scorer("keyphrase3"), wanted, how, {"phrases": list(wanted)})
-    return _of_needle(needles[0], _distinct(rows, fields, "retrieval_question"), where)
+    return _of_needle(needles[0], _distinct(rows, reading, "retrieval_question"), where)
 
 
 def _of_needle(needle: str, questions: Sequence[str], where: str) -> Sought:
@@ -101,11 +101,11 @@ def _of_needle(needle: str, questions: Sequence[str], where: str) -> Sought:
     return Sought(registry.scorer("niah"), (told,), how)
 
 
-def _distinct(rows: Sequence[Row], fields: Fields, role: str) -> list[str]:
+def _distinct(rows: Sequence[Row], reading: Reading, role: str) -> list[str]:
     """The texts of a role that differ in more than signs, blanks and case."""
     found: dict[str, str] = {}
     for row in rows:
-        text = fields.text(row, role)
+        text = reading.text(row, role)
         if text is not None and running(text):
             found.setdefault(running(text), " ".join(text.split()))
     return list(found.values())

@@ -111,13 +111,14 @@ def make_plan(spec: RunSpec) -> RunPlan:
     toggles, more = _toggles(spec, model)
     _check_needs(toggles, tasks)
     _bind(model, tasks, documents)
+    told = getattr(model, "notes", ())  # what a recorded log was read from, and how it was joined
     return RunPlan(
         spec,
         tasks,
         documents,
         model,
         toggles,
-        (*notes, *more),
+        (*notes, *told, *more),
         identity=code.identity_of(spec, model),
         code=tuple(code.used(spec, model, [toggle.arm for toggle in toggles], tasks)),
     )

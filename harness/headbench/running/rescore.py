@@ -15,17 +15,28 @@ from pathlib import Path
 
 from headbench.errors import DataError
 from headbench.results.canonical import digest
+from headbench.results.fields import Fields, Reading, Row, as_text
 from headbench.results.figures import Sampling
-from headbench.results.recorded import Fields, Recorded, Row, as_text, read_rows
-from headbench.results.recorded_join import Question, join_answers, questions_of, version_of
+from headbench.results.recorded import Recorded, log_name, read_rows
+from headbench.results.recorded_join import (
+    Question,
+    Vouched,
+    is_prompt,
+    join_answers,
+    question_fields,
+    questions_of,
+    unproven,
+    version_of,
+)
 from headbench.running.needle_rows import Sought, sought
 from headbench.running.rescored import SAMPLING, Log, Rescored, rescored
 from headbench.scoring import registry
 from headbench.scoring.chair_lexicon import Lexicon, coco_lexicon
-from headbench.scoring.chair_truth import Truth, coco_truth, given_truth, image_key
+from headbench.scoring.chair_truth import ImageKeys, Truth, coco_truth, given_truth
 from headbench.scoring.metric import Metric
 from headbench.scoring.niah_cells import JUDGE, cell_records, with_scores
 from headbench.scoring.parser import VERBATIM
+from headbench.scoring.parts import exact
 from headbench.scoring.thoughts import DEFAULT
 from headbench.types import Document
 
@@ -53,12 +64,14 @@ def rescore_chair(
         ``chair_s``, ``chair_i``, ``recall``, ``len``, both F1, and the counts behind them.
 
     Raises:
-        DataError: A row has no caption, or one image has two different captions.
+        DataError: A row has no caption, several fields could hold it, or one image has two
+            captions or two names.
     """
     fields = fields or Fields()
     lexicon = coco_lexicon(profile)
     log, truth = read_rows(predictions), read_truth(ground_truth, lexicon)
-    captions, left_out = _captions(log, fields)
+    reading = fields.of("predictions").reading(log.rows, ("caption", "image", "question"), log.name)
+    captions, left_out = _captions(log, reading)
     scorer = registry.scorer("chair")
     records = tuple(
         scorer.record(
@@ -84,10 +97,11 @@ def rescore_chair(
             records=records,
             expected=len(records) + missing,
             inputs={"predictions": log, **_truth_files(ground_truth)},
-            name=predictions.stem,
+            name=log_name(predictions),
             profile=lexicon.id,
             data=digest({record.document: truth[record.document] for record in records}),
-            source=said,
+            source={"joined by": "image", "predictions.fields": str(reading), **said},
+            prompts=_prompts(log, reading),
             marks=marks,
         ),
         sampling,
@@ -102,11 +116,16 @@ def read_truth(files: Sequence[Path], lexicon: Lexicon) -> Truth:
     """
     loaded = [_json_object(file) for file in files]
     if not any("annotations" in document for document in loaded):
-        return {
-            image: objects
-            for document in loaded
-            for image, objects in given_truth(document, lexicon).items()
-        }
+        truth: Truth = {}
+        for file, document in zip(files, loaded, strict=True):
+            for image, objects in given_truth(document, lexicon).items():
+                if truth.setdefault(image, objects) != objects:
+                    raise DataError(
+                        "an image has two lists of objects",
+                        where=f"{file}, image {image}",
+                        mend="give one file, or files that agree",
+                    )
+        return truth
     instances = [document for document in loaded if "categories" in document]
     captions = [document for document in loaded if "categories" not in document]
     return coco_truth(instances, captions, lexicon)
@@ -119,6 +138,7 @@ def rescore_pope(
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
     marks: Sequence[str] = DEFAULT,
+    join: Vouched | None = None,
 ) -> Rescored:
     """POPE's figures of recorded answers.
 
@@ -130,22 +150,25 @@ def rescore_pope(
         sampling: How intervals are made.
         marks: Marks of thoughts, which are cut before anything is read
             (:func:`headbench.scoring.thoughts.marks_of`).
+        join: ``id`` or ``order``: you say that rows belong together by it; see ``recorded_join``.
 
     Returns:
         ``f1``, ``accuracy``, ``precision``, ``recall``, ``yes_ratio``, ``unparsed_rate`` and the
-        confusion counts, over the answered questions; partial logs have no headline.
+        confusion counts, over the answered questions; partial logs, and logs that nothing but ids
+        or an order joins, have no headline.
 
     Raises:
-        DataError: Two different answers to one question, or a question without a label.
+        DataError: Two different answers to one question, a question without a label, or several
+            fields that could be the answer.
     """
     fields = fields or Fields()
     log, asked = read_rows(predictions), read_rows(questions)
     items = questions_of(asked, fields)
-    joined = join_answers(log, items, fields)
+    joined = join_answers(log, items, fields, join)
     scorer, reader = registry.scorer("pope"), registry.parser(parser)
     records = tuple(
-        scorer.record(_pope_document(item), (answer,), reader, marks=marks)
-        for item, answer in zip(items, joined.answers, strict=True)
+        scorer.record(document, (answer,), reader, marks=marks)
+        for document, answer in zip(_pope_documents(items), joined.answers, strict=True)
         if answer is not None
     )
     counts = {"repeated rows": joined.repeated, "rows of other questions": joined.unused}
@@ -158,10 +181,18 @@ def rescore_pope(
             records=records,
             expected=len(items),
             inputs={"predictions": log, "questions": asked},
-            name=predictions.stem,
+            name=log_name(predictions),
             data=version_of(items),
-            source={"joined by": joined.how, **{k: str(v) for k, v in counts.items() if v}},
-            reason=joined.reason,
+            source={
+                "joined by": joined.how,
+                "predictions.fields": str(joined.fields),
+                "questions.fields": str(question_fields(asked, fields)),
+                **{k: str(v) for k, v in counts.items() if v},
+            },
+            reason=joined.reason or unproven(joined.how, join),
+            vouched=join or "",
+            prompts=joined.prompts,
+            settings=_settings((log, asked), fields, questions.name),
             marks=marks,
         ),
         sampling,
@@ -197,9 +228,14 @@ def rescore_niah(
     """
     fields = fields or Fields()
     log = read_rows(predictions)
-    texts = [fields.text(row, "response") for row in log.rows]
+    roles = ("response", "length", "depth", "needle", "retrieval_question", "judge")
+    reading = fields.of("predictions").reading(log.rows, roles, log.name)
+    texts = [reading.text(row, "response") for row in log.rows]
     wanted: tuple[str, ...] = ()
-    source: dict[str, str] = {}
+    source = {
+        "joined by": "length and depth of each row",
+        "predictions.fields": str(reading),
+    }
     metrics: dict[str, Metric]
     if all(text is None for text in texts):
         if phrases:
@@ -211,18 +247,18 @@ def rescore_niah(
         records, scorer, reader = cell_records(log.rows), "niah_cells@1", "judge@1"
         metrics = {"judge": JUDGE}
     else:
-        needle = sought(log.rows, fields, phrases, log.name)
+        needle = sought(log.rows, reading, phrases, log.name)
         wanted, metrics = needle.texts, needle.metrics()
-        source = {"sought": " | ".join(wanted), "sought by": needle.how}
+        source |= {"sought": " | ".join(wanted), "sought by": needle.how}
         records = tuple(
             needle.scorer.record(
-                _cell(at, row, fields, needle), (text,), VERBATIM, needle.options, marks=marks
+                _cell(at, row, reading, needle), (text,), VERBATIM, needle.options, marks=marks
             )
             for at, (row, text) in enumerate(zip(log.rows, texts, strict=True))
             if text is not None
         )
         answered = [row for row, text in zip(log.rows, texts, strict=True) if text is not None]
-        judged = with_scores(records, [fields.find(row, "judge") for row in answered])
+        judged = with_scores(records, [reading.value(row, "judge") for row in answered])
         if judged != records:
             records, metrics = judged, {**metrics, "niah.judge": JUDGE}
         scorer, reader = needle.scorer.id, VERBATIM.id
@@ -237,7 +273,7 @@ def rescore_niah(
             records=records,
             expected=len(log.rows),
             inputs={"predictions": log},
-            name=predictions.stem,
+            name=log_name(predictions),
             data=digest(sorted(f"{length} {depth}" for length, depth in cells)),
             source=source,
             reason=pooled if len(records) > len(cells) else "",
@@ -249,6 +285,8 @@ def rescore_niah(
     )
 
 
+SETTINGS = ("random", "popular", "adversarial")
+
 # ------------------------------------------------------------------ rows and documents
 
 
@@ -258,12 +296,13 @@ def metrics_of(family: str, without: Sequence[str] = ()) -> dict[str, Metric]:
     return {name: registry.metric(name) for name in names}
 
 
-def _captions(log: Recorded, fields: Fields) -> tuple[dict[str, str], dict[str, int]]:
+def _captions(log: Recorded, reading: Reading) -> tuple[dict[str, str], dict[str, int]]:
     """Caption of each image, and what was left out, counted."""
     captions: dict[str, str] = {}
+    images = ImageKeys(log.name)
     counts = {"rows without an image": 0, "repeated rows": 0}
     for number, row in enumerate(log.rows, start=1):
-        image, caption = fields.find(row, "image"), fields.text(row, "caption")
+        image, caption = reading.value(row, "image"), reading.text(row, "caption")
         if caption is None:
             raise DataError(
                 "a row holds no caption",
@@ -273,7 +312,7 @@ def _captions(log: Recorded, fields: Fields) -> tuple[dict[str, str], dict[str, 
         if image is None:
             counts["rows without an image"] += 1
             continue
-        key = image_key(image)
+        key = images.of(image)
         if captions.get(key, caption) != caption:
             raise DataError(
                 f"image {key} has two different captions",
@@ -296,7 +335,7 @@ def _truth_files(files: Sequence[Path]) -> dict[str, Recorded]:
 
 def _json_object(path: Path) -> dict[str, object]:
     try:
-        loaded = json.loads(path.read_bytes())
+        loaded = json.loads(path.read_bytes(), object_pairs_hook=lambda p: _once(p, path))
     except OSError as error:
         raise DataError(
             f"cannot read the ground truth: {error.strerror}", where=str(path)
@@ -312,18 +351,54 @@ def _json_object(path: Path) -> dict[str, object]:
     return loaded
 
 
-def _pope_document(item: Question) -> Document:
-    return Document(
-        id=f"{item.image}/{item.id}",
-        cluster=item.image,
-        fields={"image": item.image},
-        target="yes" if item.label else "no",
-    )
+def _once(pairs: list[tuple[str, object]], path: Path) -> dict[str, object]:
+    """An object whose keys stand once; JSON itself would keep the last of two."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError("a key stands twice in one object", where=f"{path}, key {twice!r}")
+    return found
 
 
-def _cell(at: int, row: Row, fields: Fields, needle: Sought) -> Document:
-    numbers = {role: _number(fields.find(row, role), role, at) for role in ("length", "depth")}
-    name = f"{numbers['length']:g}-{numbers['depth']:g}"
+def _prompts(log: Recorded, reading: Reading) -> tuple[str, ...]:
+    """Prompts of the rows, each once; empty where they hold none."""
+    asked = (reading.text(row, "question") for row in log.rows if is_prompt(reading))
+    return tuple(dict.fromkeys(text for text in asked if text is not None))
+
+
+def _settings(files: Sequence[Recorded], fields: Fields, name: str) -> tuple[str, ...]:
+    """POPE's settings that the rows name, else the one that the questions' file name holds."""
+    named: dict[str, None] = {}
+    for file, role in zip(files, ("predictions", "questions"), strict=True):
+        reading = fields.of(role).reading(file.rows, ("setting",), file.name)
+        values = (reading.text(row, "setting") for row in file.rows)
+        named |= {value.strip().lower(): None for value in values if value is not None}
+    known = tuple(value for value in named if value in SETTINGS)
+    return known or tuple(setting for setting in SETTINGS if setting in name.lower())
+
+
+def _pope_documents(items: Sequence[Question]) -> list[Document]:
+    """One document a question; a question that stands twice under one id gets a number."""
+    seen: dict[str, int] = {}
+    documents = []
+    for item in items:
+        name = f"{item.image}/{item.id}"
+        seen[name] = seen.get(name, 0) + 1
+        documents.append(
+            Document(
+                id=name if seen[name] == 1 else f"{name}-{seen[name]}",
+                cluster=item.image,
+                fields={"image": item.image},
+                target="yes" if item.label else "no",
+            )
+        )
+    return documents
+
+
+def _cell(at: int, row: Row, reading: Reading, needle: Sought) -> Document:
+    numbers = {role: _number(reading.value(row, role), role, at) for role in ("length", "depth")}
+    name = f"{exact(numbers['length'])}-{exact(numbers['depth'])}"
     return Document(id=f"{at}-{name}", cluster=name, fields=numbers, target=needle.target)
 
 

@@ -43,6 +43,9 @@ class Log:
         source: Further facts: how outputs were joined, what was left out.
         reason: Why outputs are missing, or why the figures may not be quoted alone.
         parts: Record parts by which figures are split.
+        vouched: By what the user says that rows belong together: ``id``, ``order`` or empty.
+        prompts: What the outputs say that was asked, each once; empty where they do not.
+        settings: Settings of the task that the files name.
         marks: Marks of thoughts that were cut before anything was read.
         sought: What responses were sought through for, where that is not the data's own.
     """
@@ -60,6 +63,9 @@ class Log:
     source: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     parts: Sequence[str] = ()
+    vouched: str = ""
+    prompts: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     marks: Sequence[str] = DEFAULT
     sought: Sequence[str] = ()
 
@@ -71,10 +77,14 @@ class Rescored:
     Attributes:
         result: The cell.
         records: One an answered document.
+        prompts: What the outputs say that was asked, each once; empty where they do not.
+        settings: Settings of the task that the files name.
     """
 
     result: Result
     records: tuple[Record, ...]
+    prompts: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
     def document(self) -> Plain:
         """The result as JSON values."""
@@ -144,7 +154,7 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         ),
         source=_source(log),
     )
-    return Rescored(result, log.records)
+    return Rescored(result, log.records, log.prompts, log.settings)
 
 
 def _missing(answered: int, expected: int, reason: str) -> str:
@@ -190,10 +200,11 @@ def _id(log: Log, sampling: Sampling) -> str:
     # Absent where no thought was looked for otherwise and none was found: ids of before stay.
     readings += [list(log.marks)] if thought or log.marks != DEFAULT else []
     intervals = [sampling.seed, sampling.draws, sampling.level]
-    versions = {"task": log.task, "files": files, "read": readings, "intervals": intervals}
+    facts = {"task": log.task, "files": files, "read": readings, "intervals": intervals}
     theirs = {
         f"{one.kind} {one.name}": one.digest
         for one in scored_by(log.scorer, log.parser, log.metrics)
     }
-    # Absent where all is headbench's own, so that ids of earlier results stay.
-    return result_id(responses, versions | ({"code": theirs} if theirs else {}))
+    # Absent where nothing was vouched for and all is headbench's own, so that earlier ids stay.
+    facts |= {"vouched": log.vouched} if log.vouched else {}
+    return result_id(responses, facts | ({"code": theirs} if theirs else {}))

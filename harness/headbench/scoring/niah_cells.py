@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from headbench.errors import DataError
 from headbench.scoring.metric import Floats, Metric, ratio
-from headbench.scoring.parts import number
+from headbench.scoring.parts import exact, number
 from headbench.types import Record
 
 SCALE = (1, 3, 5, 7, 10)
@@ -38,7 +38,7 @@ def _record(index: int, row: Mapping[str, object]) -> Record:
     length = _number(index, row, ("token_limit", "context_length"))
     depth = _number(index, row, ("depth_percent",))
     score = _on_scale(_number(index, row, ("score",)), f"cell {index + 1}")
-    name = f"{length:g}-{depth:g}"
+    name = f"{exact(length)}-{exact(depth)}"
     return Record(
         document=f"{index}-{name}",
         cluster=name,

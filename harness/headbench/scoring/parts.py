@@ -20,3 +20,14 @@ def number(record: Record, name: str) -> float:
         where=f"document {record.document}",
         mend="rescore the outputs: the record was made by another scorer or version",
     )
+
+
+def exact(value: float) -> str:
+    """A number as text that no other number has: ``1000``, ``0.5``, ``1048576``.
+
+    The usual short form keeps six digits, in which 1048576 and 1048577 are one.
+    """
+    short = f"{value:g}"
+    if float(short) == value:
+        return short
+    return str(int(value)) if value.is_integer() else repr(value)

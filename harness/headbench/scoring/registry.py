@@ -52,6 +52,7 @@ OLDER: dict[str, dict[str, str]] = {
         "niah@1": "headbench.scoring.niah:NIAH_1",
         "keyphrase3@1": "headbench.scoring.niah:KEYPHRASE3_1",
         "needle_rouge@1": "headbench.scoring.needle_rouge:NEEDLE_ROUGE_1",
+        "walls@1": "headbench.scoring.walls:WALLS_1",
     },
 }
 """Kind -> ``name@version`` -> readings that were replaced, kept for the figures that name them."""

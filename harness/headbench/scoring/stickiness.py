@@ -92,7 +92,13 @@ def _score(
         )
     if document.target is None:
         raise DataError("an item to annotate has no label", where=f"document {document.id}")
-    positive = str(options.get("label", "toxic"))
+    positive = str(options.get("label") or "")
+    if not positive:
+        raise ConfigError(
+            "the class that counts as yes is not named",
+            where=f"document {document.id}, scorer_options.label",
+            mend="for example label: toxic",
+        )
     labels: dict[str, bool | None] = {}
     confidences: dict[str, float | None] = {}
     for name, output in zip(names, outputs, strict=True):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from headbench.errors import DataError
 from headbench.scoring.metric import Floats, Metric, column, ratio
@@ -25,24 +26,32 @@ from headbench.types import Document, Record
 GroupsLike = Sequence[Sequence[str]]
 
 
-def labels(predicted: GroupsLike, gold: GroupsLike) -> tuple[list[int], list[int]]:
+def labels(
+    predicted: GroupsLike, gold: GroupsLike, *, whole: bool = True
+) -> tuple[list[int], list[int]]:
     """The two label vectors that the clustering figures compare.
 
     Args:
         predicted: The answer's groups, as many and as large as the wall's.
         gold: The wall's groups.
+        whole: Whether a group of the answer that IS a group of the wall gets its label as a whole.
+            ``walls@1`` did not do this, and lost groups whose every clue stands in another one.
 
     Returns:
-        ``(gold labels, predicted labels)``, one entry a clue of the answer. A clue that stands in
-        several groups of the wall counts for the one that its neighbours belong to.
+        ``(gold labels, predicted labels)``, one entry a clue of the answer. Elsewhere, a clue that
+        stands in several groups of the wall counts for the one that its neighbours belong to.
     """
     homes: dict[str, list[int]] = {}
     for index, group in enumerate(gold):
         for clue in group:
             homes.setdefault(key(clue), []).append(index)
     fresh = itertools.count(len(gold))
+    same = _same_groups(predicted, gold) if whole else {}
     found: list[int] = []
-    for group in predicted:
+    for place, group in enumerate(predicted):
+        if place in same:
+            found += [same[place]] * len(group)
+            continue
         clues = sorted(key(clue) for clue in group)
         votes = Counter(homes[clue][0] for clue in clues if len(homes.get(clue, ())) == 1)
         for clue in clues:
@@ -52,6 +61,18 @@ def labels(predicted: GroupsLike, gold: GroupsLike) -> tuple[list[int], list[int
                 found.append(next(fresh))
     truth = [index for index, group in enumerate(gold) for _ in group]
     return truth, found
+
+
+def _same_groups(predicted: GroupsLike, gold: GroupsLike) -> dict[int, int]:
+    """Places of the answer's groups that are groups of the wall -> the wall's, each once."""
+    left = list(range(len(predicted)))
+    same: dict[int, int] = {}
+    for index, group in enumerate(gold):
+        place = next((one for one in left if same_group(predicted[one], group)), None)
+        if place is not None:
+            left.remove(place)
+            same[place] = index
+    return same
 
 
 def wasserstein(truth: Sequence[int], found: Sequence[int], size: int) -> float:
@@ -77,19 +98,22 @@ def wasserstein(truth: Sequence[int], found: Sequence[int], size: int) -> float:
     return sum(min(distance, 1.0) for distance in moved) / len(gold)
 
 
-def grouping_parts(predicted: GroupsLike | None, gold: GroupsLike) -> dict[str, object]:
+def grouping_parts(
+    predicted: GroupsLike | None, gold: GroupsLike, *, whole: bool = True
+) -> dict[str, object]:
     """The score parts of one wall.
 
     Args:
         predicted: The answer's groups; ``None``: unparsed, which counts as four empty groups.
         gold: The wall's groups, all of one size.
+        whole: See :func:`labels`.
 
     Returns:
         ``correct_groups``, ``groups``, ``solved`` (0 or 1), ``unparsed`` (0 or 1), ``wd``, ``fms``,
         ``ari``, ``nmi``, ``ami``.
 
     Raises:
-        DataError: The wall's groups differ in size.
+        DataError: The wall's groups differ in size, or a clue is empty.
     """
     from sklearn.metrics import (
         adjusted_mutual_info_score,
@@ -101,9 +125,11 @@ def grouping_parts(predicted: GroupsLike | None, gold: GroupsLike) -> dict[str, 
     size = len(gold[0]) if gold else 0
     if not size or any(len(group) != size for group in gold):
         raise DataError("the groups of a wall must be of one size", where=f"{len(gold)} groups")
+    if not all(key(clue) for group in gold for clue in group):
+        raise DataError("a clue of the wall is empty", where=f"{len(gold)} groups")
     groups: Groups = fit(tuple(tuple(group) for group in predicted or ()), gold)
-    truth, found = labels(groups, gold)
-    correct = _correct(groups, gold)
+    truth, found = labels(groups, gold, whole=whole)
+    correct = len(_same_groups(groups, gold))
     return {
         "correct_groups": correct,
         "groups": len(gold),
@@ -117,22 +143,23 @@ def grouping_parts(predicted: GroupsLike | None, gold: GroupsLike) -> dict[str, 
     }
 
 
-def _correct(predicted: GroupsLike, gold: GroupsLike) -> int:
-    """Gold groups that the answer has, each found once, as multisets of clues."""
-    left = list(predicted)
-    correct = 0
-    for group in gold:
-        match = next((one for one in left if same_group(one, group)), None)
-        if match is not None:
-            left.remove(match)
-            correct += 1
-    return correct
-
-
 def _score(
     document: Document, outputs: tuple[str, ...], parser: Parser, options: Mapping[str, object]
 ) -> Mapping[str, object]:
     """Parts of one wall; a second output, where there is one, names the connections."""
+    return _parts(document, outputs, parser, whole=True)
+
+
+def _score_1(
+    document: Document, outputs: tuple[str, ...], parser: Parser, options: Mapping[str, object]
+) -> Mapping[str, object]:
+    """As version 1 did."""
+    return _parts(document, outputs, parser, whole=False)
+
+
+def _parts(
+    document: Document, outputs: tuple[str, ...], parser: Parser, *, whole: bool
+) -> Mapping[str, object]:
     target = document.target
     groups = target.get("groups") if isinstance(target, Mapping) else target
     if not isinstance(groups, list | tuple) or not groups:
@@ -142,7 +169,7 @@ def _score(
             mend="let doc_to_target give {groups: [[clue, ...], ...], connections: [...]}",
         )
     read = parser.read(outputs[0])
-    parts = grouping_parts(read if isinstance(read, tuple) else None, groups)
+    parts = grouping_parts(read if isinstance(read, tuple) else None, groups, whole=whole)
     names = target.get("connections") if isinstance(target, Mapping) else None
     if len(outputs) > 1 and isinstance(names, list | tuple):
         parts.update(connection_parts(outputs[1], [str(name) for name in names]))
@@ -223,7 +250,7 @@ CONNECTION_ROUGE1 = _of("connection_rouge1", "connections_rouge1", "connections_
 
 WALLS = Scorer(
     name="walls",
-    version=1,
+    version=2,
     score=_score,
     metrics=(
         "walls.group_rate",
@@ -244,3 +271,6 @@ WALLS = Scorer(
     summary="groups of clues, and the names of their connections in a second step",
 )
 """Scorer of walls; the target is ``{groups: [[clue, ...], ...], connections: [name, ...]}``."""
+
+WALLS_1 = replace(WALLS, version=1, score=_score_1)
+"""What held cells name; it agrees with version 2 on walls in which no clue stands twice."""

@@ -51,10 +51,18 @@ def wall_of(row: Mapping[str, object]) -> Wall:
     * plain: ``groups`` -> lists of clues, and ``connections``.
 
     Raises:
-        DataError: The row has none of these forms, or a group is empty.
+        DataError: The row has none or several of these forms, a group or a clue is empty, a
+            connection is missing beside others, or an outcome of people is not 0 or 1.
     """
     name = str(row.get("wall_id", row.get("id", row.get("print_date", row.get("date", "")))))
-    groups = row.get("groups")
+    groups, where = row.get("groups"), f"wall {name!r}"
+    forms = [key for key in ("groups", "answers", "categories") if row.get(key)]
+    if len(forms) > 1:
+        raise DataError(
+            f"several fields could hold the groups of a wall: {', '.join(forms)}",
+            where=where,
+            mend="keep one of them",
+        )
     if isinstance(groups, Mapping):
         wall = _only_connect(name, [value for value in groups.values() if isinstance(value, dict)])
     elif isinstance(row.get("answers"), list):
@@ -62,7 +70,9 @@ def wall_of(row: Mapping[str, object]) -> Wall:
     elif isinstance(row.get("categories"), list):
         wall = _named(name, row["categories"], "title", "cards")
     elif isinstance(groups, list) and groups:
-        wall = Wall(name, tuple(_words(group) for group in groups), _words(row.get("connections")))
+        said = row.get("connections")
+        connections = _words(said, where) if said is not None else ()
+        wall = Wall(name, tuple(_words(group, where) for group in groups), connections)
     else:
         wall = Wall(name, ())
     if not wall.groups or not all(wall.groups):
@@ -71,39 +81,69 @@ def wall_of(row: Mapping[str, object]) -> Wall:
             where=f"row {name!r} with {', '.join(map(str, row))}",
             mend="give the Only Connect or an NYT Connections form, or groups: [[clue, ...], ...]",
         )
+    if wall.connections and len(wall.connections) != len(wall.groups):
+        raise DataError(
+            f"{len(wall.groups)} groups have {len(wall.connections)} connections", where=where
+        )
     return wall
 
 
 def _only_connect(name: str, groups: Sequence[Mapping[str, object]]) -> Wall:
+    where = f"wall {name!r}"
     played = [group.get("human_performance") for group in groups]
     people = [value for value in played if isinstance(value, Mapping)]
     complete = len(people) == len(groups)
     return Wall(
         name,
-        tuple(_words(group.get("gt_words")) for group in groups),
-        tuple(str(group.get("gt_connection", "")) for group in groups),
-        tuple(bool(value.get("grouping")) for value in people) if complete else (),
-        tuple(bool(value.get("connection")) for value in people) if complete else (),
+        tuple(_words(group.get("gt_words"), where) for group in groups),
+        _connections([group.get("gt_connection") for group in groups], where),
+        tuple(_outcome(value, "grouping", where) for value in people) if complete else (),
+        tuple(_outcome(value, "connection", where) for value in people) if complete else (),
     )
 
 
 def _named(name: str, groups: object, title: str, members: str) -> Wall:
     rows = [row for row in groups if isinstance(row, dict)] if isinstance(groups, list) else []
+    where = f"wall {name!r}"
     return Wall(
         name,
-        tuple(_words(row.get(members)) for row in rows),
-        tuple(str(row.get(title, "")) for row in rows),
+        tuple(_words(row.get(members), where) for row in rows),
+        _connections([row.get(title) for row in rows], where),
     )
 
 
-def _words(value: object) -> tuple[str, ...]:
+def _connections(names: Sequence[object], where: str) -> tuple[str, ...]:
+    """The names of the groups: all of them, or none."""
+    if all(name is None for name in names):
+        return ()
+    return tuple(_word(name, "a connection", where) for name in names)
+
+
+def _outcome(people: Mapping[str, object], key: str, where: str) -> bool:
+    value = people.get(key)
+    if value not in (0, 1):  # True and False are these two
+        raise DataError(
+            f"whether people solved it is 0 or 1, not {value!r}",
+            where=f"{where}, human_performance.{key}",
+        )
+    return value == 1
+
+
+def _words(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         return ()
     return tuple(
-        str(word.get("content", "")) if isinstance(word, dict) else _plain(word) for word in value
+        _word(word.get("content") if isinstance(word, dict) else word, "a clue", where)
+        for word in value
     )
 
 
-def _plain(word: object) -> str:
+def _word(word: object, what: str, where: str) -> str:
     """A clue as text; one released clue is the number 8.5, and whole numbers lose their ".0"."""
-    return str(int(word)) if isinstance(word, float) and word.is_integer() else str(word)
+    if isinstance(word, float) and word.is_integer():
+        return str(int(word))
+    known = isinstance(word, str | int | float) and not isinstance(word, bool)
+    text = str(word) if known else ""
+    if not text.strip():
+        raise DataError(f"{what} is empty", where=where, mend="complete the file")
+    return text

@@ -17,6 +17,7 @@ from headbench.tasks.index import Index, build_index, task_files
 from headbench.tasks.merge import Merged, read_merged
 from headbench.tasks.problems import TaskFileError, checked
 from headbench.tasks.schema import GroupConfig, TaskConfig
+from headbench.tasks.survey import Survey
 from headbench.tasks.task import Task
 from headbench.tasks.templates import compile_template
 from headbench.tasks.yamlfile import KeyPath
@@ -36,6 +37,7 @@ class Report:
         requests: How many requests they gave.
         problems: Everything that is wrong.
         absent: Why no document was rendered although nothing is wrong: data the user must bring.
+        survey: What all rows of the data hold, where they could be read.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Report:
     requests: int = 0
     problems: tuple[HeadbenchError, ...] = ()
     absent: str = ""
+    survey: Survey | None = None
 
 
 def check(
@@ -169,8 +172,10 @@ def _check_rendering(merged: Merged, limit: int) -> Report:
     path, name = merged.path, str(merged.data["task"])
     requests = 0
     documents: tuple[Document, ...] = ()
+    found: Survey | None = None
     try:
         task = Task.build(checked(TaskConfig, merged.data, merged), merged)
+        found = task.survey()
         documents = task.documents(limit=limit)
         if not documents:
             raise ConfigError("the task has no documents", where=str(path))
@@ -179,8 +184,8 @@ def _check_rendering(merged: Merged, limit: int) -> Report:
     except AbsentDataError as absent:
         return Report(path, name, absent=str(absent).replace("\n", " "))
     except HeadbenchError as problem:
-        return Report(path, name, len(documents), requests, problems=(problem,))
-    return Report(path, name, len(documents), requests)
+        return Report(path, name, len(documents), requests, (problem,), survey=found)
+    return Report(path, name, len(documents), requests, survey=found)
 
 
 def _ask(task: Task, document: Document) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from headbench.errors import ConfigError, DataError
+from headbench.tasks.classes import Classes, label_text
 from headbench.tasks.data.base import Row
 from headbench.tasks.merge import Merged
 from headbench.tasks.schema import TaskConfig
@@ -36,6 +38,10 @@ class Shaper:
                 for name, source in config.doc_fields.items()
             }
         )
+        self._classes = Classes(
+            config.target_classes, config.target_left_out, merged.where(("target_classes",))
+        )
+        self._reads = _read_names(config, merged)
         self._where = str(merged.path)
 
     def documents(self, rows: Iterable[Row], taken: frozenset[str]) -> Iterator[Document]:
@@ -45,29 +51,70 @@ class Shaper:
             DataError: Two documents have one id, a field is absent, or text holds span markers.
         """
         seen: set[str] = set()
+        clusters: dict[str, str] = {}
         for number, row in enumerate(rows):
-            document = self._document(row, number)
+            if self.left_out(row, number) is not None:
+                continue
+            document = self.clustered(self.document(row, number), clusters)
             if document.id in taken:
                 continue
             if document.id in seen:
                 raise DataError(
                     f"two documents have the id {document.id!r}",
-                    where=f"{self._where}, row {number}",
+                    where=self._place(row, number),
                     mend="let doc_to_id name what tells them apart",
                 )
             seen.add(document.id)
             yield document
 
-    def example(self, row: Row) -> dict[str, object]:
-        """The fields of a solved example: as a document has them, with its ``id`` and ``target``.
+    def clustered(self, document: Document, clusters: dict[str, str]) -> Document:
+        """One cluster for documents that ask the same, where each would have one of its own.
+
+        Args:
+            document: One document.
+            clusters: What is asked -> the cluster of the first that asked it; filled here.
+        """
+        asked = self.asked(document) if document.cluster == document.id else None
+        if asked is None:
+            return document
+        return replace(document, cluster=clusters.setdefault(asked, document.cluster))
+
+    def examples(self, rows: Iterable[Row]) -> list[dict[str, object]]:
+        """The fields of solved examples: as documents have them, with ``id`` and ``target``.
 
         The id is the one that the document would have, so that it can be left out of the test.
         """
+        return [
+            self._example(row, number)
+            for number, row in enumerate(rows)
+            if self.left_out(row, number) is None
+        ]
+
+    def _example(self, row: Row, number: int) -> dict[str, object]:
         fields = self._extended(row)
-        where = f"{self._where}, an example"
+        where = self._place(row, number)
         name = str(self._read(self._id, "doc_to_id", fields, where))
         target = self._read(self._target, "doc_to_target", fields, where)
-        return fields | {"id": name, "target": target}
+        return fields | {"id": name, "target": self._classes.of(target, where)}
+
+    def left_out(self, row: Row, number: int) -> str | None:
+        """The label for which a row is left out, or ``None``."""
+        if not self._classes.lists_left_out:
+            return None
+        where = self._place(row, number)
+        target = self._read(self._target, "doc_to_target", self._extended(row), where)
+        return label_text(target) if self._classes.leaves_out(target) else None
+
+    def asked(self, document: Document) -> str | None:
+        """Digest of what the prompts read of a document, or ``None`` where they read nothing."""
+        fields, images = document.fields, sorted(document.images.values())
+        read = [[name, fields[name]] for name in self._reads if name in fields]
+        if not read and not images:
+            return None
+        return hashlib.sha256(json.dumps([read, images], default=_plain).encode()).hexdigest()
+
+    def _place(self, row: Row, number: int) -> str:
+        return f"{self._where}, {row.place or f'row {number + 1}'}"
 
     def _extended(self, row: Row) -> dict[str, object]:
         fields = dict(row.fields)
@@ -75,19 +122,25 @@ class Shaper:
             fields[name] = template.text(fields)
         return fields
 
-    def _document(self, row: Row, number: int) -> Document:
-        where = f"{self._where}, row {number}"
+    def document(self, row: Row, number: int) -> Document:
+        """One row as a document.
+
+        Raises:
+            DataError: A field is absent, a label is unknown, or text holds span markers.
+        """
+        where = self._place(row, number)
         fields = self._extended(row)
         refuse_markers(fields, where)
         name = self._read(self._id, "doc_to_id", fields, where)
         cluster: object = fields.get("cluster", name)
         if self._cluster != "cluster":
             cluster = self._read(self._cluster, "doc_to_cluster", fields, where)
+        target = self._read(self._target, "doc_to_target", fields, where)
         return Document(
             id=str(name),
             cluster=str(cluster),
             fields=fields,
-            target=self._read(self._target, "doc_to_target", fields, where),
+            target=self._classes.of(target, where),
             images=row.images,
         )
 
@@ -103,6 +156,19 @@ class Shaper:
                 mend=f"its fields: {', '.join(sorted(fields))}",
             )
         return fields[way]
+
+
+def _read_names(config: TaskConfig, merged: Merged) -> tuple[str, ...]:
+    """Fields of a document that the prompts of its steps read."""
+    names: set[str] = set()
+    for step in config.all_steps:
+        choices = step.doc_to_choice
+        told = [step.doc_to_text, step.description, step.system or ""]
+        told += [] if choices is None or isinstance(choices, str) else choices
+        for source in told:
+            names |= compile_template(source, merged.where(("doc_to_text",))).names
+        names |= {name for name in (step.for_each, choices) if isinstance(name, str)}
+    return tuple(sorted(names - {"item", "fewshot", "earlier", "target"}))
 
 
 def _ordered(templates: Mapping[str, Template]) -> dict[str, Template]:

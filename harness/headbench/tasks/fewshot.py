@@ -80,7 +80,7 @@ class Fewshot:
                 config.dataset_kwargs,
                 self._merged,
             )
-            pool = [self._shaper.example(row) for row in read_rows(spec, Images())]
+            pool = self._shaper.examples(read_rows(spec, Images()))
         else:
             raise ConfigError(
                 "num_fewshot asks for examples, and none are given",

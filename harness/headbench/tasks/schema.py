@@ -180,7 +180,7 @@ class TaskConfig(Prompt):
     tag: Names = Field((), description="Names under which `--tasks` finds several tasks.")
     dataset_path: str = Field(
         description="`world`, `json`, `jsonl`, `csv`, `text_folder`, `ruler`, `pope_files`, "
-        "`coco`, `walls`, or a hub id (`dataset_kwargs.revision` pins it)."
+        "`coco`, `walls`, `annotations`, or a hub id (`dataset_kwargs.revision` pins it)."
     )
     dataset_name: str | None = Field(None, description="Configuration of a hub data set.")
     dataset_kwargs: dict[str, Any] = Field(
@@ -198,6 +198,14 @@ class TaskConfig(Prompt):
     )
     doc_to_target: str = Field(
         "target", description="Field (kept as it is) or template (text) of the ground truth."
+    )
+    target_classes: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Class -> the labels of the data that are it, as text. A label that stands "
+        "nowhere is an error.",
+    )
+    target_left_out: tuple[str, ...] = Field(
+        (), description="Labels of the data whose rows are left out, and counted."
     )
     doc_fields: dict[str, str] = Field(
         default_factory=dict,
@@ -231,6 +239,12 @@ class TaskConfig(Prompt):
                 raise ValueError(
                     f"step {step.name!r}: history names {unknown[0]!r}, no step before"
                 )
+        labels = [one for given in self.target_classes.values() for one in given]
+        labels += self.target_left_out
+        if len(set(labels)) != len(labels):
+            raise ValueError("a label stands twice in target_classes and target_left_out")
+        if self.target_left_out and not self.target_classes:
+            raise ValueError("target_left_out needs target_classes")
         if self.fewshot_split is not None and self.fewshot_split == self.test_split:
             raise ValueError("fewshot_split must differ from test_split")
         return self

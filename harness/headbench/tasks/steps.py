@@ -74,6 +74,7 @@ class Step:
 
         Raises:
             ConfigError: The number of ``<image>`` marks is not the number of images.
+            DataError: The span ``question`` is empty.
         """
         body = self._text.render(fields)
         prefix = self._description.text(fields) + before
@@ -85,6 +86,13 @@ class Step:
                 f"the prompt shows {marks} {IMAGE_MARK} marks for {len(images)} images",
                 where=f"{self._where}, document {document.id}",
                 mend=f"write {IMAGE_MARK} once in doc_to_text for each field of doc_to_image",
+            )
+        asked = body.spans.get("question")
+        if asked is not None and not any(body.text[a:b].strip() for a, b in asked):
+            raise DataError(
+                "the question of this document has no text",
+                where=f"{self._where}, document {document.id}",
+                mend="leave the row out, or complete it",
             )
         moved = {
             name: tuple((start + len(prefix), end + len(prefix)) for start, end in ranges)

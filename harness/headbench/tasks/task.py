@@ -31,6 +31,7 @@ from headbench.tasks.steps import (
     compile_step,
     request_seed,
 )
+from headbench.tasks.survey import Survey, survey
 from headbench.types import Document, Record, Request
 
 
@@ -138,22 +139,37 @@ class Task:
         """
         key = (seed, limit)
         if key not in self._held.documents:
-            config = self.config
-            spec = DataSpec(
-                config.dataset_path,
-                config.dataset_name,
-                config.test_split,
-                config.dataset_kwargs,
-                self.merged,
-                seed,
-            )
-            with no_texts_in_errors(config.sensitive):
-                rows = read_rows(spec, self._held.images)
+            sensitive = self.config.sensitive
+            with no_texts_in_errors(sensitive):
+                rows = read_rows(self._spec(seed), self._held.images)
                 shaped = self._shaper.documents(rows, self._fewshot.ids())
-                if config.sensitive:
+                if sensitive:
                     shaped = map(without_text_as_name, shaped)
                 self._held.documents[key] = tuple(islice(shaped, limit))
         return self._held.documents[key]
+
+    def survey(self) -> Survey:
+        """Counts over all rows of the test split: classes, repeats, texts with two golds.
+
+        Raises:
+            HeadbenchError: The data is absent or broken, or a label is unknown.
+        """
+        with no_texts_in_errors(self.config.sensitive):
+            rows = read_rows(self._spec(0), Images())
+            if self.config.sensitive:
+                return survey(rows, self._shaper, without_text_as_name)
+            return survey(rows, self._shaper)
+
+    def _spec(self, seed: int) -> DataSpec:
+        config = self.config
+        return DataSpec(
+            config.dataset_path,
+            config.dataset_name,
+            config.test_split,
+            config.dataset_kwargs,
+            self.merged,
+            seed,
+        )
 
     def image(self, sha256: str) -> bytes:
         """Encoded bytes of an image of the documents, by content hash.

@@ -111,9 +111,23 @@ class EditSession:
             return unedited(inputs)
         for edit in program.pattern:
             self.firing.reach(edit.row, "attention", layer)
+            if self.call.start and isinstance(edit.edit.op, Columns) and edit.edit.op.reads:
+                self._refuse_behind_prefix(self.bounds[edit.batch_row])
         hidden = self.layer_inputs.pop(layer, None)
         found = regions(program.pattern, self.rows, self.call, inputs, hidden, layer)
         return attend_pattern(inputs, found, self._tally)
+
+    def _refuse_behind_prefix(self, bound: Bounds) -> None:
+        """Refuse prompt rows whose beginning was read in an earlier pass.
+
+        What an edit reads of the prompt (its layer's input, the mass of its columns) is read off
+        this pass, which holds the end of the prompt only.
+        """
+        if bound.pad < self.call.start < bound.decode:
+            raise RefusedError(
+                "an edit that reads the whole prompt met a prompt that continues behind a prefix",
+                mend="encode the whole prompt in one pass",
+            )
 
     def _tally(self, region: Region, count: int | Tensor) -> None:
         self.firing.alter(region.row, count)

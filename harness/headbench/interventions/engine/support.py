@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from headbench.interventions.engine.stages import Shape
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+ROUTED_HEADS = frozenset({"jetmoe"})
+"""Families whose query heads and output projection are experts."""
 IDENTITY_TOLERANCE = 1e-4
 """Largest allowed logit difference from a model's own eager attention, relative to the logits."""
 _MEND = "use a class that calls transformers' attention interface (see docs/interventions.md)"
@@ -27,7 +29,10 @@ Saved = tuple[tuple[Any, Any], ...]
 
 def snapshot(model: PreTrainedModel) -> Saved:
     """Every configuration of the model with the attention implementation it names."""
-    configs = {id(m.config): m.config for m in model.modules() if hasattr(m, "config")}
+    from transformers import PretrainedConfig
+
+    found = (getattr(module, "config", None) for module in model.modules())
+    configs = {id(one): one for one in found if isinstance(one, PretrainedConfig)}
     return tuple((c, getattr(c, "_attn_implementation_internal", None)) for c in configs.values())
 
 
@@ -62,6 +67,11 @@ def refuse_unsupported(model: PreTrainedModel) -> None:
         raise RefusedError(
             f"{name} is quantised; edits of quantised models were never checked",
             mend="load the checkpoint in float32, float16 or bfloat16",
+        )
+    if model.config.get_text_config().model_type in ROUTED_HEADS:
+        raise RefusedError(
+            f"{name} chooses its heads for each token by a router, so that a number names no head",
+            mend="use a model whose heads are the same for every token",
         )
     if not model._can_set_attn_implementation():
         raise RefusedError(f"{name} does not use transformers' attention interface", mend=_MEND)
@@ -122,7 +132,7 @@ def identity_check(model: PreTrainedModel, saved: Saved) -> dict[nn.Module, Size
     name = type(model).__name__
     batch = short_input(model)
     with evaluating(model):
-        with watch() as calls:
+        with watch() as calls, _norms(model, calls) as normed:
             ours = _attempt(model, batch)
         modules = dict(calls)
         if not modules:
@@ -135,6 +145,7 @@ def identity_check(model: PreTrainedModel, saved: Saved) -> dict[nn.Module, Size
                 "number does not name its heads",
                 mend="use a model whose layers have attention of their own",
             )
+        _refuse_joint_norms(name, calls, normed)
         own = str(dict((id(c), n) for c, n in saved).get(id(model.config.get_text_config())))
         restore(saved)
         try:
@@ -155,6 +166,48 @@ def identity_check(model: PreTrainedModel, saved: Saved) -> dict[nn.Module, Size
     return modules
 
 
+@contextmanager
+def _norms(model: nn.Module, calls: Sequence[object]) -> Iterator[list[tuple[nn.Module, int]]]:
+    """Note every norm that runs meanwhile, with the number of attention calls before it."""
+    ran: list[tuple[nn.Module, int]] = []
+    hooks = [
+        module.register_forward_hook(lambda norm, *_: ran.append((norm, len(calls))))
+        for module in model.modules()
+        if "Norm" in type(module).__name__
+    ]
+    try:
+        yield ran
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _refuse_joint_norms(
+    name: str,
+    calls: Sequence[tuple[nn.Module, Sizes]],
+    normed: Sequence[tuple[nn.Module, int]],
+) -> None:
+    """Refuse classes that normalise all heads together before the output projection.
+
+    There a change of one head rescales the others, so that what a head adds to the stream is not
+    its own output times its columns of the projection, which every method here relies on.
+
+    Raises:
+        RefusedError: The model does (BitNet, Kosmos-2).
+    """
+    for number, (module, sizes) in enumerate(calls, start=1):
+        inside = set(module.modules())
+        for norm, before in normed:
+            weight = getattr(norm, "weight", None)
+            wide = isinstance(weight, Tensor) and weight.numel() == sizes.heads * sizes.value_dim
+            if norm in inside and wide and before == number:
+                raise RefusedError(
+                    f"{name} normalises the outputs of all heads together, so that editing one "
+                    "head rescales the others",
+                    mend="use a model whose head outputs reach the output projection one by one",
+                )
+
+
 def _attempt(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
     """Logits where there are any, else the last hidden state, of a short pass.
 
@@ -163,7 +216,9 @@ def _attempt(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
     """
     try:
         output = model(**batch)
-    except (TypeError, ValueError, AttributeError, LookupError, NotImplementedError) as error:
+    except torch.OutOfMemoryError:
+        raise
+    except (TypeError, ValueError, AttributeError, LookupError, RuntimeError) as error:
         raise RefusedError(
             f"{type(model).__name__} does not run on {', '.join(batch)} alone: {error}", mend=_MEND
         ) from error

@@ -32,13 +32,24 @@ from headbench.interventions.methods.scale_values import whole_groups
 from headbench.interventions.registry import Method
 from headbench.types import Case, Edit, ModelInfo, Phase, ZeroDims
 
-UNROTATED = frozenset({"gpt2", "opt", "bert", "xlm-roberta", "clip_vision_model", "clip"})
+UNROTATED = frozenset(
+    {"gpt2", "gpt-sw3", "gpt_bigcode", "opt", "biogpt", "ctrl", "clip_vision_model", "clip"}
+    | {"bert", "bert-generation", "electra", "ernie", "roc_bert", "xlm-roberta"}
+    | {"inkling_text", "inkling_mm_model", "jamba", "kimi_linear", "nemotron_h"}
+    | {"nemotron_h_omni", "zamba"}
+)
 """Families without rotary positions."""
-PARTIAL = frozenset({"gpt_neox", "phi", "phi3", "stablelm", "nemotron", "persimmon"})
-"""Families that may rotate only part of a head."""
+PARTIAL = frozenset(
+    {"gpt_neox", "phi", "phi3", "stablelm", "nemotron", "persimmon", "bamba", "granitemoehybrid"}
+    | {"fuyu", "glm4_moe", "glm4v_moe", "laguna", "lfm3", "lfm3_vl", "minicpm_ocr"}
+    | {"minicpmv4_6", "minicpmv4_7", "qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text"}
+    | {"qwen3_5_text", "qwen3_next", "zaya"}
+)
+"""Families that may rotate only part of a head, or none of it."""
 INTERLEAVED = frozenset(
     {"cohere", "cohere2", "helium", "ernie4_5", "llama4", "llama4_text", "blt", "moonshine"}
-    | {"glm", "glm4", "deepseek_v2", "deepseek_v3"}
+    | {"glm", "glm4", "glm4v", "glm_ocr", "glm4_moe_lite", "deepseek_v2", "deepseek_v3"}
+    | {"axk1", "bailing_hybrid", "cohere2_moe", "ernie4_5_moe", "ernie4_5_vl_moe", "youtu"}
 )
 """Families whose rotary pairs are neighbours, not halves: other dimensions would be hit."""
 

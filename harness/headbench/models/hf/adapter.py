@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from headbench.errors import ConfigError, DataError, HeadbenchError, RefusedError
+from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
+from headbench.models.hf.backend import HFBackend
 from headbench.models.hf.captures import absolute, captures_of
 from headbench.models.hf.chat import given_to, read_today
 from headbench.models.hf.fingerprint import fingerprint_tensors
-from headbench.models.hf.forward import Runner
-from headbench.models.hf.generate import Greedy, Growing, Limits
 from headbench.models.hf.identity import identity_of
 from headbench.models.hf.length import room_of
 from headbench.models.hf.load import Loaded, Settings, describe, load
+from headbench.models.hf.preparation import PreparedJob, RequestPreparation, check_visited, note
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
-from headbench.models.hf.rows import Desk, Work, check_visited
-from headbench.models.hf.score import Forced, score
 from headbench.models.hf.state_check import check_state
 from headbench.models.hf.threads import threads
 from headbench.models.hf.vision import Vision
 from headbench.models.registry import rows_a_batch
+from headbench.models.runtime import Runtime
+from headbench.models.runtime.decoding import Decoder, Generation, Limits
+from headbench.models.runtime.forcing import Forced, force
 from headbench.types import Answer, Job, ModelInfo, Request, Site
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class HFModel(BaseModel):
     """
 
     kinds = frozenset({"generate", "score", "nexttoken", "represent"})
+    branches = True
 
     def __init__(self, loaded: Loaded, settings: Settings) -> None:
         super().__init__(loaded.info.name)
@@ -58,7 +60,7 @@ class HFModel(BaseModel):
         self.model = loaded.model
         tokenizer = loaded.tokenizer
         pad = tokenizer.pad_token_id
-        self.runner = Runner(loaded.model, tokenizer.eos_token_id or 0 if pad is None else pad)
+        self.backend = HFBackend(loaded.model, tokenizer.eos_token_id or 0 if pad is None else pad)
         vision = Vision(loaded.processor, self.image) if loaded.processor is not None else None
         given = given_to(template, settings.template_arguments, read_today(settings.today))
         self.prompter = Prompter(tokenizer, vision, template, given)
@@ -69,15 +71,16 @@ class HFModel(BaseModel):
             engine = Engine(loaded.model)
             self.sites = SITES
             self.info = as_found(loaded.info, engine.shape)
-        self.runner.extends = check_state(loaded.model, self.runner.pad_id)
-        self.desk = Desk(
-            self.runner,
-            engine,
+        self.backend.extends = check_state(loaded.model, self.backend.pad_id)
+        self.runtime = Runtime(self.backend, engine)
+        self.preparation = RequestPreparation(
+            self.runtime,
+            self.backend,
             self.info,
             self.prompter.resolve,
             vision.tensors if vision is not None else _no_pixels,
         )
-        self.greedy = Greedy(self.runner, self.prompter.decode, end_ids(loaded))
+        self.decoder = Decoder(self.runtime, self.prompter.decode, end_ids(loaded))
 
     # ------------------------------------------------------------- the contract
 
@@ -98,7 +101,7 @@ class HFModel(BaseModel):
             Limits.read(request.ask, f"document {request.document!r}, step {request.step!r}")
         if request.kind == "represent":
             for capture in captures_of(request):
-                absolute(capture, self.desk.info.layers, self.desk.info.attending)
+                absolute(capture, self.preparation.info.layers, self.preparation.info.attending)
         for part in job.arm.interventions:
             if "gradients" in part.needs:
                 raise RefusedError(
@@ -110,7 +113,7 @@ class HFModel(BaseModel):
         for job in jobs:
             self.refuse(job)
         needs = [self._need(job) for job in jobs]
-        return batching.plan(needs, self.rows, self.runner.device.type)
+        return batching.plan(needs, self.rows, self.backend.device.type)
 
     def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
         """Answer one planned batch; where memory runs out, by halves, which the batch name says."""
@@ -142,13 +145,7 @@ class HFModel(BaseModel):
         """
         from headbench.interventions.fold import output_columns
 
-        engine = self.desk.engine
-        if engine is None:
-            raise RefusedError(
-                f"{self.desk.info.name} was loaded without the intervention engine",
-                where="--model-args attn=sdpa",
-                mend="use attn=headbench",
-            )
+        engine = self.runtime.check_engine()
         columns = output_columns(engine.modules[layer], layer).detach().float().cpu()
         return columns.T.reshape(engine.shape.heads, engine.shape.value_dim, -1)
 
@@ -178,7 +175,7 @@ class HFModel(BaseModel):
             yield index, dataclasses.replace(answer, batch=name)
 
     def _batch(self, jobs: Sequence[Job]) -> list[Answer]:
-        works = self.desk.open(jobs)
+        works = self.preparation.open(jobs)
         for work in works:  # an intervention may have rewritten the request
             self._refuse_overrun(work.job.request, work.prompt)
         answers: dict[int, Answer] = {}
@@ -189,39 +186,34 @@ class HFModel(BaseModel):
                 answers[place] = found
         return [answers[place] for place in range(len(jobs))]
 
-    def _answer_generate(self, works: Sequence[Work]) -> list[Answer]:
-        rows = [Growing(Limits.read(w.job.request.ask, w.where), w.where) for w in works]
-        lines = [self.desk.line(work.prompt) for work in works]
-        self.greedy.run(lines, rows, self.desk.attach(works, lines))
-        return [
-            _finish(
-                work,
-                Answer(
-                    text=row.text,
-                    tokens=tuple(row.tokens),
-                    logprobs=tuple(row.logprobs),
-                    first=row.first,
-                    truncated=row.truncated,
-                    passes=work.passes + row.steps,
-                ),
+    def _answer_generate(self, works: Sequence[PreparedJob]) -> list[Answer]:
+        found = [Generation(Limits.read(w.job.request.ask, w.where), w.where) for w in works]
+        groups = [self.preparation.group(work) for work in works]
+        self.decoder.run(groups, found)
+        answers = []
+        for work, group, one in zip(works, groups, found, strict=True):
+            note(work, group)
+            answer = Answer(
+                text=one.text,
+                tokens=tuple(one.tokens),
+                logprobs=tuple(one.logprobs),
+                first=one.first,
+                truncated=one.truncated,
             )
-            for work, row in zip(works, rows, strict=True)
-        ]
+            answers.append(_finish(work, answer))
+        return answers
 
-    def _answer_score(self, works: Sequence[Work]) -> list[Answer]:
+    def _answer_score(self, works: Sequence[PreparedJob]) -> list[Answer]:
         asked = [self._asked(work.job.request, work.prompt) for work in works]
         rows, owners = self._forced(works, asked)
-        score(
-            self.runner, rows, self.desk.attach([works[i] for i in owners], [r.line for r in rows])
-        )
+        force(self.runtime, rows, self.prompter.image_ids)
         found: list[dict[tuple[int, ...], tuple[float, ...]]] = [{} for _ in works]
         firsts: list[dict[int, float]] = [{} for _ in works]
         for row, owner in zip(rows, owners, strict=True):
-            fed = row.line.tokens[row.prompt :]
             for ending, logprobs in zip(row.endings, row.logprobs, strict=True):
-                found[owner][(*fed, ending)] = logprobs
+                found[owner][(*row.fed, ending)] = logprobs
             firsts[owner] = row.first
-            works[owner].passes += 1
+            note(works[owner], row.group)
         answers = []
         for work, ids, known, first in zip(works, asked, found, firsts, strict=True):
             joined = tuple(value for tokens in ids for value in known[tokens])
@@ -235,29 +227,25 @@ class HFModel(BaseModel):
                         logprobs=joined if scored else (),
                         scores=tuple(sum(known[tokens]) for tokens in ids),
                         first=first,
-                        passes=work.passes,
                     ),
                 )
             )
         return answers
 
-    def _answer_nexttoken(self, works: Sequence[Work]) -> list[Answer]:
+    def _answer_nexttoken(self, works: Sequence[PreparedJob]) -> list[Answer]:
         return self._answer_score(works)
 
-    def _answer_represent(self, works: Sequence[Work]) -> list[Answer]:
+    def _answer_represent(self, works: Sequence[PreparedJob]) -> list[Answer]:
         answers: dict[int, Answer] = {}
         wanted = [captures_of(work.job.request) for work in works]
         for captures in dict.fromkeys(wanted):
             places = [place for place, found in enumerate(wanted) if found == captures]
-            counted = {one: absolute(one, self.desk.info.layers) for one in captures}
+            counted = {one: absolute(one, self.preparation.info.layers) for one in captures}
             distinct = tuple(dict.fromkeys(counted.values()))
-            arrays = self.desk.capture([works[place] for place in places], distinct)
+            arrays = self.preparation.capture([works[place] for place in places], distinct)
             for place, found in zip(places, arrays, strict=True):
                 named = {one: found[at] for one, at in counted.items() if at in found}
-                answers[place] = _finish(
-                    works[place],
-                    Answer(text=None, arrays=named, passes=works[place].passes + 1),
-                )
+                answers[place] = _finish(works[place], Answer(text=None, arrays=named))
         return [answers[place] for place in range(len(works))]
 
     # ------------------------------------------------------------- inside
@@ -315,35 +303,20 @@ class HFModel(BaseModel):
         return tuple(ids)
 
     def _forced(
-        self, works: Sequence[Work], asked: Sequence[Sequence[tuple[int, ...]]]
+        self, works: Sequence[PreparedJob], asked: Sequence[Sequence[tuple[int, ...]]]
     ) -> tuple[list[Forced], list[int]]:
         """Rows to run, and which work each belongs to; equal fed ids of one work share a row."""
         rows: list[Forced] = []
         owners: list[int] = []
         for owner, (work, continuations) in enumerate(zip(works, asked, strict=True)):
-            self._check_no_image_tokens(work, continuations)
             endings: dict[tuple[int, ...], dict[int, None]] = {}
             for tokens in continuations:
                 endings.setdefault(tokens[:-1], {})[tokens[-1]] = None
             for fed, last in endings.items():
-                line = self.desk.line(work.prompt, fed)
-                rows.append(Forced(line, len(work.prompt.tokens), tuple(last), work.where))
+                group = self.preparation.group(work)
+                rows.append(Forced(group, fed, tuple(last), work.where))
                 owners.append(owner)
         return rows, owners
-
-    def _check_no_image_tokens(self, work: Work, continuations: Sequence[Sequence[int]]) -> None:
-        """Forced ids may not be image placeholders: the model would look for their pictures.
-
-        Raises:
-            DataError: one is.
-        """
-        placeholders = self.prompter.image_ids
-        if any(token in placeholders for tokens in continuations for token in tokens):
-            raise DataError(
-                "a continuation holds the placeholder of an image",
-                where=work.where,
-                mend="remove it from the text that is scored",
-            )
 
 
 def create(args: Mapping[str, str]) -> HFModel:
@@ -405,7 +378,7 @@ def batch_name(jobs: Sequence[Job]) -> str:
     return f"{len(jobs)}-{digest_of(members)[:12]}"
 
 
-def _finish(work: Work, answer: Answer) -> Answer:
+def _finish(work: PreparedJob, answer: Answer) -> Answer:
     """Add what the edits did.
 
     Raises:
@@ -413,7 +386,11 @@ def _finish(work: Work, answer: Answer) -> Answer:
     """
     check_visited(work)
     return dataclasses.replace(
-        answer, visited=work.visited, changed=work.changed, chosen=dict(work.chosen)
+        answer,
+        visited=work.visited,
+        changed=work.changed,
+        chosen=dict(work.chosen),
+        passes=work.passes,
     )
 
 

@@ -6,10 +6,14 @@ the attention itself; a roomy layer writes one position and copies nothing.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch.nn.functional import pad
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, LinearAttentionCacheLayerMixin
 
 from headbench.errors import RefusedError
 
@@ -28,7 +32,7 @@ KNOWN = frozenset(
         "DummyLayer",
     }
 )
-"""transformers' cache layers whose rows :func:`keep_rows` gathers whole: keys and values, windows,
+"""transformers' cache layers whose rows :func:`take_rows` gathers whole: keys and values, windows,
 states of convolutions and recurrences, and layers that hold nothing."""
 
 
@@ -104,15 +108,6 @@ def known_cache(config: Any) -> DynamicCache:
     return cache
 
 
-def keep_rows(cache: DynamicCache, index: Tensor) -> None:
-    """Keep the rows ``index`` of every layer, in this order; rows may repeat.
-
-    ``reorder_cache`` is the one gather that all of transformers' cache layers have: the others are
-    missing for recurrent states, or move the keys and leave the state.
-    """
-    cache.reorder_cache(index)
-
-
 def _is_known(layer: object) -> bool:
     kind = type(layer)
     return kind.__module__ == DynamicLayer.__module__ and kind.__name__ in KNOWN
@@ -121,3 +116,65 @@ def _is_known(layer: object) -> bool:
 def is_plain(layer: object) -> bool:
     """Whether a cache layer simply holds all positions."""
     return type(layer) in (DynamicLayer, RoomyLayer)
+
+
+def take_rows(cache: DynamicCache, index: Tensor) -> DynamicCache:
+    """A new cache of the rows ``index`` of every layer, in this order; rows may repeat.
+
+    The source stays usable. ``reorder_cache`` is the one gather that all of transformers' cache
+    layers have: the others are missing for recurrent states, or move the keys and leave the state.
+    """
+    taken = copy.copy(cache)
+    taken.layers = [_shallow(layer) for layer in cache.layers]
+    taken.reorder_cache(index)
+    return taken
+
+
+def join_caches(caches: Sequence[DynamicCache], seen: Sequence[int]) -> DynamicCache:
+    """One cache with the rows of all, their ends aligned; the sources are given up.
+
+    Args:
+        caches: The parts, of one model.
+        seen: Padded length of each.
+    """
+    joined = caches[0]
+    longest = max(seen)
+    for number, layer in enumerate(joined.layers):
+        layers = [cache.layers[number] for cache in caches]
+        _join_keys(layer, layers, longest)
+        _join_states(layer, layers)
+    return joined
+
+
+def _join_keys(layer: Any, layers: Sequence[Any], longest: int) -> None:
+    """Keys and values ``[row, head, position, dim]``: zeros, which the mask hides, on the left."""
+    if not isinstance(layer, DynamicLayer) or layer.keys is None or not layer.is_initialized:
+        return
+    for name in ("keys", "values"):
+        held = [getattr(one, name) for one in layers]
+        width = max(part.shape[-2] for part in held)
+        wide = [pad(part, (0, 0, width - part.shape[-2], 0)) for part in held]
+        setattr(layer, name, torch.cat(wide))
+    if hasattr(layer, "cumulative_length"):
+        layer.cumulative_length = longest
+
+
+def _join_states(layer: Any, layers: Sequence[Any]) -> None:
+    """States of convolutions and recurrences ``[row, ...]``: they know no position."""
+    if not isinstance(layer, LinearAttentionCacheLayerMixin):
+        return
+    for name in ("conv_states", "recurrent_states"):
+        states = getattr(layer, name)
+        for number in range(layer.number_of_states):
+            if states[number] is not None:
+                parts = [getattr(one, name)[number] for one in layers]
+                states[number] = torch.cat(parts)
+
+
+def _shallow(layer: Any) -> Any:
+    """A copy of a cache layer that shares tensors, but no list or dictionary of them."""
+    taken = copy.copy(layer)
+    for name, value in vars(taken).items():
+        if isinstance(value, list | dict):
+            setattr(taken, name, copy.copy(value))
+    return taken

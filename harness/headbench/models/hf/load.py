@@ -17,7 +17,10 @@ from transformers import (
     AutoProcessor,
     AutoTokenizer,
 )
-from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+)
 from transformers.models.auto.processing_auto import (
     PROCESSOR_MAPPING_NAMES,
     processor_class_from_name,
@@ -160,8 +163,7 @@ def load(settings: Settings) -> Loaded:
         takes_images = is_vision_language(config)
         refuse_unsupported(config, settings.pretrained)
         device = pick_device(settings.device)
-        kind = AutoModelForImageTextToText if takes_images else AutoModelForCausalLM
-        model, report = kind.from_pretrained(
+        model, report = auto_class(config).from_pretrained(
             settings.pretrained,
             dtype=pick_dtype(settings.dtype, device),
             use_safetensors=True,
@@ -260,6 +262,23 @@ def is_vision_language(config: Any) -> bool:
     return known and getattr(config, "vision_config", None) is not None
 
 
+def auto_class(config: Any) -> Any:
+    """The auto class that loads all of a checkpoint.
+
+    Image-and-text classes without a ``vision_config`` (Chameleon, Emu3) load as what the checkpoint
+    says it is, and are asked about texts alone.
+    """
+    pictured = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    named = (getattr(config, "architectures", None) or [""])[0]
+    whole = named in pictured.values() and named not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    alone = config.model_type in pictured and (
+        config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    )
+    if is_vision_language(config) or whole or alone:
+        return AutoModelForImageTextToText
+    return AutoModelForCausalLM
+
+
 def refuse_unsupported(config: Any, where: str) -> None:
     """Refuse what would run, but not truthfully.
 
@@ -279,11 +298,11 @@ def refuse_unsupported(config: Any, where: str) -> None:
             where=where,
             mend="use the unquantised checkpoint, with dtype=bfloat16 if memory is short",
         )
-    if not getattr(config.get_text_config(decoder=True), "num_attention_heads", None):
+    if not _of_all_layers(config.get_text_config(decoder=True), "num_attention_heads"):
         raise RefusedError(
-            f"{config.model_type} names no attention heads, so there is nothing to edit",
+            f"{config.model_type} names no number of attention heads that holds for every layer",
             where=where,
-            mend="choose a model with attention",
+            mend="choose a model with attention, of one shape in all layers that have it",
         )
     known_cache(config)
 
@@ -292,7 +311,7 @@ def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> M
     """Shapes of the decoder, read off the configuration."""
     text = config.get_text_config(decoder=True)
     heads = text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // heads
+    width = _of_all_layers(text, "head_dim") or text.hidden_size // heads
     if hasattr(text, "qk_nope_head_dim"):
         # Latent attention: what its configuration calls head_dim is the rotated part alone.
         width = text.qk_nope_head_dim + text.qk_rope_head_dim
@@ -301,12 +320,21 @@ def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> M
         family=config.model_type,
         layers=text.num_hidden_layers,
         heads=heads,
-        kv_heads=getattr(text, "num_key_value_heads", None) or heads,
+        kv_heads=_of_all_layers(text, "num_key_value_heads") or heads,
         head_dim=width,
         images=is_vision_language(config),
         maps=maps or {},
         value_dim=getattr(text, "v_head_dim", None),
     )
+
+
+def _of_all_layers(config: Any, name: str) -> int | None:
+    """A number of a configuration; ``None`` without one, or where layers differ (Gemma 4)."""
+    try:
+        found: int | None = getattr(config, name, None)
+    except RuntimeError:  # how transformers says that layers differ
+        return None
+    return found
 
 
 def maps_beside(folder: Path) -> dict[str, str]:

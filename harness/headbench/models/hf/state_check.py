@@ -1,10 +1,11 @@
 """What a configuration does not tell about decoding, found by a few short passes at load.
 
-The decoding loop relies on four facts: that positions given from outside mean what the model's own
-mean, that a step after a cache equals the whole text read at once whatever other batches are alive,
-that left padding changes nothing, and that a batch goes on rightly when a row has left it. A model
-that keeps its state beside its cache (RecurrentGemma), or in one of its own (MiniMax), gives other
-tokens without any error, so every model is tried before it answers.
+The runtime relies on five facts: positions given from outside mean what the model's own mean; no
+token changes what is said before it; a step after a cache equals the whole text read at once,
+whatever other batches are alive; left padding changes nothing; a batch goes on rightly when a row
+has left it. A model that reads its prompt both ways (PaliGemma), or keeps its state beside its
+cache (RecurrentGemma), gives other tokens or scores without any error, so every model is tried
+before it answers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import torch
 
 from headbench.errors import RefusedError
 from headbench.interventions.engine.support import special_tokens
-from headbench.models.hf.forward import Line, Runner
+from headbench.models.hf.backend import HFBackend
+from headbench.models.runtime import Runtime, TokenSequence
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +29,8 @@ HALF_TOLERANCE = 1.0
 """The same in half precision, where rounding alone gives up to 0.1."""
 LENGTHS = (13, 8)
 """Tokens of the two prompts."""
+MIDDLE = 5
+"""A position of the longer prompt, which must not see what follows it."""
 
 
 def check_state(model: Any, pad_id: int) -> bool:
@@ -45,7 +49,7 @@ def check_state(model: Any, pad_id: int) -> bool:
     """
     name = type(model).__name__
     try:
-        found = _differences(Runner(model, pad_id))
+        found = _differences(Runtime(HFBackend(model, pad_id)), model)
     except torch.OutOfMemoryError:
         raise
     except (
@@ -74,33 +78,42 @@ _EXTEND = "several tokens after a cache"
 
 
 @torch.inference_mode()
-def _differences(runner: Runner) -> dict[str, float]:
+def _differences(rt: Runtime, model: Any) -> dict[str, float]:
     """Reason -> how far logits differ that should be equal; the most basic fact first."""
-    first, second = (Line(tokens) for tokens in prompts(runner.model))
-    token, other = (torch.tensor([line.tokens[2]]) for line in (second, first))
-    plain = runner.model(input_ids=torch.tensor([first.tokens], device=runner.device))
-    one, two = runner.prefill([first]), runner.prefill([second])
+    first, second = prompts(model)
+    token, other = second[2], first[2]
+
+    def alone(tokens: tuple[int, ...]) -> Tensor:
+        return rt.encode([_row(tokens)], cache=False).logits[0, -1]
+
+    plain = model(input_ids=torch.tensor([first], device=rt.backend.device))
+    one, two = rt.encode([_row(first)]), rt.encode([_row(second)])
     found = {
-        "it counts positions in its own way": far(one.logits[0, -1], plain.logits[0, -1].float())
+        "it counts positions in its own way": far(one.logits[0, -1], plain.logits[0, -1].float()),
+        "a later token changes what it says at an earlier one": far(
+            plain.logits[0, MIDDLE].float(), alone(first[: MIDDLE + 1])
+        ),
     }
-    runner.step(one, token)  # while the second batch is alive
-    runner.step(two, token)
-    fed = [Line((*line.tokens, int(token))) for line in (first, second)]
-    alone = [runner.prefill([line], cache=False).logits[0, -1] for line in fed]
+    rt.step(one, [token])  # while the second batch is alive
+    rt.step(two, [token])
+    whole = [alone((*tokens, token)) for tokens in (first, second)]
     found["its cache does not hold its state, so that a step differs from the whole text"] = max(
-        far(one.logits[0, -1], alone[0]), far(two.logits[0, -1], alone[1])
+        far(one.logits[0, -1], whole[0]), far(two.logits[0, -1], whole[1])
     )
-    padded = runner.prefill(fed, cache=False).logits
-    found["left padding changes what it says"] = far(padded[1, -1], alone[1])
-    both = runner.prefill([first, second])
-    runner.retire(both, [1])
-    runner.step(both, token)
-    found["a batch that a row has left goes on wrongly"] = far(both.logits[0, -1], alone[1])
-    runner.step(two, other)
-    several = runner.prefill([second])
-    runner.step(several, torch.cat([token, other])[None])
+    padded = rt.encode([_row((*tokens, token)) for tokens in (first, second)], cache=False).logits
+    found["left padding changes what it says"] = far(padded[1, -1], whole[1])
+    both = rt.select(rt.encode([_row(first), _row(second)]), [1])
+    rt.step(both, [token])
+    found["a batch that a row has left goes on wrongly"] = far(both.logits[0, -1], whole[1])
+    rt.step(two, [other])
+    prefix = rt.encode([_row(second)])
+    several = rt.fork(prefix, [0], [prefix.rows[0].continued((token, other))])
     found[_EXTEND] = far(several.logits[0, -1], two.logits[0, -1])
     return found
+
+
+def _row(tokens: tuple[int, ...]) -> TokenSequence:
+    return TokenSequence(list(tokens), len(tokens))
 
 
 def prompts(model: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

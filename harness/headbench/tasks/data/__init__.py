@@ -17,6 +17,7 @@ SOURCES: Mapping[str, str] = {
     "text_folder": "text_folder",
     "ruler": "ruler",
     "walls": "walls_files",
+    "annotations": "annotations",
     "pope_files": "pope_files",
     "coco": "coco",
     "datasets": "hub",

@@ -30,10 +30,12 @@ class Row:
     Attributes:
         fields: What templates may read; ``id``, ``cluster`` and ``target`` have a fixed meaning.
         images: Field name -> content hash.
+        place: Where it stands, e.g. ``labels.csv, row 7``, counted from 1 without the header.
     """
 
     fields: Mapping[str, object]
     images: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
 
 
 @dataclass(frozen=True)

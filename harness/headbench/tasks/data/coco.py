@@ -10,7 +10,7 @@ from pydantic import Field
 
 from headbench.errors import DataError
 from headbench.scoring.chair_lexicon import lexicon_of
-from headbench.scoring.chair_truth import coco_truth, image_key
+from headbench.scoring.chair_truth import ImageKeys, coco_truth, image_key
 from headbench.tasks.data.base import DataSpec, Row
 from headbench.tasks.data.files import ImageFolder
 from headbench.tasks.data.pope_build import SETTINGS, Annotated, Setting, build
@@ -111,8 +111,15 @@ def _objects_in_order(instances: Annotations) -> dict[str, tuple[str, ...]]:
     names = {row["id"]: str(row["name"]) for row in _rows(instances, "categories")}
     found: dict[str, dict[str, None]] = {}
     for row in _rows(instances, "annotations"):
-        if row.get("category_id") in names:
-            found.setdefault(image_key(row["image_id"]), {})[names[row["category_id"]]] = None
+        if (
+            row.get("category_id") not in names
+        ):  # left out, the object would be asked about as absent
+            raise DataError(
+                f"an annotation has the category {row.get('category_id')!r}, which is not listed",
+                where=f"image {row.get('image_id')}",
+                mend="complete 'categories'",
+            )
+        found.setdefault(image_key(row["image_id"]), {})[names[row["category_id"]]] = None
     return {image: tuple(objects) for image, objects in found.items()}
 
 
@@ -138,7 +145,8 @@ def _captions(spec: DataSpec, options: CocoOptions, instances: Annotations) -> A
 
 def _file_names(instances: Annotations, where: str) -> dict[str, str]:
     """Image key -> file name, in the file's order."""
-    found = {image_key(row["id"]): str(row["file_name"]) for row in _rows(instances, "images")}
+    keys = ImageKeys(where)
+    found = {keys.of(row["id"]): str(row["file_name"]) for row in _rows(instances, "images")}
     if not found:
         raise DataError("the annotation file lists no images", where=where)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -37,17 +37,31 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
     options = spec.options(FileOptions)
     path = split_file(spec, options.data_files)
     table = read_table(path, options.encoding, options.field)
-    if options.sample is not None:
-        table = Random(options.sample_seed).sample(table, min(options.sample, len(table)))
     folder = ImageFolder(spec, options.image_folder) if options.image_folder else None
     seen: dict[str, int] = {}
-    for number, fields in enumerate(table):
-        shown = {}
+    for number in drawn(len(table), options.sample, options.sample_seed):
+        fields, shown = table[number], {}
         if folder is not None:
             name = fields.get(options.image_field)
-            where = f"{path}, row {number}, field {options.image_field!r}"
+            where = f"{path}, row {number + 1}, field {options.image_field!r}"
             shown[options.image_field] = folder.add(name, images, where)
-        yield Row(fields if "id" in fields else {"id": _own_id(fields, seen), **fields}, shown)
+        yield Row(named(fields, seen), shown, f"{path.name}, row {number + 1}")
+
+
+def drawn(count: int, sample: int | None, seed: int) -> Sequence[int]:
+    """Places of the rows to take: all in order, or a seeded draw."""
+    places = range(count)
+    return places if sample is None else Random(seed).sample(places, min(sample, count))
+
+
+def named(fields: dict[str, object], seen: dict[str, int]) -> dict[str, object]:
+    """The fields with an ``id``: their own, or one of their content.
+
+    Args:
+        fields: A row.
+        seen: Content -> how often it came; filled here.
+    """
+    return fields if "id" in fields else {"id": _own_id(fields, seen), **fields}
 
 
 class ImageFolder:

@@ -50,13 +50,15 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
 def _questions(path: Path, setting: str) -> Iterator[dict[str, object]]:
     seen: dict[object, int] = {}
     for number, row in enumerate(read_table(path)):
-        where = f"{path}, row {number}"
+        where = f"{path}, row {number + 1}"
         missing = {"image", "text", "label"} - set(row)
         if missing:
             raise DataError(
                 f"a POPE question has image, text and label; this one lacks {sorted(missing)[0]!r}",
                 where=where,
             )
+        if not str(row["text"] or "").strip():
+            raise DataError("a question has no text", where=where)
         label = str(row["label"]).strip().lower()
         if label not in ("yes", "no"):
             raise DataError(f"a label is yes or no, not {row['label']!r}", where=where)

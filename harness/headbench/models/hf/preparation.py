@@ -1,0 +1,323 @@
+"""From a job to its group of sequences: prompt, probes, plan, branches; and what its edits did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from headbench.errors import HeadbenchError, RefusedError
+from headbench.models.hf.backend import HFBackend
+from headbench.models.hf.prompts import Prompt
+from headbench.models.hf.tower import capture_tower
+from headbench.models.runtime import MAIN, Runtime, SequenceGroup, TokenSequence
+from headbench.types import (
+    Branch,
+    Capture,
+    Case,
+    Edit,
+    Heads,
+    Job,
+    ModelInfo,
+    Plan,
+    Probe,
+    Request,
+    Scale,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Seen = Mapping[str, Mapping[Capture, "Tensor"]]
+
+
+@dataclass
+class PreparedJob:
+    """One job, from its prompt to its answer.
+
+    Attributes:
+        job: Request and arm.
+        prompt: The request as the model sees it; the rewritten one, where a method rewrites.
+        case: What interventions read.
+        plan: The joined plan of the arm.
+        probes: What the arm's probes captured, by name.
+        memory: The engine's memory of this row; lives as long as its answer.
+        passes: Forward passes spent on it, probes and branches included.
+        visited: Attention modules its edits reached.
+        changed: Rows x heads its edits altered.
+        chosen: Layer -> heads that were picked for this row.
+    """
+
+    job: Job
+    prompt: Prompt
+    case: Case
+    plan: Plan = field(default_factory=Plan)
+    probes: dict[str, dict[Capture, Tensor]] = field(default_factory=dict)
+    memory: dict[str, Tensor] = field(default_factory=dict)
+    passes: int = 0
+    visited: int = 0
+    changed: int = 0
+    chosen: dict[int, Heads] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """Document, step and arm, for errors."""
+        request = self.job.request
+        return f"document {request.document!r}, step {request.step!r}, arm {self.job.arm.name}"
+
+
+class RequestPreparation:
+    """Turns jobs into groups of sequences, and runs their probes.
+
+    Args:
+        runtime: Drives the model.
+        backend: The model behind it.
+        info: Shapes.
+        resolve: Request -> prompt.
+        pixels: Content hash -> the processor's tensors.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        backend: HFBackend,
+        info: ModelInfo,
+        resolve: Callable[[Request], Prompt],
+        pixels: Callable[[str], Mapping[str, Tensor]],
+    ) -> None:
+        self.runtime = runtime
+        self.backend = backend
+        self.info = info
+        self.resolve = resolve
+        self.pixels = pixels
+
+    def sequence(self, prompt: Prompt) -> TokenSequence:
+        """A prompt as an unedited row."""
+        return TokenSequence(
+            tokens=list(prompt.tokens),
+            prompt=len(prompt.tokens),
+            image=prompt.spans.get("image", ()),
+            pixels=tuple(self.pixels(sha256) for sha256 in prompt.images),
+            spans=prompt.spans,
+        )
+
+    def group(self, job: PreparedJob) -> SequenceGroup:
+        """A new group for a job: its prompt under its edits, and its branches."""
+        main = replace(
+            self.sequence(job.prompt), plan=job.plan, probes=job.probes, memory=job.memory
+        )
+        sequences = {MAIN: main}
+        for name, branch in (job.plan.branches or {}).items():
+            sequences[name] = self._branch(job, main, branch)
+        return SequenceGroup(sequences, job.plan.combine)
+
+    def case(self, request: Request) -> Case:
+        """A request as interventions see it."""
+        prompt = self.resolve(request)
+        return Case(request, prompt.tokens, prompt.spans, self.info)
+
+    def open(self, jobs: Sequence[Job]) -> list[PreparedJob]:
+        """Resolve prompts, run probes, and ask every intervention for its plan."""
+        works = [
+            PreparedJob(job, self.resolve(job.request), self.case(job.request)) for job in jobs
+        ]
+        asked = [[part.probes(work.case) for part in work.job.arm.interventions] for work in works]
+        seen = self._probe(works, asked)
+        for work, captured, probes in zip(works, seen, asked, strict=True):
+            plans = [
+                part.plan(work.case, found)
+                for part, found in zip(work.job.arm.interventions, captured, strict=True)
+            ]
+            work.plan = join(plans, work.where)
+            work.probes = merge(captured)
+            for number, part in enumerate(probes):
+                for probe in part:
+                    if probe.beside and plans[number].edits:
+                        self._run_beside(work, probe, alone(plans, number))
+            if work.plan.request is not None:
+                work.prompt = self.resolve(work.plan.request)
+                work.case = self.case(work.plan.request)
+        return works
+
+    def capture(
+        self, works: Sequence[PreparedJob], captures: Sequence[Capture]
+    ) -> list[Mapping[Capture, Tensor]]:
+        """Run prompts under their edits and bring activations home, one mapping a row.
+
+        The vision tower is looked into in a pass of its own; no edit reaches it.
+        """
+        inside = tuple(capture for capture in captures if capture.tower == "vision")
+        if not inside:
+            return self._capture(works, captures)
+        self.runtime.check_engine()
+        rest = tuple(capture for capture in captures if capture.tower != "vision")
+        texts = self._capture(works, rest)
+        return [
+            {
+                **found,
+                **capture_tower(self.backend.model, self.sequence(work.prompt).pixels, inside),
+            }
+            for work, found in zip(works, texts, strict=True)
+        ]
+
+    # ------------------------------------------------------------- inside
+
+    def _prepared(self, job: Job) -> PreparedJob:
+        return PreparedJob(job, self.resolve(job.request), self.case(job.request))
+
+    def _branch(self, job: PreparedJob, main: TokenSequence, branch: Branch) -> TokenSequence:
+        """A companion of the main sequence."""
+        row = (
+            self.sequence(job.prompt)
+            if branch.request is None
+            else self.sequence(self.resolve(branch.request))
+        )
+        if branch.pixels is not None:
+            row = replace(row, pixels=tuple(branch.pixels(image) for image in row.pixels))
+        edits = main.plan.edits if branch.edits is None else branch.edits
+        return replace(row, plan=Plan(edits=edits), probes=main.probes)
+
+    def _capture(
+        self, works: Sequence[PreparedJob], captures: Sequence[Capture]
+    ) -> list[Mapping[Capture, Tensor]]:
+        groups = [SequenceGroup.of(self.group(work).main) for work in works]
+        arrays: dict[int, Mapping[Capture, Tensor]] = {}
+        for part in self.runtime.parts(groups):
+            batch = self.runtime.encode(
+                [groups[index].main for index in part], cache=False, captures=captures
+            )
+            self.runtime.finish(batch)
+            for place, index in enumerate(part):
+                arrays[index] = batch.captured.get(place, {})
+                note(works[index], groups[index])
+        return [arrays[index] for index in range(len(works))]
+
+    def _probe(
+        self, works: Sequence[PreparedJob], asked: Sequence[Sequence[Sequence[Probe]]]
+    ) -> list[list[dict[str, Mapping[Capture, Tensor]]]]:
+        """What each intervention of each row saw, by probe name.
+
+        Arms of one prompt ask for the same probes; each distinct one runs once. Probes that run
+        beside their request bring nothing home.
+        """
+        distinct: dict[tuple[object, ...], tuple[Probe, PreparedJob]] = {}
+        for work, arm in zip(works, asked, strict=True):
+            for probe in (probe for part in arm for probe in part if not probe.beside):
+                if probe.gradient:
+                    raise RefusedError("probes with gradients are not supported", where=work.where)
+                plain = PreparedJob(work.job, self.resolve(probe.request), self.case(probe.request))
+                distinct.setdefault(self._probe_key(probe), (probe, plain))
+                work.passes += 1
+        found = self._run_probes(distinct)
+        return [
+            [
+                {probe.name: found[self._probe_key(probe)] for probe in part if not probe.beside}
+                for part in arm
+            ]
+            for arm in asked
+        ]
+
+    def _run_beside(self, work: PreparedJob, probe: Probe, plan: Plan) -> None:
+        """Run a request and its probe in one batch; the choices made stay in the row's memory.
+
+        Args:
+            work: The request, under all its edits.
+            probe: The other prompt.
+            plan: What the probe's row runs under, numbered as the request's plan.
+        """
+        companion = replace(
+            self.sequence(self.resolve(probe.request)), plan=plan, memory=work.memory
+        )
+        main = replace(self.group(work).main, companion=companion)
+        self.runtime.encode([main, companion], cache=False)
+        work.passes += 1
+
+    def _probe_key(self, probe: Probe) -> tuple[object, ...]:
+        prompt = self.resolve(probe.request)
+        spans = tuple(sorted(prompt.spans.items()))
+        return (probe.captures, prompt.tokens, prompt.images, spans)
+
+    def _run_probes(
+        self, distinct: Mapping[tuple[object, ...], tuple[Probe, PreparedJob]]
+    ) -> dict[tuple[object, ...], Mapping[Capture, Tensor]]:
+        found: dict[tuple[object, ...], Mapping[Capture, Tensor]] = {}
+        for captures in dict.fromkeys(probe.captures for probe, _ in distinct.values()):
+            keys = [key for key, (probe, _) in distinct.items() if probe.captures == captures]
+            rows = self.capture([distinct[key][1] for key in keys], captures)
+            found |= dict(zip(keys, rows, strict=True))
+        return found
+
+
+def join(plans: Sequence[Plan], where: str) -> Plan:
+    """One plan of several, left to right.
+
+    Raises:
+        RefusedError: two parts rewrite the request or compare branches; or branches that nothing
+            combines.
+    """
+    rewrites = [plan.request for plan in plans if plan.request is not None]
+    compared = [plan for plan in plans if plan.branches or plan.combine]
+    for found, what in ((rewrites, "rewrite the request"), (compared, "compare branches")):
+        if len(found) > 1:
+            raise RefusedError(
+                f"two interventions {what}", where=where, mend="run them one at a time"
+            )
+    if any(plan.branches and plan.combine is None for plan in compared):
+        raise RefusedError("an intervention has branches that nothing combines", where=where)
+    if any(MAIN in (plan.branches or {}) for plan in compared):
+        raise RefusedError(f"a branch cannot be called {MAIN!r}", where=where)
+    return Plan(
+        edits=tuple(edit for plan in plans for edit in plan.edits),
+        request=rewrites[0] if rewrites else None,
+        branches=compared[0].branches if compared else None,
+        combine=compared[0].combine if compared else None,
+    )
+
+
+def alone(plans: Sequence[Plan], number: int) -> Plan:
+    """The edits of one part of a composition, each in its place; the others' do nothing."""
+    nothing = Edit("z", Scale(1.0), {})
+    edits = tuple(
+        edit if place == number else nothing
+        for place, plan in enumerate(plans)
+        for edit in plan.edits
+    )
+    return Plan(edits=edits)
+
+
+def merge(captured: Sequence[Seen]) -> dict[str, dict[Capture, Tensor]]:
+    """Probes of all parts of a composition, by name."""
+    merged: dict[str, dict[Capture, Tensor]] = {}
+    for part in captured:
+        for name, arrays in part.items():
+            merged.setdefault(name, {}).update(arrays)
+    return merged
+
+
+def note(work: PreparedJob, group: SequenceGroup) -> None:
+    """Add what the edits of a finished group did to its job's account."""
+    for row in group.rows:
+        work.visited = max(work.visited, row.visited)
+        work.changed += row.changed
+        work.passes += row.passes
+        for layer, heads in row.chosen.items():
+            work.chosen[layer] = tuple(sorted({*work.chosen.get(layer, ()), *heads}))
+
+
+def check_visited(work: PreparedJob) -> None:
+    """An edited row whose edits reached no module was not edited.
+
+    Raises:
+        HeadbenchError: always in that case.
+    """
+    if edited(work.plan) and work.visited == 0:
+        raise HeadbenchError(
+            "the edits of an arm reached no attention module",
+            where=work.where,
+            mend="check the intervention's layers and heads with `headbench show intervention`",
+        )
+
+
+def edited(plan: Plan) -> bool:
+    """Whether a plan edits the main pass or a branch."""
+    return bool(plan.edits) or any(branch.edits for branch in (plan.branches or {}).values())

@@ -1,0 +1,6 @@
+"""One runtime below the adapters: sequences, groups, batches and the verbs that move them."""
+
+from headbench.models.runtime.runtime import Batch, Runtime
+from headbench.models.runtime.sequence import MAIN, OPEN, SequenceGroup, TokenSequence
+
+__all__ = ["MAIN", "OPEN", "Batch", "Runtime", "SequenceGroup", "TokenSequence"]

@@ -1,0 +1,255 @@
+"""Greedy decoding of many groups at once; a group that ends leaves the batch.
+
+An own loop, because `generate` of the library keeps finished rows until the last one ends, gives
+no log-probabilities without keeping all logits, and knows nothing of per-row limits and stops.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from headbench.errors import ConfigError, RefusedError, nearest
+from headbench.models.runtime.logits import log_probability, not_a_number, top_entries
+from headbench.models.runtime.sequence import SequenceGroup
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from headbench.models.runtime.runtime import Batch, Runtime
+
+DEFAULT_NEW_TOKENS = 64
+LOOK_BACK = 12
+"""Generated tokens that are decoded in search of a stop text, beside the stop's own length."""
+KNOWN = (
+    "max_new_tokens",
+    "max_gen_toks",
+    "until",
+    "do_sample",
+    "temperature",
+    "top_p",
+    "top_k",
+    "num_beams",
+    "num_return_sequences",
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When one row stops.
+
+    Attributes:
+        new_tokens: Most tokens to generate.
+        until: Texts that end the answer; the answer is cut before them.
+    """
+
+    new_tokens: int
+    until: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, ask: Mapping[str, object], where: str) -> Limits:
+        """Read generation settings.
+
+        Raises:
+            ConfigError: an unknown setting, or a value out of range.
+            RefusedError: sampling, beams, or several samples.
+        """
+        for name in ask:
+            if name not in KNOWN:
+                raise ConfigError(
+                    f"unknown generation setting {name!r}",
+                    where=where,
+                    mend=nearest(name, KNOWN),
+                )
+        _refuse(bool(ask.get("do_sample")), "sampling (do_sample)", where)
+        sampled = [name for name in ("top_p", "top_k") if name in ask]
+        _refuse(bool(sampled), f"sampling ({', '.join(sampled)})", where)
+        _refuse(ask.get("temperature", 0) not in (0, None), "a temperature above 0", where)
+        _refuse(ask.get("num_beams", 1) != 1, "beam search (num_beams)", where)
+        _refuse(ask.get("num_return_sequences", 1) != 1, "several samples", where)
+        limit = ask.get("max_new_tokens", ask.get("max_gen_toks", DEFAULT_NEW_TOKENS))
+        if not isinstance(limit, int) or limit < 1:
+            raise ConfigError(f"max_new_tokens cannot be {limit!r}", where=where, mend="at least 1")
+        until = ask.get("until") or ()
+        stops = (until,) if isinstance(until, str) else until
+        if not isinstance(stops, Sequence) or not all(isinstance(s, str) and s for s in stops):
+            raise ConfigError(
+                f"until cannot be {until!r}", where=where, mend="a text or a list of texts"
+            )
+        return cls(limit, tuple(stops))
+
+
+@dataclass
+class Generation:
+    """One answer while it is generated.
+
+    Attributes:
+        limits: When to stop.
+        where: Document and condition, for errors.
+        tokens: Generated ids.
+        logprobs: Their log-probabilities.
+        first: Top entries of the first distribution.
+        text: The decoded answer, once it has ended.
+        truncated: The limit came before an end.
+    """
+
+    limits: Limits
+    where: str
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    first: dict[int, float] = field(default_factory=dict)
+    text: str | None = None
+    truncated: bool = False
+
+
+class Decoder:
+    """Greedy decoding with one runtime.
+
+    Args:
+        runtime: Drives the model.
+        decode: Ids -> text.
+        ends: Ids that end an answer.
+    """
+
+    def __init__(
+        self, runtime: Runtime, decode: Callable[[Sequence[int]], str], ends: frozenset[int]
+    ) -> None:
+        self.runtime = runtime
+        self.decode = decode
+        self.ends = ends
+
+    def run(self, groups: Sequence[SequenceGroup], answers: Sequence[Generation]) -> None:
+        """Generate every answer to its end.
+
+        Args:
+            groups: What each answer is read from; their sequences grow.
+            answers: Filled in, one per group.
+        """
+        self.go_on(self._prefill(groups), groups, answers)
+
+    def go_on(
+        self, batch: Batch, groups: Sequence[SequenceGroup], answers: Sequence[Generation]
+    ) -> None:
+        """As :meth:`run`, from a batch that holds the groups' rows already, such as a fork.
+
+        A group that ends leaves at once, so that it is neither computed nor counted any further.
+        """
+        running = list(range(len(groups)))
+        while running:
+            alive = [groups[number] for number in running]
+            ended = self._take(batch, alive, [answers[number] for number in running])
+            running = [number for number, end in zip(running, ended, strict=True) if not end]
+            if not running:
+                break
+            if any(ended):
+                batch = self.runtime.select(batch, _rows_of(alive, ended))
+            tokens = [
+                answers[number].tokens[-1] for number in running for _ in groups[number].sequences
+            ]
+            self.runtime.step(batch, tokens)
+        self.runtime.finish(batch)
+
+    def _prefill(self, groups: Sequence[SequenceGroup]) -> Batch:
+        batches, order = [], []
+        first = [0]
+        for group in groups:
+            first.append(first[-1] + len(group.sequences))
+        for part in self.runtime.parts(groups):
+            rows = [row for number in part for row in groups[number].rows]
+            batches.append(self.runtime.encode(rows))
+            order += [place for number in part for place in range(first[number], first[number + 1])]
+        return self.runtime.join(batches, order)
+
+    def _take(
+        self, batch: Batch, groups: Sequence[SequenceGroup], answers: Sequence[Generation]
+    ) -> list[bool]:
+        """Give each answer its likeliest token; which have ended."""
+        logits = combined(groups, batch.logits[:, -1], forced=False)
+        best = logits.argmax(dim=-1)
+        chosen = log_probability(logits, best)
+        ended = []
+        for place, (token, logprob) in enumerate(zip(best.tolist(), chosen.tolist(), strict=True)):
+            answer = answers[place]
+            if math.isnan(logprob):
+                raise not_a_number(answer.where, self.runtime)
+            if not answer.tokens:
+                answer.first = top_entries(logits[place])
+            ended.append(self._append(answer, token, logprob))
+        return ended
+
+    def _append(self, answer: Generation, token: int, logprob: float) -> bool:
+        """Add a token; whether the answer has ended."""
+        if token in self.ends:
+            answer.text = self.decode(answer.tokens)
+            return True
+        answer.tokens.append(token)
+        answer.logprobs.append(logprob)
+        if answer.limits.until and self._cut(answer):
+            return True
+        if len(answer.tokens) >= answer.limits.new_tokens:
+            answer.text, answer.truncated = self.decode(answer.tokens), True
+            return True
+        return False
+
+    def _cut(self, answer: Generation) -> bool:
+        """Cut the answer before a stop text, if one has appeared."""
+        longest = max(len(stop) for stop in answer.limits.until)
+        tail = self.decode(answer.tokens[-(LOOK_BACK + longest) :])
+        if not any(stop in tail for stop in answer.limits.until):
+            return False
+        text = self.decode(answer.tokens)
+        found = [text.find(stop) for stop in answer.limits.until if stop in text]
+        if not found:
+            return False
+        answer.text = text[: min(found)]
+        wanted = len(answer.text.rstrip())
+        while answer.tokens and len(self.decode(answer.tokens[:-1]).rstrip()) >= wanted:
+            answer.tokens.pop()
+            answer.logprobs.pop()
+        return True
+
+
+def combined(groups: Sequence[SequenceGroup], logits: Tensor, *, forced: bool) -> Tensor:
+    """One distribution per group.
+
+    Args:
+        groups: The groups of a batch.
+        logits: ``[row, ..., vocabulary]``, the groups' rows one after the other.
+        forced: Whether tokens are given rather than chosen.
+
+    Returns:
+        ``[group, ..., vocabulary]``.
+    """
+    if all(len(group.sequences) == 1 and group.combine is None for group in groups):
+        return logits
+    found, at = [], 0
+    for group in groups:
+        count = len(group.sequences)
+        found.append(group.combined(logits[at : at + count], forced=forced))
+        at += count
+    return torch.stack(found)
+
+
+def _rows_of(groups: Sequence[SequenceGroup], ended: Sequence[bool]) -> list[int]:
+    """Row numbers of the groups that have not ended."""
+    kept: list[int] = []
+    at = 0
+    for group, end in zip(groups, ended, strict=True):
+        count = len(group.sequences)
+        if not end:
+            kept += range(at, at + count)
+        at += count
+    return kept
+
+
+def _refuse(found: bool, what: str, where: str) -> None:
+    if found:
+        raise RefusedError(
+            f"{what} is not supported: answers are greedy",
+            where=where,
+            mend="remove it from `generation_kwargs`",
+        )

@@ -1,0 +1,390 @@
+"""The one piece of code that drives forward passes.
+
+Layout: all rows of a batch END at the same padded position, always (left padding). The position of
+a token is its padded index minus its row's padding, and the padding follows from the batch's length
+and the row's tokens. No verb leaves this layout, so positions, masks and cache rows are computed in
+one place, and what comes out of a verb is an ordinary batch: step it, drop rows, fork it again.
+
+Verbs: :meth:`Runtime.encode`, :meth:`~Runtime.step`, :meth:`~Runtime.select` (drop, repeat or
+reorder rows), :meth:`~Runtime.join`, :meth:`~Runtime.fork`. Loops over them live in ``decoding``
+and ``forcing``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from headbench.errors import HeadbenchError, RefusedError
+from headbench.interventions.engine.rows import Row
+from headbench.interventions.engine.session import EditSession
+from headbench.models.runtime.sequence import SequenceGroup, TokenSequence
+from headbench.types import Capture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from headbench.interventions.engine import Engine
+    from headbench.models.runtime.backend import Backend
+
+PREFILL_TOKENS = 1024
+"""Rows x padded length of one prefill pass on a CPU.
+
+Activations of a larger pass leave the processor's cache, and rows of one length need no padding:
+a batch of 16 prompts of 400 tokens runs faster in several passes than in one.
+"""
+
+Captured = Mapping[int, Mapping[Capture, "Tensor"]]
+"""Row -> capture -> tensor."""
+
+
+@dataclass(eq=False)
+class Batch:
+    """Rows that share forward passes.
+
+    Attributes:
+        rows: The sequences; row ``i`` stands at padded positions ``[seen - len(tokens), seen)``.
+        seen: Padded length.
+        cache: What the model has read; ``None`` where nothing follows.
+        logits: ``[row, kept position, vocabulary]`` of the latest pass, float32.
+        captured: What the latest pass brought home.
+    """
+
+    rows: list[TokenSequence]
+    seen: int
+    cache: Any | None = None
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+    captured: Captured = field(default_factory=dict)
+    _session: EditSession | None = None
+    _accounted: list[int] = field(default_factory=list)
+    _alive: bool = True
+
+    @property
+    def pads(self) -> list[int]:
+        """Padding to the left of each row."""
+        return [self.seen - len(row.tokens) for row in self.rows]
+
+
+class Runtime:
+    """Drives one model.
+
+    Args:
+        backend: The model.
+        engine: Carries edits and captures; ``None`` refuses them.
+    """
+
+    def __init__(self, backend: Backend, engine: Engine | None = None) -> None:
+        self.backend = backend
+        self.engine = engine
+        self.passes = 0
+
+    # ------------------------------------------------------------------ verbs
+
+    def encode(
+        self,
+        rows: Sequence[TokenSequence],
+        *,
+        keep: int = 1,
+        cache: bool = True,
+        captures: Sequence[Capture] = (),
+        grad: bool = False,
+    ) -> Batch:
+        """Feed whole rows in one pass.
+
+        Args:
+            rows: The rows; shorter ones are padded on the left.
+            keep: Positions at the end whose logits are wanted.
+            cache: Whether anything may follow; without it this is a probe or a forced pass.
+            captures: What to bring home, for every row.
+            grad: Record the pass for autograd; only with ``cache=False``.
+
+        Returns:
+            The batch, with the logits of the last ``keep`` positions.
+        """
+        store = self.backend.new_cache() if cache else None
+        batch = Batch(list(rows), max(len(row.tokens) for row in rows), store)
+        _check_distinct(batch.rows)
+        if grad and cache:
+            raise RefusedError("a pass that is differentiated keeps no cache")
+        with torch.enable_grad() if grad else torch.inference_mode():
+            self._pass(batch, 0, keep, captures)
+        return batch
+
+    @torch.inference_mode()
+    def step(self, batch: Batch, tokens: Sequence[int], captures: Sequence[Capture] = ()) -> None:
+        """Feed one more token to each row; the batch moves on in place.
+
+        Args:
+            batch: A batch with a cache.
+            tokens: One per row.
+            captures: What to bring home from this position, for every row.
+        """
+        self._check_alive(batch)
+        for row, token in zip(batch.rows, tokens, strict=True):
+            row.tokens.append(int(token))
+        batch.seen += 1
+        self._pass(batch, batch.seen - 1, 1, captures)
+
+    @torch.inference_mode()
+    def select(
+        self, batch: Batch, picks: Sequence[int], rows: Sequence[TokenSequence] | None = None
+    ) -> Batch:
+        """Rows in a new order, with repeats: drop, beams, samples.
+
+        Args:
+            batch: The source.
+            picks: Row numbers of the source.
+            rows: The new batch's sequences, e.g. ``batch.rows[p].continued(())``; the source then
+                stays usable. Without them the source's own sequences are handed over, and it is
+                spent.
+        """
+        self._check_alive(batch)
+        self._settle(batch)
+        kept = [batch.rows[pick] for pick in picks] if rows is None else list(rows)
+        _check_distinct(kept)
+        if rows is None:
+            batch._alive = False
+        cache = None if batch.cache is None else self.backend.take_rows(batch.cache, picks)
+        index = torch.tensor(list(picks), device=batch.logits.device)
+        return Batch(kept, batch.seen, cache, batch.logits[index])
+
+    @torch.inference_mode()
+    def join(self, batches: Sequence[Batch], order: Sequence[int] | None = None) -> Batch:
+        """One batch of several, padded on the left to one length; the sources are spent.
+
+        Args:
+            batches: The parts, all with a cache and the logits of one position.
+            order: Place in the new batch of each row, parts one after the other; by default as they
+                stand.
+        """
+        for batch in batches:
+            self._check_alive(batch)
+            self._settle(batch)
+        rows = [row for batch in batches for row in batch.rows]
+        place = list(range(len(rows))) if order is None else list(order)
+        straight = place == list(range(len(rows)))
+        if len(batches) == 1 and straight:
+            return batches[0]
+        _check_distinct(rows)
+        for batch in batches:
+            batch._alive = False
+        cache = self.backend.join_caches([b.cache for b in batches], [b.seen for b in batches])
+        logits = torch.cat([batch.logits[:, -1:] for batch in batches])
+        if not straight:
+            source = sorted(range(len(rows)), key=place.__getitem__)
+            cache = self.backend.take_rows(cache, source)
+            logits = logits[torch.tensor(source, device=logits.device)]
+            rows = [rows[number] for number in source]
+        return Batch(rows, max(batch.seen for batch in batches), cache, logits)
+
+    @torch.inference_mode()
+    def fork(
+        self,
+        batch: Batch,
+        picks: Sequence[int],
+        rows: Sequence[TokenSequence],
+        *,
+        captures: Sequence[Capture] = (),
+    ) -> Batch:
+        """Continue rows of an encoded prefix: one encoding, many continuations.
+
+        Tails of one length share a pass, and the parts are then joined: nothing is recomputed, so
+        windows, recurrent states and image tokens inside the prefix are as safe as plain caches,
+        and no position is counted twice.
+
+        Args:
+            batch: The encoded prefixes; it stays usable.
+            picks: For each new row, the row of ``batch`` that it continues.
+            rows: ``batch.rows[pick].continued(tail, ...)``: each at least one token longer.
+            captures: What to bring home from the tails, for every row.
+
+        Returns:
+            A batch of ``rows`` in their order, with the logits of each row's last position.
+
+        Raises:
+            RefusedError: A tail without tokens, or with pictures; or a model that forgets its state
+                when several tokens follow a cache.
+        """
+        parts, order = [], []
+        captured: dict[int, Mapping[Capture, Tensor]] = {}
+        for numbers, part in self.fork_parts(batch, picks, rows, captures=captures):
+            captured |= dict(zip(numbers, part.captured.values(), strict=False))
+            parts.append(part)
+            order += numbers
+        joined = self.join(parts, order)
+        joined.captured = captured
+        return joined
+
+    def fork_parts(
+        self,
+        batch: Batch,
+        picks: Sequence[int],
+        rows: Sequence[TokenSequence],
+        *,
+        captures: Sequence[Capture] = (),
+    ) -> Iterator[tuple[list[int], Batch]]:
+        """As :meth:`fork`, before its parts are joined.
+
+        Yields:
+            Numbers of the rows whose tails have one length, and their batch with the logits of all
+            positions of the tail.
+        """
+        self._check_alive(batch)
+        _check_distinct(rows)
+        tails = [self._tail(batch.rows[pick], row) for pick, row in zip(picks, rows, strict=True)]
+        self._settle(batch)
+        for row, pick in zip(rows, picks, strict=True):
+            source = batch.rows[pick]
+            row.visited, row.changed, row.passes = source.visited, source.changed, source.passes
+        for length in sorted(set(tails)):
+            numbers = [number for number, tail in enumerate(tails) if tail == length]
+            with torch.inference_mode():
+                part = Batch(
+                    [rows[number] for number in numbers],
+                    batch.seen + length,
+                    self.backend.take_rows(batch.cache, [picks[number] for number in numbers]),
+                )
+                self._pass(part, batch.seen, length, captures)
+            yield numbers, part
+
+    def parts(self, groups: Sequence[SequenceGroup]) -> list[list[int]]:
+        """Numbers of the groups of each prefill pass, longest first; on an accelerator it is one.
+
+        A group stays whole: its rows may read each other.
+        """
+        if self.backend.device.type != "cpu" or not self.backend.joins:
+            return [list(range(len(groups)))]
+        length = [max(len(row.tokens) for row in group.rows) for group in groups]
+        order = sorted(range(len(groups)), key=lambda number: -length[number])
+        parts: list[list[int]] = []
+        rows = 0
+        for number in order:
+            count = len(groups[number].sequences)
+            longest = length[parts[-1][0]] if parts else 0
+            if parts and (rows + count) * longest <= PREFILL_TOKENS:
+                parts[-1].append(number)
+                rows += count
+            else:
+                parts.append([number])
+                rows = count
+        return parts
+
+    def finish(self, batch: Batch) -> None:
+        """Add to the rows' accounts what their edits did since the batch was laid out."""
+        self._settle(batch)
+
+    def check_engine(self) -> Engine:
+        """The engine.
+
+        Raises:
+            RefusedError: The model was loaded without it.
+        """
+        if self.engine is None:
+            raise RefusedError(
+                "the model was loaded without the intervention engine",
+                where="--model-args attn=sdpa",
+                mend="use attn=headbench",
+            )
+        return self.engine
+
+    # ------------------------------------------------------------------ inside
+
+    def _pass(self, batch: Batch, start: int, keep: int, captures: Sequence[Capture]) -> None:
+        """Feed padded positions ``[start, seen)``, under the rows' edits."""
+        edited = any(row.plan.edits for row in batch.rows)
+        with ExitStack() as stack:
+            found: Captured = {}
+            if edited or captures:
+                found = stack.enter_context(self._watching(batch, captures))
+            self.passes += 1
+            logits = self.backend.forward(batch.rows, start, batch.seen, batch.cache, keep)
+        for row in batch.rows:
+            row.passes += 1
+        batch.logits, batch.captured = logits, found
+
+    @contextmanager
+    def _watching(self, batch: Batch, captures: Sequence[Capture]) -> Iterator[Captured]:
+        """Put the batch's compiled edits in charge of the model for one pass."""
+        engine = self.check_engine()
+        session = batch._session
+        if session is None:
+            session = batch._session = EditSession(_engine_rows(batch), engine.shape)
+            batch._accounted = [0] * len(batch.rows)
+        with ExitStack() as stack:
+            stack.enter_context(engine.running(session))
+            found: Captured = {}
+            if captures:
+                found = stack.enter_context(engine.capture(captures, session.rows))
+            yield found
+
+    def _settle(self, batch: Batch) -> None:
+        """Move what the engine counted for this layout into the rows; harmless when repeated."""
+        if batch._session is None:
+            return
+        report = batch._session.firing
+        for number, row in enumerate(batch.rows):
+            if not row.plan.edits:
+                continue
+            changed = report.changed(number)
+            row.account(
+                report.visited(number),
+                changed - batch._accounted[number],
+                report.chosen(number),
+            )
+            batch._accounted[number] = changed
+
+    def _tail(self, prefix: TokenSequence, row: TokenSequence) -> int:
+        """How many tokens a row adds to a prefix.
+
+        Raises:
+            RefusedError: None, or pictures among them, or more than the model can take at once.
+        """
+        length = len(row.tokens) - len(prefix.tokens)
+        if length < 1 or row.tokens[: len(prefix.tokens)] != prefix.tokens:
+            raise RefusedError(
+                "a continuation adds at least one token to its prefix",
+                mend="read the last token's distribution from the prefix itself",
+            )
+        if row.image and max(row.image) >= len(prefix.tokens):
+            raise RefusedError(
+                "a continuation brings pictures of its own", mend="end the prefix behind them"
+            )
+        if length > 1 and not self.backend.extends:
+            raise RefusedError(
+                f"{self.backend.name} forgets its state when several tokens follow a cache",
+                mend="encode the whole prompt at once",
+            )
+        return length
+
+    def _check_alive(self, batch: Batch) -> None:
+        if not batch._alive:
+            raise HeadbenchError("this batch was handed over to another one")
+
+
+def _engine_rows(batch: Batch) -> list[Row]:
+    """The rows as the engine reads them; companions by their place."""
+    place = {id(row): number for number, row in enumerate(batch.rows)}
+    return [
+        Row(
+            plan=row.plan,
+            prompt=row.prompt,
+            pad=pad,
+            spans=row.spans,
+            probes=row.probes,
+            memory=row.memory,
+            beside=None if row.companion is None else place.get(id(row.companion)),
+        )
+        for row, pad in zip(batch.rows, batch.pads, strict=True)
+    ]
+
+
+def _check_distinct(rows: Sequence[TokenSequence]) -> None:
+    """Two rows that are one object would both receive every token."""
+    if len({id(row) for row in rows}) != len(rows):
+        raise HeadbenchError(
+            "one sequence stands in two rows of a batch", mend="use TokenSequence.continued(())"
+        )

@@ -1,0 +1,165 @@
+"""One encoded prefix, many continuations: as every whole prompt alone, on every kind of cache.
+
+The bound is measured, not chosen: twice what an ordinary padded batch of the same prompts differs
+from the prompts alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import transformers as t
+
+from headbench.interventions.engine import Engine
+from headbench.models.hf.backend import HFBackend
+from headbench.models.runtime import OPEN, Batch, Runtime, TokenSequence
+from headbench.types import Bias, Edit, Plan, Scale, ZeroDims
+from helpers_families import BASE, DECODERS
+from helpers_tiny import tiny_llava, tiny_qwen2_vl
+
+PREFIX, QUESTIONS, STEPS = 30, 18, 12
+FLOOR = 1e-6
+"""Smallest bound, relative to the largest logit: what rounding alone may do in fp32."""
+PLANS = ("none", "z", "bias", "q", "z last", "decode", "span in the prefix")
+ON_THE_BASELINES_PREFIX = ("z last", "decode")
+
+
+def plan_of(name: str, prefix: int) -> Plan:
+    """The edits of a plan; columns stand at the end of the prefix, where windows still see them."""
+    columns = (prefix - 5, prefix - 4, prefix - 3)
+    edits: dict[str, tuple[Edit, ...]] = {
+        "none": (),
+        "z": (Edit("z", Scale(0.0), {0: (1,)}),),
+        "bias": (Edit("scores", Bias(columns, 2.0), {0: (0,), 1: (2,)}),),
+        "q": (Edit("q", ZeroDims(None), {1: (1,)}),),
+        "z last": (Edit("z", Scale(2.0), {0: (1,)}, rows="last"),),
+        "decode": (Edit("z", Scale(2.0), {0: (1,)}, phase="decode"),),
+        "span in the prefix": (Edit("scores", Bias("needle", 2.0), {0: (0,)}),),
+    }
+    return Plan(edits[name])
+
+
+HYBRIDS: dict[str, Callable[[], t.PreTrainedModel]] = {
+    "LFM2": lambda: t.Lfm2ForCausalLM(
+        t.Lfm2Config(**BASE, layer_types=["conv", "full_attention"], block_multiple_of=8)
+    ),
+    "Falcon-H1": lambda: t.FalconH1ForCausalLM(
+        t.FalconH1Config(
+            **BASE, mamba_d_ssm=32, mamba_n_heads=4, mamba_d_head=8, mamba_d_state=8, head_dim=8
+        )
+    ),
+}
+TEXT = ("Llama", "Mistral", "Gemma3", "Qwen3-MoE", "GPT-2")
+
+
+def ids(seed: int, length: int) -> list[int]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(10, 60, (length,), generator=generator).tolist()
+
+
+def tails() -> list[list[int]]:
+    return [ids(100 + number, (5, 9, 12, 5, 1)[number % 5]) for number in range(QUESTIONS)]
+
+
+def decode(rt: Runtime, batch: Batch) -> torch.Tensor:
+    """Log-probabilities of STEPS forced tokens, ``[row, step, vocabulary]``."""
+    found = [batch.logits[:, -1]]
+    for number in range(STEPS):
+        rt.step(batch, [ids(number, 1)[0]] * len(batch.rows))
+        found.append(batch.logits[:, -1])
+    return torch.stack(found, 1)
+
+
+class Case:
+    """A model with a prefix, and how its rows are made."""
+
+    def __init__(self, model: t.PreTrainedModel, edits: bool = True) -> None:
+        self.rt = Runtime(HFBackend(model.eval(), 0), Engine(model) if edits else None)
+        self.prefix: list[int] = ids(7, PREFIX)
+        self.image: tuple[int, ...] = ()
+        self.pixels: tuple[dict[str, torch.Tensor], ...] = ()
+
+    @property
+    def spans(self) -> dict[str, tuple[int, ...]]:
+        end = len(self.prefix)
+        return {"needle": (end - 2, end - 1), "image": self.image}
+
+    def row(self, tokens: list[int], plan: Plan, prompt: int) -> TokenSequence:
+        return TokenSequence(list(tokens), prompt, self.image, self.pixels, plan, self.spans)
+
+    def whole(self, tail: list[int], plan: Plan) -> TokenSequence:
+        tokens = self.prefix + tail
+        return self.row(tokens, plan, len(tokens))
+
+    def check(self, name: str) -> None:
+        plan, rt = plan_of(name, len(self.prefix)), self.rt
+        single = torch.cat([decode(rt, rt.encode([self.whole(q, plan)])) for q in tails()])
+        padded = decode(rt, rt.encode([self.whole(q, plan) for q in tails()]))
+        noise = float((padded - single).abs().max())
+        first = Plan() if name in ON_THE_BASELINES_PREFIX else plan
+        prefix = rt.encode([self.row(self.prefix, first, OPEN)])
+        rows = [
+            prefix.rows[0].continued(q, prompt=len(self.prefix) + len(q), plan=plan)
+            for q in tails()
+        ]
+        forked = decode(rt, rt.fork(prefix, [0] * QUESTIONS, rows))
+        bound = max(2 * noise, FLOOR * float(single.abs().max()))
+        assert float((forked - single).abs().max()) <= bound
+        if plan.edits:
+            plain = decode(rt, rt.encode([self.whole(tails()[0], Plan())]))
+            assert float((plain - single[:1]).abs().max()) > 1e-3, "the edit does something"
+
+
+def case(name: str) -> Case:
+    torch.manual_seed(0)
+    if name in HYBRIDS:
+        return Case(HYBRIDS[name](), edits=False)
+    if name in ("LLaVA", "Qwen2-VL"):
+        return pictured(name)
+    return Case(DECODERS[name]())
+
+
+def pictured(name: str) -> Case:
+    """A prefix that holds a picture."""
+    generator = torch.Generator().manual_seed(1)
+    if name == "LLaVA":
+        found = Case(tiny_llava())
+        token, count = found.rt.backend.model.config.image_token_id, 16
+        pixels = {"pixel_values": torch.randn(1, 3, 32, 32, generator=generator)}
+    else:
+        found = Case(tiny_qwen2_vl())
+        config = found.rt.backend.model.config
+        token, vision = config.image_token_id, config.vision_config
+        width = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+        count = 4 * 6 // vision.spatial_merge_size**2
+        pixels = {
+            "pixel_values": torch.randn(24, width, generator=generator),
+            "image_grid_thw": torch.tensor([[1, 4, 6]]),
+        }
+    before = ids(7, 5)
+    found.prefix = [*before, *[token] * count, *ids(8, 6)]
+    found.image = tuple(range(len(before), len(before) + count))
+    found.pixels = (pixels,)
+    return found
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("name", [*TEXT, "LLaVA", "Qwen2-VL"])
+def test_questions_on_one_prefix_are_as_whole_prompts(name: str, plan: str) -> None:
+    case(name).check(plan)
+
+
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_recurrent_states_are_forked_and_joined(name: str) -> None:
+    case(name).check("none")
+
+
+def test_a_window_shorter_than_the_prefix_drops_rows_rightly() -> None:
+    """Right-padded tails would be right for one token here, and wrong by whole logits after it."""
+    found = case("Mistral")
+    window = found.rt.backend.model.config.sliding_window
+    assert window < PREFIX
+    layer = found.rt.encode([found.row(found.prefix, Plan(), OPEN)]).cache.layers[0]
+    assert layer.keys.shape[2] == window - 1

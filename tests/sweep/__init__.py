@@ -1,0 +1,1 @@
+"""The sweep: every decoder class of transformers, tiny, held against the library."""
