@@ -141,6 +141,19 @@ def test_a_proportion_never_has_an_interval_of_zero_width() -> None:
     assert found.high == pytest.approx(1.96**2 / (90 + 1.96**2), rel=0.03) == -found.low
 
 
+def test_documents_of_a_cluster_that_differ_make_the_interval_narrower_than_clusters_alone() -> (
+    None
+):
+    base = cell([1] * 540, cluster=18)  # thirty pictures, eighteen questions each
+    moved = cell([0] + [1] * 17 + [1] * 522, cluster=18)
+    still = against_controls(ACCURACY, base, [base], possible=1)
+    seen = against_controls(ACCURACY, moved, [base], possible=1)
+    assert still is not None and still.high is not None and still.high > 0.1
+    assert seen is not None and seen.low is not None and seen.high is not None
+    # At least the width of 540 documents without a change, far from that of 30 clusters.
+    assert seen.high - seen.low == pytest.approx(2 * 2.045 * 1.96 / (540 + 1.96**2), rel=0.02)
+
+
 def test_what_has_no_interval_says_why() -> None:
     few = against_controls(
         ACCURACY, cell([1, 0] * 9, cluster=2), [cell([1, 1] * 9, cluster=2)], possible=3

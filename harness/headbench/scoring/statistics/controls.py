@@ -130,8 +130,9 @@ def against_controls(
     possible draws were made it is zero. Fewer than ten clusters give no interval.
 
     Where documents are right or wrong, ``V_documents`` is at least ``z^2 / (n + z^2)^2`` for n
-    clusters, which is the width of Tango's interval (1998) for a paired difference without any
-    change: nothing seen in n clusters does not mean that nothing is there.
+    documents, which is the width of Tango's interval (1998) for a paired difference without any
+    change: nothing seen in n documents does not mean that nothing is there. Where no document
+    differs at all, n counts the clusters: how alike their documents are cannot be seen then.
 
     Args:
         metric: What to compute.
@@ -162,7 +163,8 @@ def against_controls(
         return _without(found, "the metric is undefined when a cluster is left out")
     if metric.outcome is not None:
         z = NormalDist().inv_cdf(0.5 + level / 2)
-        documents = max(documents, z**2 / (clusters + z**2) ** 2)
+        n = len(other) if documents > 0 else clusters
+        documents = max(documents, z**2 / (n + z**2) ** 2)
     drawn, freedom, note = 0.0, float(clusters - 1), ""
     if len(controls) > 1:
         share = max(0.0, 1 - len(controls) / possible)
