@@ -228,9 +228,11 @@ def locate_installed(name: str, own: frozenset[str] = frozenset()) -> Source | P
 
     Nothing is imported. The standard library and headbench count as nothing here.
     """
+    if name == "__main__":
+        return _script()
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names or top == OWN:
-        return _script() if name == "__main__" else None
+        return None
     if top not in own:
         package = _package(top)
         if package is not None:

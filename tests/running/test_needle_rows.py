@@ -76,7 +76,7 @@ def test_rows_of_another_needle_than_the_phrases_are_refused(tmp_path: Path) -> 
     path = save(tmp_path / "r.json", harbour(HARBOUR))
     with pytest.raises(DataError, match=r"another needle: .* does not hold 'sandwich'"):
         rescore_niah(path, phrases=["4711", "sandwich"])
-    mixed = save(tmp_path / "m.json", harbour(HARBOUR), {"needle": BEST, "response": BEST})
+    mixed = save(tmp_path / "m.json", harbour(HARBOUR), harbour(BEST, needle=BEST))
     with pytest.raises(DataError, match="of 2 needles"):
         rescore_niah(mixed)
     empty = save(tmp_path / "e.json", harbour("x", needle="What is the number?"))
@@ -92,8 +92,8 @@ def test_scores_beside_responses_are_read(tmp_path: Path) -> None:
     strange = save(tmp_path / "s.json", harbour(HARBOUR, score=0.83))
     with pytest.raises(DataError, match=r"one of 1, 3, 5, 7, 10, not 0\.83"):
         rescore_niah(strange)
-    other = rescore_niah(strange, Fields.parse(["judge=verdict"]))
-    assert "judge" not in other.result.metrics
+    with pytest.raises(DataError, match="no row has the field 'verdict'"):
+        rescore_niah(strange, Fields.parse(["judge=verdict"]))
 
 
 @pytest.mark.parametrize("length", [10**400, float("inf")])
