@@ -43,13 +43,14 @@ PARTIAL = frozenset(
     {"gpt_neox", "phi", "phi3", "stablelm", "nemotron", "persimmon", "bamba", "granitemoehybrid"}
     | {"fuyu", "glm4_moe", "glm4v_moe", "laguna", "lfm3", "lfm3_vl", "minicpm_ocr"}
     | {"minicpmv4_6", "minicpmv4_7", "qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text"}
-    | {"qwen3_5_text", "qwen3_next", "zaya"}
+    | {"qwen3_5_text", "qwen3_next", "zaya", "cohere_compass", "cohere_compass_text"}
 )
 """Families that may rotate only part of a head, or none of it."""
 INTERLEAVED = frozenset(
     {"cohere", "cohere2", "helium", "ernie4_5", "llama4", "llama4_text", "blt", "moonshine"}
     | {"glm", "glm4", "glm4v", "glm_ocr", "glm4_moe_lite", "deepseek_v2", "deepseek_v3"}
-    | {"axk1", "bailing_hybrid", "cohere2_moe", "ernie4_5_moe", "ernie4_5_vl_moe", "youtu"}
+    | {"axk1", "bailing_hybrid", "cohere2_moe"}
+    | {"ernie4_5_moe", "ernie4_5_vl_moe", "mistral4", "youtu"}
 )
 """Families whose rotary pairs are neighbours, not halves: other dimensions would be hit."""
 
