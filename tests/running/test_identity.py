@@ -17,9 +17,9 @@ from headbench.models import registry
 from headbench.results.files import read_result
 from headbench.results.keys import ResponseKeys
 from headbench.results.schema import Result
-from headbench.running.code import plan_from_result
 from headbench.running.collect import first_step
 from headbench.running.plan import RunPlan, make_plan
+from headbench.running.replay import plan_from_result
 from headbench.running.spec import make_spec
 from headbench.types import Job
 from helpers_fake_task import SIMPLE, write_tasks

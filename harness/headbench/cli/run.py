@@ -157,7 +157,7 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
 
 def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunPlan:
     """The run that a result holds; options beside it would make it another run."""
-    from headbench.running.code import plan_from_result
+    from headbench.running.replay import plan_from_result
 
     beside = [
         name for name, value in {"tasks": tasks, **given}.items() if value not in (None, (), "")
