@@ -61,3 +61,23 @@ def test_out_writes_what_it_prints(files: tuple[str, str], tmp_path: Path) -> No
     assert document["model"]["name"] == "A model"
     assert document["source"]["origin"] == "owner/repository @ 1"
     assert written.parent == tmp_path / "out/rescored/A-model/chair"
+
+
+@pytest.mark.parametrize(
+    ("task", "option", "value"),
+    [
+        ("niah", "--parser", "pope_ref"),
+        ("niah", "--profile", "chair-clean"),
+        ("chair", "--questions", "q.json"),
+        ("pope", "--walls", "w.json"),
+        ("walls", "--ground-truth", "t.json"),
+        ("chair", "--join", "id"),
+        ("pope", "--phrases", "4711"),
+    ],
+)
+def test_an_option_that_a_family_does_not_read_is_refused(
+    files: tuple[str, str], task: str, option: str, value: str
+) -> None:
+    done = CliRunner().invoke(app, ["--task", task, "--predictions", files[0], option, value])
+    assert isinstance(done.exception, ConfigError)
+    assert f"does not read {option}" in str(done.exception)

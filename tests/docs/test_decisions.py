@@ -30,3 +30,10 @@ def test_every_test_that_a_page_names_exists(page: Path) -> None:
 
 def test_pages_name_tests() -> None:
     assert len(named(ROOT / "docs" / "decisions.md")) > 80
+
+
+def test_no_row_of_a_table_stands_twice() -> None:
+    for page in PAGES:
+        rows = [line for line in page.read_text().splitlines() if line.startswith("| ")]
+        named_rows = [row for row in rows if NAMED.search(row)]
+        assert len(set(named_rows)) == len(named_rows), page.name

@@ -61,7 +61,7 @@ def test_prompt_and_new_tokens_fill_the_positions_and_not_one_more() -> None:
     held = len(model.prompter.resolve(request(WORDS)).tokens)
     assert held == 11  # a BOS and ten words
     model.plan(generate(LIMIT - held))
-    with pytest.raises(RefusedError, match="take 21 positions, the model has 20") as caught:
+    with pytest.raises(RefusedError, match="21 positions, and the model has 20") as caught:
         model.plan(generate(LIMIT - held + 1))
     assert "--allow-overrun" in str(caught.value.mend)
     assert "document" in str(caught.value.where)

@@ -100,7 +100,15 @@ def test_scores_beside_responses_are_read(tmp_path: Path) -> None:
 def test_a_length_that_no_number_holds_is_refused(tmp_path: Path, length: float) -> None:
     path = tmp_path / "r.json"
     path.write_text(json.dumps([{"context_length": length, "depth_percent": 0, "score": 1}]))
-    with pytest.raises(DataError, match=r"'context_length' .* no number that can be"):
+    with pytest.raises(DataError, match="needs its length as a number"):
         rescore_niah(path)
     with pytest.raises(DataError, match="no row has one"):
         rescore_niah(path, phrases=["4711"])
+
+
+def test_judged_cells_are_read_from_the_fields_that_were_named(tmp_path: Path) -> None:
+    cells = [{"length": "1000", "depth": "0", "score": 10, "rating": "1"}]
+    path = save(tmp_path / "c.json")
+    path.write_text(json.dumps(cells))
+    assert rescore_niah(path).value("judge") == 10
+    assert rescore_niah(path, Fields.parse(["judge=rating"])).value("judge") == 1

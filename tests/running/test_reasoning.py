@@ -167,3 +167,13 @@ def test_a_task_takes_the_default_marks() -> None:
     record = task.record(document, (f"<think>no</think>{document.target}",))
     assert record.parts["correct"] == 1
     assert record.parts["closed_thoughts"] == 1
+
+
+def test_every_option_of_a_spec_is_in_its_command() -> None:
+    spec = make_spec(tasks=("niah",), draws=2000, level=0.9, reasoning_marks=(), seed=3)
+    words = spec.command()
+    assert "--draws 2000 --level 0.9 --reasoning-marks none" in words
+    assert "--seed 3" in words
+    assert spec == make_spec(
+        tasks=("niah",), draws=2000, level=0.9, reasoning_marks=("none",), seed=3
+    )

@@ -207,6 +207,17 @@ def test_answers_about_other_walls_give_no_headline(
     assert rescore_walls(log, walls, join=vouch).result.headline == "group_rate"
 
 
+def test_walls_that_rows_name_are_joined_by_name_whatever_their_order(tmp_path: Path) -> None:
+    numbered = [{**wall, "wall_id": str(len(WALLS) - at)} for at, wall in enumerate(WALLS)]
+    said = [{"wall_id": wall["wall_id"], "answer": grouped(wall)} for wall in numbered[::-1]]
+    walls, log = save(tmp_path / "w.json", numbered), save(tmp_path / "a.json", said)
+    found = rescore_walls(log, walls)
+    assert found.result.source["joined by"] == "id and clues"
+    assert found.value("solved_walls") == len(WALLS)
+    with pytest.raises(DataError, match="stands in the place of wall"):
+        rescore_walls(log, walls, join="order")
+
+
 def test_walls_need_ids_of_their_own(tmp_path: Path) -> None:
     said = save(tmp_path / "a.json", [{"answer": grouped(wall)} for wall in WALLS])
     twice = save(tmp_path / "w.json", [*WALLS, WALLS[0]])
@@ -293,4 +304,4 @@ def test_the_table_says_how_rows_were_joined(tmp_path: Path) -> None:
     options = ["--task", "niah", "--predictions", str(log), "--join", "id"]
     refused = CliRunner().invoke(app, options)
     assert isinstance(refused.exception, ConfigError)
-    assert "joins nothing" in str(refused.exception)
+    assert "does not read --join" in str(refused.exception)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -35,6 +35,9 @@ class Family(StrEnum):
     NIAH = "niah"
 
 
+DEFAULT_PROFILE = "chair-2018"
+
+
 def rescore(
     task: Annotated[Family, typer.Option(help="Which family of scorers.")],
     predictions: Annotated[
@@ -48,7 +51,7 @@ def rescore(
     walls: Annotated[Path | None, typer.Option(help="walls: the solved walls.")] = None,
     profile: Annotated[
         str, typer.Option(help="chair: chair-2018 (as in papers) or chair-clean.")
-    ] = "chair-2018",
+    ] = DEFAULT_PROFILE,
     parser: Annotated[
         str, typer.Option(help="How answers are read: pope_ref, walls_ref (as in papers), ...")
     ] = "",
@@ -85,18 +88,24 @@ def rescore(
     from headbench.results.fields import Fields
     from headbench.running.rescore import rescore_chair, rescore_niah, rescore_pope
     from headbench.running.rescore_walls import HUMANS, rescore_walls
-    from headbench.scoring.thoughts import marks_of
+    from headbench.scoring.thoughts import CLOSED, marks_of
 
-    marks = marks_of(split_names(reasoning_marks))
+    marks = marks_of(split_names(reasoning_marks) or (CLOSED,))
     people = predictions == HUMANS and task is Family.WALLS
     fields = Fields.parse(field or [])
     vouched: Vouched | None = None if join is None else "id" if join is Join.ID else "order"
-    if join is not None and (people or task not in (Family.POPE, Family.WALLS)):
-        raise ConfigError(
-            f"--task {task.value} joins nothing by id or order",
-            where=f"--join {join.value}",
-            mend="leave --join out",
-        )
+    _refuse_others(
+        task,
+        {
+            "--ground-truth": (bool(ground_truth), (Family.CHAIR,)),
+            "--profile": (profile != DEFAULT_PROFILE, (Family.CHAIR,)),
+            "--questions": (questions is not None, (Family.POPE,)),
+            "--walls": (walls is not None, (Family.WALLS,)),
+            "--parser": (bool(parser), () if people else (Family.POPE, Family.WALLS)),
+            "--join": (join is not None, () if people else (Family.POPE, Family.WALLS)),
+            "--phrases": (bool(phrases), (Family.NIAH,)),
+        },
+    )
     file = Path(predictions)
     work: dict[Family, Callable[[], Rescored]] = {
         Family.CHAIR: lambda: rescore_chair(
@@ -120,12 +129,6 @@ def rescore(
         ),
         Family.NIAH: lambda: rescore_niah(file, fields, phrases=phrases or (), marks=marks),
     }
-    if phrases and task is not Family.NIAH:
-        raise ConfigError(
-            f"--task {task.value} seeks no phrases",
-            where="--phrases",
-            mend="leave them out, or take --task niah",
-        )
     found = work[task]().named(name, origin)
     written = found.write(out) if out else None
     if as_json:
@@ -136,6 +139,27 @@ def rescore(
     show(found)
     if written:
         typer.echo(f"written: {written}")
+
+
+def _refuse_others(task: Family, options: Mapping[str, tuple[bool, tuple[Family, ...]]]) -> None:
+    """Refuse options that the family does not read.
+
+    Args:
+        task: The family.
+        options: Option -> whether it was given, and which families read it.
+
+    Raises:
+        ConfigError: An option was given that would change nothing.
+    """
+    for option, (given, families) in options.items():
+        if given and task not in families:
+            read = " or ".join(family.value for family in families)
+            raise ConfigError(
+                f"--task {task.value} does not read {option}"
+                + ("" if read else " for what people did"),
+                where=option,
+                mend="leave it out" + (f", or take --task {read}" if read else ""),
+            )
 
 
 def needed(value: _Given | None, option: str, task: Family) -> _Given:

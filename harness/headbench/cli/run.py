@@ -65,6 +65,12 @@ def run(
         str | None, typer.Option(help="Rows a batch: a number, or auto (default).")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the run (default 0).")] = None,
+    draws: Annotated[
+        int | None, typer.Option(min=1, help="Random swaps of permutation tests (default 10000).")
+    ] = None,
+    level: Annotated[
+        float | None, typer.Option(help="Confidence level of intervals (default 0.95).")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for results and stored answers.")] = Path(
         "results"
     ),
@@ -109,6 +115,8 @@ def run(
         "limit": limit,
         "batch_size": batch_size,
         "seed": seed,
+        "draws": draws,
+        "level": level,
         "include": tuple(str(folder.resolve()) for folder in include or ()),
         "reasoning_marks": split_names(reasoning_marks),
         "allow_overrun": allow_overrun or None,
@@ -159,9 +167,9 @@ def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunPlan:
     """The run that a result holds; options beside it would make it another run."""
     from headbench.running.replay import plan_from_result
 
-    beside = [
-        name for name, value in {"tasks": tasks, **given}.items() if value not in (None, (), "")
-    ]
+    options = {"tasks": tasks, **given, "intervention": given["interventions"]}
+    del options["interventions"]
+    beside = [name for name, value in options.items() if value not in (None, (), "")]
     if beside:
         raise ConfigError(
             "--from takes the whole run from the file",

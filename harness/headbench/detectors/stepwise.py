@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from headbench.detectors.base import engine_of
 from headbench.errors import DataError
 from headbench.models.hf.prompts import Prompt
+from headbench.models.hf.threads import threads
 from headbench.types import Capture
 
 if TYPE_CHECKING:
@@ -86,14 +87,16 @@ def decode_stepwise(
         row = model.preparation.sequence(path.prompt)
         row.tokens, row.prompt = list(path.tokens[: path.start]), path.start + 1
         rows.append(row)
-    batch = model.runtime.encode(rows)
-    produced = [0] * len(paths)
+    with threads(model.threads):
+        batch = model.runtime.encode(rows)
+    produced = batch.logits[:, -1].argmax(-1).tolist()
     for number in range(steps):
         fed = [
             path.tokens[path.start + number] if number < path.rows else said
             for path, said in zip(paths, produced, strict=True)
         ]
-        model.runtime.step(batch, fed, captures)
+        with threads(model.threads):
+            model.runtime.step(batch, fed, captures)
         said = batch.logits[:, -1].argmax(-1).cpu()
         produced = said.tolist()
         yield Step(number, said, batch.captured)

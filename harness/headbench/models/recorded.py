@@ -120,7 +120,7 @@ class RecordedModel(BaseModel):
         if not within and not contains(prompt, asked):
             raise DataError(
                 f"the recorded row of document {request.document!r} answers another question",
-                where=f"{self._path}: {asked[:80]!r}",
+                where=str(self._path),
                 mend="give the outputs of this task, or name the question: question=FIELD",
             )
 

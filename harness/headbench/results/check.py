@@ -124,6 +124,7 @@ def faults(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
         return
     yield from _extent(result, entries)
     yield from _diagnostics(result, entries)
+    yield from _thoughts(result, entries)
     yield from _figures(result, [entry.record for entry in entries])
 
 
@@ -333,7 +334,6 @@ def _diagnostics(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
     ):
         yield f"first_token_kl {told.first_token_kl:g} is no mean of its records'"
     yield from _neutral(told)
-    yield from _thoughts(result, entries)
 
 
 def _neutral(told: Diagnostics) -> Iterator[str]:

@@ -153,6 +153,8 @@ class _Builder:
             "sampling": [spec.seed, spec.draws, spec.level],
             "reasoning_marks": list(self.marks),
         }
+        if self._no_headline:  # only where there is none, so that other ids stay
+            versions["no_headline"] = self._no_headline
         return result_id((reply.key for row in rows for reply in row.replies), versions)
 
     def _model(self) -> ModelFacts:

@@ -105,9 +105,22 @@ class Comparison:
     unchecked: tuple[str, ...] = ()
 
     @property
+    def _left_out(self) -> bool:
+        """Whether both results have the main metric, which could not be computed here."""
+        name = self.other.task.main_metric
+        return name in self.base.metrics and name in self.other.metrics
+
+    @property
     def main(self) -> Line:
         """The headline's line."""
         found = next((line for line in self.lines if line.main), None)
+        if found is None and self._left_out:
+            raise RefusedError(
+                f"the main metric, {self.other.task.main_metric!r}, is of a package that is not "
+                "installed here",
+                where=f"{self.base.task.name} and {self.other.task.name}",
+                mend="install the package that defines it",
+            )
         if found is None:
             raise RefusedError(
                 f"the results do not share {self.other.task.main_metric!r}, the main metric",
@@ -206,10 +219,7 @@ def differences(one: Result, two: Result) -> tuple[tuple[str, str, str], ...]:
 
     Figures are left out, and what follows from the arm alone.
     """
-    sides = [
-        result.model_dump(mode="json", include={"kind", "status", "task", "model", "arm", "run"})
-        for result in (one, two)
-    ]
+    sides = [_facts(result) for result in (one, two)]
     flat = [dict(_flatten(side)) for side in sides]
     names = sorted(flat[0].keys() | flat[1].keys())
     told = []
@@ -218,6 +228,19 @@ def differences(one: Result, two: Result) -> tuple[tuple[str, str, str], ...]:
         if left != right and not name.startswith(_DECIDED_ELSEWHERE):
             told.append((name, left, right))
     return tuple(told)
+
+
+def _facts(result: Result) -> dict[str, object]:
+    """What a comparison lists where it differs: how answers were asked, joined and read."""
+    names = {"kind", "status", "task", "model", "arm", "run", "withheld"}
+    facts = dict(result.model_dump(mode="json", include=names))
+    facts["reasoning"] = {"marks": list(result.reasoning.marks) if result.reasoning else []}
+    facts["source"] = {
+        name: said
+        for name, said in result.source.items()
+        if name in ("joined by", "sought", "no_headline") or name.endswith((".fields", ".sha256"))
+    }
+    return facts
 
 
 def _draws(result: Result) -> int:

@@ -81,10 +81,10 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
     started = time.perf_counter()
     with ResponseStore(out / STORE) as store:
         asker = Asker(plan.model, store, shown, identity=plan.identity)
+        kept = _say_what_the_store_keeps(plan, store.path)  # before anything is stored
         cells = build_cells(plan, collect(plan, first, asker))
         # Still under the store's lock: no other run cleans up or writes here.
         remove_leftovers(out / MEASURED)
-        kept = _say_what_the_store_keeps(plan, store.path)
         files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
         folder = out / MEASURED / slug(plan.model_name)
         add_timing(

@@ -83,6 +83,12 @@ def _matched(model: Model, toggle: Toggle, asked: Sequence[Sequence[Request]]) -
                 edits = [e for p in places for e in edits_of(shown.interventions[p])]
                 chosen = _chosen(model, request, shown, edits)
                 sizes[arm.name] += _size(model, z, edits, chosen)
+    if sizes[toggle.arm.name] <= 0:
+        raise RefusedError(
+            "the intervention changes nothing on the first documents, so there is no size to match",
+            where=toggle.arm.name,
+            mend="leave --control-match out",
+        )
     controls = []
     for arm in toggle.controls:
         if sizes[arm.name] <= 0:
@@ -111,6 +117,8 @@ def _size(
 ) -> float:
     """Mean norm of the change over edited layers and prompt rows.
 
+    Edits from the prompt's last token on, or of decoding, are measured at that token.
+
     Args:
         model: Shows its output projection.
         z: Unedited head outputs, ``[layer, row, head, dim]``.
@@ -122,7 +130,8 @@ def _size(
     change = torch.zeros_like(z)
     for edit in edits:
         table: HeadTable = chosen if callable(edit.where) else edit.where
-        rows = slice(-1, None) if edit.rows == "last" else slice(None)
+        late = edit.rows == "last" or edit.phase in ("decode", "from_last")
+        rows = slice(-1, None) if late else slice(None)
         for layer, heads in table.items():
             at = list(heads)
             if isinstance(edit.op, Scale):

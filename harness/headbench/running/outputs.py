@@ -52,5 +52,5 @@ def _missing(request: Request, what: str) -> RefusedError:
     return RefusedError(
         f"the model's answer to a {request.kind!r} request lacks its {what}",
         where=f"document {request.document!r}, step {request.step!r}",
-        mend="mend the adapter: see docs/adding.md",
+        mend="mend the adapter: see docs/models.md",
     )

@@ -244,7 +244,15 @@ def rescore_niah(
                 where=log.name,
                 mend="leave --phrases out, or name the field: --field response=NAME",
             )
-        records, scorer, reader = cell_records(log.rows), "niah_cells@1", "judge@1"
+        judged_cells = [
+            {
+                "token_limit": _number(reading.value(row, "length"), "length", at),
+                "depth_percent": _number(reading.value(row, "depth"), "depth", at),
+                "score": _number(reading.value(row, "judge"), "judge", at),
+            }
+            for at, row in enumerate(log.rows)
+        ]
+        records, scorer, reader = cell_records(judged_cells), "niah_cells@1", "judge@1"
         metrics = {"judge": JUDGE}
     else:
         needle = sought(log.rows, reading, phrases, log.name)
@@ -257,8 +265,9 @@ def rescore_niah(
             for at, (row, text) in enumerate(zip(log.rows, texts, strict=True))
             if text is not None
         )
-        answered = [row for row, text in zip(log.rows, texts, strict=True) if text is not None]
-        judged = with_scores(records, [reading.value(row, "judge") for row in answered])
+        answered = [at for at, text in enumerate(texts) if text is not None]
+        scores = [reading.value(log.rows[at], "judge") for at in answered]
+        judged = with_scores(records, scores, [at + 1 for at in answered])
         if judged != records:
             records, metrics = judged, {**metrics, "niah.judge": JUDGE}
         scorer, reader = needle.scorer.id, VERBATIM.id
@@ -409,7 +418,7 @@ def _number(value: object, role: str, at: int) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise DataError(
-            f"a response needs its {role} as a number",
+            f"a row needs its {role} as a number",
             where=f"row {at + 1}",
             mend=f"name the field, for example --field {role}=NAME",
         )

@@ -162,7 +162,11 @@ def _join(log: Recorded, walls: Sequence[Wall], fields: Fields, vouched: Vouched
     keys = [None if (key := reading.value(row, "id")) is None else str(key) for row in log.rows]
     whole = len(log.rows) == len(walls)
     repeated = 0
-    if whole and vouched != "id" and (vouched == "order" or _positions(keys)):
+    named = {wall.id for wall in walls}
+    counted = _positions(keys) and not named.issuperset(keys)
+    if vouched == "order" and named.issuperset(keys):
+        _refuse_other_order(log, keys, walls)
+    if whole and vouched != "id" and (vouched == "order" or counted):
         by, rows = "order", list(zip(walls, log.rows, strict=True))
     elif vouched == "order":
         raise DataError(
@@ -175,6 +179,21 @@ def _join(log: Recorded, walls: Sequence[Wall], fields: Fields, vouched: Vouched
     speaking = sum(_speaks(row, wall, reading) for wall, row in rows)
     proven = 2 * speaking > len(rows)
     return _Joined(rows, f"{by} and clues" if proven else f"{by} only", reading, repeated, note)
+
+
+def _refuse_other_order(log: Recorded, keys: Sequence[str | None], walls: Sequence[Wall]) -> None:
+    """Refuse to join by order what the rows' own ids join otherwise.
+
+    Raises:
+        DataError: A row that names one wall stands at the place of another.
+    """
+    for number, (key, wall) in enumerate(zip(keys, walls, strict=False), start=1):
+        if key != wall.id:
+            raise DataError(
+                f"a row names wall {key!r} and stands in the place of wall {wall.id!r}",
+                where=f"{log.name}, row {number}",
+                mend="leave --join order out: the rows say which walls they answer",
+            )
 
 
 def _by_id(

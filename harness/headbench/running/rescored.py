@@ -22,7 +22,7 @@ from headbench.tasks.sensitive import text_digest
 from headbench.types import Record
 
 SAMPLING = Sampling(seed=0, draws=2000)
-"""How intervals of rescored figures are made; 2,000 draws settle their second digit."""
+"""Seed and number of random swaps where rescored figures are compared."""
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,13 @@ from headbench.errors import ConfigError, StoreError
 from headbench.results.canonical import digest, plain
 from headbench.results.files import read_result
 from headbench.scoring.thoughts import CLOSED, marks_of
+from headbench.scoring.thoughts import NONE as NO_MARKS
 from headbench.types import Contrast
 
 DEFAULT_CONTROLS = 4
 """Control draws per intervention: enough to see an outlier. A rank p of .05 needs 39."""
+DEFAULT_DRAWS = 10_000
+DEFAULT_LEVEL = 0.95
 ControlHeads = Literal["any", "apart", "low", "layers", "document"]
 
 
@@ -62,12 +65,12 @@ class RunSpec(BaseModel):
     batch_size: Literal["auto"] | PositiveInt = "auto"
     """Rows a batch."""
     seed: int = 0
-    """Every request's seed, every control draw and every resampling is derived from it."""
+    """Every request's seed, every control draw and every random swap is derived from it."""
     include: tuple[str, ...] = ()
     """Folders of the user's own tasks and interventions."""
-    draws: PositiveInt = 10_000
+    draws: PositiveInt = DEFAULT_DRAWS
     """Random swaps of the permutation tests."""
-    level: float = Field(0.95, gt=0.5, lt=1)
+    level: float = Field(DEFAULT_LEVEL, gt=0.5, lt=1)
     """Confidence level of the intervals."""
     reasoning_marks: tuple[str, ...] = (CLOSED,)
     """Marks of thoughts that are cut before answers are read (``headbench.scoring.thoughts``)."""
@@ -78,7 +81,7 @@ class RunSpec(BaseModel):
     @classmethod
     def _known_marks(cls, marks: tuple[str, ...]) -> tuple[str, ...]:
         marks_of(marks)  # refuses unknown names before anything runs
-        return marks
+        return marks or (NO_MARKS,)
 
     @model_validator(mode="after")
     def _low_has_a_score(self) -> RunSpec:
@@ -123,6 +126,8 @@ class RunSpec(BaseModel):
             ("--limit", self.limit, None),
             ("--batch-size", self.batch_size, "auto"),
             ("--seed", self.seed, 0),
+            ("--draws", self.draws, DEFAULT_DRAWS),
+            ("--level", self.level, DEFAULT_LEVEL),
         ):
             if value != default:
                 words += [flag, str(value)]

@@ -49,12 +49,15 @@ def _record(index: int, row: Mapping[str, object]) -> Record:
     )
 
 
-def with_scores(records: Sequence[Record], scores: Sequence[object]) -> tuple[Record, ...]:
+def with_scores(
+    records: Sequence[Record], scores: Sequence[object], rows: Sequence[int]
+) -> tuple[Record, ...]:
     """Records with the judge's scores that stand beside the responses.
 
     Args:
         records: Of responses.
         scores: What each row has in the judge's field; ``None``: nothing. Numbers may be text.
+        rows: Number of each record's row in the file, for errors.
 
     Returns:
         Each record with its part ``score``, where it has one.
@@ -64,7 +67,7 @@ def with_scores(records: Sequence[Record], scores: Sequence[object]) -> tuple[Re
     """
     return tuple(
         record if score is None else _judged(record, score, f"row {number}")
-        for number, (record, score) in enumerate(zip(records, scores, strict=True), start=1)
+        for number, record, score in zip(rows, records, scores, strict=True)
     )
 
 

@@ -164,6 +164,44 @@ def test_a_batch_that_was_handed_over_is_dead(plain):
         plain.step(batch, [9, 9])
 
 
+def test_what_was_handed_over_holds_no_cache_and_what_was_taken_no_old_buffer(plain):
+    """A kept variable would keep the keys and values of the whole batch."""
+    batch = plain.encode([row(ids(0, 7)), row(ids(1, 5)), row(ids(2, 6))])
+    plain.step(batch, [9, 9, 9])
+    taken = plain.select(batch, [1])
+    assert batch.cache is None
+    layer = taken.cache.layers[0]
+    assert layer._key_room is None
+    assert layer.keys.untyped_storage().nbytes() == layer.keys.numel() * 4
+    first, second = plain.encode([row(ids(0, 7))]), plain.encode([row(ids(1, 5))])
+    plain.join([first, second])
+    assert first.cache is None
+    assert second.cache is None
+
+
+def test_a_view_of_a_fused_projection_is_copied_into_the_cache():
+    fused = torch.randn(2, 4, 3 * 8).unflatten(-1, (3, 2, 4))
+    keys, values = (fused[:, :, place].transpose(1, 2) for place in (0, 2))
+    layer = cache.RoomyLayer()
+    layer.update(keys, values)
+    for kept, states in ((layer.keys, keys), (layer.values, values)):
+        assert torch.equal(kept, states)
+        assert kept.untyped_storage().nbytes() == kept.numel() * 4
+
+
+def test_a_fork_keeps_the_last_logits_whatever_its_tails(plain):
+    batch = plain.encode([row(ids(0, 5))])
+    for tails in ([[9, 10, 11]], [[9, 10, 11], [12]]):
+        rows = [batch.rows[0].continued(tail) for tail in tails]
+        assert plain.fork(batch, [0] * len(tails), rows).logits.shape[:2] == (len(tails), 1)
+
+
+def test_no_groups_have_no_parts(plain, monkeypatch):
+    assert plain.parts([]) == []
+    monkeypatch.setattr(HFBackend, "device", torch.device("meta"))
+    assert plain.parts([]) == []
+
+
 def test_one_sequence_in_two_rows_is_refused(plain):
     one = row(ids(0, 5))
     with pytest.raises(HeadbenchError, match="two rows"):

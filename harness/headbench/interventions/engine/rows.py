@@ -54,7 +54,7 @@ class Firing:
     def __init__(self, rows: int) -> None:
         self._reached: list[set[tuple[str, int]]] = [set() for _ in range(rows)]
         self._altered = [0] * rows
-        self._pending: list[list[Tensor]] = [[] for _ in range(rows)]
+        self._pending: list[Tensor | None] = [None] * rows
         self._chosen: list[dict[int, tuple[int, ...]]] = [{} for _ in range(rows)]
 
     def visited(self, row: int) -> int:
@@ -66,8 +66,10 @@ class Firing:
 
         0 is a legal outcome: the edit was inert on this row.
         """
-        self._altered[row] += sum(int(count) for count in self._pending[row])
-        self._pending[row].clear()
+        pending = self._pending[row]
+        if pending is not None:
+            self._altered[row] += int(pending)
+            self._pending[row] = None
         return self._altered[row]
 
     def chosen(self, row: int) -> dict[int, tuple[int, ...]]:
@@ -83,7 +85,8 @@ class Firing:
         if isinstance(count, int):
             self._altered[row] += count
         else:
-            self._pending[row].append(count)
+            pending = self._pending[row]
+            self._pending[row] = count if pending is None else pending + count.to(pending.device)
 
     def choose(self, row: int, layer: int, heads: tuple[int, ...]) -> None:
         """Note the heads that a selection picked; several selections are united."""

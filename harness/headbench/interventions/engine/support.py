@@ -99,8 +99,9 @@ def special_tokens(config: Any) -> set[int]:
     found: set[int] = set()
     for part in texts:
         for key, value in vars(part).items() if part is not None else ():
-            if re.search(r"token_(id|index)$", key) and isinstance(value, int):
-                found.add(value)
+            if re.search(r"token_(id|index)$", key):
+                several = value if isinstance(value, list | tuple) else [value]
+                found.update(one for one in several if isinstance(one, int))
     return found
 
 

@@ -244,7 +244,8 @@ class HFModel(BaseModel):
             distinct = tuple(dict.fromkeys(counted.values()))
             arrays = self.preparation.capture([works[place] for place in places], distinct)
             for place, found in zip(places, arrays, strict=True):
-                named = {one: found[at] for one, at in counted.items() if at in found}
+                # off the device at once: a run may ask for thousands
+                named = {one: found[at].cpu() for one, at in counted.items() if at in found}
                 answers[place] = _finish(works[place], Answer(text=None, arrays=named))
         return [answers[place] for place in range(len(works))]
 

@@ -42,6 +42,11 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     _key_room: Tensor | None = None
     _value_room: Tensor | None = None
 
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Take rows; what is taken has no room yet, and lets the larger buffers go."""
+        super().reorder_cache(beam_idx)
+        self._key_room = self._value_room = None
+
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
@@ -50,11 +55,17 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
             self.lazy_initialization(key_states, value_states)
         held = self.get_seq_length()
         if not held:  # a prefill that nothing follows needs no room
-            self.keys, self.values = key_states, value_states
+            self.keys, self.values = whole(key_states), whole(value_states)
             return key_states, value_states
         self.keys, self._key_room = append(self.keys, self._key_room, key_states)
         self.values, self._value_room = append(self.values, self._value_room, value_states)
         return self.keys, self.values
+
+
+def whole(states: Tensor) -> Tensor:
+    """The states, copied where they are a view: a fused projection would be kept as a whole."""
+    size = states.numel() * states.element_size()
+    return states.clone() if states.untyped_storage().nbytes() > size else states
 
 
 def append(states: Tensor, room: Tensor | None, new: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,6 +166,10 @@ def _join_keys(layer: Any, layers: Sequence[Any], longest: int) -> None:
         width = max(part.shape[-2] for part in held)
         wide = [pad(part, (0, 0, width - part.shape[-2], 0)) for part in held]
         setattr(layer, name, torch.cat(wide))
+        for one in layers[1:]:
+            setattr(one, name, None)
+    if isinstance(layer, RoomyLayer):
+        layer._key_room = layer._value_room = None
     if hasattr(layer, "cumulative_length"):
         layer.cumulative_length = longest
 

@@ -56,14 +56,14 @@ class Room:
             return
         if not self.allowed:
             raise RefusedError(
-                f"{what} take {length:,} positions, the model has {self.positions:,} by "
+                f"{what}: {length:,} positions, and the model has {self.positions:,} by "
                 f"{self.named}",
                 where=where,
                 mend=f"shorten them, choose a model with a longer context, or {ALLOW}",
             )
         if self.table is not None and length > self.table:
             raise RefusedError(
-                f"{what} take {length:,} positions, and the model has learned {self.table:,}",
+                f"{what}: {length:,} positions, and the model has learned {self.table:,}",
                 where=where,
                 mend="there is nothing to run beyond learned positions: shorten them, or choose "
                 "another model",

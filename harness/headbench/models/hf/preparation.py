@@ -103,9 +103,7 @@ class RequestPreparation:
 
     def group(self, job: PreparedJob) -> SequenceGroup:
         """A new group for a job: its prompt under its edits, and its branches."""
-        main = replace(
-            self.sequence(job.prompt), plan=job.plan, probes=job.probes, memory=job.memory
-        )
+        main = self._main(job)
         sequences = {MAIN: main}
         for name, branch in (job.plan.branches or {}).items():
             sequences[name] = self._branch(job, main, branch)
@@ -118,9 +116,7 @@ class RequestPreparation:
 
     def open(self, jobs: Sequence[Job]) -> list[PreparedJob]:
         """Resolve prompts, run probes, and ask every intervention for its plan."""
-        works = [
-            PreparedJob(job, self.resolve(job.request), self.case(job.request)) for job in jobs
-        ]
+        works = [self._prepared(job) for job in jobs]
         asked = [[part.probes(work.case) for part in work.job.arm.interventions] for work in works]
         seen = self._probe(works, asked)
         for work, captured, probes in zip(works, seen, asked, strict=True):
@@ -165,6 +161,12 @@ class RequestPreparation:
     def _prepared(self, job: Job) -> PreparedJob:
         return PreparedJob(job, self.resolve(job.request), self.case(job.request))
 
+    def _main(self, job: PreparedJob) -> TokenSequence:
+        """A job's own prompt under its edits."""
+        return replace(
+            self.sequence(job.prompt), plan=job.plan, probes=job.probes, memory=job.memory
+        )
+
     def _branch(self, job: PreparedJob, main: TokenSequence, branch: Branch) -> TokenSequence:
         """A companion of the main sequence."""
         row = (
@@ -180,7 +182,7 @@ class RequestPreparation:
     def _capture(
         self, works: Sequence[PreparedJob], captures: Sequence[Capture]
     ) -> list[Mapping[Capture, Tensor]]:
-        groups = [SequenceGroup.of(self.group(work).main) for work in works]
+        groups = [SequenceGroup.of(self._main(work)) for work in works]
         arrays: dict[int, Mapping[Capture, Tensor]] = {}
         for part in self.runtime.parts(groups):
             batch = self.runtime.encode(
@@ -228,7 +230,7 @@ class RequestPreparation:
         companion = replace(
             self.sequence(self.resolve(probe.request)), plan=plan, memory=work.memory
         )
-        main = replace(self.group(work).main, companion=companion)
+        main = replace(self._main(work), companion=companion)
         self.runtime.encode([main, companion], cache=False)
         work.passes += 1
 

@@ -32,10 +32,10 @@ class Backend(Protocol):
 
     @property
     def joins(self) -> bool:
-        """Whether batches of different lengths were always prefilled apart and joined.
+        """Whether a prefill may be split by length and joined again without loss of speed.
 
-        Models whose caches hold plain keys and values only; for others a joined batch is right too,
-        but splitting a prefill saves nothing.
+        True of models whose caches hold plain keys and values only. For others a joined batch is
+        right too.
         """
         ...
 

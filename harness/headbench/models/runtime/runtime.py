@@ -63,6 +63,11 @@ class Batch:
     _accounted: list[int] = field(default_factory=list)
     _alive: bool = True
 
+    def spend(self) -> None:
+        """Give up what the batch holds; another one goes on with its rows."""
+        self._alive = False
+        self.cache, self._session, self.captured = None, None, {}
+
     @property
     def pads(self) -> list[int]:
         """Padding to the left of each row."""
@@ -146,15 +151,18 @@ class Runtime:
         self._settle(batch)
         kept = [batch.rows[pick] for pick in picks] if rows is None else list(rows)
         _check_distinct(kept)
-        if rows is None:
-            batch._alive = False
         cache = None if batch.cache is None else self.backend.take_rows(batch.cache, picks)
         index = torch.tensor(list(picks), device=batch.logits.device)
-        return Batch(kept, batch.seen, cache, batch.logits[index])
+        selected = Batch(kept, batch.seen, cache, batch.logits[index])
+        if rows is None:
+            batch.spend()
+        return selected
 
     @torch.inference_mode()
     def join(self, batches: Sequence[Batch], order: Sequence[int] | None = None) -> Batch:
-        """One batch of several, padded on the left to one length; the sources are spent.
+        """One batch of several, padded on the left to one length.
+
+        The sources are spent; a single one, in its own order, comes back as it is.
 
         Args:
             batches: The parts, all with a cache and the logits of one position.
@@ -168,18 +176,20 @@ class Runtime:
         place = list(range(len(rows))) if order is None else list(order)
         straight = place == list(range(len(rows)))
         if len(batches) == 1 and straight:
+            batches[0].logits = batches[0].logits[:, -1:]
             return batches[0]
         _check_distinct(rows)
-        for batch in batches:
-            batch._alive = False
         cache = self.backend.join_caches([b.cache for b in batches], [b.seen for b in batches])
         logits = torch.cat([batch.logits[:, -1:] for batch in batches])
+        seen = max(batch.seen for batch in batches)
+        for batch in batches:
+            batch.spend()
         if not straight:
             source = sorted(range(len(rows)), key=place.__getitem__)
             cache = self.backend.take_rows(cache, source)
             logits = logits[torch.tensor(source, device=logits.device)]
             rows = [rows[number] for number in source]
-        return Batch(rows, max(batch.seen for batch in batches), cache, logits)
+        return Batch(rows, seen, cache, logits)
 
     @torch.inference_mode()
     def fork(
@@ -211,8 +221,8 @@ class Runtime:
         """
         parts, order = [], []
         captured: dict[int, Mapping[Capture, Tensor]] = {}
-        for numbers, part in self.fork_parts(batch, picks, rows, captures=captures):
-            captured |= dict(zip(numbers, part.captured.values(), strict=False))
+        for numbers, part in self.fork_parts(batch, picks, rows, keep=1, captures=captures):
+            captured |= {numbers[place]: found for place, found in part.captured.items()}
             parts.append(part)
             order += numbers
         joined = self.join(parts, order)
@@ -225,13 +235,20 @@ class Runtime:
         picks: Sequence[int],
         rows: Sequence[TokenSequence],
         *,
+        keep: int | None = None,
         captures: Sequence[Capture] = (),
     ) -> Iterator[tuple[list[int], Batch]]:
         """As :meth:`fork`, before its parts are joined.
 
+        Args:
+            batch: The encoded prefixes.
+            picks: For each new row, the row of ``batch`` that it continues.
+            rows: The continuations.
+            keep: Positions at the end whose logits are wanted; ``None``: all of the tail.
+            captures: What to bring home.
+
         Yields:
-            Numbers of the rows whose tails have one length, and their batch with the logits of all
-            positions of the tail.
+            Numbers of the rows whose tails have one length, and their batch.
         """
         self._check_alive(batch)
         _check_distinct(rows)
@@ -240,6 +257,7 @@ class Runtime:
         for row, pick in zip(rows, picks, strict=True):
             source = batch.rows[pick]
             row.visited, row.changed, row.passes = source.visited, source.changed, source.passes
+            row.chosen, row.shift = dict(source.chosen), source.shift
         for length in sorted(set(tails)):
             numbers = [number for number, tail in enumerate(tails) if tail == length]
             with torch.inference_mode():
@@ -248,7 +266,7 @@ class Runtime:
                     batch.seen + length,
                     self.backend.take_rows(batch.cache, [picks[number] for number in numbers]),
                 )
-                self._pass(part, batch.seen, length, captures)
+                self._pass(part, batch.seen, length if keep is None else keep, captures)
             yield numbers, part
 
     def parts(self, groups: Sequence[SequenceGroup]) -> list[list[int]]:
@@ -256,6 +274,8 @@ class Runtime:
 
         A group stays whole: its rows may read each other.
         """
+        if not groups:
+            return []
         if self.backend.device.type != "cpu" or not self.backend.joins:
             return [list(range(len(groups)))]
         length = [max(len(row.tokens) for row in group.rows) for group in groups]
