@@ -26,7 +26,9 @@ TARGETS: dict[str, object] = {
     "stickiness": "toxic",
     "keyphrase3": None,
 }
-OPTIONS: dict[str, dict[str, object]] = {"stickiness": {"conditions": ["zero_shot"]}}
+OPTIONS: dict[str, dict[str, object]] = {
+    "stickiness": {"conditions": ["zero_shot"], "label": "toxic"}
+}
 
 
 def assert_quick(work: Callable[[str], object], name: str) -> None:

@@ -138,7 +138,7 @@ SCORED: dict[str, tuple[object, str, str, dict[str, object]]] = {
     "string_match_part": ("red", "red", "blue", {}),
     "chair": (["dog"], "A dog.", "A cat and a cow.", {}),
     "walls": ({"groups": GROUPS}, WALL, WALL.replace("a0", "zz"), {}),
-    "stickiness": ("toxic", "toxic", "not toxic", {"conditions": ["zero_shot"]}),
+    "stickiness": ("toxic", "toxic", "not toxic", {"conditions": ["zero_shot"], "label": "toxic"}),
 }
 
 
