@@ -57,7 +57,7 @@ class Fault:
             ValueError: The old text does not stand there exactly once.
         """
         if (count := text.count(self.old)) != 1:
-            raise ValueError(f"{self.file} holds {self.old!r} {count} times: mend {LIST.name}")
+            raise ValueError(f"{self.file} holds {self.old!r} {count} times: correct {LIST.name}")
         return text.replace(self.old, self.new)
 
 

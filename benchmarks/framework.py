@@ -17,12 +17,13 @@ from pathlib import Path
 
 from measuring import ROUNDS, alternate, median
 
+from headbench.jobs import Job
 from headbench.models import registry
 from headbench.models.base import BaseModel
+from headbench.nouns import Answer
 from headbench.running.execute import run_plan
 from headbench.running.plan import RunPlan, make_plan
 from headbench.running.spec import make_spec
-from headbench.types import Answer, Job
 
 LIMIT = 0.3
 FIRST = {token: -0.1 * token for token in range(1, 21)}

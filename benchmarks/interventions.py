@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from interventions_arms import Arm, Bench, peak
+from interventions_conditions import Bench, Condition, peak
 from interventions_model import make_model, ratios
 from interventions_page import machine, table, write
 from measuring import ROUNDS, one_thread
 
+from headbench.edits import Plan
 from headbench.interventions.engine import Engine
-from headbench.types import Plan
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
@@ -46,35 +46,45 @@ SHARED = {
 """Edit that the peers make, too -> how our toggle's name begins."""
 
 
-def probing(arm: Arm) -> Arm | None:
-    """The probes of an arm as an arm of their own."""
-    if arm.probe is None:
+def probing(condition: Condition) -> Condition | None:
+    """The probes of a condition as a condition of their own."""
+    if condition.probe is None:
         return None
-    return Arm(f"{arm.name.split('(')[0]}, its probe alone", "probe", arm.plan, arm.probe)
+    return Condition(
+        f"{condition.name.split('(')[0]}, its probe alone", "probe", condition.plan, condition.probe
+    )
 
 
-def times(bench: Bench, arms: Sequence[Arm], options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Ratios of all arms at one length."""
-    runs: dict[str, Callable[[], object]] = {arm.name: bench.edited(arm) for arm in arms}
-    probes = [found for arm in arms if (found := probing(arm)) and found.probe]
-    runs |= {arm.name: arm.probe for arm in probes if arm.probe}
+def times(
+    bench: Bench, conditions: Sequence[Condition], options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Ratios of all conditions at one length."""
+    runs: dict[str, Callable[[], object]] = {
+        condition.name: bench.edited(condition) for condition in conditions
+    }
+    probes = [found for condition in conditions if (found := probing(condition)) and found.probe]
+    runs |= {condition.name: condition.probe for condition in probes if condition.probe}
     spent = ratios(runs, bench.plain, options.rounds, options.seconds)
-    calls = ratios({a.name: bench.call(a) for a in arms}, bench.call(None), options.rounds)
+    calls = ratios({a.name: bench.call(a) for a in conditions}, bench.call(None), options.rounds)
     later: dict[str, list[float]] = {}
     if options.decode:
         plain, under = bench.decoding()
-        later = ratios({arm.name: under(arm) for arm in arms}, plain, options.rounds)
+        later = ratios(
+            {condition.name: under(condition) for condition in conditions}, plain, options.rounds
+        )
     return [
         {
-            "arm": arm.name, "label": arm.label, "kind": arm.kind, "length": bench.length,
-            "prefill": spent[arm.name], "call": calls.get(arm.name), "decode": later.get(arm.name),
+            "arm": condition.name, "label": condition.label, "kind": condition.kind,
+            "length": bench.length,
+            "prefill": spent[condition.name], "call": calls.get(condition.name),
+            "decode": later.get(condition.name),
         }
-        for arm in [*arms, *probes]
+        for condition in [*conditions, *probes]
     ]  # fmt: skip
 
 
 def memory(length: int) -> dict[str, float]:
-    """MiB of one call above an unedited one, by arm, from a process whose messages are dropped."""
+    """MiB of one call above an unedited one, by condition; the process's messages are dropped."""
     command = [sys.executable, str(Path(__file__).resolve()), "--memory", str(length)]
     done = subprocess.run(
         command, check=True, capture_output=True, text=True, env=one_thread(), cwd=HERE
@@ -94,25 +104,25 @@ def peers(python: str, length: int, rounds: int) -> list[dict[str, Any]]:
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=one_thread())
     found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     with tempfile.TemporaryDirectory() as folder:
-        bench, arms = prepare(length, Path(folder))
-        plain = Arm("no edit", "", lambda seen: Plan())
+        bench, conditions = prepare(length, Path(folder))
+        plain = Condition("no edit", "", lambda seen: Plan())
         for entry in found:
             begin = SHARED.get(entry["edit"])
-            arm = next((a for a in arms if begin and a.name.startswith(begin)), plain)
-            ours = bench.edited(arm)() if begin else bench.plain().logits  # type: ignore[attr-defined]
+            condition = next((a for a in conditions if begin and a.name.startswith(begin)), plain)
+            ours = bench.edited(condition)() if begin else bench.plain().logits  # type: ignore[attr-defined]
             gap = float((ours[0, -1, :8] - torch.tensor(entry["logits"])).abs().max())
             if gap > CLOSE:
                 raise SystemExit(f"{entry['library']}, {entry['edit']}: logits differ by {gap:.1e}")
-            entry |= {"length": length, "ours": arm.name, "gap": gap}
+            entry |= {"length": length, "ours": condition.name, "gap": gap}
         bench.engine.close()
     return found
 
 
-def prepare(length: int, folder: Path) -> tuple[Bench, list[Arm]]:
-    """A model, an engine and the arms of one length."""
+def prepare(length: int, folder: Path) -> tuple[Bench, list[Condition]]:
+    """A model, an engine and the conditions of one length."""
     model = make_model()
     bench = Bench(model, Engine(model), length, folder)
-    return bench, bench.arms()
+    return bench, bench.conditions()
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -123,8 +133,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     found = {"machine": machine() | {"load": load}, "rows": rows, "peers": others}
     for length in map(int, options.lengths.split(",")):
         with tempfile.TemporaryDirectory() as folder:
-            bench, arms = prepare(length, Path(folder))
-            timed = times(bench, arms, options)
+            bench, conditions = prepare(length, Path(folder))
+            timed = times(bench, conditions, options)
             bench.engine.close()
         held = memory(length)
         rows += [{**row, "mib": held.get(row["arm"])} for row in timed]
@@ -143,13 +153,13 @@ def keep(path: Path | None, found: dict[str, Any]) -> None:
 
 
 def tell_memory(length: int) -> None:
-    """Print MiB by arm as one JSON line."""
+    """Print MiB by condition as one JSON line."""
     with tempfile.TemporaryDirectory() as folder:
-        bench, arms = prepare(length, Path(folder))
-        for arm in arms:
-            bench.row(arm)  # probes are no part of a call
+        bench, conditions = prepare(length, Path(folder))
+        for condition in conditions:
+            bench.row(condition)  # probes are no part of a call
         least = peak(bench.call(None))
-        print(json.dumps({a.name: (peak(bench.call(a)) - least) / 2**20 for a in arms}))
+        print(json.dumps({a.name: (peak(bench.call(a)) - least) / 2**20 for a in conditions}))
 
 
 def parse() -> argparse.Namespace:

@@ -59,28 +59,28 @@ def cpu_seconds(run: Callable[[], object]) -> float:
 
 
 def ratios(
-    arms: Mapping[str, Callable[[], object]],
+    conditions: Mapping[str, Callable[[], object]],
     plain: Callable[[], object],
     rounds: int,
     seconds: float = math.inf,
 ) -> dict[str, list[float]]:
-    """CPU time of each arm over the unedited run, once a round.
+    """CPU time of each condition over the unedited run, once a round.
 
-    An unedited run stands before and after every second arm, and an arm is divided by the mean of
-    its two neighbours, so that a slow spell of the machine hits both. The order turns each round.
-    No round begins once ``seconds`` of wall time are spent; one is always made.
+    An unedited run stands before and after every second condition, and a condition is divided by
+    the mean of its two neighbours, so that a slow spell of the machine hits both. The order turns
+    each round. No round begins once ``seconds`` of wall time are spent; one is always made.
     """
     start = time.monotonic()
-    for run in (plain, *arms.values()):
+    for run in (plain, *conditions.values()):
         run()
-    found: dict[str, list[float]] = {name: [] for name in arms}
+    found: dict[str, list[float]] = {name: [] for name in conditions}
     for number in range(rounds):
         if number and time.monotonic() - start > seconds:
             break
-        order = list(arms)[:: -1 if number % 2 else 1]
+        order = list(conditions)[:: -1 if number % 2 else 1]
         before = cpu_seconds(plain)
         for pair in (order[i : i + 2] for i in range(0, len(order), 2)):
-            spent = {name: cpu_seconds(arms[name]) for name in pair}
+            spent = {name: cpu_seconds(conditions[name]) for name in pair}
             after = cpu_seconds(plain)
             for name, its in spent.items():
                 found[name].append(2 * its / (before + after))

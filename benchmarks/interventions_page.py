@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import transformers
-from interventions_arms import GOALS, MEMORY_GOAL
+from interventions_conditions import GOALS, MEMORY_GOAL
 from measuring import median
 from rich.console import Console
 from rich.table import Table

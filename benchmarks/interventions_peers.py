@@ -32,7 +32,7 @@ def heads(layer: int) -> list[int]:
     return [head for at, head in CHOSEN if at == layer]
 
 
-def nnsight_arms(ids: torch.Tensor, *, eager: bool) -> dict[str, Callable[[], torch.Tensor]]:
+def nnsight_conditions(ids: torch.Tensor, *, eager: bool) -> dict[str, Callable[[], torch.Tensor]]:
     """The edits by nnsight; those of the pattern need the eager attention."""
     model = make_model()
     if eager:
@@ -80,7 +80,7 @@ def bridge() -> TransformerBridge:
     return TransformerBridge.boot_transformers("llama", hf_model=make_model(), tokenizer=tokenizer)
 
 
-def lens_arms(ids: torch.Tensor) -> dict[str, Callable[[], torch.Tensor]]:
+def lens_conditions(ids: torch.Tensor) -> dict[str, Callable[[], torch.Tensor]]:
     """The edits by TransformerLens."""
     model, picture = bridge(), list(image(ids.shape[1]))
 
@@ -114,18 +114,18 @@ def measure(length: int, rounds: int) -> list[dict[str, object]]:
     ids, plain = prompt(length), make_model()
     dense = make_model()
     dense.set_attn_implementation("eager")
-    arms: dict[tuple[str, str], Callable[[], torch.Tensor]] = {
+    conditions: dict[tuple[str, str], Callable[[], torch.Tensor]] = {
         ("transformers, eager", "no edit"): lambda: (
             dense(ids, use_cache=False, logits_to_keep=1).logits
         )
     }
     for eager in (False, True):
-        found = nnsight_arms(ids, eager=eager)
-        arms |= {(f"nnsight {version('nnsight')}", edit): run for edit, run in found.items()}
+        found = nnsight_conditions(ids, eager=eager)
+        conditions |= {(f"nnsight {version('nnsight')}", edit): run for edit, run in found.items()}
     lens = f"TransformerLens {version('transformer-lens')}"
-    arms |= {(lens, edit): run for edit, run in lens_arms(ids).items()}
+    conditions |= {(lens, edit): run for edit, run in lens_conditions(ids).items()}
     spent = ratios(
-        {"\t".join(key): run for key, run in arms.items()},
+        {"\t".join(key): run for key, run in conditions.items()},
         lambda: plain(ids, use_cache=False, logits_to_keep=1),
         rounds,
     )
@@ -136,7 +136,7 @@ def measure(length: int, rounds: int) -> list[dict[str, object]]:
             "ratios": spent[f"{library}\t{edit}"],
             "logits": run()[0, -1, :8].tolist(),
         }
-        for (library, edit), run in arms.items()
+        for (library, edit), run in conditions.items()
     ]
 
 

@@ -109,9 +109,10 @@ def _vectors(folder: Path) -> dict[str, Any]:
     import torch
 
     from headbench._paths import tasks_root
+    from headbench.jobs import Arm, Job
     from headbench.models.registry import create
+    from headbench.nouns import Capture
     from headbench.tasks.loader import load
-    from headbench.types import Arm, Capture, Job
 
     path = folder / "pope_calibration.yaml"
     path.write_text(CALIBRATION.format(pope=tasks_root() / "pope" / "pope.yaml"))

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from headbench.interventions.grammar import parse
-from headbench.scoring.statistics import holm
+from headbench.statistics import holm
 
 MAIN = {"niah": "recall", "chair": "chair_i", "pope": "accuracy"}
 WORDS = {"niah": "recall", "chair": "CHAIR_i", "pope": "POPE accuracy"}

@@ -14,8 +14,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+from headbench.nouns import Record
 from headbench.scoring import registry
-from headbench.scoring.statistics import (
+from headbench.statistics import (
     Bootstrap,
     Changes,
     Limits,
@@ -31,8 +32,7 @@ from headbench.scoring.statistics import (
     value_limits,
     wilson,
 )
-from headbench.scoring.statistics.paired import outcome_changes
-from headbench.types import Record
+from headbench.statistics.paired import outcome_changes
 
 REPEATED = np.r_[np.full(3, 3), np.ones(9, dtype=int)]
 """18 questions about a picture, as POPE asks them: three objects asked thrice, nine asked once."""
@@ -50,9 +50,9 @@ class Pope:
     """Yes/no questions about pictures; whether a picture is easy is shared by its questions.
 
     Attributes:
-        right: Share of right answers under the first arm.
+        right: Share of right answers under the first condition.
         icc: Intraclass correlation of right answers within a picture, roughly.
-        moved: Correlation of the arms' hidden difficulty; 1 - ``moved`` makes answers change.
+        moved: Correlation of the conditions' hidden difficulty; 1 - ``moved`` makes answers change.
         shift: True difference of the share of right answers.
         lost: Instead of ``moved``: this share of the right answers is lost, none gained.
     """
@@ -64,7 +64,7 @@ class Pope:
     lost: float | None = None
 
     def outcomes(self, random: np.random.Generator, pictures: int) -> tuple[np.ndarray, np.ndarray]:
-        """Right or wrong under each arm: ``[picture, 12]``, before repetition."""
+        """Right or wrong under each condition: ``[picture, 12]``, before repetition."""
         shared, own = (
             random.standard_normal((2, pictures, 1)),
             random.standard_normal((2, pictures, 12)),
@@ -79,8 +79,8 @@ class Pope:
         return first, second < normal.inv_cdf(self.right + self.shift)
 
     def draw(self, random: np.random.Generator, pictures: int) -> tuple[Records, Records]:
-        """Records of both arms."""
-        return tuple(answers(arm) for arm in self.outcomes(random, pictures))  # type: ignore[return-value]
+        """Records of both conditions."""
+        return tuple(answers(condition) for condition in self.outcomes(random, pictures))  # type: ignore[return-value]
 
 
 @cache
@@ -116,11 +116,11 @@ def answers(right: np.ndarray) -> Records:
 
 @dataclass(frozen=True)
 class Chair:
-    """Captions whose objects are there or not; an arm writes some of them anew.
+    """Captions whose objects are there or not; a condition writes some of them anew.
 
     Attributes:
         rate: Share of mentioned objects that are not there.
-        anew: Share of the captions that the second arm writes anew.
+        anew: Share of the captions that the second condition writes anew.
         shift: What is added to the rate in those.
     """
 
@@ -129,7 +129,7 @@ class Chair:
     shift: float = 0.0
 
     def sums(self, random: np.random.Generator, captions: int) -> tuple[np.ndarray, np.ndarray]:
-        """``[caption, 5]`` of each arm: wrong mentions, mentions, objects found, objects, words."""
+        """``[caption, 5]`` per condition: wrong mentions, mentions, objects found, all, words."""
         hard = random.beta(8 * self.rate, 8 * (1 - self.rate), captions)
         objects = 3 + random.poisson(1, captions)
         first = self._write(random, hard, objects)
@@ -145,8 +145,8 @@ class Chair:
         return np.stack([wrong, mentions, found, objects, 9 + 3 * mentions], axis=1)
 
     def draw(self, random: np.random.Generator, captions: int) -> tuple[Records, Records]:
-        """Records of both arms."""
-        return tuple(_captions(arm) for arm in self.sums(random, captions))  # type: ignore[return-value]
+        """Records of both conditions."""
+        return tuple(_captions(condition) for condition in self.sums(random, captions))  # type: ignore[return-value]
 
 
 def _captions(table: np.ndarray) -> Records:
@@ -260,7 +260,7 @@ def _trinomial(n: int, one: int, two: int, p: float, q: float) -> float:
     return math.exp(log)
 
 
-def one_arm(name: str, answers_of: Pope | Chair, metric: str, n: int, runs: int) -> Tally:
+def one_condition(name: str, answers_of: Pope | Chair, metric: str, n: int, runs: int) -> Tally:
     """Coverage of ``value_limits``."""
     one, truth = registry.metric(metric), true_values(answers_of, metric)[0]
     tally = Tally(f"{metric}: {name}", n)
@@ -270,7 +270,7 @@ def one_arm(name: str, answers_of: Pope | Chair, metric: str, n: int, runs: int)
     return tally
 
 
-def two_arms(
+def two_conditions(
     name: str,
     answers_of: Pope | Chair,
     metric: str,
@@ -305,7 +305,7 @@ def two_arms(
 
 @cache
 def true_values(answers_of: Pope | Chair, metric: str) -> tuple[float, float]:
-    """The metric under both arms, in closed form or from two million captions."""
+    """The metric under both conditions, in closed form or from two million captions."""
     if isinstance(answers_of, Pope):
         first = answers_of.right
         lost = answers_of.lost

@@ -17,12 +17,12 @@ from statistics_runs import (
     Chair,
     Pope,
     Tally,
-    one_arm,
+    one_condition,
     power_clustered,
     power_exactly,
     power_permuted,
     tango_exactly,
-    two_arms,
+    two_conditions,
     wilson_exactly,
 )
 
@@ -75,12 +75,12 @@ def wilson_table() -> tuple[str, list[str]]:
     return table(("true share", "n 20", "50", "90", "300"), rows), faults
 
 
-def one_arm_table() -> tuple[str, list[str]]:
+def one_condition_table() -> tuple[str, list[str]]:
     """One figure, with clusters or as a ratio."""
     rows, faults = [], []
     for name, answers, metric, sizes in ONE_ARM:
         for n in sizes:
-            tally = one_arm(name, answers, metric, n, RUNS)
+            tally = one_condition(name, answers, metric, n, RUNS)
             found = tally.shares()
             rows.append((metric, name, str(n), digits(found["covered"]), width(found["width"])))
             faults += _covered(tally, RUNS)
@@ -99,12 +99,12 @@ def pairs_table() -> tuple[str, list[str]]:
     return table(("n", "share changed", "difference", "coverage", "p <= .05"), rows), faults
 
 
-def two_arms_table() -> tuple[str, list[str]]:
+def two_conditions_table() -> tuple[str, list[str]]:
     """Differences with clusters, or of ratios."""
     rows, faults = [], []
     for name, answers, metric, sizes in TWO_ARMS:
         for n in sizes:
-            tally = two_arms(name, answers, metric, n, RUNS, percentile=True)
+            tally = two_conditions(name, answers, metric, n, RUNS, percentile=True)
             found = tally.shares()
             null = name.startswith("no difference") or name.endswith("no difference")
             rows.append(
@@ -144,9 +144,9 @@ def power_table() -> tuple[str, list[str]]:
 
 TABLES: dict[str, Callable[[], tuple[str, list[str]]]] = {
     "wilson": wilson_table,
-    "one": one_arm_table,
+    "one": one_condition_table,
     "pairs": pairs_table,
-    "two": two_arms_table,
+    "two": two_conditions_table,
     "power": power_table,
 }
 

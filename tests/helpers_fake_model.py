@@ -1,4 +1,4 @@
-"""A model without weights: its answers are hashes of what it is asked, of the arm and the batch.
+"""A model without weights: its answers are hashes of question, condition and batch.
 
 Log-probabilities depend on the whole batch, as the last bits of a real model's do: only a run that
 executes its planned batches whole can give the same bytes twice.
@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from headbench.jobs import Job
 from headbench.models import registry
 from headbench.models.base import BaseModel
-from headbench.types import Answer, Job, ModelInfo, Request
+from headbench.nouns import Answer, ModelInfo, Request
 
 INFO = ModelInfo("fake-1", "fake", layers=2, heads=4, kv_heads=4, head_dim=8, images=True)
 WORDS = ("yes", "no", "red", "blue", "green", "amber", "seven")
@@ -47,9 +48,9 @@ class FakeModel(BaseModel):
         raise AssertionError("answered by batch")
 
     def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
-        together = [(job.request.document, job.request.step, job.arm.name) for job in jobs]
+        together = [(job.request.document, job.request.step, job.condition.name) for job in jobs]
         for index, job in enumerate(jobs):
-            self.asked.append((job.request.document, job.arm.name))
+            self.asked.append((job.request.document, job.condition.name))
             if self.broken_at == job.request.document:
                 yield index, Answer(text="x", logprobs=(float("nan"),))
                 continue
@@ -59,12 +60,14 @@ class FakeModel(BaseModel):
 
     def _one_of(self, job: Job, noise: float) -> Answer:
         prompt = repr([dict(turn) for turn in job.request.messages])
-        arm = [part.canonical for part in job.arm.interventions]
-        inert = any("image" in p.needs for p in job.arm.interventions) and not job.request.images
-        moved = bool(arm) and not inert and draw(prompt, arm) < 0.25
-        seed = draw(prompt, arm if moved else "")
+        condition = [part.canonical for part in job.condition.interventions]
+        inert = (
+            any("image" in p.needs for p in job.condition.interventions) and not job.request.images
+        )
+        moved = bool(condition) and not inert and draw(prompt, condition) < 0.25
+        seed = draw(prompt, condition if moved else "")
         logprob = -1 - noise / 1e6
-        edited = bool(arm) and not inert
+        edited = bool(condition) and not inert
         answer = Answer(
             text=WORDS[int(seed * len(WORDS))],
             tokens=(int(seed * len(WORDS)),),

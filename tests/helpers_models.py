@@ -7,8 +7,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import HFModel, wrap
-from headbench.types import Answer, Arm, Job, Kind, Request
+from headbench.nouns import Answer, Kind, Request
 from helpers_tiny import (
     picture,
     tiny_llama,
@@ -19,7 +20,7 @@ from helpers_tiny import (
     tiny_tokenizer,
 )
 
-BASELINE = Arm("baseline")
+BASELINE = Condition("baseline")
 QUESTIONS = (
     "is there a cat in the image?",
     "what is the secret word of river? answer:",
@@ -45,9 +46,9 @@ def request(content: str, kind: Kind = "generate", **changes: Any) -> Request:
     return Request(**settings | changes)
 
 
-def jobs(requests: Sequence[Request], arm: Arm = BASELINE) -> list[Job]:
-    """The requests under one arm."""
-    return [Job(one, arm) for one in requests]
+def jobs(requests: Sequence[Request], condition: Condition = BASELINE) -> list[Job]:
+    """The requests under one condition."""
+    return [Job(one, condition) for one in requests]
 
 
 def answers(model: HFModel, work: Sequence[Job]) -> list[Answer]:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from headbench.interventions.base import HeadMethod
 from headbench.interventions.choice import HeadChoice
 from headbench.interventions.registry import Method
-from headbench.types import Edit, Scale
+from headbench.edits import Edit, Scale
 
 class OwnParams(HeadChoice):
     pass
@@ -54,7 +54,7 @@ from headbench.scoring.parser import Parser
 PARSER = Parser("own_parser", 1, lambda text: text[inner(0):] or None, "own")
 """,
     "metric": """
-from headbench.scoring.metric import Metric, column
+from headbench.statistics.metric import Metric, column
 
 METRIC = Metric(
     "hits", ("hit",), lambda record: [record.parts["hit"]], lambda sums: column(sums, 0), True,

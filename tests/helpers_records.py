@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headbench.types import Record
+from headbench.nouns import Record
 
 
 def answers(

@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from headbench.edits import Case, Edit, Plan
 from headbench.interventions.api import model_info
 from headbench.interventions.engine import Engine, Row
 from headbench.interventions.resolve import resolve
-from headbench.types import Case, Edit, ModelInfo, Plan, Request
+from headbench.nouns import ModelInfo, Request
 from helpers_families import make
 
 HEADS = "heads=[[0,1],[1,0],[1,3]]"
@@ -137,8 +138,8 @@ class Bench:
 
     def method(self, text: str) -> Any:
         """The one method of a toggle."""
-        (arm,) = resolve(text.replace("FILE", repr(str(self.file))), self.info)
-        (method,) = arm.interventions
+        (condition,) = resolve(text.replace("FILE", repr(str(self.file))), self.info)
+        (method,) = condition.interventions
         return method
 
     def row(

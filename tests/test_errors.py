@@ -48,8 +48,8 @@ def test_a_wrong_parameter_is_told_in_words_of_the_toggle(
         get(spec.name).params(spec)
     assert said in caught.value.what and where in caught.value.where
     assert "Value error" not in str(caught.value)
-    assert f"headbench show intervention {spec.name}" in caught.value.mend
-    assert ("heads=[[2, 5], [3, 1]]" in caught.value.mend) == ("heads wants" in said)
+    assert f"headbench show intervention {spec.name}" in caught.value.hint
+    assert ("heads=[[2, 5], [3, 1]]" in caught.value.hint) == ("heads wants" in said)
 
 
 @pytest.mark.parametrize("pretrained", ["/nonexistent", "./none/x", "../x", "~/x", "a/b/c"])

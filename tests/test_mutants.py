@@ -47,5 +47,5 @@ def test_text_that_is_not_there_once_is_refused() -> None:
     fault = MUTANTS.Fault("scoring", "w", "a.py", "x = 1", "x = 2", ())
     assert fault.planted("x = 1\n") == "x = 2\n"
     for text in ("", "x = 1\nx = 1\n"):
-        with pytest.raises(ValueError, match=r"times: mend mutants\.yaml"):
+        with pytest.raises(ValueError, match=r"times: correct mutants\.yaml"):
             fault.planted(text)

@@ -67,7 +67,7 @@ class Code:
             raise RefusedError(
                 "this code has no file, so a later change of it could not be noticed",
                 where=f"module {', '.join(self.unreadable)}",
-                mend="put it into a file, and give that with --include or from a package",
+                hint="put it into a file, and give that with --include or from a package",
             )
         text = json.dumps([dict(self.files), dict(self.packages)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -337,5 +337,5 @@ def _check_executed(name: str, data: bytes, path: str) -> None:
             f"the module {name!r} was edited after this process imported it, so that what runs "
             "is not what the file says",
             where=path,
-            mend="start a new process (restart the notebook's kernel)",
+            hint="start a new process (restart the notebook's kernel)",
         )

@@ -20,7 +20,7 @@ def tasks_root() -> Path:
     raise HeadbenchError(
         "the packaged tasks are missing",
         where=f"looked in {packaged} and {checkout}",
-        mend="reinstall headbench",
+        hint="reinstall headbench",
     )
 
 

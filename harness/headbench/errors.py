@@ -1,4 +1,4 @@
-"""Errors a user can mend: what, where, and how. They are printed without a traceback."""
+"""Errors a user can correct: what, where, and how. They are printed without a traceback."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class HeadbenchError(Exception):
     Args:
         what: What is wrong, one sentence.
         where: File, key, value: as exact as is known.
-        mend: The next step.
+        hint: The next step.
     """
 
-    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
-        self.what, self.where, self.mend = what, where, mend
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        self.what, self.where, self.hint = what, where, hint
         super().__init__(what)
 
     def __str__(self) -> str:
@@ -24,8 +24,8 @@ class HeadbenchError(Exception):
         lines = [self.what]
         if self.where:
             lines.append(f"  at: {self.where}")
-        if self.mend:
-            lines.append(f"  to mend: {self.mend}")
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from headbench.cli import app
+from headbench.nouns import Record
 from headbench.results.files import Entry, write_result
 from headbench.results.schema import (
     ArmFacts,
@@ -23,7 +24,6 @@ from headbench.results.schema import (
     RunFacts,
     TaskFacts,
 )
-from headbench.types import Record
 
 TESTS = Path(__file__).parents[1]
 
@@ -43,7 +43,7 @@ def entry(index: int, right: bool, **changes: object) -> Entry:
 
 def save(out: Path, name: str, entries: list[Entry], **changes: object) -> Path:
     right = [bool(e.record.parts["correct"]) for e in entries]
-    arm = ArmFacts() if name == "baseline" else ArmFacts(name=name, role="toggle")
+    condition = ArmFacts() if name == "baseline" else ArmFacts(name=name, role="toggle")
     values: dict[str, object] = {
         "kind": "measured",
         "id": (name.encode().hex() + "0" * 64)[:64],
@@ -52,7 +52,7 @@ def save(out: Path, name: str, entries: list[Entry], **changes: object) -> Path:
             name="niah", version="1", main_metric="recall", scorer="niah@1", parser="verbatim@1"
         ),
         "model": ModelFacts(name="m", identity={"dtype": "float32"}),
-        "arm": arm,
+        "arm": condition,
         "coverage": Coverage(answered=len(entries), expected=len(entries)),
         "metrics": {
             "recall": Estimate(

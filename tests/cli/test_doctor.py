@@ -36,7 +36,7 @@ def test_a_missing_checkpoint_is_a_failed_check_not_a_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def missing(*_: object, **__: object) -> None:
-        raise DataError("the reference model is absent", mend="reinstall headbench")
+        raise DataError("the reference model is absent", hint="reinstall headbench")
 
     monkeypatch.setattr("headbench.running.execute.execute", missing)
     (check,) = selftest.self_test()

@@ -133,7 +133,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (("--from", "nothing.json"), "nothing.json"),
     ],
 )
-def test_mistakes_are_errors_a_user_can_mend(
+def test_mistakes_are_errors_a_user_can_correct(
     tmp_path: Path, words: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

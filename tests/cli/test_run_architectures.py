@@ -41,9 +41,9 @@ metadata: {version: 1}
 TEXTS = prompts(4)
 
 
-def outputs(folder: Path, arm: str) -> dict[str, str]:
+def outputs(folder: Path, condition: str) -> dict[str, str]:
     """Document -> what was said, from the records that the run wrote."""
-    (path,) = folder.rglob(f"{arm}*.records.jsonl.gz")
+    (path,) = folder.rglob(f"{condition}*.records.jsonl.gz")
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return {row["document"]: row["outputs"][0] for row in rows}

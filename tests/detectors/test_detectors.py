@@ -12,7 +12,7 @@ from headbench.detectors.base import Trial, Trials, engine_of
 from headbench.detectors.data import load, without_image, without_question
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.adapter import HFModel
-from headbench.types import Request
+from headbench.nouns import Request
 from helpers_models import images, llama, llava
 
 CONTEXT = "the secret word of river is stone bread lamp. the photo of a table and a plate."

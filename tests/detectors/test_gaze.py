@@ -19,7 +19,7 @@ from headbench.detectors.base import Marks, Trial, Trials
 from headbench.detectors.gaze_file import laid_over, trials_of
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.models.hf.adapter import HFModel
-from headbench.types import Request
+from headbench.nouns import Request
 from helpers_models import images, llama, llava
 from helpers_tiny import tiny_llama, tiny_llava
 
@@ -142,7 +142,7 @@ def test_without_a_file_it_is_refused(language: HFModel) -> None:
         detect("gaze", language)
     done = CliRunner().invoke(heads, ["--detector", "gaze"])
     assert isinstance(done.exception, ConfigError)
-    assert "of=object" in done.exception.mend
+    assert "of=object" in done.exception.hint
     done = CliRunner().invoke(
         heads, ["--detector", "gaze", "--set", "of=object", "--data", "needles"]
     )

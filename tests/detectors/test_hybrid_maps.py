@@ -19,7 +19,7 @@ from headbench.heads.headmap import HeadMap
 from headbench.interventions.methods import var
 from headbench.models.hf.adapter import HFModel, wrap
 from headbench.models.hf.prompts import Prompt
-from headbench.types import ModelInfo, Request
+from headbench.nouns import ModelInfo, Request
 from helpers_hybrids import hybrid
 from helpers_tiny import tiny_tokenizer
 
@@ -69,8 +69,8 @@ def test_the_row_of_a_layer_is_that_layers(mixed: HFModel) -> None:
             ask={"continuations": [" lamp"]},
         )
     ]  # fmt: skip
-    (arm,) = resolve("mask_heads(heads=[[3,2]])", mixed.info)
-    cost = float(losses(mixed, asked, arm) - losses(mixed, asked, BASELINE))
+    (condition,) = resolve("mask_heads(heads=[[3,2]])", mixed.info)
+    cost = float(losses(mixed, asked, condition) - losses(mixed, asked, BASELINE))
     assert found.score(3, 2) == pytest.approx(cost, abs=1e-5)
 
 
@@ -86,7 +86,7 @@ def test_a_layer_without_attention_has_no_score(tmp_path: Path) -> None:
     assert ONE.top_fraction_per_layer(0.5) == ((1, 1), (3, 0))
     with pytest.raises(ConfigError, match="layer 2 of the map has no attention heads") as caught:
         ONE.score(2, 0)
-    assert caught.value.mend == "layers with attention: 1, 3"
+    assert caught.value.hint == "layers with attention: 1, 3"
     with pytest.raises(ConfigError, match="map of 4 heads"):
         ONE.top(5)
     ONE.save(tmp_path / "map.json")

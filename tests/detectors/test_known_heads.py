@@ -9,7 +9,7 @@ import pytest
 from headbench.detectors.api import detect
 from headbench.detectors.base import Marks, Trial, Trials
 from headbench.heads.headmap import HeadMap
-from headbench.types import Request
+from headbench.nouns import Request
 from helpers_known_head import KNOWN, known_llama, known_llava
 from helpers_models import images
 

@@ -94,7 +94,7 @@ def test_options_alone_mean_detect() -> None:
     for before in ([], ["detect"]):
         done = CliRunner().invoke(heads, [*before, "--detector", "retrival"])
         assert isinstance(done.exception, ConfigError)
-        assert "retrieval" in done.exception.mend
+        assert "retrieval" in done.exception.hint
 
 
 def test_scores_are_kept_to_six_decimals_and_never_as_minus_nothing(

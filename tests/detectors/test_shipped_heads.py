@@ -18,8 +18,8 @@ from headbench.detectors import data, gaze
 from headbench.detectors.api import detect
 from headbench.detectors.base import Marks
 from headbench.heads.headmap import HeadMap
+from headbench.jobs import Model
 from headbench.models.registry import create
-from headbench.types import Model
 
 RECALL = {(1, 0), (1, 7)}
 

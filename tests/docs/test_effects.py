@@ -40,7 +40,7 @@ def test_the_figures_are_of_the_models_that_tasks_take_now(table: dict[str, Any]
     assert set(table["models"].values()) == {LATEST["ref-lm"], LATEST["ref-vlm"]}
 
 
-def test_every_arm_that_is_asked_for_is_stored(table: dict[str, Any]) -> None:
+def test_every_condition_that_is_asked_for_is_stored(table: dict[str, Any]) -> None:
     asked = {
         (part.section, task, short(canonical(toggle).replace("VECTORS", "'there.safetensors'")))
         for part in PARTS
@@ -109,7 +109,7 @@ def test_the_page_says_how_often_chance_alone_gives_a_rank(table: dict[str, Any]
                 )
 
 
-def test_a_changed_figure_and_a_lost_arm_are_found(table: dict[str, Any]) -> None:
+def test_a_changed_figure_and_a_lost_condition_are_found(table: dict[str, Any]) -> None:
     assert differences(table["rows"], table["rows"], TOLERANCE) == []
     other = copy.deepcopy(table["rows"])
     del other[3]

@@ -86,5 +86,5 @@ def test_the_example_paper_is_recomputed_from_own_logs(
     other = CliRunner().invoke(app, ["guard", "--at-least", "2"])
     assert other.exit_code == 1 and "2 published cells: 2 drifts" in other.stdout
     paper.write_text(paper.read_text().replace("n: 500", "n: 1"))
-    mended = CliRunner().invoke(app, ["guard", "--at-least", "2"])
-    assert mended.exit_code == 0 and "2 published cells: 2 holds" in mended.stdout
+    corrected = CliRunner().invoke(app, ["guard", "--at-least", "2"])
+    assert corrected.exit_code == 0 and "2 published cells: 2 holds" in corrected.stdout

@@ -53,8 +53,8 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def held_cell(results: Path, arm: str = "baseline") -> tuple[Path, Cell]:
-    return next(found for key, found in read_held(results).items() if key[2].startswith(arm))
+def held_cell(results: Path, condition: str = "baseline") -> tuple[Path, Cell]:
+    return next(found for key, found in read_held(results).items() if key[2].startswith(condition))
 
 
 def rewrite(results: Path, change: Callable[[Cell], Cell]) -> None:
@@ -200,8 +200,10 @@ def test_the_repository_holds_the_three_toggles_on_three_tasks() -> None:
         for _, cell in read_held(RESULTS).values()
         if cell.result.model.adapter == "ref-vlm"
     }
-    arms = ("baseline", "mask_heads", "scale_heads", "vhr")
-    assert set(held) == {(task, arm) for task in ("niah", "pope", "chair") for arm in arms}
+    conditions = ("baseline", "mask_heads", "scale_heads", "vhr")
+    assert set(held) == {
+        (task, condition) for task in ("niah", "pope", "chair") for condition in conditions
+    }
     inert = {key for key, result in held.items() if result.status == "inert"}
     assert inert == {("niah", "vhr")}
     assert "niah shows none" in held["niah", "vhr"].reason

@@ -124,7 +124,7 @@ def test_broken_lists_are_users_mistakes(
     with pytest.raises(DataError, match=said) as caught:
         import_heads(write(tmp_path, text), format, shape=shape)
     assert "heads.json" in caught.value.where
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_an_unknown_format_is_answered_with_the_nearest(tmp_path: Path) -> None:

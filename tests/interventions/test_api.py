@@ -3,11 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from headbench.edits import Edit, Plan, Scale
 from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.api import intervene
 from headbench.interventions.engine import Engine, Row
 from headbench.interventions.resolve import resolve
-from headbench.types import Capture, Edit, Job, Plan, Scale
+from headbench.jobs import Job
+from headbench.nouns import Capture
 from helpers_formula import Formula, logits
 from helpers_models import answers, images, llava, request
 from helpers_tiny import picture, tiny_llama, tiny_llava, tiny_llava_processor
@@ -100,7 +102,7 @@ def test_vhr_on_text_is_inert() -> None:
 
 def test_sweeps_and_lost_prompts_are_refused() -> None:
     model = tiny_llama()
-    with pytest.raises(ConfigError, match="3 arms"):
+    with pytest.raises(ConfigError, match="3 conditions"):
         intervene(model, "scale_heads(heads=[[0,1]],alpha=[1,2,3])").__enter__()
     ids = torch.tensor([[1, 9, 20, 33]])
     cache = model(ids).past_key_values
@@ -123,8 +125,8 @@ def test_gift_told_where_the_question_is_gives_the_tokens_that_a_run_gives() -> 
     )  # fmt: skip
     adapter = llava(store, attn="headbench")
     toggle = "gift(alpha=8,saliency_layer=0,layers=[0,1,2])"
-    (arm,) = resolve(toggle, adapter.info)
-    (answer,) = answers(adapter, [Job(asked, arm)])
+    (condition,) = resolve(toggle, adapter.info)
+    (answer,) = answers(adapter, [Job(asked, condition)])
     prompt = adapter.prompter.resolve(asked)
 
     model, processor = tiny_llava(), tiny_llava_processor()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from headbench.edits import Bias, Columns, Edit, Mix, Plan, Scale, View, Visible, ZeroDims
 from headbench.errors import RefusedError
 from headbench.interventions.engine import Engine, Row, paths
 from headbench.interventions.engine.support import short_input
-from headbench.types import Bias, Columns, Edit, Mix, Plan, Scale, View, Visible, ZeroDims
 from helpers_families import DECODERS, ENCODERS, REFUSED, make
 from helpers_formula import Formula, by_formula
 

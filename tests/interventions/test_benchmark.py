@@ -99,7 +99,7 @@ def test_rounds_are_made_until_the_time_is_spent(monkeypatch: pytest.MonkeyPatch
     def work() -> int:
         return sum(range(20_000))
 
-    arms = {"a": work, "b": work, "c": work}
-    assert {len(found) for found in ratios(arms, work, 5).values()} == {5}
-    assert {len(found) for found in ratios(arms, work, 5, seconds=60).values()} == {5}
-    assert {len(found) for found in ratios(arms, work, 5, seconds=0).values()} == {1}
+    conditions = {"a": work, "b": work, "c": work}
+    assert {len(found) for found in ratios(conditions, work, 5).values()} == {5}
+    assert {len(found) for found in ratios(conditions, work, 5, seconds=60).values()} == {5}
+    assert {len(found) for found in ratios(conditions, work, 5, seconds=0).values()} == {1}

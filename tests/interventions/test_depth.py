@@ -13,7 +13,7 @@ from headbench.interventions.grammar import parse
 from headbench.interventions.methods.var import default_layers as var_layers
 from headbench.interventions.methods.vhr import default_layers as vhr_layers
 from headbench.interventions.resolve import build
-from headbench.types import ModelInfo
+from headbench.nouns import ModelInfo
 
 
 def info(layers: int, family: str = "other", head_dim: int = 64) -> ModelInfo:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from headbench.edits import Contrast, View
 from headbench.errors import RefusedError
 from headbench.heads.headmap import HeadMap
 from headbench.interventions.draws import apart_sets, layer_sets, other_sets
 from headbench.interventions.grammar import parse
 from headbench.interventions.methods.vhr import Vhr, content
-from headbench.interventions.resolve import build, control_arms, resolve
-from headbench.types import Contrast, ModelInfo, Request, View
+from headbench.interventions.resolve import build, control_conditions, resolve
+from headbench.nouns import ModelInfo, Request
 
 INFO = ModelInfo("tiny", "llama", 4, 8, 4, 4)
 TABLE = {0: (1,), 2: (0, 3)}
@@ -70,17 +71,17 @@ def test_layer_sets_keep_the_numbers_and_leave_the_layers() -> None:
 )
 def test_all_strengths_of_a_sweep_have_the_same_control_sets(sweep: str) -> None:
     tables = [
-        [control.interventions[0].table for control in control_arms(arm, 6, seed=5)[0]]  # type: ignore[attr-defined]
-        for arm in resolve(sweep, INFO)
+        [control.interventions[0].table for control in control_conditions(condition, 6, seed=5)[0]]  # type: ignore[attr-defined]
+        for condition in resolve(sweep, INFO)
     ]
     assert len(tables) > 1 and all(found == tables[0] for found in tables)
 
 
 def test_several_replaced_parts_have_draws_of_their_own_and_no_p() -> None:
-    (arm,) = resolve("mask_heads(heads=[[0,1]])+scale_heads(heads=[[0,2]],alpha=2)", INFO)
-    arms, facts = control_arms(arm, 7, seed=0)
+    (condition,) = resolve("mask_heads(heads=[[0,1]])+scale_heads(heads=[[0,2]],alpha=2)", INFO)
+    conditions, facts = control_conditions(condition, 7, seed=0)
     assert facts is not None and not facts.test
-    pairs = [tuple(part.table[0] for part in a.interventions) for a in arms]  # type: ignore[attr-defined]
+    pairs = [tuple(part.table[0] for part in a.interventions) for a in conditions]  # type: ignore[attr-defined]
     assert any(one != two for one, two in pairs)
 
 
@@ -100,20 +101,20 @@ def seeing(tmp_path: Path) -> ModelInfo:
 def test_contrasts_of_fixed_heads_say_what_they_are_and_give_no_p(
     toggle: str, seeing: ModelInfo
 ) -> None:
-    (arm,) = resolve(toggle, seeing)
+    (condition,) = resolve(toggle, seeing)
     layers = [0, 2] if "vhr" in toggle else None
     for kind, words in (
         (Contrast("apart"), "its own kept out"),
         (Contrast("low", 4.0), "score below 4"),
         (Contrast("layers"), "layers that are not edited"),
     ):
-        arms, facts = control_arms(arm, 3, 0, kind)
+        conditions, facts = control_conditions(condition, 3, 0, kind)
         if kind.heads == "layers" and layers is None:
             assert facts is None  # every layer is edited: none is left
             continue
         assert facts is not None and words in facts.unit
         assert facts.excluded and not facts.test
-        for control in arms:
+        for control in conditions:
             table = control.interventions[0].chosen.table  # type: ignore[attr-defined]
             if kind.heads == "low":
                 assert all(head < 4 for heads in table.values() for head in heads)
@@ -124,17 +125,20 @@ def test_contrasts_of_fixed_heads_say_what_they_are_and_give_no_p(
 def test_low_controls_need_a_map_and_enough_heads(seeing: ModelInfo) -> None:
     (listed,) = resolve("mask_heads(heads=[[0,1]])", seeing)
     with pytest.raises(RefusedError, match="need the head map"):
-        control_arms(listed, 3, 0, Contrast("low", 1.0))
+        control_conditions(listed, 3, 0, Contrast("low", 1.0))
     (chosen,) = resolve("mask_heads(map=m,threshold=6)", seeing)
-    assert control_arms(chosen, 3, 0, Contrast("low", 1.0)) == ((), None)  # one head, two needed
+    assert control_conditions(chosen, 3, 0, Contrast("low", 1.0)) == (
+        (),
+        None,
+    )  # one head, two needed
 
 
 def test_grouped_values_are_drawn_by_group(seeing: ModelInfo) -> None:
-    (arm,) = resolve("scale_values(heads=[[0,2],[0,3]],alpha=2)", seeing)
+    (condition,) = resolve("scale_values(heads=[[0,2],[0,3]],alpha=2)", seeing)
     for kind in (None, Contrast("apart"), Contrast("layers")):
-        arms, facts = control_arms(arm, 3, 0, kind)
-        assert facts is not None and "key/value groups" in facts.unit and len(arms) == 3
-        for control in arms:
+        conditions, facts = control_conditions(condition, 3, 0, kind)
+        assert facts is not None and "key/value groups" in facts.unit and len(conditions) == 3
+        for control in conditions:
             ((first, second),) = control.interventions[0].table.values()  # type: ignore[attr-defined]
             assert second == first + 1 and first % 2 == 0
 

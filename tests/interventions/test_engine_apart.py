@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from headbench.edits import Bias, Columns, Edit, Plan, View, Visible
 from headbench.interventions.engine import Row, apart, paths
 from headbench.interventions.engine.apart import stretches
 from headbench.interventions.engine.inputs import Inputs
 from headbench.interventions.engine.session import EditSession
 from headbench.interventions.engine.stages import Shape
-from headbench.types import Bias, Columns, Edit, Plan, View, Visible
 
 ROWS, HEADS, DIM = 64, 4, 16
 PLACES: dict[str, tuple[int, ...]] = {
@@ -107,13 +107,13 @@ def test_rows_after_the_image_and_windows_and_caches(
     calls: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = tuple(range(3, 25))
-    arms: list[tuple[Edit, ...]] = [
+    conditions: list[tuple[Edit, ...]] = [
         (edit_of("kept", (*image, 0), (0, 1), "after_image"),),
         (edit_of("window", (), (1, 2)),),
         (edit_of("window", (), (1, 2)), edit_of("bias", (0,), (0,))),
         (edit_of("bias", (4,), (0, 1)), edit_of("scores", (9,), (0, 1, 2, 3), "last")),
     ]
-    for edits in arms:
+    for edits in conditions:
         for keys in (ROWS, ROWS + 9):  # a static cache holds room behind the prompt
             if keys > ROWS and edits[0].op == Visible(2, 7):
                 continue

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from headbench.edits import Bias, Columns, Edit, Plan, View, Visible
 from headbench.interventions.engine import Row, paths
 from headbench.interventions.engine.inputs import Inputs
 from headbench.interventions.engine.session import EditSession
 from headbench.interventions.engine.stages import Shape
-from headbench.types import Bias, Columns, Edit, Plan, View, Visible
 
 LENGTH, HEADS, GROUPS, DIM = 48, 4, 2, 16
 SHAPE = Shape(1, HEADS, GROUPS, DIM, DIM, HEADS * DIM)

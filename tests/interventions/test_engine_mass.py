@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from headbench.edits import Columns, Edit, Plan, View
 from headbench.errors import RefusedError
 from headbench.interventions.engine import Engine, Row, mass
-from headbench.types import Columns, Edit, Plan, View
 from helpers_families import make
 from helpers_formula import Formula, by_formula, logits
 from helpers_tiny import tiny_llama

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from headbench.edits import Bias, Columns, Edit, Offset, Plan, Scale, View, Visible
 from headbench.errors import RefusedError
 from headbench.interventions.engine import Engine, Row, paths
-from headbench.types import Bias, Columns, Edit, Offset, Plan, Scale, View, Visible
 from helpers_formula import Formula, logits
 from helpers_tiny import tiny_llama
 
@@ -248,7 +248,7 @@ def test_a_forgotten_span_is_named(engine: Engine) -> None:
     missing = pytest.raises(RefusedError, match="no span 'needle'")
     with engine.attach([Row(Plan(edits=(edit,)), LENGTH, spans=SPANS)]), missing as caught:
         engine.model(prompt())
-    assert "image, question" in caught.value.mend
+    assert "image, question" in caught.value.hint
 
 
 def test_layer_inputs_reach_an_edit_at_prefill_only(engine: Engine) -> None:

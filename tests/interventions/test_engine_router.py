@@ -6,10 +6,12 @@ import pytest
 import torch
 from transformers import MixtralConfig, MixtralForCausalLM
 
+from headbench.edits import Edit, Experts, Plan, Scale
 from headbench.errors import RefusedError
 from headbench.interventions.engine import Engine, Row
+from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import wrap
-from headbench.types import Arm, Capture, Edit, Experts, Job, Plan, Scale
+from headbench.nouns import Capture
 from helpers_families import BASE, make
 from helpers_models import answers, request
 from helpers_tiny import tiny_tokenizer
@@ -76,7 +78,7 @@ def test_a_represent_request_asks_for_gates() -> None:
     model = wrap(mixtral, tiny_tokenizer(), attn="headbench")
     top = Capture("router", (-1,))
     asked = request("who is there?", "represent", ask={"captures": [top]})
-    (found,) = answers(model, [Job(asked, Arm("baseline"))])
+    (found,) = answers(model, [Job(asked, Condition("baseline"))])
     assert found.arrays[top].shape == (1, 1, 4)
 
 

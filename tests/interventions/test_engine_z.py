@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from headbench.edits import Edit, Mix, Offset, Plan, Scale, View, ZeroDims
 from headbench.errors import RefusedError
 from headbench.interventions.engine import Engine, Row
-from headbench.types import Capture, Edit, Mix, Offset, Plan, Scale, View, ZeroDims
+from headbench.nouns import Capture
 from helpers_formula import Formula, logits
 from helpers_tiny import tiny_llama
 
@@ -210,21 +211,21 @@ def test_an_unedited_row_keeps_its_bits_beside_edited_ones(engine: Engine) -> No
     assert not torch.equal(mixed[2], plain[2])
 
 
-@pytest.mark.parametrize("arm", range(len(ARMS)))
+@pytest.mark.parametrize("condition", range(len(ARMS)))
 @pytest.mark.parametrize("cache", ["dynamic", "static"])
 def test_scoring_generated_tokens_equals_the_steps_that_made_them(
-    engine: Engine, arm: int, cache: str
+    engine: Engine, condition: int, cache: str
 ) -> None:
     ids = prompt(5)
     spans = {"image": (2, 3)}
     settings = {"cache_implementation": "static"} if cache == "static" else {}
-    with torch.no_grad(), engine.attach([Row(Plan(edits=ARMS[arm]), LENGTH, spans=spans)]):
+    with torch.no_grad(), engine.attach([Row(Plan(edits=ARMS[condition]), LENGTH, spans=spans)]):
         made = engine.model.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=6, do_sample=False,
             output_logits=True, return_dict_in_generate=True, eos_token_id=None, **settings,
         )  # fmt: skip
     steps = torch.cat(made.logits)
-    with torch.no_grad(), engine.attach([Row(Plan(edits=ARMS[arm]), LENGTH, spans=spans)]):
+    with torch.no_grad(), engine.attach([Row(Plan(edits=ARMS[condition]), LENGTH, spans=spans)]):
         forced = engine.model(made.sequences).logits[0, LENGTH - 1 : -1]
     assert (steps - forced).abs().max() < 2e-4
 
@@ -280,7 +281,7 @@ def test_beams_share_the_plan_of_their_prompt(engine: Engine) -> None:
 @pytest.mark.bits
 def test_nothing_is_left_behind_on_any_exit(engine: Engine) -> None:
     plain = engine.model(prompt()).logits
-    edited, selecting = (Row(Plan(edits=ARMS[arm]), LENGTH) for arm in (1, 3))
+    edited, selecting = (Row(Plan(edits=ARMS[condition]), LENGTH) for condition in (1, 3))
     with pytest.raises(ZeroDivisionError, match="stopped"), engine.attach([edited]):
         raise ZeroDivisionError("stopped")
     with pytest.raises(RefusedError, match="in one forward pass"), engine.attach([selecting]):

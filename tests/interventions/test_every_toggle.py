@@ -109,19 +109,19 @@ def generated(bench: Bench, rows: list, ids: torch.Tensor) -> tuple[torch.Tensor
 @pytest.fixture(scope="module")
 def mixed(bench: Bench) -> dict[str | None, torch.Tensor]:
     """Tokens of one left-padded batch that holds every toggle and the baseline, row by row."""
-    arms = [None, *(toggle for toggle in TOGGLES if fits(toggle, bench.family))]
-    ids, rows = torch.zeros(len(arms), LENGTH + 2, dtype=torch.long), []
-    for place, arm in enumerate(arms):
-        one = own_prompt(arm)
+    conditions = [None, *(toggle for toggle in TOGGLES if fits(toggle, bench.family))]
+    ids, rows = torch.zeros(len(conditions), LENGTH + 2, dtype=torch.long), []
+    for place, condition in enumerate(conditions):
+        one = own_prompt(condition)
         pad = ids.shape[1] - one.shape[1]
         ids[place, pad:] = one[0]
-        rows.append(bench.row(TOGGLES[arm].full if arm else None, one, pad=pad))
-    return dict(zip(arms, generated(bench, rows, ids)[0], strict=True))
+        rows.append(bench.row(TOGGLES[condition].full if condition else None, one, pad=pad))
+    return dict(zip(conditions, generated(bench, rows, ids)[0], strict=True))
 
 
-def own_prompt(arm: str | None) -> torch.Tensor:
-    """Every arm's own prompt, of its own length."""
-    place = list(TOGGLES).index(arm) if arm else 0
+def own_prompt(condition: str | None) -> torch.Tensor:
+    """Every condition's own prompt, of its own length."""
+    place = list(TOGGLES).index(condition) if condition else 0
     return tokens(LENGTH + place % 3, place)
 
 

@@ -21,8 +21,8 @@ SCALED = "scale_heads(heads=[[0,1],[1,3]],alpha=-0.5)"
 
 def folded(model: Any, toggle: str) -> torch.Tensor:
     with Engine(model) as engine:
-        (arm,) = resolve(toggle, model_info(engine, {}))
-    fold(model, foldable(arm.interventions))
+        (condition,) = resolve(toggle, model_info(engine, {}))
+    fold(model, foldable(condition.interventions))
     with torch.no_grad():
         return model(IDS).logits
 

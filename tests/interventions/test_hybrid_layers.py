@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import headbench
+from headbench.edits import Edit, Plan, Scale
 from headbench.errors import RefusedError
 from headbench.heads import HeadMap
 from headbench.interventions.choice import AnyHeads, choose
@@ -20,7 +21,7 @@ from headbench.interventions.engine import Engine, Row
 from headbench.interventions.engine.support import stack_of
 from headbench.interventions.fold import fold, foldable
 from headbench.interventions.resolve import resolve
-from headbench.types import Capture, Edit, ModelInfo, Plan, Scale
+from headbench.nouns import Capture, ModelInfo
 from helpers_hybrids import HYBRIDS, hybrid, output_projection, silence
 
 HEADS, WIDTH = 4, 8
@@ -73,7 +74,7 @@ def test_engine_edits_captures_and_folds_by_the_models_own_numbers(name: str) ->
             engine.capture((heads,), [row]),
         ):
             pass
-        assert caught.value.mend == "layers with attention: 1, 3"
+        assert caught.value.hint == "layers with attention: 1, 3"
         masked = Plan(edits=(Edit("z", Scale(0.0), {2: (0,)}),))
         with (
             pytest.raises(RefusedError, match=r"layer 2 of .* has no attention heads"),
@@ -87,8 +88,8 @@ def test_engine_edits_captures_and_folds_by_the_models_own_numbers(name: str) ->
         hook = silence(output_projection(model, 3), 2, WIDTH)
         hooked = model(ids).logits
         hook.remove()
-    (arm,) = resolve("mask_heads(heads=[[3,2]])", ModelInfo("m", "x", 4, 4, 2, 8))
-    assert fold(model, foldable(arm.interventions)).layers == (3,)
+    (condition,) = resolve("mask_heads(heads=[[3,2]])", ModelInfo("m", "x", 4, 4, 2, 8))
+    assert fold(model, foldable(condition.interventions)).layers == (3,)
     torch.testing.assert_close(model(ids).logits, hooked, atol=1e-5, rtol=0)
 
 
@@ -143,7 +144,7 @@ def test_a_default_range_without_attention_takes_the_nearest_layer_that_has_it()
 def test_layers_that_were_asked_for_are_never_dropped(spec: str) -> None:
     with pytest.raises(RefusedError, match="layer 4 of mixed has no attention heads") as caught:
         resolve(spec, MIXED)
-    assert caught.value.mend == "layers with attention: 3, 7, 11, 15, 19, 23, 27, 31"
+    assert caught.value.hint == "layers with attention: 3, 7, 11, 15, 19, 23, 27, 31"
 
 
 def test_gift_reads_its_map_in_a_layer_that_attends() -> None:
@@ -153,8 +154,8 @@ def test_gift_reads_its_map_in_a_layer_that_attends() -> None:
 
 def test_methods_of_all_heads_take_those_that_exist() -> None:
     assert tuple(choose(AnyHeads(), MIXED).table) == MIXED.attending
-    (arm,) = resolve("stream_heads(heads=[[3,0]],first=1,recent=4)", MIXED)
-    assert tuple(arm.interventions[0].streaming) == MIXED.attending
+    (condition,) = resolve("stream_heads(heads=[[3,0]],first=1,recent=4)", MIXED)
+    assert tuple(condition.interventions[0].streaming) == MIXED.attending
     assert check_layers((7, 3, 3), MIXED) == (3, 7)
     table = {3: (1,)}
     assert all(tuple(draw) == (3,) for draw in other_sets(table, 16, 3, 0).tables)
@@ -166,8 +167,8 @@ def test_vectors_for_a_layer_without_attention_are_refused(tmp_path: Path) -> No
         given = torch.zeros(4, 4, 8)
         given[layer, 2] = 1
         save_file({"offset": given}, tmp_path / f"{layer}.safetensors")
-    (arm,) = resolve(f"offset_heads(file='{tmp_path}/1.safetensors')", info)
-    assert dict(arm.interventions[0].table) == {1: (2,)}
+    (condition,) = resolve(f"offset_heads(file='{tmp_path}/1.safetensors')", info)
+    assert dict(condition.interventions[0].table) == {1: (2,)}
     with pytest.raises(RefusedError, match="layer 2 of mixed has no attention heads"):
         resolve(f"offset_heads(file='{tmp_path}/2.safetensors')", info)
 
@@ -182,8 +183,8 @@ def test_a_map_of_a_mixed_model_chooses_heads_that_exist(tmp_path: Path) -> None
         ("fraction=0.5", {1: (1,), 3: (0,)}),
         ("threshold=0.1", {1: (1,), 3: (0, 1)}),
     ):
-        (arm,) = resolve(f"mask_heads(map='{tmp_path}/map.json',{choice})", info)
-        assert dict(arm.interventions[0].table) == wanted
+        (condition,) = resolve(f"mask_heads(map='{tmp_path}/map.json',{choice})", info)
+        assert dict(condition.interventions[0].table) == wanted
 
 
 def test_a_module_that_serves_several_layers_is_refused_by_name() -> None:

@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from headbench.edits import Case, Plan
 from headbench.interventions import registry
 from headbench.interventions.engine import Engine, Row, apart, capture, columns, dense, direct
 from headbench.interventions.resolve import resolve
-from headbench.types import Case, ModelInfo, Plan, Request
+from headbench.nouns import ModelInfo, Request
 from helpers_tiny import tiny_llama
 
 LENGTH = 1024
@@ -84,11 +85,11 @@ def prompt(keep: tuple[int, ...] = tuple(range(LENGTH))) -> torch.Tensor:
 
 def run(engine: Engine, toggle: str) -> tuple[Largest, int]:
     """The largest tensor of the probes and of the edited pass, and what was altered."""
-    (arm,) = resolve(toggle, INFO)
+    (condition,) = resolve(toggle, INFO)
     message = {"role": "user", "content": "<image>"}
     request = Request("", "answer", 0, "generate", (message,), images=("",))
     case = Case(request, tuple(prompt()[0].tolist()), SPANS, INFO)
-    (method,) = arm.interventions
+    (method,) = condition.interventions
     found: dict[str, Any] = {}
     with Largest() as largest, torch.no_grad():
         for probe in method.probes(case):

@@ -13,13 +13,14 @@ import torch
 from safetensors.torch import save_file
 from transformers import DynamicCache
 
+from headbench.edits import Edit, Plan, Scale, Visible
 from headbench.heads.formats import import_heads
 from headbench.interventions.api import intervene
 from headbench.interventions.engine import Engine, Row
 from headbench.interventions.grammar import parse
 from headbench.interventions.methods.gift import saliency
 from headbench.interventions.resolve import build
-from headbench.types import Edit, ModelInfo, Plan, Scale, Visible
+from headbench.nouns import ModelInfo
 from helpers_formula import Formula, by_formula
 from helpers_tiny import tiny_llama
 

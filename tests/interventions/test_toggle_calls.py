@@ -15,13 +15,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from headbench.edits import Edit, Offset, Plan
 from headbench.interventions.engine import Row, paths
 from headbench.interventions.engine.attention import Inputs
 from headbench.interventions.engine.session import EditSession
 from headbench.interventions.engine.stages import Shape
 from headbench.interventions.grammar import parse
 from headbench.interventions.resolve import build
-from headbench.types import Edit, ModelInfo, Offset, Plan
+from headbench.nouns import ModelInfo
 
 LENGTH, HEADS, GROUPS, DIM = 40, 4, 2, 16
 SHAPE = Shape(1, HEADS, GROUPS, DIM, DIM, HEADS * DIM)

@@ -13,8 +13,8 @@ from headbench.heads.headmap import HeadMap
 from headbench.interventions import registry
 from headbench.interventions.grammar import parse
 from headbench.interventions.methods.vhr import above_median, default_layers, divergence
-from headbench.interventions.resolve import build, control_arms, resolve
-from headbench.types import ModelInfo
+from headbench.interventions.resolve import build, control_conditions, resolve
+from headbench.nouns import ModelInfo
 
 INFO = ModelInfo("tiny", "llama", 3, 4, 2, 12)
 CHOSEN = "heads=[[0,1],[1,0],[1,3]]"
@@ -79,12 +79,12 @@ def test_wrong_toggles_are_refused_with_a_way_out(toggle: str, message: str) -> 
 
 
 def test_a_list_sweeps_a_scalar_and_is_the_value_of_a_list() -> None:
-    arms = resolve("scale_heads(heads=[[0,1]],alpha=[1,1.5,2])+vhr(alpha=[2,3])", INFO)
-    assert [arm.name for arm in arms][:2] == [
+    conditions = resolve("scale_heads(heads=[[0,1]],alpha=[1,1.5,2])+vhr(alpha=[2,3])", INFO)
+    assert [condition.name for condition in conditions][:2] == [
         "scale_heads(alpha=1,heads=[[0,1]])+vhr(alpha=2)",
         "scale_heads(alpha=1,heads=[[0,1]])+vhr(alpha=3)",
     ]
-    assert len(arms) == 6
+    assert len(conditions) == 6
     assert resolve("baseline", INFO)[0].role == "baseline"
 
 
@@ -93,10 +93,10 @@ def test_canonical_forms_name_resolved_heads_and_the_map(tmp_path: Path) -> None
     headmap = HeadMap(detector="d", model="m", layers=3, heads=4, scores=scores)
     headmap.save(tmp_path / "h.json")
     info = ModelInfo("tiny", "llama", 3, 4, 2, 12, maps={"retrieval": str(tmp_path / "h.json")})
-    (arm,) = resolve("mask_heads(map=retrieval,top=2)", info)
-    canonical = arm.interventions[0].canonical
+    (condition,) = resolve("mask_heads(map=retrieval,top=2)", info)
+    canonical = condition.interventions[0].canonical
     assert "heads=[[2,2],[2,3]]" in canonical
-    assert headmap.sha256[:16] in arm.interventions[0].artefacts["map"]
+    assert headmap.sha256[:16] in condition.interventions[0].artefacts["map"]
     assert resolve(canonical, info)[0].interventions[0].canonical == canonical
     assert parse(canonical).parts[0].name == "mask_heads"
     wrong = ModelInfo("other", "llama", 4, 4, 2, 12, maps=info.maps)
@@ -104,21 +104,24 @@ def test_canonical_forms_name_resolved_heads_and_the_map(tmp_path: Path) -> None
         resolve("mask_heads(map=retrieval,top=2)", wrong)
 
 
-def test_control_arms_replace_what_declares_a_control() -> None:
-    (arm,) = resolve(f"scale_heads({CHOSEN},alpha=2)+zerotuning(gamma=2)", INFO)
-    arms, declared = control_arms(arm, 4, seed=1)
+def test_control_conditions_replace_what_declares_a_control() -> None:
+    (condition,) = resolve(f"scale_heads({CHOSEN},alpha=2)+zerotuning(gamma=2)", INFO)
+    conditions, declared = control_conditions(condition, 4, seed=1)
     assert declared is not None
     assert (declared.possible, declared.excluded, declared.test) == (4 * 6 - 1, False, True)
-    assert len(arms) == 4
-    assert [a.role for a in arms] == ["control"] * 4
-    assert all(a.interventions[1] is arm.interventions[1] for a in arms)
+    assert len(conditions) == 4
+    assert [a.role for a in conditions] == ["control"] * 4
+    assert all(a.interventions[1] is condition.interventions[1] for a in conditions)
     assert (
-        len({a.interventions[0].canonical for a in arms} | {arm.interventions[0].canonical})
-        == len(arms) + 1
+        len(
+            {a.interventions[0].canonical for a in conditions}
+            | {condition.interventions[0].canonical}
+        )
+        == len(conditions) + 1
     )
-    (alone,), pai = control_arms(resolve("pai", INFO)[0], 4, seed=1)
+    (alone,), pai = control_conditions(resolve("pai", INFO)[0], 4, seed=1)
     assert pai is not None and (pai.possible, alone.draw, pai.test) == (1, 0, False)
-    assert control_arms(resolve("zerotuning(gamma=2)", INFO)[0], 4, seed=1) == ((), None)
+    assert control_conditions(resolve("zerotuning(gamma=2)", INFO)[0], 4, seed=1) == ((), None)
 
 
 def test_vhr_layers_follow_the_paper_and_its_fractions() -> None:
@@ -193,8 +196,8 @@ def test_a_users_file_adds_a_method(tmp_path: Path) -> None:
         "METHOD = Method('my_mask', MaskHeadsParams, build, 'mine', 'here')\n"
     )
     (tmp_path / "mine.py").write_text(source)
-    (arm,) = resolve("my_mask(heads=[[0,1]])", INFO, include=[tmp_path])
-    assert arm.name == "my_mask(heads=[[0,1]])"
+    (condition,) = resolve("my_mask(heads=[[0,1]])", INFO, include=[tmp_path])
+    assert condition.name == "my_mask(heads=[[0,1]])"
 
 
 @pytest.mark.parametrize(
@@ -208,8 +211,8 @@ def test_a_users_file_adds_a_method(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_canonical_form_can_be_given_again(toggle: str, vectors: str) -> None:
-    (arm,) = resolve(toggle.replace("V", repr(vectors)), INFO)
-    canonical = arm.interventions[0].canonical
+    (condition,) = resolve(toggle.replace("V", repr(vectors)), INFO)
+    canonical = condition.interventions[0].canonical
     assert resolve(canonical, INFO)[0].interventions[0].canonical == canonical
 
 
@@ -233,6 +236,6 @@ def test_the_example_of_the_docs_works(tmp_path: Path) -> None:
     page = Path(__file__).parents[2] / "docs" / "interventions.md"
     source = page.read_text(encoding="utf-8").split("```python")[2].split("```")[0]
     (tmp_path / "halve.py").write_text(source)
-    (arm,) = resolve("halve(heads=[[0,1]])", INFO, include=[tmp_path / "halve.py"])
-    (edit,) = arm.interventions[0].plan(None, {}).edits
+    (condition,) = resolve("halve(heads=[[0,1]])", INFO, include=[tmp_path / "halve.py"])
+    (edit,) = condition.interventions[0].plan(None, {}).edits
     assert edit.where == {0: (1,)}

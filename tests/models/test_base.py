@@ -8,9 +8,10 @@ import pytest
 import headbench
 from headbench.errors import DataError, RefusedError
 from headbench.interventions.resolve import resolve
+from headbench.jobs import Condition, Job
 from headbench.models.base import BaseModel
 from headbench.models.registry import code_of
-from headbench.types import Arm, Job, ModelInfo, Request
+from headbench.nouns import ModelInfo, Request
 from helpers_models import BASELINE, request
 
 
@@ -28,8 +29,8 @@ class Shout(BaseModel):
         return [-float(len(str(text))) for text in request.ask["continuations"]]
 
 
-def job(one: Request, arm: Arm = BASELINE) -> Job:
-    return Job(one, arm)
+def job(one: Request, condition: Condition = BASELINE) -> Job:
+    return Job(one, condition)
 
 
 def test_an_adapter_of_at_most_twenty_lines_answers():
@@ -61,12 +62,12 @@ def test_what_it_cannot_answer_is_refused_in_the_plan():
     model = Shout()
     with pytest.raises(RefusedError, match="does not answer 'represent'") as caught:
         model.plan([job(request("who", "represent"))])
-    assert "generate, score" in caught.value.mend
+    assert "generate, score" in caught.value.hint
     with pytest.raises(RefusedError, match="takes no images"):
         model.plan([job(request("<image> who", images=("ab",)))])
-    arm = resolve("mask_heads(heads=[[0,0]])", ModelInfo("toy", "llama", 2, 2, 2, 4))[0]
+    condition = resolve("mask_heads(heads=[[0,0]])", ModelInfo("toy", "llama", 2, 2, 2, 4))[0]
     with pytest.raises(RefusedError, match="out of reach"):
-        model.plan([job(request("who"), arm)])
+        model.plan([job(request("who"), condition)])
 
 
 def test_images_come_through_bind():

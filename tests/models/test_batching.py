@@ -61,7 +61,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_says_so():
     }  # fmt: skip
 
 
-def test_one_row_that_does_not_fit_is_an_error_to_mend():
+def test_one_row_that_does_not_fit_is_an_error_with_a_hint():
     model = llama()
 
     def never(lines, **keywords):

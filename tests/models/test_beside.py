@@ -12,8 +12,9 @@ from headbench.errors import RefusedError
 from headbench.interventions.api import intervene
 from headbench.interventions.methods.vhr import above_median, divergence
 from headbench.interventions.resolve import resolve
+from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import HFModel
-from headbench.types import Arm, Job, Request
+from headbench.nouns import Request
 from helpers_models import BASELINE, answers, images, llava, request
 
 STORE = images(3)
@@ -30,7 +31,7 @@ def asked(sha256: str, content: str = QUESTION, new: int = 8) -> Request:
     return request(content, images=(sha256,), document=sha256, ask={"max_new_tokens": new})
 
 
-def arm(model: HFModel, text: str) -> Arm:
+def condition(model: HFModel, text: str) -> Condition:
     return resolve(text, model.info)[0]
 
 
@@ -79,7 +80,7 @@ def test_the_heads_are_those_of_two_reinforced_streams(model: HFModel, alpha: fl
         one = asked(sha256)
         for both in (True, False):
             toggle = f"vhr(alpha={alpha},reinforce_text_branch={str(both).lower()})"
-            (found,) = answers(model, [Job(one, arm(model, toggle))])
+            (found,) = answers(model, [Job(one, condition(model, toggle))])
             expected = {
                 layer: tuple(torch.nonzero(heads).flatten().tolist())
                 for layer, heads in choice(model, one, alpha, both=both).items()
@@ -100,8 +101,8 @@ def test_it_composes_and_stands_in_a_batch(model: HFModel) -> None:
         "pai(alpha=0.5)+vhr(alpha=4.0,reinforce_text_branch=true)",
         "vhr(alpha=4.0,reinforce_text_branch=true)+mask_heads(heads=[[0,1]])",
     )
-    arms = [BASELINE, *(arm(model, toggle) for toggle in toggles)]
-    jobs = [Job(asked(sha256), which) for sha256 in STORE for which in arms]
+    conditions = [BASELINE, *(condition(model, toggle) for toggle in toggles)]
+    jobs = [Job(asked(sha256), which) for sha256 in STORE for which in conditions]
     together = answers(model, jobs)
     for job, found in zip(jobs, together, strict=True):
         (alone,) = answers(model, [job])
@@ -113,18 +114,18 @@ def test_it_composes_and_stands_in_a_batch(model: HFModel) -> None:
 
 def test_without_an_image_or_strength_nothing_is_chosen(model: HFModel) -> None:
     text = request("who is there?", ask={"max_new_tokens": 4})
-    on = arm(model, "vhr(alpha=3.0,reinforce_text_branch=true)")
+    on = condition(model, "vhr(alpha=3.0,reinforce_text_branch=true)")
     plain, inert = answers(model, [Job(text, BASELINE), Job(text, on)])
     assert inert.tokens == plain.tokens and inert.changed == 0 and inert.visited > 0
     (sha256, *_) = STORE
-    off = arm(model, "vhr(alpha=1.0,reinforce_text_branch=true)")
+    off = condition(model, "vhr(alpha=1.0,reinforce_text_branch=true)")
     plain, idle = answers(model, [Job(asked(sha256), BASELINE), Job(asked(sha256), off)])
     assert idle.tokens == plain.tokens and idle.passes == plain.passes
 
 
 def test_controls_read_the_companion_too(model: HFModel) -> None:
     (sha256, *_) = STORE
-    (method,) = arm(model, "vhr(alpha=3.0,reinforce_text_branch=true)").interventions
+    (method,) = condition(model, "vhr(alpha=3.0,reinforce_text_branch=true)").interventions
     controls = method.controls(2, 0)
     assert controls is not None
     for draw in controls.draws:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from headbench.errors import ConfigError, RefusedError
+from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import HFModel, wrap
 from headbench.models.hf.chat import given_to, read_arguments, read_today, variables
 from headbench.results.keys import response_key
 from headbench.running.spec import make_spec, parse_model_args, template_args
-from headbench.types import Arm, Job
 from helpers_models import request
 from helpers_tiny import tiny_llama, tiny_llava, tiny_llava_processor, tiny_tokenizer
 
@@ -40,7 +40,7 @@ def text(one: HFModel) -> str:
 
 
 def key(one: HFModel) -> str:
-    job = Job(request("who"), Arm("baseline"))
+    job = Job(request("who"), Condition("baseline"))
     return response_key(one.identity, one.key(job), job)
 
 
@@ -100,7 +100,7 @@ def test_they_are_recorded_and_part_of_the_key() -> None:
 def test_what_would_change_nothing_is_refused(args: dict[str, str], told: str, hint: str) -> None:
     with pytest.raises(ConfigError, match=told) as caught:
         model(**args)
-    assert hint in caught.value.mend
+    assert hint in caught.value.hint
 
 
 def test_a_checkpoint_without_a_template_refuses_its_arguments() -> None:
@@ -124,7 +124,7 @@ def test_a_processors_template_gets_them_too(caplog: pytest.LogCaptureFixture) -
 def test_a_template_that_writes_todays_date_is_refused_until_a_date_is_given() -> None:
     with pytest.raises(RefusedError, match="writes today's date") as caught:
         text(model(ONLY_CLOCK))
-    assert "today=" in caught.value.mend
+    assert "today=" in caught.value.hint
     dated = model(ONLY_CLOCK, today="2024-07-26")
     assert text(dated) == "who 2024"
     assert dated.identity["today"] == "2024-07-26"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from headbench.types import Job
+from headbench.jobs import Job
 from helpers_models import BASELINE, request
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"

@@ -1,4 +1,4 @@
-"""The adapter and the engine together: many arms in one batch, each as if it were alone."""
+"""The adapter and the engine together: many conditions in one batch, each as if it were alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
+from headbench.edits import Branch, Edit, Plan, Probe, Scale
 from headbench.errors import RefusedError
-from headbench.interventions.resolve import control_arms, resolve
+from headbench.interventions.resolve import control_conditions, resolve
+from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import wrap
 from headbench.models.runtime import SequenceGroup, runtime
+from headbench.nouns import Capture, Request
 from headbench.results.keys import response_key
-from headbench.types import Arm, Branch, Capture, Edit, Job, Plan, Probe, Request, Scale
 from helpers_models import BASELINE, answers, images, llama, llava, qwen, request
 from helpers_tiny import tiny_llama, tiny_tokenizer
 
@@ -30,16 +32,16 @@ TOGGLES = (
 )
 
 
-def arms(model, texts=TOGGLES):
+def conditions(model, texts=TOGGLES):
     found = [BASELINE]
     for text in texts:
         toggle = resolve(text, model.info)[0]
-        found += [toggle, *control_arms(toggle, 1, 0)[0]]
+        found += [toggle, *control_conditions(toggle, 1, 0)[0]]
     return found
 
 
 def work(model, limits=(9, 4, 7), texts=TOGGLES):
-    """Every arm over text prompts and, where the model sees, image prompts."""
+    """Every condition over text prompts and, where the model sees, image prompts."""
     asked = [
         request(text, ask={"max_new_tokens": limit})
         for text, limit in zip(TEXTS, limits, strict=True)
@@ -49,7 +51,7 @@ def work(model, limits=(9, 4, 7), texts=TOGGLES):
             request(text, images=(sha256,), ask={"max_new_tokens": 6})
             for text, sha256 in zip(PICTURES, STORE, strict=True)
         ]
-    return [Job(one, arm) for one in asked for arm in arms(model, texts)]
+    return [Job(one, condition) for one in asked for condition in conditions(model, texts)]
 
 
 @pytest.mark.parametrize("make", [llama, llava, qwen])
@@ -63,11 +65,11 @@ def test_every_row_of_a_mixed_batch_gives_the_tokens_of_its_own_run(make, monkey
     alone = [next(iter(model.answer([job])))[1] for job in jobs]
     for place, single in enumerate(alone):
         mixed = together[place]
-        assert mixed.tokens == single.tokens, jobs[place].arm.name
+        assert mixed.tokens == single.tokens, jobs[place].condition.name
         assert mixed.logprobs == pytest.approx(single.logprobs, abs=2e-4)
         assert (mixed.visited, mixed.changed) == (single.visited, single.changed)
         assert mixed.chosen == single.chosen
-    changed = [together[p] for p, job in enumerate(jobs) if job.arm.role == "toggle"]
+    changed = [together[p] for p, job in enumerate(jobs) if job.condition.role == "toggle"]
     assert sum(answer.changed > 0 for answer in changed) >= len(changed) // 2
 
 
@@ -77,7 +79,9 @@ def test_an_unedited_row_keeps_its_bits_beside_edited_ones():
     asked = [request(text) for text in TEXTS]
     masked = resolve(TOGGLES[0], model.info)[0]
     pure = dict(model.answer([Job(one, BASELINE) for one in asked * 2]))
-    beside = dict(model.answer([Job(one, arm) for arm in (BASELINE, masked) for one in asked]))
+    beside = dict(
+        model.answer([Job(one, condition) for condition in (BASELINE, masked) for one in asked])
+    )
     for place in range(len(asked)):
         if len(pure[place].tokens) == 12:  # the same rows run to the end on both sides
             assert beside[place].first == pure[place].first
@@ -85,9 +89,9 @@ def test_an_unedited_row_keeps_its_bits_beside_edited_ones():
 
 def test_changed_counts_positions_times_heads():
     model = llama(attn="headbench")
-    arm = resolve("mask_heads(heads=[[0,1],[1,2],[1,3]])", model.info)[0]
+    condition = resolve("mask_heads(heads=[[0,1],[1,2],[1,3]])", model.info)[0]
     one = request(TEXTS[1], ask={"max_new_tokens": 5})
-    answer = next(iter(model.answer([Job(one, arm)])))[1]
+    answer = next(iter(model.answer([Job(one, condition)])))[1]
     prompt = len(model.prompter.resolve(one).tokens)
     passes = answer.passes
     assert answer.visited == 2
@@ -99,7 +103,9 @@ def test_vhr_without_an_image_is_inert_and_equals_the_baseline(count):
     """They are two rows of one batch, which threads share out: tokens are equal, bits are not."""
     model = llava(STORE, attn="headbench", threads=str(count))
     vhr = resolve("vhr", model.info)[0]
-    plain, edited = answers(model, [Job(request(TEXTS[1]), arm) for arm in (BASELINE, vhr)])
+    plain, edited = answers(
+        model, [Job(request(TEXTS[1]), condition) for condition in (BASELINE, vhr)]
+    )
     assert edited.changed == 0
     assert edited.visited > 0
     assert edited.tokens == plain.tokens
@@ -107,24 +113,24 @@ def test_vhr_without_an_image_is_inert_and_equals_the_baseline(count):
     assert edited.first == pytest.approx(plain.first, abs=ROWS_DIFFER)
 
 
-def test_arms_of_one_prompt_share_their_probe():
+def test_conditions_of_one_prompt_share_their_probe():
     model = llava(STORE, attn="headbench")
     vhr = resolve("vhr", model.info)[0]
-    family = [BASELINE, vhr, *control_arms(vhr, 3, 0)[0]]
+    family = [BASELINE, vhr, *control_conditions(vhr, 3, 0)[0]]
     asked = request(PICTURES[0], images=tuple(STORE)[:1], ask={"max_new_tokens": 1})
     before = model.runtime.passes
-    found = dict(model.answer([Job(asked, arm) for arm in family]))
+    found = dict(model.answer([Job(asked, condition) for condition in family]))
     assert model.runtime.passes - before == 2
     assert [found[p].passes for p in range(len(family))] == [1, 2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("make", [llama, llava, qwen])
-def test_scoring_generated_tokens_under_an_arm_gives_the_stepwise_log_probabilities(make):
+def test_scoring_generated_tokens_under_an_condition_gives_the_stepwise_log_probabilities(make):
     model = make(STORE, attn="headbench") if make is not llama else make(attn="headbench")
     jobs = work(model)
     made = answers(model, jobs)
     pairs = [
-        (Job(dataclasses.replace(job.request, kind="score", ask=ask), job.arm), answer)
+        (Job(dataclasses.replace(job.request, kind="score", ask=ask), job.condition), answer)
         for job, answer in zip(jobs, made, strict=True)
         if answer.tokens and not model.prompter.image_ids & set(answer.tokens)
         for ask in [{"continuation_tokens": [answer.tokens]}]
@@ -132,15 +138,15 @@ def test_scoring_generated_tokens_under_an_arm_gives_the_stepwise_log_probabilit
     assert len(pairs) > len(jobs) // 2
     scored = answers(model, [job for job, _ in pairs])
     for (job, answer), again in zip(pairs, scored, strict=True):
-        assert again.logprobs == pytest.approx(answer.logprobs, abs=2e-4), job.arm.name
+        assert again.logprobs == pytest.approx(answer.logprobs, abs=2e-4), job.condition.name
         assert again.visited == answer.visited
 
 
 def test_masking_every_head_changes_key_and_answer():
     model = llama(attn="headbench")
     every = [[layer, head] for layer in range(3) for head in range(4)]
-    arm = resolve(f"mask_heads(heads={every})", model.info)[0]
-    plain, dead = (Job(request(TEXTS[1]), a) for a in (BASELINE, arm))
+    condition = resolve(f"mask_heads(heads={every})", model.info)[0]
+    plain, dead = (Job(request(TEXTS[1]), a) for a in (BASELINE, condition))
     keys = {response_key(model.identity, model.key(job), job) for job in (plain, dead)}
     assert len(keys) == 2
     one, two = answers(model, [plain, dead])
@@ -155,8 +161,8 @@ def test_represent_brings_captures_home(size):
     state = Capture("residual", (0, 2), rows="last")
     heads = {"site": "z", "layers": [1], "rows": "last"}
     asked = [request(text, "represent", ask={"captures": [state, heads]}) for text in TEXTS]
-    arm = resolve("scale_heads(heads=[[1,1]],alpha=3.0)", model.info)[0]
-    jobs = [Job(one, which) for one in asked for which in (BASELINE, arm)]
+    condition = resolve("scale_heads(heads=[[1,1]],alpha=3.0)", model.info)[0]
+    jobs = [Job(one, which) for one in asked for which in (BASELINE, condition)]
     found = answers(model, jobs)
     for place, one in enumerate(asked):
         plain, edited = found[2 * place], found[2 * place + 1]
@@ -208,7 +214,7 @@ class Toy:
 
 
 def under(model, *toys, one=None):
-    return answers(model, [Job(one or request(TEXTS[1]), Arm("toy", toys, "toggle"))])[0]
+    return answers(model, [Job(one or request(TEXTS[1]), Condition("toy", toys, "toggle"))])[0]
 
 
 def test_a_rewritten_request_is_answered_in_place_of_the_first():
@@ -241,9 +247,9 @@ def test_what_cannot_be_joined_or_run_is_refused_by_name():
 
 def test_a_model_without_the_engine_takes_no_interventions():
     model = llama(attn="sdpa")
-    arm = resolve(TOGGLES[0], model.info)[0]
+    condition = resolve(TOGGLES[0], model.info)[0]
     with pytest.raises(RefusedError, match="out of reach"):
-        model.plan([Job(request("who"), arm)])
+        model.plan([Job(request("who"), condition)])
 
 
 def test_a_head_that_is_not_there_is_refused_before_anything_runs():
@@ -258,7 +264,7 @@ def test_a_head_that_is_not_there_is_refused_before_anything_runs():
 @pytest.mark.bits
 def test_edits_are_gone_after_an_error_in_a_batch():
     model = llama(attn="headbench")
-    arm = resolve(TOGGLES[0], model.info)[0]
+    condition = resolve(TOGGLES[0], model.info)[0]
     clean = answers(model, [Job(request(TEXTS[1]), BASELINE)])[0]
     real, count = model.runtime.step, [0]
 
@@ -270,7 +276,7 @@ def test_edits_are_gone_after_an_error_in_a_batch():
 
     model.runtime.step = failing
     with pytest.raises(RuntimeError, match="stopped"):
-        answers(model, [Job(request(TEXTS[1]), arm)])
+        answers(model, [Job(request(TEXTS[1]), condition)])
     model.runtime.step = real
     again = answers(model, [Job(request(TEXTS[1]), BASELINE)])[0]
     assert again.logprobs == clean.logprobs
@@ -297,13 +303,13 @@ def test_probes_see_the_unedited_model():
 def test_rows_that_end_early_leave_the_others_as_they_would_be_alone(mode: str) -> None:
     """The batch is laid out anew when a row ends; what an edit remembers must survive that."""
     model = llama(attn="headbench")
-    arm = resolve(f"mask_heads(heads=[[0,1],[1,0],[2,3]],mode={mode})", model.info)[0]
+    condition = resolve(f"mask_heads(heads=[[0,1],[1,0],[2,3]],mode={mode})", model.info)[0]
     asked = [
         request(text, ask={"max_new_tokens": limit})
         for text, limit in zip((*TEXTS, *TEXTS), (12, 3, 7, 1, 9, 5), strict=True)
     ]
-    together = answers(model, [Job(one, arm) for one in asked])
-    alone = [answers(model, [Job(one, arm)])[0] for one in asked]
+    together = answers(model, [Job(one, condition) for one in asked])
+    alone = [answers(model, [Job(one, condition)])[0] for one in asked]
     assert [answer.tokens for answer in together] == [answer.tokens for answer in alone]
     assert len({len(answer.tokens) for answer in together}) > 2
 
@@ -322,14 +328,14 @@ def test_another_configuration_is_another_model() -> None:
 
 
 @pytest.mark.parametrize("most", [16, 64])
-def test_arms_prefilled_in_parts_may_remember_different_things(most, monkeypatch) -> None:
+def test_conditions_prefilled_in_parts_may_remember_different_things(most, monkeypatch) -> None:
     """One part holds rows that must remember their first value, another part holds none."""
     monkeypatch.setattr("headbench.models.runtime.runtime.PREFILL_TOKENS", most)
     model = llama(attn="headbench")
     sink = resolve("mask_heads(heads=[[0,1],[1,0]],mode=sink)", model.info)[0]
     work = [
-        Job(request(text, ask={"max_new_tokens": 5}), arm)
-        for arm in (BASELINE, sink)
+        Job(request(text, ask={"max_new_tokens": 5}), condition)
+        for condition in (BASELINE, sink)
         for text in TEXTS
     ]
     together = answers(model, work)

@@ -6,7 +6,7 @@ import torch
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.encoder import wrap
 from headbench.models.registry import create
-from headbench.types import Capture
+from headbench.nouns import Capture
 from helpers_models import answers, jobs, request
 from helpers_tiny import tiny_bert, tiny_tokenizer
 

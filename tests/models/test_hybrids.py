@@ -19,7 +19,7 @@ from headbench.models.hf.backend import HFBackend
 from headbench.models.hf.cache import known_cache, take_rows
 from headbench.models.registry import create
 from headbench.models.runtime import TokenSequence
-from headbench.types import Answer, Capture
+from headbench.nouns import Answer, Capture
 from helpers_families import BASE as FAMILY
 from helpers_families import MIXED
 from helpers_hybrids import HYBRIDS, hybrid, output_projection, saved, silence
@@ -99,11 +99,13 @@ def test_every_batch_size_gives_the_tokens_of_the_librarys_generate(name, checkp
 def test_masking_a_head_of_the_last_layer_equals_a_plain_hook_there(name, checkpoint):
     model = load(checkpoint(name))
     layer = HYBRIDS[name][1][-1]
-    (arm,) = resolve(f"mask_heads(heads=[[{layer},1]])", model.info)
+    (condition,) = resolve(f"mask_heads(heads=[[{layer},1]])", model.info)
     asked = [request(prompt, ask={"max_new_tokens": NEW}) for prompt in PROMPTS[:2]]
     wanted = library(checkpoint(name), PROMPTS[:2], layer=layer)
     plain = library(checkpoint(name), PROMPTS[:2])
-    for answer, own, bare in zip(answers(model, jobs(asked, arm)), wanted, plain, strict=True):
+    for answer, own, bare in zip(
+        answers(model, jobs(asked, condition)), wanted, plain, strict=True
+    ):
         assert same(answer, own)
         assert abs(own[0][1] - bare[0][1]) > 1e-3  # the hook changes something
 
@@ -122,7 +124,7 @@ def test_layers_are_counted_among_all_decoder_layers(name, checkpoint):
             continue
         with pytest.raises(RefusedError, match=rf"layer {layer} of .* has no attention") as caught:
             resolve(spec, model.info)
-        assert caught.value.mend == f"layers with attention: {', '.join(map(str, attending))}"
+        assert caught.value.hint == f"layers with attention: {', '.join(map(str, attending))}"
         with pytest.raises(RefusedError, match=rf"layer {layer} of .* has no attention"):
             model.plan(jobs([seen]))
     stream = Capture("residual", (0, 1, 2, 3, -1))

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 
+from headbench.jobs import Condition, Job
 from headbench.models.hf import identity
 from headbench.models.hf.adapter import HFModel, wrap
+from headbench.nouns import Request
 from headbench.results.keys import response_key
-from headbench.types import Arm, Job, Request
 from helpers_models import images, llama, llava, request
 from helpers_tiny import (
     tiny_bert,
@@ -24,7 +25,7 @@ from helpers_tiny import (
 
 
 def key(model: HFModel, asked: Request | None = None) -> str:
-    job = Job(asked or request("who"), Arm("baseline"))
+    job = Job(asked or request("who"), Condition("baseline"))
     return response_key(model.identity, model.key(job), job)
 
 

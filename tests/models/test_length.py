@@ -21,14 +21,15 @@ from transformers import (
 
 import headbench
 from headbench.errors import ConfigError, RefusedError
+from headbench.jobs import Job
 from headbench.models import encoder
 from headbench.models.hf.adapter import HFModel, wrap
 from headbench.models.hf.length import learned, positions_of, room_of
 from headbench.models.registry import create
+from headbench.nouns import Capture
 from headbench.results.files import read_result
 from headbench.results.keys import response_key
 from headbench.running.spec import spec_from_result
-from headbench.types import Capture, Job
 from helpers_models import BASELINE, answers, images, jobs, llava, request
 from helpers_tiny import text_settings, tiny_bert, tiny_llama, tiny_llava, tiny_tokenizer
 
@@ -63,7 +64,7 @@ def test_prompt_and_new_tokens_fill_the_positions_and_not_one_more() -> None:
     model.plan(generate(LIMIT - held))
     with pytest.raises(RefusedError, match="21 positions, and the model has 20") as caught:
         model.plan(generate(LIMIT - held + 1))
-    assert "--allow-overrun" in str(caught.value.mend)
+    assert "--allow-overrun" in str(caught.value.hint)
     assert "document" in str(caught.value.where)
 
 
@@ -130,7 +131,8 @@ def test_beyond_learned_positions_there_is_nothing_to_run() -> None:
 def test_a_rewritten_request_is_measured_too() -> None:
     from dataclasses import dataclass
 
-    from headbench.types import Arm, Plan
+    from headbench.edits import Plan
+    from headbench.jobs import Condition
 
     @dataclass(frozen=True)
     class Longer:
@@ -144,7 +146,7 @@ def test_a_rewritten_request_is_measured_too() -> None:
             return Plan(request=request(f"{WORDS} {WORDS}"))
 
     model = short(attn="headbench")
-    job = Job(request("who", ask={"max_new_tokens": 2}), Arm("longer", (Longer(),), "toggle"))  # type: ignore[arg-type]
+    job = Job(request("who", ask={"max_new_tokens": 2}), Condition("longer", (Longer(),), "toggle"))  # type: ignore[arg-type]
     with pytest.raises(RefusedError, match="positions"):
         answers(model, [job])
 

@@ -99,7 +99,7 @@ def test_a_checkpoint_with_missing_weights_is_refused(saved, tmp_path):
     assert "q_proj" in caught.value.where
 
 
-def test_a_truncated_weight_file_is_an_error_to_mend(saved, tmp_path):
+def test_a_truncated_weight_file_is_an_error_with_a_hint(saved, tmp_path):
     folder = copy(saved, tmp_path / "cut")
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])

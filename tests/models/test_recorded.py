@@ -6,8 +6,8 @@ import json
 import pytest
 
 from headbench.errors import ConfigError, DataError, RefusedError
+from headbench.jobs import Job
 from headbench.models.registry import create
-from headbench.types import Job
 from helpers_models import BASELINE, request
 
 
@@ -40,7 +40,7 @@ def test_a_missing_document_is_named_before_anything_is_answered(tmp_path):
     model = create("recorded", {"path": str(write(tmp_path / "l.jsonl", [{"id": 1, "text": "a"}]))})
     with pytest.raises(DataError, match="'2'") as caught:
         model.plan([Job(request("x", document=name), BASELINE) for name in ("1", "2")])
-    assert "rescore" in caught.value.mend
+    assert "rescore" in caught.value.hint
     assert model.has("1")
     assert not model.has("2")
 

@@ -56,7 +56,7 @@ def test_a_checkpoint_that_is_not_the_pinned_one_is_refused(root, change):
 def test_an_unknown_reference_is_named(root):
     with pytest.raises(ConfigError, match="'ref-lmm'") as caught:
         create("reference", {"name": "ref-lmm"})
-    assert "ref-lm" in caught.value.mend
+    assert "ref-lm" in caught.value.hint
 
 
 def test_missing_pins_are_named(root):

@@ -38,7 +38,7 @@ def test_shipped_names_are_listed_with_a_line_each():
 def test_an_unknown_name_gets_the_nearest_one():
     with pytest.raises(ConfigError, match="'ref-llm'") as caught:
         registry.create("ref-llm", {})
-    assert "ref-lm" in caught.value.mend
+    assert "ref-lm" in caught.value.hint
 
 
 def test_an_entry_point_adds_a_model(monkeypatch):

@@ -7,8 +7,9 @@ import torch
 
 from headbench.errors import RefusedError
 from headbench.interventions.resolve import resolve
+from headbench.jobs import Job
 from headbench.models.hf.adapter import HFModel
-from headbench.types import Capture, Job, Request
+from headbench.nouns import Capture, Request
 from helpers_models import BASELINE, answers, images, llama, llava, qwen, request
 from helpers_tiny import tiny_llava
 
@@ -51,8 +52,10 @@ def test_looking_inside_changes_nothing(model: HFModel) -> None:
     before = model.model.config.vision_config._attn_implementation
     generate = request("<image>\nis there a cat?", images=tuple(STORE)[:1])
     (plain,) = answers(model, [Job(generate, BASELINE)])
-    arm = resolve("scale_heads(heads=[[1,1]],alpha=3.0)", model.info)[0]
-    one, other = answers(model, [Job(asked(PATCHES, TEXT), which) for which in (BASELINE, arm)])
+    condition = resolve("scale_heads(heads=[[1,1]],alpha=3.0)", model.info)[0]
+    one, other = answers(
+        model, [Job(asked(PATCHES, TEXT), which) for which in (BASELINE, condition)]
+    )
     assert torch.equal(one.arrays[PATCHES], other.arrays[PATCHES])
     assert not torch.equal(one.arrays[TEXT], other.arrays[TEXT])
     assert model.model.config.vision_config._attn_implementation == before

@@ -18,10 +18,11 @@ from transformers import (
 )
 
 from headbench.errors import RefusedError
+from headbench.jobs import Job
 from headbench.models.hf.weights import check_weights
 from headbench.models.registry import create
+from headbench.nouns import Capture
 from headbench.results.keys import response_key
-from headbench.types import Capture, Job
 from helpers_models import BASELINE, answers, jobs, request
 from helpers_tiny import (
     tiny_bert,
@@ -56,7 +57,7 @@ def test_weights_that_the_model_does_not_use_are_refused_unless_asked(tmp_path: 
     with pytest.raises(RefusedError, match="does not use 2 weights") as caught:
         create("hf", {"pretrained": folder, **PLAIN})
     assert "q_norm" in str(caught.value.where)
-    assert "allow_unused_weights=true" in str(caught.value.mend)
+    assert "allow_unused_weights=true" in str(caught.value.hint)
     model = create("hf", {"pretrained": folder, **PLAIN, "allow_unused_weights": "true"})
     asked = jobs([request("what is the secret word of river? answer:")])
     plain = create("hf", {"pretrained": saved(tmp_path / "plain", tiny_llama()), **PLAIN})

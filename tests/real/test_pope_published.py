@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from headbench.nouns import Document, Record
 from headbench.scoring import registry
 from headbench.scoring.coverage import Coverage, headline
-from headbench.types import Document, Record
 
 pytestmark = pytest.mark.real
 

@@ -22,7 +22,7 @@ from headbench.models import registry as models
 from headbench.results.check import read_checked
 from headbench.running.rescore import rescore_pope
 from headbench.scoring import registry
-from headbench.scoring.metric import Metric
+from headbench.statistics.metric import Metric
 from helpers_fake_task import write_tasks
 
 Document = dict[str, Any]

@@ -10,7 +10,7 @@ import pytest
 from headbench.errors import ConfigError, GuardError
 from headbench.results.figures import Sampling, estimate, figures, split_figures
 from headbench.scoring import registry
-from headbench.scoring.metric import Metric
+from headbench.statistics.metric import Metric
 from helpers_records import answers
 
 RIGHT = answers(["yes", "no", "yes", "no"], ["yes", "no", "yes", "yes"])

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from headbench.errors import StoreError
+from headbench.nouns import Record
 from headbench.results import migrations, schema
 from headbench.results.export import PATH, json_schema
 from headbench.results.files import (
@@ -25,7 +26,6 @@ from headbench.results.files import (
 )
 from headbench.results.schema import ArmFacts, Coverage, Estimate, ModelFacts, Result, TaskFacts
 from headbench.results.timing import add_timing
-from headbench.types import Record
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

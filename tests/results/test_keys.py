@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headbench.errors import StoreError
+from headbench.jobs import Condition, Job
+from headbench.nouns import Capture, Request
 from headbench.results.canonical import digest, dumps, plain
 from headbench.results.keys import response_key, result_id, seed_for
-from headbench.types import Arm, Capture, Job, Request
 
 
 @dataclass(frozen=True)
@@ -38,24 +39,24 @@ IDENTITY = {"weights": "w", "dtype": "float32"}
 PROMPT = {"tokens": "t"}
 
 
-def key(arm: Arm | None = None, **changes: object) -> str:
+def key(condition: Condition | None = None, **changes: object) -> str:
     request = replace(REQUEST, **changes)  # type: ignore[arg-type]
-    return response_key(IDENTITY, PROMPT, Job(request, arm or Arm("baseline")))
+    return response_key(IDENTITY, PROMPT, Job(request, condition or Condition("baseline")))
 
 
-def edited(text: str, **artefacts: str) -> Arm:
-    return Arm(text, (Toggle(text, artefacts),), "toggle")  # type: ignore[arg-type]
+def edited(text: str, **artefacts: str) -> Condition:
+    return Condition(text, (Toggle(text, artefacts),), "toggle")  # type: ignore[arg-type]
 
 
-def test_an_arm_never_shares_a_response_with_the_baseline_or_another_arm() -> None:
-    arms = [
-        Arm("baseline"),
+def test_an_condition_never_shares_a_response_with_the_baseline_or_another_condition() -> None:
+    conditions = [
+        Condition("baseline"),
         edited("mask_heads(heads=[[0,1]])"),
         edited("mask_heads(heads=[[0,2]])"),
         edited("mask_heads(map=x)", map="1"),
         edited("mask_heads(map=x)", map="2"),
     ]
-    assert len({key(arm) for arm in arms}) == len(arms)
+    assert len({key(condition) for condition in conditions}) == len(conditions)
 
 
 def test_code_that_is_not_our_own_splits_responses() -> None:
@@ -64,7 +65,7 @@ def test_code_that_is_not_our_own_splits_responses() -> None:
     assert len(keys) == 3
 
 
-def test_the_name_and_role_of_an_arm_do_not_split_responses() -> None:
+def test_the_name_and_role_of_an_condition_do_not_split_responses() -> None:
     toggle = edited("mask_heads(heads=[[0,1]])")
     control = replace(toggle, name="other#control-0", role="control", of="other", draw=0)
     assert key(toggle) == key(control)
@@ -112,8 +113,10 @@ def test_the_seed_leaves_greedy_requests_together(changes: dict[str, object]) ->
     "changes", [{"document": "other"}, {"index": 3}, {"step": "second"}, {"seed": 6}]
 )
 def test_an_intervention_that_needs_the_document_splits_by_it(changes: dict[str, object]) -> None:
-    arm = Arm("random()", (Toggle("random()", needs=frozenset({"document"})),), "toggle")  # type: ignore[arg-type]
-    assert key(arm, **changes) != key(arm)
+    condition = Condition(
+        "random()", (Toggle("random()", needs=frozenset({"document"})),), "toggle"
+    )  # type: ignore[arg-type]
+    assert key(condition, **changes) != key(condition)
     assert key(edited("random()"), **changes) == key(edited("random()"))
 
 
@@ -129,7 +132,7 @@ def test_spans_split_edited_rows_only() -> None:
 
 
 def test_model_identity_and_prompt_are_in_the_key() -> None:
-    job = Job(REQUEST, Arm("baseline"))
+    job = Job(REQUEST, Condition("baseline"))
     first = response_key(IDENTITY, PROMPT, job)
     assert response_key({**IDENTITY, "dtype": "bfloat16"}, PROMPT, job) != first
     assert response_key(IDENTITY, {"tokens": "u"}, job) != first

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from headbench.errors import StoreError
+from headbench.nouns import Answer
 from headbench.results.store import FILE, ResponseStore
-from headbench.types import Answer
 
 KEY, OTHER, BATCH = "a" * 64, "b" * 64, "0" * 16
 ANSWER = Answer(
@@ -237,7 +237,7 @@ def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
 def test_answers_put_before_a_sigkill_are_there_(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from headbench.results.store import ResponseStore; from headbench.types import Answer\n"
+        "from headbench.results.store import ResponseStore; from headbench.nouns import Answer\n"
         "store = ResponseStore(Path(sys.argv[1]))\n"
         "for i in range(20):\n"
         "    store.put(format(i, '016x'), format(i, '064x'), Answer(text=str(i)))\n"
@@ -255,7 +255,7 @@ def test_answers_put_before_a_sigkill_are_there_(tmp_path: Path) -> None:
 def test_arrays_are_kept_for_represent_only(tmp_path: Path) -> None:
     import torch
 
-    from headbench.types import Capture
+    from headbench.nouns import Capture
 
     capture = Capture("residual", (0, 1), pool="mean")
     values = torch.arange(6, dtype=torch.float32).reshape(2, 3) / 7

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from headbench.errors import StoreError
+from headbench.nouns import Answer
 from headbench.results.store import FILE, ResponseStore
-from headbench.types import Answer
 
 BATCHES, MEMBERS = 12, 4
 PLACES = 500

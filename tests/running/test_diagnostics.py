@@ -14,11 +14,12 @@ import pytest
 
 import headbench
 import helpers_fake_model as fake
+from headbench.jobs import Job
 from headbench.models import registry
+from headbench.nouns import Answer, Request
 from headbench.results.files import read_entries
 from headbench.results.schema import Diagnostics, Result
 from headbench.running.neutral import CONTROL_PASSAGES, PASSAGES
-from headbench.types import Answer, Job, Request
 from helpers_fake_task import write_tasks
 
 MASK = "mask_heads(heads=[[0,1]])"
@@ -29,7 +30,7 @@ KL = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
 
 
 LOGPROBS: dict[str, list[float]] = {}
-"""Arm -> what its neutral rows were given."""
+"""Condition -> what its neutral rows were given."""
 
 
 def passage_length(document: str) -> int:
@@ -41,12 +42,12 @@ class Scripted(fake.FakeModel):
     """Four documents whose answers are written down here.
 
     Under the edit: d1 and d3 answer otherwise, d0 to d2 have a skewed first token, d3 reports no
-    distribution; d0 is truncated in both arms, d2 under the edit alone.
+    distribution; d0 is truncated in both conditions, d2 under the edit alone.
     """
 
     def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
         for index, job in enumerate(jobs):
-            edited = bool(job.arm.interventions)
+            edited = bool(job.condition.interventions)
             if job.request.kind == "score":
                 yield index, self._neutral(job, edited)
             else:
@@ -55,7 +56,7 @@ class Scripted(fake.FakeModel):
     def _neutral(self, job: Job, edited: bool) -> Answer:
         length = passage_length(job.request.document)
         logprobs = (-2.0 if edited else -1.0,) * length + (-9.0,)
-        LOGPROBS.setdefault(job.arm.name, []).extend(logprobs)
+        LOGPROBS.setdefault(job.condition.name, []).extend(logprobs)
         return Answer(text=None, logprobs=logprobs, scores=(sum(logprobs),), visited=1, changed=1)
 
     def _document(self, number: int, edited: bool) -> Answer:
@@ -214,7 +215,7 @@ def test_a_cell_is_inert_by_what_was_altered_and_not_by_what_was_reached(
     class Reaching(Scripted):
         def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
             for index, answer in super().answer(jobs):
-                edited = bool(jobs[index].arm.interventions)
+                edited = bool(jobs[index].condition.interventions)
                 counts = (visited, changed) if edited else (0, 0)
                 yield index, replace(answer, visited=counts[0], changed=counts[1])
 

@@ -1,8 +1,8 @@
 """Captions, walls and labels under the three toggles of the house, on the shipped models.
 
 The text families run on the model that learnt them, and on the one that sees and never did. What
-becomes of their figures is not asked here, only that every step is answered under every arm, and
-that an arm with nothing to act on says so.
+becomes of their figures is not asked here, only that every step is answered under every condition,
+and that a condition with nothing to act on says so.
 """
 
 from __future__ import annotations
@@ -44,26 +44,28 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> RunOutcome:
     )
 
 
-def outputs(outcome: RunOutcome, task: str, arm: str) -> list[tuple[str, ...]]:
+def outputs(outcome: RunOutcome, task: str, condition: str) -> list[tuple[str, ...]]:
     """Every document's outputs in one cell, as its records file holds them."""
     path = next(
         path
         for path, result in zip(outcome.files, outcome.results, strict=True)
-        if (result.task.name, result.arm.name) == (task, arm)
+        if (result.task.name, result.arm.name) == (task, condition)
     )
     return [entry.record.outputs for entry in read_entries(path, read_result(path))]
 
 
-@pytest.mark.parametrize("arm", [MASK, SCALE])
+@pytest.mark.parametrize("condition", [MASK, SCALE])
 @pytest.mark.parametrize("task", ["chair", *TEXT])
-def test_each_family_is_answered_under_each_edit(seen: RunOutcome, task: str, arm: str) -> None:
+def test_each_family_is_answered_under_each_edit(
+    seen: RunOutcome, task: str, condition: str
+) -> None:
     found = {(r.task.name, r.arm.name): r for r in seen.results}
-    result = found[task, arm]
+    result = found[task, condition]
     assert result.status == "ok" and result.coverage.answered == LIMIT
     assert result.diagnostics is not None and result.diagnostics.changed > 0
     assert list(result.metrics) == list(found[task, "baseline"].metrics)
     steps = len(load(task).steps)
-    assert all(len(row) >= steps for row in outputs(seen, task, arm))
+    assert all(len(row) >= steps for row in outputs(seen, task, condition))
 
 
 @pytest.mark.parametrize("task", TEXT)
@@ -83,15 +85,17 @@ def test_captions_change_under_vhr(seen: RunOutcome) -> None:
     assert outputs(seen, "chair", VHR) != outputs(seen, "chair", "baseline")
 
 
-@pytest.mark.parametrize("arm", [MASK, SCALE_LM])
+@pytest.mark.parametrize("condition", [MASK, SCALE_LM])
 @pytest.mark.parametrize("task", TEXT)
 def test_text_families_are_answered_by_the_language_model(
-    read: RunOutcome, task: str, arm: str
+    read: RunOutcome, task: str, condition: str
 ) -> None:
-    line = next(c for c in read.comparisons if (c.other.task.name, c.other.arm.name) == (task, arm))
+    line = next(
+        c for c in read.comparisons if (c.other.task.name, c.other.arm.name) == (task, condition)
+    )
     assert line.other.status == "ok" and line.other.coverage.answered == LIMIT
     assert line.other.diagnostics is not None and line.other.diagnostics.changed > 0
-    control = next(r for r in read.results if (r.task.name, r.arm.of) == (task, arm))
+    control = next(r for r in read.results if (r.task.name, r.arm.of) == (task, condition))
     assert control.arm.canonical != line.other.arm.canonical
     assert control.coverage.answered == LIMIT
 

@@ -13,6 +13,7 @@ import headbench
 import helpers_fake_model as fake
 from headbench.errors import ConfigError, RefusedError
 from headbench.heads.headmap import HeadMap
+from headbench.jobs import Job
 from headbench.models import registry
 from headbench.results.files import read_result
 from headbench.results.keys import ResponseKeys
@@ -21,7 +22,6 @@ from headbench.running.collect import first_step
 from headbench.running.plan import RunPlan, make_plan
 from headbench.running.replay import plan_from_result
 from headbench.running.spec import make_spec
-from headbench.types import Job
 from helpers_fake_task import SIMPLE, write_tasks
 from helpers_own_code import EDITS, KINDS, edit, restart, write_package
 
@@ -40,7 +40,7 @@ HALVE = """
 from headbench.interventions.base import HeadMethod
 from headbench.interventions.choice import HeadChoice
 from headbench.interventions.registry import Method
-from headbench.types import Edit, Scale
+from headbench.edits import Edit, Scale
 from factor import FACTOR
 
 
@@ -85,14 +85,16 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def responses(plan: RunPlan) -> dict[str, list[str]]:
-    """Role of an arm -> the response keys of its first step."""
+    """Role of a condition -> the response keys of its first step."""
     keys = ResponseKeys(plan.identity)
     (task,) = plan.tasks
     asked = [request for requests in first_step(plan)[task.name] for request in requests]
     return {
-        arm.role: [keys.key(plan.model.key(job), job) for job in (Job(one, arm) for one in asked)]
-        for arm in plan.arms(task)
-        if arm.role != "control"
+        condition.role: [
+            keys.key(plan.model.key(job), job) for job in (Job(one, condition) for one in asked)
+        ]
+        for condition in plan.conditions(task)
+        if condition.role != "control"
     }
 
 
@@ -218,7 +220,7 @@ def test_an_edited_file_is_asked_again_and_an_earlier_state_is_served(
     def asked(factor: float) -> set[str]:
         halve(folder, factor)
         run(tmp_path / "out", folder, "colours", "halve(heads=[[0,1]])", "fake")
-        return {arm for _, arm in _fake_model[-1].asked}
+        return {condition for _, condition in _fake_model[-1].asked}
 
     assert "halve(heads=[[0,1]])" in asked(0.5)
     assert asked(0.5) == set()
@@ -248,8 +250,8 @@ def test_controls_carry_the_code_of_their_method(folder: Path) -> None:
         include=(str(folder),), controls=2,
     )  # fmt: skip
     (toggle,) = make_plan(spec).toggles
-    assert [one.code for one in toggle.controls] == [toggle.arm.code] * 2
-    assert set(toggle.arm.code) == {"halve"}
+    assert [one.code for one in toggle.controls] == [toggle.condition.code] * 2
+    assert set(toggle.condition.code) == {"halve"}
 
 
 def test_a_name_that_is_defined_twice_or_taken_is_refused(folder: Path) -> None:
@@ -348,7 +350,9 @@ def test_each_part_of_a_run_changes_the_right_keys(tmp_path: Path, folder: Path,
     assert after.changed(before) == expected
 
 
-def test_edited_head_maps_and_vectors_change_the_arms_keys(tmp_path: Path, folder: Path) -> None:
+def test_edited_head_maps_and_vectors_change_the_conditions_keys(
+    tmp_path: Path, folder: Path
+) -> None:
     import torch
     from safetensors.torch import save_file
 
@@ -399,7 +403,11 @@ def test_equal_prompts_of_different_documents_share_an_answer(
     found = run(tmp_path / "out", folder, "colours", MASK, "fake")
     assert found.base[0] == found.base[1] != found.base[2]
     assert found.toggle[0] == found.toggle[1] != found.base[0]
-    base = [name for name, arm in _fake_model[-1].asked if arm == "baseline" and name[0] == "d"]
+    base = [
+        name
+        for name, condition in _fake_model[-1].asked
+        if condition == "baseline" and name[0] == "d"
+    ]
     assert sorted(base) == ["d0", "d2", "d3"]
     diagnostics = found.results[0].diagnostics
     assert diagnostics is not None and diagnostics.passes == 3

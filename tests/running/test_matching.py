@@ -12,12 +12,13 @@ from safetensors.torch import save_file
 import headbench
 from headbench.errors import RefusedError
 from headbench.interventions.base import Method
-from headbench.interventions.resolve import control_arms, resolve
+from headbench.interventions.resolve import control_conditions, resolve
 from headbench.interventions.sizes import check_matchable
+from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import HFModel
+from headbench.nouns import Request
 from headbench.running.matching import _matched
 from headbench.running.plan import Toggle
-from headbench.types import Arm, Job, Request
 from helpers_models import images, llama, llava, request
 
 STORE = images(3)
@@ -61,9 +62,9 @@ def by_hand(model: HFModel, heads: dict[int, Sequence[int]], factor: float) -> f
 
 def toggle_of(model: HFModel, text: str, count: int = 3) -> Toggle:
     assert model.info is not None
-    (arm,) = resolve(text, model.info)
-    controls, facts = control_arms(arm, count, 0)
-    return Toggle(arm, controls, facts)
+    (condition,) = resolve(text, model.info)
+    controls, facts = control_conditions(condition, count, 0)
+    return Toggle(condition, controls, facts)
 
 
 @pytest.mark.parametrize("alpha", [0.25, 1.5])
@@ -81,7 +82,7 @@ def test_every_control_changes_the_attention_output_as_much(alpha: float) -> Non
     assert after == pytest.approx([wanted] * 3, rel=1e-3)
     for control in found.controls:  # the same direction of change
         assert (control.interventions[0].params.alpha > 1) == (alpha > 1)  # type: ignore[attr-defined]
-    assert found.arm is toggle.arm
+    assert found.condition is toggle.condition
     assert len({c.interventions[0].canonical for c in found.controls}) == 3
 
 
@@ -129,7 +130,7 @@ def test_the_parts_of_a_composition_that_stay_are_not_measured() -> None:
     one, two = (_matched(model, toggle, [ASKED]) for toggle in (alone, beside))
     for first, second in zip(one.controls, two.controls, strict=True):
         assert first.interventions[0] == second.interventions[0]
-        assert second.interventions[1] is beside.arm.interventions[1]
+        assert second.interventions[1] is beside.condition.interventions[1]
 
 
 def test_what_has_no_strength_is_refused_by_name() -> None:
@@ -137,7 +138,7 @@ def test_what_has_no_strength_is_refused_by_name() -> None:
     for text in ("mask_heads(heads=[[0,1]])", "softpag(heads=[[0,1]],u=0.5)"):
         toggle = toggle_of(model, text)
         with pytest.raises(RefusedError, match="no strength to match a norm with"):
-            check_matchable(toggle.arm, toggle.controls)
+            check_matchable(toggle.condition, toggle.controls)
 
 
 def test_a_control_that_changes_nothing_cannot_be_matched() -> None:
@@ -145,9 +146,9 @@ def test_a_control_that_changes_nothing_cannot_be_matched() -> None:
     toggle = toggle_of(model, "scale_heads(heads=[[0,1]],alpha=2)", 1)
     (part,) = toggle.controls[0].interventions
     assert isinstance(part, Method)
-    still = Arm("still", (part.rescaled(0.0),), "control")  # type: ignore[arg-type]
+    still = Condition("still", (part.rescaled(0.0),), "control")  # type: ignore[arg-type]
     with pytest.raises(RefusedError, match="changes nothing"):
-        _matched(model, Toggle(toggle.arm, (still,), toggle.facts), [ASKED])
+        _matched(model, Toggle(toggle.condition, (still,), toggle.facts), [ASKED])
 
 
 def test_a_run_matches_its_controls_and_says_so(tmp_path: Path) -> None:

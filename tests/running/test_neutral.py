@@ -1,4 +1,4 @@
-"""The neutral text is true, is the same under every arm, and its change is paired."""
+"""The neutral text is true, is the same under every condition, and its change is paired."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import pytest
 
 from headbench.errors import DataError
 from headbench.interventions.resolve import resolve
+from headbench.jobs import Condition, Job
 from headbench.models.registry import create
+from headbench.nouns import Answer
 from headbench.results.schema import NeutralLoss
 from headbench.running import neutral
-from headbench.scoring.statistics import LossChange, loss_change
+from headbench.statistics import LossChange, loss_change
 from headbench.tasks.loader import load
-from headbench.types import Answer, Arm, Job
 from headbench.worlds.png import png
 from headbench.worlds.scene_text import caption
 from headbench.worlds.scenes import SceneWorld
@@ -87,13 +88,15 @@ def test_turning_up_heads_that_look_costs_little_on_true_captions_and_much_on_fa
     text = neutral.captions()
     model.bind(lambda sha256: text.pictures[sha256]())
     assert model.info is not None
-    (arm,) = resolve("scale_heads(map=vhd,fraction=0.5,alpha=1.75)", model.info)
+    (condition,) = resolve("scale_heads(map=vhd,fraction=0.5,alpha=1.75)", model.info)
     true = list(text.requests)
     false = [
         replace(request, ask=other.ask, document=f"false-{request.document}")
         for request, other in zip(true, true[1:] + true[:1], strict=True)
     ]
-    jobs = [Job(request, a) for request in (*true, *false) for a in (Arm("baseline"), arm)]
+    jobs = [
+        Job(request, a) for request in (*true, *false) for a in (Condition("baseline"), condition)
+    ]
     answers: dict[int, Answer] = {}
     for batch in model.plan(jobs):
         members = [jobs[index] for index in batch]

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from headbench.errors import RefusedError
+from headbench.nouns import Answer, Capture
 from headbench.running.outputs import output_text
-from headbench.types import Answer, Capture
 from helpers_models import request
 
 STATE = Capture("residual", (0,))

@@ -52,7 +52,7 @@ def files(out: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_run_writes_a_cell_for_each_task_and_arm(tmp_path: Path, folder: str) -> None:
+def test_a_run_writes_a_cell_for_each_task_and_condition(tmp_path: Path, folder: str) -> None:
     outcome = headbench.run(
         ["colours", "twice"], [MASK], model="fake", include=(folder,), controls=2, out=tmp_path
     )
@@ -159,7 +159,7 @@ def test_zeroing_every_head_is_never_served_the_plain_models_answers(
     outcome = headbench.run(
         "colours", ALL, model="fake", include=(folder,), controls=0, out=tmp_path
     )
-    asked = {arm for _, arm in _fake_model[-1].asked}
+    asked = {condition for _, condition in _fake_model[-1].asked}
     assert ALL in asked
     edited = outcome.results[1]
     assert edited.arm.role == "toggle"
@@ -177,7 +177,9 @@ def test_other_weights_are_not_served_either(
     assert len(_fake_model[-1].asked) == 12 + 60  # documents and neutral rows
 
 
-def test_later_steps_read_the_earlier_answers_of_their_own_arm(tmp_path: Path, folder: str) -> None:
+def test_later_steps_read_the_earlier_answers_of_their_own_condition(
+    tmp_path: Path, folder: str
+) -> None:
     outcome = headbench.run("twice", ALL, model="fake", include=(folder,), controls=0, out=tmp_path)
     for path, result in zip(outcome.files, outcome.results, strict=True):
         assert all(len(e.record.outputs) == 2 for e in read_entries(path, result))
@@ -301,7 +303,7 @@ def test_without_a_model_the_tasks_choose_and_the_user_is_told(
     assert seen.spec.model == "ref-vlm" and "pope" in seen.notes[0]
 
 
-def test_a_full_disk_while_answering_is_told_and_mended_by_running_again(
+def test_a_full_disk_while_answering_is_told_and_corrected_by_running_again(
     tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = {"model": "fake", "include": (folder,), "controls": 0}

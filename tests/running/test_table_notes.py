@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headbench.running.table_notes import count, printed_p
-from headbench.scoring.statistics import PairedResult
+from headbench.statistics import PairedResult
 
 
 def paired(p: float | None, least: float | None) -> PairedResult:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headbench.nouns import Document, Record
 from headbench.scoring import registry
-from headbench.types import Document, Record
 
 Answers = Callable[[Random], tuple[Document, tuple[str, ...]]]
 COLOURS = ("red", "blue", "green", "amber", "black", "white", "pink", "grey")

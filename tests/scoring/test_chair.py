@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
+from headbench.nouns import Document, Record
 from headbench.scoring import chair, registry
 from headbench.scoring.chair_lexicon import coco_lexicon, from_vocabulary
 from headbench.scoring.chair_truth import coco_truth, given_truth, image_key
-from headbench.types import Document, Record
 
 NODES = sorted(set(coco_lexicon("chair-clean").nodes.values()))
 PLAIN = [node for node in NODES if " " not in node and node not in {"tie", "chair", "toilet"}]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from headbench.nouns import Document
 from headbench.scoring import registry
 from headbench.scoring.thoughts import cut
-from headbench.types import Document
 
 SIZE = 10**5
 PIECES = (

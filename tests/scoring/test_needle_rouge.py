@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError
+from headbench.nouns import Document
 from headbench.scoring import registry
 from headbench.scoring.needle_rouge import rouge1_recall, tokens
 from headbench.scoring.porter import stem
-from headbench.types import Document
 
 NEEDLE = "eat a sandwich and sit in Dolores Park on a sunny day"
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
+from headbench.nouns import Document
 from headbench.scoring import registry
 from headbench.scoring.needle_text import holds_phrase, running, tokens, words
-from headbench.types import Document
 
 VERBATIM = registry.parser("verbatim")
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
+from headbench.nouns import Document, Record
 from headbench.scoring import registry
 from headbench.scoring.breakdown import by_part, effective_length, grid
 from headbench.scoring.needle_text import matched_in_order, words
-from headbench.types import Document, Record
 
 VERBATIM = registry.parser("verbatim")
 RECALL = registry.metric("niah.recall")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
+from headbench.nouns import Document, Record
 from headbench.scoring import registry
 from headbench.scoring.breakdown import by_part, unweighted_mean
-from headbench.types import Document, Record
 
 POPE = registry.scorer("pope")
 STRICT = registry.parser("pope_strict")

@@ -94,7 +94,7 @@ def test_listing_names_loads_no_family_and_nothing_heavy() -> None:
 
 def test_statistics_load_nothing_heavy() -> None:
     code = (
-        "import sys, headbench.scoring.statistics, headbench.scoring.breakdown;"
+        "import sys, headbench.statistics, headbench.scoring.breakdown;"
         "print([m for m in ('torch', 'scipy', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

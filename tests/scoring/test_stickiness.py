@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
+from headbench.nouns import Document, Record
 from headbench.scoring import registry, stickiness
 from headbench.scoring.stickiness_familiarity import consensus, familiarity, partial_correlation
 from headbench.scoring.stickiness_labels import as_flag, class_of, read_form, read_loose
@@ -19,7 +20,6 @@ from headbench.scoring.stickiness_tables import (
     rescue_by_condition,
     rescue_by_confidence,
 )
-from headbench.types import Document, Record
 
 NAMES = ("zero_shot", "aligned", "misaligned", "few_shot")
 POOLED = ("aligned", "few_shot")

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError
+from headbench.nouns import Document
 from headbench.scoring import registry
 from headbench.scoring.thoughts import DEFAULT, FORMS, PLAIN_WORDS, UNFINISHED, cut, marks_of
-from headbench.types import Document
 
 MARKS = {
     "think": ("<think>", "</think>"),

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headbench.errors import DataError
+from headbench.nouns import Document
 from headbench.scoring import registry, walls
 from headbench.scoring.walls_chance import CHANCE, simulate
 from headbench.scoring.walls_cluster import balanced_kmeans
 from headbench.scoring.walls_connections import read_connections, rouge1_f1
 from headbench.scoring.walls_forms import wall_of
 from headbench.scoring.walls_parse import fit, key, read_reference, read_robust, same_group
-from headbench.types import Document
 from headbench.worlds.walls import MAX_HERRINGS, WallWorld
 
 GOLD = [[f"{letter}{at}" for at in range(4)] for letter in "abcd"]

@@ -16,9 +16,10 @@ from transformers import AutoConfig
 
 from headbench.errors import HeadbenchError
 from headbench.interventions.resolve import resolve
+from headbench.jobs import Condition, Job
 from headbench.models.hf.load import auto_class, is_vision_language
 from headbench.models.registry import create
-from headbench.types import Answer, Arm, Job, Request
+from headbench.nouns import Answer, Request
 from sweep.checkpoint import TextOnly, prompts, tokenizer
 from sweep.configs import FAULTS
 
@@ -97,10 +98,10 @@ def check(folder: Path, count: int = 16) -> Found:
         answers = asked(model, texts)
         compare(answers, wanted, found, f"batches of {size}")
     layer, head = found.attention[-1], 1
-    (arm,) = resolve(f"mask_heads(heads=[[{layer},{head}]])", info)
+    (condition,) = resolve(f"mask_heads(heads=[[{layer},{head}]])", info)
     with silenced(library, layer, head, info.heads):
         hooked = [reference(library, row, found) for row in ids[:MASKED]]
-    compare(asked(model, texts[:MASKED], arm), hooked, found, f"head {layer}.{head} masked")
+    compare(asked(model, texts[:MASKED], condition), hooked, found, f"head {layer}.{head} masked")
     effect = max(
         abs(one[0].logprob - other[0].logprob) for one, other in zip(hooked, wanted, strict=False)
     )
@@ -135,9 +136,9 @@ def request(text: str) -> Request:
     return Request(text, "answer", 0, "generate", (turn,), ask={"max_new_tokens": NEW})
 
 
-def asked(model: Any, texts: Sequence[str], arm: Arm | None = None) -> list[Answer]:
+def asked(model: Any, texts: Sequence[str], condition: Condition | None = None) -> list[Answer]:
     """The adapter's answers, over its own plan."""
-    jobs = [Job(request(text), arm or Arm("baseline")) for text in texts]
+    jobs = [Job(request(text), condition or Condition("baseline")) for text in texts]
     found: dict[int, Answer] = {}
     for batch in model.plan(jobs):
         for place, answer in model.answer([jobs[index] for index in batch]):

@@ -93,6 +93,6 @@ def _notes(row: Row) -> str:
 def _reason(text: str) -> str:
     """What happened, without where and the hint, on one line of a table."""
     text = " ".join(text.split()).replace("|", "\\|")
-    for mark in (" at: pretrained=", " at: /", " to mend: ", " at: --model hf"):
+    for mark in (" at: pretrained=", " at: /", " hint: ", " at: --model hf"):
         text = text.partition(mark)[0]
     return text if len(text) <= 220 else text[:217] + "..."

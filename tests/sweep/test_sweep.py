@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from transformers import PretrainedConfig
 
-from headbench.types import Answer
+from headbench.nouns import Answer
 from sweep import classes, configs
 from sweep.checks import Found, Said, Wrong, compare
 from sweep.page import page

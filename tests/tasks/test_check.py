@@ -25,7 +25,7 @@ steps: [{name: one, doc_to_text: "{{ oops "}]
 """
     path = write_task(tmp_path, more, drop=["scorer", "metric_list"])
     report = check_file(path)
-    found = {(p.what, p.where.rsplit("key ")[-1], p.mend) for p in report.problems}
+    found = {(p.what, p.where.rsplit("key ")[-1], p.hint) for p in report.problems}
     assert {key for _, key, _ in found} >= {
         "metrics",
         "scorer",
@@ -33,7 +33,7 @@ steps: [{name: one, doc_to_text: "{{ oops "}]
         "metric_list[0].metric",
     }
     assert len(found) == 6
-    hints = " ".join(mend for *_, mend in found)
+    hints = " ".join(hint for *_, hint in found)
     for name in ("'niah'", "'verbatim'", "'niah.recall'", "'span'"):
         assert name in hints
     assert all(str(path) in problem.where for problem in report.problems)

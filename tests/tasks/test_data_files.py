@@ -115,7 +115,7 @@ def test_an_unknown_option_and_an_unknown_source(tmp_path: Path) -> None:
     more = "dataset_path: jsno\n"
     with pytest.raises(ConfigError, match="'jsno'") as unknown:
         load_file(write_task(tmp_path, more, drop=["dataset_path"])).documents()
-    assert "'json'" in unknown.value.mend
+    assert "'json'" in unknown.value.hint
 
 
 def test_a_missing_file_and_an_unset_variable(
@@ -146,7 +146,7 @@ def test_a_hub_data_set_needs_a_pinned_commit(tmp_path: Path) -> None:
     task = load_file(write_task(tmp_path, more, drop=["dataset_path", "dataset_kwargs"]))
     with pytest.raises(ConfigError, match="unknown data source") as caught:
         task.documents()
-    assert "revision" in caught.value.mend
+    assert "revision" in caught.value.hint
 
 
 # ------------------------------------------------------------------ images

@@ -26,7 +26,7 @@ def test_each_task_is_loaded_once_and_the_order_is_kept() -> None:
 def test_an_unknown_name_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="'niha'") as caught:
         load("niha")
-    assert "did you mean 'niah'?" in caught.value.mend
+    assert "did you mean 'niah'?" in caught.value.hint
 
 
 def test_a_group_is_not_one_task() -> None:
@@ -63,7 +63,7 @@ def test_one_broken_file_hides_no_other_and_is_told_when_its_name_is_sought(
     assert len(index.problems) == 1
     with pytest.raises(ConfigError, match="no task, group or tag 'broken'") as caught:
         load("broken", [tmp_path])
-    assert "broken.yaml" in caught.value.mend
+    assert "broken.yaml" in caught.value.hint
 
 
 def test_fragments_are_not_tasks() -> None:

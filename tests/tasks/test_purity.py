@@ -43,7 +43,7 @@ FIELDS = {
 def test_what_draws_at_random_is_refused_when_it_is_compiled(source: str) -> None:
     with pytest.raises(ConfigError, match="another prompt each time") as caught:
         compile_template(source, "f.yaml:3")
-    assert "function of its document" in caught.value.mend
+    assert "function of its document" in caught.value.hint
     assert "f.yaml:3, line 1" in caught.value.where
 
 
@@ -153,6 +153,6 @@ def test_validate_refuses_it_in_every_template(tmp_path: Path, key: str) -> None
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
     ],
 )
-def test_a_failing_expression_is_an_error_a_user_can_mend(source: str) -> None:
+def test_a_failing_expression_is_an_error_a_user_can_correct(source: str) -> None:
     with pytest.raises(ConfigError, match=r"the template (fails|does not compile): .+"):
         compile_template(source, "x").render(FIELDS)

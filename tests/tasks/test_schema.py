@@ -36,7 +36,7 @@ def test_every_key_is_documented(model: type[schema.Strict]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "drop", "what", "mend"),
+    ("more", "drop", "what", "hint"),
     [
         ("doc_to_txt: hi\n", ["doc_to_text"], "unknown key 'doc_to_txt'", "'doc_to_text'"),
         ("generation_kwargs: {max_gen_tok: 3}\n", [], "unknown key 'max_gen_tok'", "max_gen_toks"),
@@ -51,13 +51,13 @@ def test_every_key_is_documented(model: type[schema.Strict]) -> None:
         ("fewshot_split: test\n", [], "must differ", ""),
     ],
 )
-def test_wrong_keys_name_line_value_and_mend(
-    tmp_path: Path, more: str, drop: list[str], what: str, mend: str
+def test_wrong_keys_name_line_value_and_hint(
+    tmp_path: Path, more: str, drop: list[str], what: str, hint: str
 ) -> None:
     path = write_task(tmp_path, more, drop=drop)
     with pytest.raises(TaskFileError, match=re.escape(what)) as caught:
         load_file(path)
-    assert mend in caught.value.mend
+    assert hint in caught.value.hint
     assert str(path) in caught.value.where
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from headbench.errors import HeadbenchError
+from headbench.nouns import Record
 from headbench.tasks.loader import load
 from headbench.tasks.sensitive import label_set, text_digest, without_texts
-from headbench.types import Record
 
 SECRET = 'it\'s a secret "text" that nobody prints'
 FILE = """

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from headbench.nouns import Document, Record
 from headbench.tasks.loader import load
-from headbench.types import Document, Record
 from headbench.worlds.labels import DEFINITIONS, LabelWorld, prompt
 
 CONDITIONS = (

@@ -206,4 +206,4 @@ def test_records_go_through_the_named_scorer(tmp_path: Path) -> None:
 def test_an_unknown_step(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no step 'anser'") as caught:
         load_file(write_task(tmp_path)).step("anser")
-    assert "'answer'" in caught.value.mend
+    assert "'answer'" in caught.value.hint

@@ -43,7 +43,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest_field() -> None:
     with pytest.raises(ConfigError, match="'questoin' is undefined") as caught:
         compile_template("{{ questoin }}", "f.yaml:3").render({"question": "x"})
     assert caught.value.where == "f.yaml:3"
-    assert "'question'" in caught.value.mend
+    assert "'question'" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_syntax_errors_and_unknown_filters() -> None:
         compile_template("{{ a ", "x")
     with pytest.raises(ConfigError, match="does not compile") as caught:
         compile_template("{{ a | spam('x') }}", "x")
-    assert "'span'" in caught.value.mend
+    assert "'span'" in caught.value.hint
 
 
 def test_the_article_filter() -> None:

@@ -52,7 +52,7 @@ def test_not_utf8_names_the_byte(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not UTF-8") as caught:
         read_yaml(path)
     assert caught.value.where.endswith("byte 9")
-    assert "UTF-8" in caught.value.mend
+    assert "UTF-8" in caught.value.hint
 
 
 def test_missing_file(tmp_path: Path) -> None:

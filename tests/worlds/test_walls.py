@@ -64,4 +64,4 @@ def test_out_of_range() -> None:
         WallWorld("test", MAX_HERRINGS + 1)
     with pytest.raises(ConfigError, match="unknown split") as caught:
         WallWorld("tset")  # type: ignore[arg-type]
-    assert "'test'" in caught.value.mend
+    assert "'test'" in caught.value.hint

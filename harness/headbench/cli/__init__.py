@@ -99,7 +99,7 @@ def _top(
 
 
 def main() -> None:
-    """Entry point: a mistake the user can mend is a message on stderr and exit status 2."""
+    """Entry point: a mistake the user can correct is a message on stderr and exit status 2."""
     try:
         app()
     except HeadbenchError as error:

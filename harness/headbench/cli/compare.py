@@ -32,7 +32,7 @@ def compare(
     from headbench.running.table import differs_lines, print_comparisons
 
     names = (found.base.arm.name, found.other.arm.name)
-    base, other = names if names[0] != names[1] else ("A", "B")  # the same arm of two logs
+    base, other = names if names[0] != names[1] else ("A", "B")  # the same condition of two logs
     print_comparisons([found], Console(), other, base)
     typer.echo("one pair was compared: p is not adjusted")
     if found.first_token_kl is None and found.other.diagnostics is not None:

@@ -27,15 +27,17 @@ def fold(
     from headbench.models.hf.load import Settings, load
 
     if out.exists() and any(out.iterdir()):
-        raise ConfigError("the folder is not empty", where=str(out), mend="give a new --out")
+        raise ConfigError("the folder is not empty", where=str(out), hint="give a new --out")
     settings = Settings.read({"pretrained": pretrained, "dtype": dtype, "device": "cpu"})
     loaded = load(settings)
-    arms = resolve(intervention, loaded.info)
-    if len(arms) != 1:
-        raise ConfigError(f"{intervention!r} sweeps over {len(arms)} arms", mend="fold one arm")
-    edits = foldable(arms[0].interventions)
+    conditions = resolve(intervention, loaded.info)
+    if len(conditions) != 1:
+        raise ConfigError(
+            f"{intervention!r} sweeps over {len(conditions)} conditions", hint="fold one condition"
+        )
+    edits = foldable(conditions[0].interventions)
     folded = write(loaded.model, edits)
     loaded.model.save_pretrained(out)
     (loaded.processor or loaded.tokenizer).save_pretrained(out)
-    typer.echo(f"{arms[0].name}: {folded.edits} edits in layers {list(folded.layers)}")
+    typer.echo(f"{conditions[0].name}: {folded.edits} edits in layers {list(folded.layers)}")
     typer.echo(f"wrote {out}")

@@ -258,6 +258,6 @@ def _shape(text: str) -> tuple[int, int] | None:
     layers, _, width = text.lower().partition("x")
     if not (layers.isdecimal() and width.isdecimal() and int(layers) and int(width)):
         raise ConfigError(
-            f"{text!r} is no shape", where="--shape", mend="write it as LAYERSxHEADS, e.g. 32x32"
+            f"{text!r} is no shape", where="--shape", hint="write it as LAYERSxHEADS, e.g. 32x32"
         )
     return int(layers), int(width)

@@ -158,7 +158,7 @@ def _refuse_others(task: Family, options: Mapping[str, tuple[bool, tuple[Family,
                 f"--task {task.value} does not read {option}"
                 + ("" if read else " for what people did"),
                 where=option,
-                mend="leave it out" + (f", or take --task {read}" if read else ""),
+                hint="leave it out" + (f", or take --task {read}" if read else ""),
             )
 
 
@@ -168,7 +168,7 @@ def needed(value: _Given | None, option: str, task: Family) -> _Given:
         raise ConfigError(
             f"--task {task.value} needs {option}",
             where="headbench rescore",
-            mend=f"give {option} FILE",
+            hint=f"give {option} FILE",
         )
     return value
 

@@ -20,7 +20,7 @@ def run(
     ] = "",
     intervention: Annotated[
         list[str] | None,
-        typer.Option(help="A toggle, e.g. 'vhr(alpha=2)'; repeat it for more arms."),
+        typer.Option(help="A toggle, e.g. 'vhr(alpha=2)'; repeat it for more conditions."),
     ] = None,
     model: Annotated[
         str | None,
@@ -146,7 +146,7 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
         raise ConfigError(
             "no task was named",
             where="--tasks",
-            mend="for example: headbench run --tasks niah,pope --intervention vhr",
+            hint="for example: headbench run --tasks niah,pope --intervention vhr",
         )
     values = {key: value for key, value in given.items() if value not in (None, ())}
     model_args = dict(parse_model_args(str(given["model_args"])))
@@ -155,7 +155,7 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
         raise ConfigError(
             "the chat template's arguments are given in two ways",
             where="--template-arg and --model-args chat_template_args=",
-            mend="give all of them with --template-arg",
+            hint="give all of them with --template-arg",
         )
     if pairs:
         model_args["chat_template_args"] = template_args(pairs)
@@ -174,7 +174,7 @@ def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunPlan:
         raise ConfigError(
             "--from takes the whole run from the file",
             where=f"also given: {', '.join('--' + name.replace('_', '-') for name in beside)}",
-            mend="leave them out, or leave --from out",
+            hint="leave them out, or leave --from out",
         )
     return plan_from_result(path)
 

@@ -185,9 +185,9 @@ def _show_intervention(data: dict[str, Any]) -> None:
 
 def _show_result(result: dict[str, Any]) -> None:
     """Figures first, then every other value that says something."""
-    task, model, arm = result["task"], result["model"], result["arm"]
+    task, model, condition = result["task"], result["model"], result["arm"]
     typer.echo(f"result {result['id']} ({result['kind']}, {result['status']})")
-    typer.echo(f"  {task['name']} version {task['version']}, {model['name']}, {arm['name']}")
+    typer.echo(f"  {task['name']} version {task['version']}, {model['name']}, {condition['name']}")
     if result["reason"]:
         typer.echo(f"  {result['reason']}")
     coverage = result["coverage"]

@@ -64,5 +64,5 @@ def _plain(report: Report) -> dict[str, object]:
         "requests": report.requests,
         "absent": report.absent,
         "data": asdict(report.survey) if report.survey else None,
-        "problems": [{"what": p.what, "where": p.where, "mend": p.mend} for p in report.problems],
+        "problems": [{"what": p.what, "where": p.where, "hint": p.hint} for p in report.problems],
     }

@@ -48,13 +48,13 @@ def agree(one: HeadMap, other: HeadMap) -> Agreement:
             "the maps are not of one model's heads",
             where=f"{one.layers} x {one.heads} {one.unit} heads, "
             f"{other.layers} x {other.heads} {other.unit} heads",
-            mend="compare maps of the same shape",
+            hint="compare maps of the same shape",
         )
     if one.attending != other.attending:
         raise ConfigError(
             "the maps are not of one model's heads: other layers have attention",
             where=f"{_listed(one.attending)}; {_listed(other.attending)}",
-            mend="compare maps of one model",
+            hint="compare maps of one model",
         )
     total = len(one.attending) * one.heads
     sizes = [k for k in TOP if k < total] or [1]

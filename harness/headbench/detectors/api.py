@@ -12,8 +12,8 @@ from headbench.detectors import data, registry
 from headbench.detectors.base import Detector, Params, Trials, World, attending_layers
 from headbench.errors import ConfigError, RefusedError, nearest
 from headbench.heads.headmap import HeadMap
+from headbench.jobs import Model
 from headbench.models.hf.adapter import HFModel
-from headbench.types import Model
 
 DIGITS = 6
 """Decimals that are kept of a score."""
@@ -48,7 +48,7 @@ def detect(
         raise RefusedError(
             "heads are detected in transformers models only",
             where=f"model {model.identity.get('name', '')}",
-            mend="load it with --model hf",
+            hint="load it with --model hf",
         )
     if trials is None:
         trials = trials_for(found, params, limit, seed)
@@ -57,7 +57,7 @@ def detect(
             raise RefusedError(
                 f"{model.info.name} takes no images, which this detector shows it",
                 where=f"detector {detector}",
-                mend="use a vision-language model, or data without images",
+                hint="use a vision-language model, or data without images",
             )
         model.bind(trials.images.__getitem__)
     for trial in trials.trials:
@@ -127,7 +127,7 @@ def trials_for(
         raise ConfigError(
             f"the detector {detector.name!r} brings its own documents",
             where=f"--data {world}",
-            mend="leave --data out; see its parameters",
+            hint="leave --data out; see its parameters",
         )
     return detector.data(params, limit, seed)
 
@@ -144,7 +144,7 @@ def read_params(detector: Detector, given: Mapping[str, object]) -> Params:
             raise ConfigError(
                 f"the detector {detector.name!r} has no parameter {name!r}",
                 where=f"--set {name}={given[name]}",
-                mend=nearest(name, known),
+                hint=nearest(name, known),
             )
     try:
         return detector.params_model.model_validate(given)
@@ -169,6 +169,6 @@ def world_of(detector: str, named: str = "") -> World:
         raise ConfigError(
             f"there is no calibration data {named!r}",
             where=f"--data {named}",
-            mend=nearest(named, ("needles", "scenes")),
+            hint=nearest(named, ("needles", "scenes")),
         )
     return registry.get(detector).world

@@ -34,7 +34,7 @@ from headbench.detectors.base import (
     engine_of,
 )
 from headbench.errors import RefusedError
-from headbench.types import Capture
+from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -179,7 +179,7 @@ def parts_of(model: Any, engine: Engine) -> Parts:
     if rescaled or any(hasattr(block, after) for block in attending for after in AFTER_NORMS):
         raise RefusedError(
             f"{name} normalises or rescales what attention adds to the stream",
-            mend="use masking_loss, which needs no such sum",
+            hint="use masking_loss, which needs no such sum",
         )
     head = model.get_output_embeddings()
     if head is None or getattr(head, "bias", None) is not None:
@@ -219,7 +219,7 @@ def _check(parts: Parts, stream: Tensor, logits: Tensor) -> None:
     if float((ours - logits).abs().max()) > allowed:
         raise RefusedError(
             "the model's logits are more than a projection of the normed stream",
-            mend="use masking_loss, which needs no such sum",
+            hint="use masking_loss, which needs no such sum",
         )
 
 

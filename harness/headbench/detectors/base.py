@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from headbench.errors import DataError, RefusedError
-from headbench.types import Request
+from headbench.nouns import Request
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -125,7 +125,7 @@ def engine_of(model: HFModel) -> Engine:
         raise RefusedError(
             f"{model.name} was loaded without the intervention engine, so heads cannot be watched",
             where="--model-args attn=sdpa",
-            mend="use attn=headbench",
+            hint="use attn=headbench",
         )
     return engine
 
@@ -144,7 +144,7 @@ def mean_of(scores: Sequence[Tensor], what: str) -> Tensor:
     import torch
 
     if not scores:
-        raise DataError(what, mend="take more trials, or easier ones")
+        raise DataError(what, hint="take more trials, or easier ones")
     return torch.stack(list(scores)).mean(0)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from headbench.detectors.base import Marks, Trial, Trials, World
 from headbench.errors import DataError
 from headbench.models.base import digest_of
-from headbench.types import Request
+from headbench.nouns import Request
 from headbench.worlds import needles as needle_world
 from headbench.worlds import scenes as scene_world
 from headbench.worlds.png import png
@@ -93,7 +93,7 @@ def without_question(request: Request) -> Request:
         raise DataError(
             "the prompt does not end with one marked question",
             where=f"document {request.document!r}",
-            mend="mark the question, and put what it asks about before it",
+            hint="mark the question, and put what it asks about before it",
         )
     turn, start, end = places[0]
     messages = [dict(message) for message in request.messages]

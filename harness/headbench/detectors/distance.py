@@ -28,7 +28,7 @@ from headbench.detectors.base import (
     chunks,
 )
 from headbench.detectors.stepwise import Path, decode_stepwise
-from headbench.types import Capture
+from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

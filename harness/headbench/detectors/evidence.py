@@ -23,7 +23,7 @@ from headbench.detectors.base import Detector, Found, Params, Trials, attending_
 from headbench.detectors.data import without_question
 from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
-from headbench.types import Capture
+from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from headbench.models.hf.adapter import HFModel
     from headbench.models.hf.prompts import Prompt
-    from headbench.types import Request
+    from headbench.nouns import Request
 
 
 class EvidenceParams(Params):
@@ -82,7 +82,7 @@ def _path(prompt: Prompt, evidence: str) -> Path:
     if not question or not sought or max(sought) >= min(question):
         raise DataError(
             f"the prompt needs {evidence!r} before a question",
-            mend="mark both, and ask after the context",
+            hint="mark both, and ask after the context",
         )
     return Path(prompt, prompt.tokens[: max(question) + 1], min(question))
 

@@ -37,7 +37,7 @@ from headbench.detectors.base import (
 )
 from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
-from headbench.types import Capture
+from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ class _Account:
         if self.sums is None or not bool(kept.any()):
             raise DataError(
                 f"no token of a text is followed by {self.params.least} rows that count",
-                mend="take longer texts (--length), --set over=text, or a smaller --set least=",
+                hint="take longer texts (--length), --set over=text, or a smaller --set least=",
             )
         influence = (self.sums.cpu() / self.rows.clamp(min=1))[..., kept]
         peak = self.params.summary == "peak"

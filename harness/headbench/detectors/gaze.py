@@ -50,7 +50,7 @@ from headbench.detectors.gaze_file import LEAST, laid_over, trials_of
 from headbench.detectors.stepwise import Path as Way
 from headbench.detectors.stepwise import decode_stepwise
 from headbench.errors import ConfigError, DataError, RefusedError
-from headbench.types import Capture
+from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +113,7 @@ def load(params: GazeParams, limit: int | None, seed: int) -> Trials:
         raise ConfigError(
             "gaze compares heads with where people looked, and no file of gaze is named",
             where="--detector gaze",
-            mend="--set file=GAZE.json (docs/heads.md shows the form); --set of=object takes the "
+            hint="--set file=GAZE.json (docs/heads.md shows the form); --set of=object takes the "
             "packaged scenes and the asked object's place, which is nobody's gaze",
         )
     return trials_of(Path(params.file), Path(params.images) if params.images else None, limit)
@@ -128,7 +128,7 @@ def run(model: HFModel, trials: Trials, params: GazeParams) -> Found:
     """
     missing = [t.request.document for t in trials.trials if t.request.document not in trials.marks]
     if missing:
-        raise DataError(f"the document {missing[0]!r} has no gaze", mend="give marks for each one")
+        raise DataError(f"the document {missing[0]!r} has no gaze", hint="give marks for each one")
     scores: list[Tensor] = []
     for batch in chunks(model, trials.trials):
         scores += _batch(model, batch, trials, params)
@@ -173,7 +173,7 @@ def watched(units: Units, length: int, rows: str, document: str) -> tuple[int, i
         raise DataError(
             f"no row of the document {document!r} stands behind what was looked at",
             where=f"rows={rows}",
-            mend="give the document a text that follows, or use --set rows=within for words",
+            hint="give the document a text that follows, or use --set rows=within for words",
         )
     return start, stop
 
@@ -250,7 +250,7 @@ def units_of(model: HFModel, prompt: Prompt, marks: Marks) -> Units:
     if share > UNKNOWN:
         raise RefusedError(
             f"{model.name} does not know {share:.1%} of a text's words",
-            mend="use a model with an open vocabulary",
+            hint="use a model with an open vocabulary",
         )
     gaze: list[float] = []
     places: list[int] = []
@@ -258,7 +258,7 @@ def units_of(model: HFModel, prompt: Prompt, marks: Marks) -> Units:
     for number, value in enumerate(marks.weights[0]):
         tokens = prompt.spans.get(f"word {number}", ())
         if not tokens:
-            raise DataError(f"word {number} of a text has no token", mend="look at its words")
+            raise DataError(f"word {number} of a text has no token", hint="look at its words")
         if value is not None:
             owner += [len(gaze)] * len(tokens)
             places += tokens
@@ -270,7 +270,7 @@ def _cells(model: HFModel, prompt: Prompt, marks: Marks) -> Units:
     image = prompt.spans.get("image", ())
     if any(value is None for row in marks.weights for value in row):
         raise DataError(
-            "the gaze of a picture has holes", mend="fill them, with 0 if nobody looked"
+            "the gaze of a picture has holes", hint="fill them, with 0 if nobody looked"
         )
     rows, columns = token_grid(model, prompt)
     known = [[float(value or 0.0) for value in row] for row in marks.weights]
@@ -300,7 +300,7 @@ def token_grid(model: HFModel, prompt: Prompt) -> tuple[int, int]:
         f"the {count} image tokens of a prompt with {len(prompt.images)} pictures form no grid "
         "that is known",
         where=model.name,
-        mend="show one picture, to a model whose image tokens are one grid",
+        hint="show one picture, to a model whose image tokens are one grid",
     )
 
 

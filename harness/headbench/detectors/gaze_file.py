@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from headbench.detectors.base import Marks, Trial, Trials
 from headbench.errors import DataError
-from headbench.types import Request
+from headbench.nouns import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,7 +114,7 @@ def read(path: Path) -> tuple[GazeFile, str]:
         raise DataError(
             f"the gaze file is not {FORMAT}: {first['msg']}",
             where=f"{path}: {key}",
-            mend="docs/heads.md shows the form",
+            hint="docs/heads.md shows the form",
         ) from error
     ids = [document.id for document in found.documents]
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
@@ -178,7 +178,7 @@ def _picture(document: GazeDocument, folder: Path, store: dict[str, bytes]) -> T
         raise DataError(
             f"the picture of document {document.id!r} cannot be read",
             where=str(path),
-            mend="put it beside the gaze file, or name its folder with --set images=FOLDER",
+            hint="put it beside the gaze file, or name its folder with --set images=FOLDER",
         ) from error
     sha256 = hashlib.sha256(content).hexdigest()
     store[sha256] = content

@@ -24,9 +24,10 @@ from pydantic import Field, JsonValue
 from headbench.detectors.base import Detector, Found, Params, Trials, attending_layers, chunks
 from headbench.detectors.represent import represent
 from headbench.detectors.stepwise import Path, decode_stepwise
+from headbench.edits import View
 from headbench.errors import DataError
 from headbench.interventions.methods import var
-from headbench.types import Capture, View
+from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ def run(model: HFModel, trials: Trials, params: ImageCentricParams) -> Found:
         DataError: A trial has no image.
     """
     if any(not trial.request.images for trial in trials.trials) or model.info is None:
-        raise DataError("image_centric needs an image in every trial", mend="use --data scenes")
+        raise DataError("image_centric needs an image in every trial", hint="use --data scenes")
     finder = var.build(var.VarParams(tau=params.tau, sink_dims=params.sink_dims), model.info)
     layers = attending_layers(model)
     # what enters a layer is what the one before it gives, with attention or without
@@ -127,7 +128,7 @@ def _count(
                 found = is_centric(image, kept[row], params).float()
                 total = found if total is None else total + found
     if total is None:
-        raise DataError("nothing follows the image", mend="put the question after the image")
+        raise DataError("nothing follows the image", hint="put the question after the image")
     return total, sum(path.rows for path in paths)
 
 

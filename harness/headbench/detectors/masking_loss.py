@@ -21,7 +21,8 @@ from headbench.detectors.base import Detector, Found, Params, Trials, engine_of
 from headbench.detectors.represent import BASELINE, answers
 from headbench.errors import DataError, RefusedError
 from headbench.interventions.resolve import resolve
-from headbench.types import Arm, Job, Request
+from headbench.jobs import Condition, Job
+from headbench.nouns import Request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,28 +51,28 @@ def run(model: HFModel, trials: Trials, params: MaskingLossParams) -> Found:
     base = losses(model, requests, BASELINE)
     rows = []
     for layer in shape.attending:
-        arms = [_masked(model, layer, head, params.mode) for head in range(shape.heads)]
-        rows.append([(losses(model, requests, arm) - base) for arm in arms])
+        conditions = [_masked(model, layer, head, params.mode) for head in range(shape.heads)]
+        rows.append([(losses(model, requests, condition) - base) for condition in conditions])
     costs = torch.stack([torch.stack(row) for row in rows])
     if params.relative:
         costs = costs / base
     return Found(costs.mean(-1), len(requests), {"unmasked_loss": round(float(base.mean()), 6)})
 
 
-def losses(model: HFModel, requests: Sequence[Request], arm: Arm) -> Tensor:
+def losses(model: HFModel, requests: Sequence[Request], condition: Condition) -> Tensor:
     """Mean cross-entropy of each request's one continuation, in nats a token, ``[request]``.
 
     Raises:
         DataError: A continuation has no probability at all.
     """
-    found = answers(model, [Job(request, arm) for request in requests])
+    found = answers(model, [Job(request, condition) for request in requests])
     values = torch.tensor([-sum(one.logprobs) / len(one.logprobs) for one in found])
     if not bool(values.isfinite().all()):
-        raise DataError("a continuation has probability 0 under the model", where=arm.name)
+        raise DataError("a continuation has probability 0 under the model", where=condition.name)
     return values
 
 
-def _masked(model: HFModel, layer: int, head: int, mode: str) -> Arm:
+def _masked(model: HFModel, layer: int, head: int, mode: str) -> Condition:
     if model.info is None:
         raise RefusedError(f"{model.name} says nothing of its heads")
     return resolve(f"mask_heads(heads=[[{layer},{head}]],mode={mode})", model.info)[0]

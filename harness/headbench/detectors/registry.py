@@ -53,7 +53,7 @@ def get(name: str) -> Detector:
         raise ConfigError(
             f"there is no detector {name!r}",
             where=f"--detector {name}",
-            mend=nearest(name, names()),
+            hint=nearest(name, names()),
         )
     theirs: Detector = _installed()[name].load()
     return theirs

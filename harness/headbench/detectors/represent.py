@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from headbench.types import Answer, Arm, Capture, Job, Request
+from headbench.jobs import Condition, Job
+from headbench.nouns import Answer, Capture, Request
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from headbench.models.hf.adapter import HFModel
 
-BASELINE = Arm("baseline")
+BASELINE = Condition("baseline")
 
 
 def answers(model: HFModel, jobs: Sequence[Job]) -> list[Answer]:

@@ -34,8 +34,8 @@ from headbench.detectors.base import (
 )
 from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
+from headbench.nouns import Capture
 from headbench.scoring.needle_rouge import SUCCESS, rouge1_recall
-from headbench.types import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,7 @@ def run(model: HFModel, trials: Trials, params: RetrievalParams) -> Found:
     if not scores:
         raise DataError(
             f"the model found none of {len(trials.trials)} needles: nobody copies",
-            mend="take shorter prompts (--length), or a model that recalls",
+            hint="take shorter prompts (--length), or a model that recalls",
         )
     return Found(torch.stack(scores).mean(0), len(scores), {"asked": len(trials.trials)})
 

@@ -16,7 +16,7 @@ from headbench.detectors.base import engine_of
 from headbench.errors import DataError
 from headbench.models.hf.prompts import Prompt
 from headbench.models.hf.threads import threads
-from headbench.types import Capture
+from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +79,7 @@ def decode_stepwise(
             raise DataError(
                 "nothing stands before the rows that are watched, or an image behind their start",
                 where=f"position {path.start} of {len(path.tokens)}",
-                mend="put context and images before the question",
+                hint="put context and images before the question",
             )
     engine_of(model)  # refuses models that cannot be watched
     rows = []

@@ -23,7 +23,7 @@ from headbench.detectors.data import without_image
 from headbench.detectors.represent import represent
 from headbench.errors import DataError
 from headbench.interventions.methods.vhr import divergence
-from headbench.types import Capture
+from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ def run(model: HFModel, trials: Trials, params: VhdParams) -> Found:
         DataError: A trial has no image.
     """
     if any(not trial.request.images for trial in trials.trials):
-        raise DataError("vhd needs an image in every trial", mend="measure on --data scenes")
+        raise DataError("vhd needs an image in every trial", hint="measure on --data scenes")
     capture = Capture("z", attending_layers(model))
     scores: list[Tensor] = []
     for batch in chunks(model, trials.trials):

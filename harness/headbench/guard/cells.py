@@ -220,8 +220,8 @@ def load_paper(path: Path) -> Paper:
     Raises:
         DataError: It is missing, no YAML, or does not have this form; the first faults are named.
     """
-    mend = "see the other files of the folder, or docs/rescoring.md, for the form"
-    return read_form(path, Paper, "a file of published cells", mend)
+    hint = "see the other files of the folder, or docs/rescoring.md, for the form"
+    return read_form(path, Paper, "a file of published cells", hint)
 
 
 def load_cells(folder: Path) -> tuple[Cell, ...]:
@@ -237,7 +237,7 @@ def load_cells(folder: Path) -> tuple[Cell, ...]:
         raise DataError(
             "there are no published cells",
             where=str(folder),
-            mend="docs/rescoring.md shows the form of a file",
+            hint="docs/rescoring.md shows the form of a file",
         )
     return tuple(cells)
 

@@ -20,14 +20,14 @@ class Frozen(BaseModel):
 _Form = TypeVar("_Form", bound=BaseModel)
 
 
-def read_form(path: Path, form: type[_Form], what: str, mend: str) -> _Form:
+def read_form(path: Path, form: type[_Form], what: str, hint: str) -> _Form:
     """Read one YAML file of a known form.
 
     Args:
         path: The file.
         form: What it must say.
         what: What an error calls it, e.g. ``a file of published cells``.
-        mend: Where to look for the form.
+        hint: Where to look for the form.
 
     Raises:
         DataError: It is missing, no YAML, or does not have this form; the first faults are named.
@@ -36,7 +36,7 @@ def read_form(path: Path, form: type[_Form], what: str, mend: str) -> _Form:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(
-            f"cannot read {what}: {error.strerror}", where=str(path), mend=mend
+            f"cannot read {what}: {error.strerror}", where=str(path), hint=hint
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"not YAML: {error}", where=str(path)) from error
@@ -47,4 +47,4 @@ def read_form(path: Path, form: type[_Form], what: str, mend: str) -> _Form:
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
             for fault in error.errors(include_url=False)[:4]
         ]
-        raise DataError(f"not {what}: {'; '.join(faults)}", where=str(path), mend=mend) from error
+        raise DataError(f"not {what}: {'; '.join(faults)}", where=str(path), hint=hint) from error

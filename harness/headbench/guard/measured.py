@@ -20,6 +20,7 @@ from headbench.guard.forms import Frozen, read_form
 from headbench.guard.pins import Pins
 from headbench.guard.stored import Fault
 from headbench.models.reference import LATEST
+from headbench.nouns import Record
 from headbench.results.check import SLACK
 from headbench.results.disk import told, write_atomic
 from headbench.results.files import read_entries, read_result
@@ -27,14 +28,13 @@ from headbench.results.schema import Result
 from headbench.results.timing import FILE as TIMING
 from headbench.running.cell import Cell
 from headbench.running.spec import RunSpec
-from headbench.types import Record
 
 RUNS = "runs.yaml"
 FOLDER = "held"
 AGAIN = "headbench guard --hold makes them anew"
 
 Key = tuple[str, str, str]
-"""Model, task and arm of a cell."""
+"""Model, task and condition of a cell."""
 
 
 class Runs(Frozen):
@@ -52,8 +52,8 @@ def read_runs(results: Path) -> Runs:
     Raises:
         DataError: There is no such file, or it is not of this form.
     """
-    mend = "docs/rescoring.md says how to hold measurements"
-    return read_form(results / "measured" / RUNS, Runs, "a list of held runs", mend)
+    hint = "docs/rescoring.md says how to hold measurements"
+    return read_form(results / "measured" / RUNS, Runs, "a list of held runs", hint)
 
 
 def hold_runs(results: Path) -> tuple[Path, ...]:
@@ -134,11 +134,11 @@ def read_held(results: Path) -> Held:
             raise StoreError(
                 f"two files hold one cell: {' / '.join(key)}",
                 where=f"{held[key][0]} and {path}",
-                mend="remove the one that is no longer held",
+                hint="remove the one that is no longer held",
             )
         held[key] = (path, Cell(result, read_entries(path, result)))
     if not held:
-        raise StoreError("no measurements are held", where=str(folder), mend=AGAIN)
+        raise StoreError("no measurements are held", where=str(folder), hint=AGAIN)
     return held
 
 
@@ -237,7 +237,7 @@ def _refuse_twice(keys: set[Key], results: Path) -> None:
         raise ConfigError(
             f"two runs give one cell: {' / '.join(min(keys))}",
             where=str(results / "measured" / RUNS),
-            mend="leave the task, the toggle or the model out of one of them",
+            hint="leave the task, the toggle or the model out of one of them",
         )
 
 

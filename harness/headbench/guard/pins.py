@@ -110,7 +110,7 @@ def read_pins(path: Path) -> Pins:
         raise DataError(
             "the prompts are not pinned",
             where=str(path),
-            mend="headbench guard --pin writes the file",
+            hint="headbench guard --pin writes the file",
         ) from error
     except ValueError as error:
         raise DataError(f"the pins are not JSON: {error}", where=str(path)) from error

@@ -14,6 +14,7 @@ from headbench.errors import ConfigError, DataError
 from headbench.guard import cells as form
 from headbench.guard.alike import Facts
 from headbench.heads.formats import import_heads
+from headbench.nouns import Document, Record
 from headbench.results.figures import Sampling
 from headbench.results.recorded import read_rows
 from headbench.results.recorded_join import unproven
@@ -24,7 +25,6 @@ from headbench.scoring import registry
 from headbench.scoring.breakdown import by_part
 from headbench.scoring.niah_cells import JUDGE, SCALE, cell_records
 from headbench.scoring.parts import exact
-from headbench.types import Document, Record
 
 Figures = dict[str, tuple[float, str]]
 """Metric -> (value, unit); fractions in 0..1."""
@@ -82,7 +82,7 @@ def _figures(recipe: form.Recipe, table: form.Table, paths: Paths) -> Recomputed
             reason = unproven(found.result.source["joined by"], recipe.join)
             if reason:
                 raise DataError(
-                    reason, where=log.name, mend="let the recipe say join: id, or join: order"
+                    reason, where=log.name, hint="let the recipe say join: id, or join: order"
                 )
             return _of(found)
         case form.Humans():
@@ -118,7 +118,7 @@ def _inside(data: Path, name: str) -> Path:
         raise ConfigError(
             "a recipe names a file outside the data folder",
             where=name,
-            mend="give paths relative to HEADBENCH_DATA",
+            hint="give paths relative to HEADBENCH_DATA",
         )
     return path
 

@@ -81,7 +81,7 @@ def import_heads(
         raise ConfigError(
             f"there is no head-list format {format!r}",
             where=f"format={format}",
-            mend=nearest(format, [*READERS, "headbench", "auto"]),
+            hint=nearest(format, [*READERS, "headbench", "auto"]),
         )
     table = READERS[chosen](text, str(path))
     scores = _grid(table, shape, str(path))
@@ -183,7 +183,7 @@ def read_rows(text: str, where: str) -> Table:
             raise DataError(
                 f"head {pair[0]}-{pair[1]} is listed twice",
                 where=f"{where}: row {index + 1}",
-                mend="keep one row a head",
+                hint="keep one row a head",
             )
         cells[pair] = score
     return Table(cells, full=False)
@@ -230,19 +230,19 @@ READERS: dict[str, Callable[[str, str], Table]] = {
 def _grid(table: Table, shape: tuple[int, int] | None, where: str) -> tuple[tuple[float, ...], ...]:
     """Cells as ``[layer][head]``; the shape is never guessed from a list of chosen heads."""
     if not table.cells:
-        raise DataError("the head list is empty", where=where, mend="check the file")
+        raise DataError("the head list is empty", where=where, hint="check the file")
     if below := [pair for pair in table.cells if min(pair) < 0]:
         raise DataError(
             f"layer {below[0][0]}, head {below[0][1]}: an index is below 0",
             where=where,
-            mend="layers and heads both count from 0",
+            hint="layers and heads both count from 0",
         )
     seen = tuple(1 + max(pair[axis] for pair in table.cells) for axis in (0, 1))
     if shape is None and not table.full:
         raise DataError(
             "a list of chosen heads does not say how many heads the model has",
             where=where,
-            mend="give the model's layers and heads",
+            hint="give the model's layers and heads",
         )
     layers, heads = shape or seen
     if seen[0] > layers or seen[1] > heads:
@@ -250,21 +250,21 @@ def _grid(table: Table, shape: tuple[int, int] | None, where: str) -> tuple[tupl
             f"the list names layer {seen[0] - 1} and head {seen[1] - 1}, "
             f"a model of {layers} x {heads} has neither more than {layers - 1} nor {heads - 1}",
             where=where,
-            mend="check layers and heads; both count from 0",
+            hint="check layers and heads; both count from 0",
         )
     broken = [pair for pair, score in table.cells.items() if not math.isfinite(score)]
     if broken:
         raise DataError(
             f"the score of head {broken[0][0]}-{broken[0][1]} is not a finite number",
             where=where,
-            mend="the detection run is broken: score the heads again",
+            hint="the detection run is broken: score the heads again",
         )
     missing = layers * heads - len(table.cells)
     if table.full and missing:
         raise DataError(
             f"{missing} of {layers} x {heads} heads have no score",
             where=where,
-            mend="the file is truncated, or of another model",
+            hint="the file is truncated, or of another model",
         )
     return tuple(
         tuple(table.cells.get((layer, head), 0.0) for head in range(heads))
@@ -304,7 +304,7 @@ def _duo_facts(path: Path) -> DuoFacts:
             return DuoFacts(model)
         if not _is_int(size) or size < 0:
             raise DataError(
-                f"{key} cannot be {size!r}", where=str(beside), mend="a number of keys, at least 0"
+                f"{key} cannot be {size!r}", where=str(beside), hint="a number of keys, at least 0"
             )
         window[key] = size
     return DuoFacts(model, window)
@@ -317,7 +317,7 @@ def _json(text: str, where: str) -> object:
         raise DataError(
             f"not JSON: {error.msg}",
             where=f"{where}: line {error.lineno}, column {error.colno}",
-            mend="the file may be truncated: fetch it again",
+            hint="the file may be truncated: fetch it again",
         ) from error
     return loaded
 
@@ -356,7 +356,7 @@ def _is_row(item: object) -> bool:
 
 def _wrong(format: str, where: str) -> DataError:
     return DataError(
-        f"this is no {format} head list", where=where, mend="name the format the file is in"
+        f"this is no {format} head list", where=where, hint="name the format the file is in"
     )
 
 
@@ -364,5 +364,5 @@ def _unknown(where: str) -> DataError:
     return DataError(
         "the format of the head list is unknown",
         where=where,
-        mend=f"name it: {', '.join(READERS)}",
+        hint=f"name it: {', '.join(READERS)}",
     )

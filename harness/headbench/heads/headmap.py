@@ -102,7 +102,7 @@ class HeadMap(BaseModel):
             raise DataError(
                 f"not a head map of format {FORMAT}: {first['msg']}",
                 where=f"{where}: {key}" if key else where,
-                mend="import it from the format it is in: headbench heads import FILE",
+                hint="import it from the format it is in: headbench heads import FILE",
             ) from error
 
     def save(self, path: str | Path) -> None:
@@ -117,7 +117,7 @@ class HeadMap(BaseModel):
             raise DataError(
                 f"the head map could not be written: {error.strerror}",
                 where=str(path),
-                mend="choose a place that can be written",
+                hint="choose a place that can be written",
             ) from error
 
     def text(self) -> str:
@@ -154,14 +154,14 @@ class HeadMap(BaseModel):
             raise ConfigError(
                 f"the map has no head {head} in layer {layer}",
                 where=f"head {layer}-{head}",
-                mend=f"it holds {self.layers} layers x {self.heads} heads, counted from 0",
+                hint=f"it holds {self.layers} layers x {self.heads} heads, counted from 0",
             )
         row = self.scores[layer]
         if row is None:
             raise ConfigError(
                 f"layer {layer} of the map has no attention heads",
                 where=f"head {layer}-{head}",
-                mend=f"layers with attention: {', '.join(map(str, self.attending))}",
+                hint=f"layers with attention: {', '.join(map(str, self.attending))}",
             )
         return row[head]
 
@@ -190,7 +190,7 @@ class HeadMap(BaseModel):
             raise ConfigError(
                 f"top={k} of a map of {total} heads",
                 where=f"top={k}",
-                mend=f"choose between 1 and {total}",
+                hint=f"choose between 1 and {total}",
             )
         return self.ranked()[:k]
 
@@ -208,7 +208,7 @@ class HeadMap(BaseModel):
             raise ConfigError(
                 f"the head map of detector {self.detector!r} names no threshold",
                 where="threshold",
-                mend="give one, or choose the top heads by number",
+                hint="give one, or choose the top heads by number",
             )
         return tuple(pair for pair in self.ranked() if self.score(*pair) >= least)
 
@@ -226,7 +226,7 @@ class HeadMap(BaseModel):
             raise ConfigError(
                 f"a fraction of {fraction} of a layer's heads",
                 where=f"fraction={fraction}",
-                mend="choose above 0 and at most 1",
+                hint="choose above 0 and at most 1",
             )
         # A half may come out a little below: 0.29 * 50 is 14.499999999999998.
         count = max(1, math.floor(round(fraction * self.heads, 9) + 0.5))
@@ -254,7 +254,7 @@ class HeadMap(BaseModel):
             raise ConfigError(
                 f"a map over {self.heads} {self.unit} heads does not fit {heads} query heads",
                 where=f"heads={heads}",
-                mend="use a map that was made on this model",
+                hint="use a map that was made on this model",
             )
         group = heads // self.heads
         wide = tuple(
@@ -276,11 +276,11 @@ def read_text(path: Path) -> str:
         raise DataError(
             "the file is not UTF-8 text",
             where=f"{path}: byte {error.start}",
-            mend="head lists are JSON, TSV or CSV; convert other formats first",
+            hint="head lists are JSON, TSV or CSV; convert other formats first",
         ) from error
     except OSError as error:
         raise DataError(
-            f"the file cannot be read: {error.strerror}", where=str(path), mend="check the path"
+            f"the file cannot be read: {error.strerror}", where=str(path), hint="check the path"
         ) from error
 
 

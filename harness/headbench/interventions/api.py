@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from headbench.edits import Case, Intervention, Plan, Probe
 from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.engine import Engine, Firing, Row
 from headbench.interventions.engine.engine import arguments, reach
 from headbench.interventions.engine.session import EditSession
 from headbench.interventions.resolve import resolve
-from headbench.types import Capture, Case, Intervention, ModelInfo, Plan, Positions, Probe, Request
+from headbench.nouns import Capture, ModelInfo, Positions, Request
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,12 +64,13 @@ def intervene(
         RefusedError: A model or a request that the toggle does not fit.
     """
     with Engine(model) as engine:
-        arms = resolve(toggle, model_info(engine, maps or {}))
-        if len(arms) != 1:
+        conditions = resolve(toggle, model_info(engine, maps or {}))
+        if len(conditions) != 1:
             raise ConfigError(
-                f"{toggle!r} sweeps over {len(arms)} arms", mend="open one block for each value"
+                f"{toggle!r} sweeps over {len(conditions)} conditions",
+                hint="open one block for each value",
             )
-        with Running(engine, arms[0].interventions, spans) as running:
+        with Running(engine, conditions[0].interventions, spans) as running:
             yield running
 
 
@@ -148,14 +150,14 @@ class Running:
         if self._session is None:
             raise RefusedError(
                 "the first pass inside the block continues a cache, so the prompt is unknown",
-                mend="pass the whole prompt inside the block",
+                hint="pass the whole prompt inside the block",
             )
         self._session.begin(batch, start)
 
     def _rows(self, given: Mapping[str, Any]) -> list[Row]:
         ids: Tensor | None = given.get("input_ids")
         if ids is None:
-            raise RefusedError("the model was called without input_ids", mend="pass input_ids")
+            raise RefusedError("the model was called without input_ids", hint="pass input_ids")
         mask: Tensor | None = given.get("attention_mask")
         if mask is None or mask.ndim != 2:
             mask = torch.ones_like(ids)
@@ -180,7 +182,7 @@ class Running:
         if len(self.spans) != count:
             raise RefusedError(
                 f"spans are given for {len(self.spans)} rows, and the prompt has {count}",
-                mend="give one mapping for all rows, or one a row",
+                hint="give one mapping for all rows, or one a row",
             )
         return self.spans
 
@@ -190,7 +192,7 @@ class Running:
         if beyond:
             raise RefusedError(
                 f"the span {beyond[0]!r} ends behind the prompt of {len(tokens)} tokens",
-                mend="count positions from the first token that is not padding",
+                hint="count positions from the first token that is not padding",
             )
         given = {name: tuple(at) for name, at in marked.items()}
         spans: dict[str, Positions] = {**given, "first": (0,), "last": (len(tokens) - 1,)}
@@ -216,7 +218,7 @@ class Running:
                     raise RefusedError(
                         f"the probe {probe.name!r} runs in one batch with the request",
                         where="headbench.intervene",
-                        mend="use headbench.run, which lays batches out",
+                        hint="use headbench.run, which lays batches out",
                     )
                 if probe.request == case.request:
                     same |= set(probe.captures)
@@ -233,7 +235,7 @@ class Running:
     def _without_image(self, probe: Probe, tokens: Positions) -> Mapping[Capture, Tensor]:
         token = image_token(self.engine.model.config)
         if probe.request.images or token is None:
-            raise RefusedError("this probe needs a prompt of its own", mend="use headbench.run")
+            raise RefusedError("this probe needs a prompt of its own", hint="use headbench.run")
         device = next(self.engine.model.parameters()).device
         marks = image_marks(self.engine.model.config) | {token}
         ids = torch.tensor([[t for t in tokens if t not in marks]], device=device)
@@ -261,6 +263,6 @@ class Running:
         if plan.request is not None or plan.branches or plan.combine is not None:
             raise RefusedError(
                 f"{method.canonical} rewrites the request or compares branches",
-                mend="use headbench.run, which prepares requests",
+                hint="use headbench.run, which prepares requests",
             )
         return plan.edits

@@ -7,23 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from headbench.edits import Case, Contrast, Controls, Edit, Intervention, Plan, Probe
 from headbench.errors import RefusedError
 from headbench.interventions.choice import AnyHeads, Chosen, choose, read_map
 from headbench.interventions.draws import Draws, apart_sets, layer_sets, other_sets, sets_from
 from headbench.interventions.grammar import ToggleSpec, Value, print_part
 from headbench.interventions.registry import Params
-from headbench.types import (
-    Capture,
-    Case,
-    Contrast,
-    Controls,
-    Edit,
-    HeadTable,
-    Intervention,
-    ModelInfo,
-    Plan,
-    Probe,
-)
+from headbench.nouns import Capture, HeadTable, ModelInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -224,7 +214,7 @@ def low_units(
         raise RefusedError(
             "low-score controls need the head map that the heads were chosen from",
             where="heads=[[layer,head],...] names no map",
-            mend="choose the heads with map=NAME and top=, threshold= or fraction=",
+            hint="choose the heads with map=NAME and top=, threshold= or fraction=",
         )
     scores = read_map(map_name, info).scores
     shared = info.heads // width

@@ -14,7 +14,7 @@ from headbench.errors import ConfigError, RefusedError, nearest
 from headbench.heads.headmap import HeadMap
 from headbench.interventions.depth import without_attention
 from headbench.interventions.registry import Params
-from headbench.types import HeadTable, ModelInfo
+from headbench.nouns import HeadTable, ModelInfo
 
 Pair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
@@ -107,7 +107,7 @@ def read_map(name: str, info: ModelInfo) -> HeadMap:
     if name not in info.maps and not path.is_file():
         raise ConfigError(
             f"{info.name} has no head map {name!r}, and there is no such file",
-            mend=nearest(name, info.maps) or "make one with: headbench heads --detector ...",
+            hint=nearest(name, info.maps) or "make one with: headbench heads --detector ...",
         )
     headmap = HeadMap.load(path)
     if headmap.unit == "kv" and headmap.heads == info.kv_heads:
@@ -117,7 +117,7 @@ def read_map(name: str, info: ModelInfo) -> HeadMap:
             f"the head map holds {headmap.layers} layers x {headmap.heads} {headmap.unit} heads, "
             f"{info.name} has {info.layers} x {info.heads} query heads",
             where=str(path),
-            mend="use a map that was made on this model",
+            hint="use a map that was made on this model",
         )
     return headmap
 
@@ -135,11 +135,11 @@ def table_of(pairs: Iterable[tuple[int, int]], info: ModelInfo) -> HeadTable:
             raise RefusedError(
                 f"{info.name} has no head {head} in layer {layer}",
                 where=f"heads=[[{layer},{head}]]",
-                mend=f"layers 0 to {info.layers - 1}, heads 0 to {info.heads - 1}",
+                hint=f"layers 0 to {info.layers - 1}, heads 0 to {info.heads - 1}",
             )
         if layer not in info.attending:
             raise without_attention(info.name, layer, info.attending)
         table[layer].add(head)
     if not table:
-        raise RefusedError("no head is chosen", mend="lower the threshold, or list heads")
+        raise RefusedError("no head is chosen", hint="lower the threshold, or list heads")
     return {layer: tuple(sorted(table[layer])) for layer in sorted(table)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headbench.errors import RefusedError
-from headbench.types import ModelInfo
+from headbench.nouns import ModelInfo
 
 
 def carried(first: int, last: int, of: int, layers: int) -> tuple[int, ...]:
@@ -33,7 +33,7 @@ def check_layers(layers: tuple[int, ...], info: ModelInfo) -> tuple[int, ...]:
     """
     if wrong := [layer for layer in layers if not 0 <= layer < info.layers]:
         raise RefusedError(
-            f"{info.name} has no layer {wrong[0]}", mend=f"layers run from 0 to {info.layers - 1}"
+            f"{info.name} has no layer {wrong[0]}", hint=f"layers run from 0 to {info.layers - 1}"
         )
     if without := [layer for layer in layers if layer not in info.attending]:
         raise without_attention(info.name, without[0], info.attending)
@@ -50,7 +50,7 @@ def without_attention(name: str, layer: int, attending: Sequence[int]) -> Refuse
     """
     return RefusedError(
         f"layer {layer} of {name} has no attention heads",
-        mend=f"layers with attention: {', '.join(map(str, attending))}",
+        hint=f"layers with attention: {', '.join(map(str, attending))}",
     )
 
 

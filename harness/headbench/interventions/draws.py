@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from headbench.types import Heads, HeadTable
+from headbench.nouns import Heads, HeadTable
 
 _ENUMERATE = 5_000
 """Up to this many possible draws are listed and shuffled; beyond, they are drawn and compared."""

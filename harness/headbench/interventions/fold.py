@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from headbench.edits import Edit, Intervention, Offset, Scale, ZeroDims
 from headbench.errors import RefusedError
 from headbench.interventions.engine import Engine
-from headbench.types import Edit, Intervention, Offset, Scale, ZeroDims
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -99,12 +99,12 @@ def _check(edit: Edit, name: str) -> None:
     if callable(edit.where) or not known:
         raise RefusedError(
             f"{name}: {type(edit.op).__name__} at {edit.site!r} depends on the prompt",
-            mend="only scaling, zeroing, offsets and uniform patterns of fixed heads fold",
+            hint="only scaling, zeroing, offsets and uniform patterns of fixed heads fold",
         )
     if (edit.phase, edit.rows) != ("both", "all"):
         raise RefusedError(
             f"{name} edits phase={edit.phase}, rows={edit.rows}; weights know no positions",
-            mend="use phase=both and rows=all",
+            hint="use phase=both and rows=all",
         )
 
 
@@ -121,7 +121,7 @@ def _write(
             if not isinstance(bias, torch.Tensor):
                 raise RefusedError(
                     f"the output projection of layer {layer} has no bias to hold an offset",
-                    mend="run the toggle through the engine, or use a class with such a bias",
+                    hint="run the toggle through the engine, or use a class with such a bias",
                 )
             for head in heads:
                 value = vector[layer, head].to(columns)
@@ -135,7 +135,7 @@ def _write(
             if query.weight.shape[0] != shape.heads * shape.head_dim:
                 raise RefusedError(
                     f"the query projection of layer {layer} holds more than queries",
-                    mend="run the toggle through the engine",
+                    hint="run the toggle through the engine",
                 )
             for head in heads:
                 query.weight[_part(head, shape.head_dim)] = 0

@@ -114,7 +114,7 @@ def _is_bare(word: str) -> bool:
 
 
 def _error(source: str, column: int, what: str) -> ConfigError:
-    return ConfigError(what, where=f"column {column} of {source[:200]!r}", mend=_EXAMPLE)
+    return ConfigError(what, where=f"column {column} of {source[:200]!r}", hint=_EXAMPLE)
 
 
 def _part(source: str, node: ast.expr) -> ToggleSpec:

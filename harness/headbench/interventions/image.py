@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from headbench.edits import Columns, Controls, Edit, Intervention, View
 from headbench.interventions.base import Method
 from headbench.interventions.depth import all_heads
 from headbench.interventions.grammar import Value
-from headbench.types import Columns, Controls, Edit, Intervention, Rows, Site, View
+from headbench.nouns import Rows, Site
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -22,9 +22,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from headbench._code import Code, of_entry_point, of_things
 from headbench._include import load
 from headbench._plugins import entry_points
+from headbench.edits import Intervention
 from headbench.errors import ConfigError, nearest
 from headbench.interventions.grammar import ToggleSpec
-from headbench.types import Intervention, ModelInfo
+from headbench.nouns import ModelInfo
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -86,7 +87,7 @@ class Method:
         known = self.params_model.model_fields
         for key in spec.params:
             if key not in known:
-                raise ConfigError(f"{self.name} has no parameter {key!r}", mend=nearest(key, known))
+                raise ConfigError(f"{self.name} has no parameter {key!r}", hint=nearest(key, known))
         try:
             return self.params_model.model_validate(dict(spec.params))
         except ValidationError as error:
@@ -99,13 +100,13 @@ class Method:
         wanted = next((word for end, word in _WANTED.items() if fault["type"].startswith(end)), "")
         if not place:
             return ConfigError(
-                f"{self.name}: {said}", mend=f"headbench show intervention {self.name}"
+                f"{self.name}: {said}", hint=f"headbench show intervention {self.name}"
             )
         pairs = "; heads are pairs: heads=[[2, 5], [3, 1]]" if place[0] == "heads" else ""
         return ConfigError(
             f"{self.name}: {f'{place[0]} wants {wanted}' if wanted else said}",
             where=f"{'.'.join(place)} = {value!r}",
-            mend=f"headbench show intervention {self.name} lists its parameters{pairs}",
+            hint=f"headbench show intervention {self.name} lists its parameters{pairs}",
         )
 
 
@@ -140,7 +141,7 @@ def get(name: str) -> Method:
         point = plugins[name]
         found = replace(point.load(), code=of_entry_point(point))
     else:
-        raise ConfigError(f"there is no intervention {name!r}", mend=nearest(name, names()))
+        raise ConfigError(f"there is no intervention {name!r}", hint=nearest(name, names()))
     return register(found)
 
 
@@ -157,7 +158,7 @@ def register(method: Method) -> Method:
         if shapes(info.annotation) == {"scalar", "list"}:
             raise ConfigError(
                 f"parameter {key!r} of {method.name!r} accepts a scalar and a list",
-                mend="a list given to a scalar parameter is a sweep: split the parameter in two",
+                hint="a list given to a scalar parameter is a sweep: split the parameter in two",
             )
     if not method.code:
         method = replace(method, code=of_things(method.build, method.params_model))
@@ -186,7 +187,7 @@ def load_include(paths: Sequence[Path]) -> None:
                     raise ConfigError(
                         f"two files define the intervention {method.name!r}",
                         where=f"{other} and {file}",
-                        mend="rename one of them, or include only one",
+                        hint="rename one of them, or include only one",
                     )
 
 
@@ -230,20 +231,20 @@ def load_file(path: Path) -> tuple[Method, ...]:
         raise ConfigError(
             f"the file does not load: {type(error).__name__}: {error}",
             where=f"{file or path}:{line}",
-            mend="run it with python to see the whole trace",
+            hint="run it with python to see the whole trace",
         ) from error
     module = loaded.module
     found = (*getattr(module, "METHODS", ()), *filter(None, [getattr(module, "METHOD", None)]))
     if not found:
         raise ConfigError(
-            "the file defines no intervention", where=str(path), mend="define METHOD = Method(...)"
+            "the file defines no intervention", where=str(path), hint="define METHOD = Method(...)"
         )
     taken = [method.name for method in found if method.name in _BUILT_IN]
     if taken:
         raise ConfigError(
             f"the file defines the intervention {taken[0]!r}, which headbench has already",
             where=str(path),
-            mend="give it a name of its own, so that results do not confuse the two",
+            hint="give it a name of its own, so that results do not confuse the two",
         )
     return tuple(register(replace(method, code=loaded.code)) for method in found)
 

@@ -1,4 +1,4 @@
-"""From a toggle's text to the arms of a run."""
+"""From a toggle's text to the conditions of a run."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
+from headbench.edits import Contrast, Controls, Intervention
 from headbench.errors import ConfigError
 from headbench.interventions import registry
 from headbench.interventions.grammar import Toggle, ToggleSpec, Value, canonical, parse
-from headbench.types import Arm, Contrast, Controls, Intervention, ModelInfo
+from headbench.jobs import Condition
+from headbench.nouns import ModelInfo
 
-BASELINE = Arm("baseline")
+BASELINE = Condition("baseline")
 
 
-def resolve(text: str, info: ModelInfo, include: Sequence[Path] = ()) -> tuple[Arm, ...]:
-    """The arms of one toggle: one, or one for each value of its sweeps.
+def resolve(text: str, info: ModelInfo, include: Sequence[Path] = ()) -> tuple[Condition, ...]:
+    """The conditions of one toggle: one, or one for each value of its sweeps.
 
     Args:
         text: A toggle, e.g. ``vhr(alpha=[1,1.5,2])``.
@@ -27,7 +29,7 @@ def resolve(text: str, info: ModelInfo, include: Sequence[Path] = ()) -> tuple[A
         RefusedError: Heads that the model does not have.
     """
     registry.load_include(include)
-    return tuple(_arm(toggle, info) for toggle in sweep(parse(text)))
+    return tuple(_condition(toggle, info) for toggle in sweep(parse(text)))
 
 
 def sweep(toggle: Toggle) -> tuple[Toggle, ...]:
@@ -36,14 +38,14 @@ def sweep(toggle: Toggle) -> tuple[Toggle, ...]:
     The last list varies fastest. A toggle without such lists comes back alone.
 
     Raises:
-        ConfigError: An empty list, which would be no arm at all.
+        ConfigError: An empty list, which would be no condition at all.
     """
     single = [[part] for part in toggle.parts]
     for index, part in enumerate(toggle.parts):
         for key, values in _swept(part).items():
             if not values:
                 raise ConfigError(
-                    f"{part.name}: {key}=[] sweeps over nothing", mend=f"give {key} a value"
+                    f"{part.name}: {key}=[] sweeps over nothing", hint=f"give {key} a value"
                 )
             single[index] = [
                 ToggleSpec(spec.name, {**spec.params, key: value})
@@ -53,43 +55,43 @@ def sweep(toggle: Toggle) -> tuple[Toggle, ...]:
     return tuple(Toggle(parts) for parts in itertools.product(*single))
 
 
-def control_arms(
-    arm: Arm, count: int, seed: int, kind: Contrast | None = None
-) -> tuple[tuple[Arm, ...], Controls | None]:
-    """The control arms of a toggle arm, drawn by its methods.
+def control_conditions(
+    condition: Condition, count: int, seed: int, kind: Contrast | None = None
+) -> tuple[tuple[Condition, ...], Controls | None]:
+    """The control conditions of a toggle condition, drawn by its methods.
 
     In a composed toggle every method that declares a control is replaced by its draw, and the
     others stay as they are. Where several are replaced at once, a rank has no p: which sets belong
     together was not drawn.
 
     Args:
-        arm: The intervention.
+        condition: The intervention.
         count: Draws wanted.
         seed: Fixes the draws; the same seed gives all strengths of a sweep the same heads.
         kind: Controls of another kind than the methods' own.
 
     Returns:
-        The arms, and the declaration (``None`` where no method has a control of the kind).
+        The conditions, and the declaration (``None`` where no method has a control of the kind).
     """
     declared = [
         _controls(method, kind, count, seed + place)
-        for place, method in enumerate(arm.interventions)
+        for place, method in enumerate(condition.interventions)
     ]
     real = [controls for controls in declared if controls is not None]
     if not real:
         return (), None
     number = min(len(controls.draws) for controls in real)
-    arms = tuple(
-        Arm(
-            f"{arm.name}#control-{draw}",
+    conditions = tuple(
+        Condition(
+            f"{condition.name}#control-{draw}",
             tuple(
                 method if controls is None else controls.draws[draw]
-                for method, controls in zip(arm.interventions, declared, strict=True)
+                for method, controls in zip(condition.interventions, declared, strict=True)
             ),
             "control",
-            of=arm.name,
+            of=condition.name,
             draw=draw,
-            code=arm.code,
+            code=condition.code,
         )
         for draw in range(number)
     )
@@ -100,7 +102,7 @@ def control_arms(
         excluded=any(controls.excluded for controls in real),
         test=len(real) == 1 and real[0].test and not real[0].excluded,
     )
-    return arms, joined
+    return conditions, joined
 
 
 def _controls(
@@ -120,10 +122,10 @@ def build(spec: ToggleSpec, info: ModelInfo) -> Intervention:
     return method.build(method.params(spec), info)
 
 
-def _arm(toggle: Toggle, info: ModelInfo) -> Arm:
+def _condition(toggle: Toggle, info: ModelInfo) -> Condition:
     if not toggle.parts:
         return BASELINE
-    return Arm(canonical(toggle), tuple(build(part, info) for part in toggle.parts), "toggle")
+    return Condition(canonical(toggle), tuple(build(part, info) for part in toggle.parts), "toggle")
 
 
 def _swept(part: ToggleSpec) -> dict[str, tuple[Value, ...]]:

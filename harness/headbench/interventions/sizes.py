@@ -1,19 +1,20 @@
-"""Which edits have a size that controls can be matched by, and what of an arm controls replace."""
+"""Which edits have a size that controls can match, and what of a condition controls replace."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headbench.edits import Edit, Intervention, Offset, Scale
 from headbench.errors import RefusedError
 from headbench.interventions.base import Method
-from headbench.types import Arm, Edit, Intervention, Offset, Scale
+from headbench.jobs import Condition
 
 
-def replaced(arm: Arm, controls: Sequence[Arm]) -> tuple[int, ...]:
+def replaced(condition: Condition, controls: Sequence[Condition]) -> tuple[int, ...]:
     """Places of the parts of a composed intervention that its controls replace."""
     return tuple(
         place
-        for place, part in enumerate(arm.interventions)
+        for place, part in enumerate(condition.interventions)
         if any(control.interventions[place] is not part for control in controls)
     )
 
@@ -29,22 +30,22 @@ def measurable(edit: Edit) -> bool:
     return scaled or (isinstance(edit.op, Offset) and edit.site == "z")
 
 
-def check_matchable(arm: Arm, controls: Sequence[Arm]) -> None:
+def check_matchable(condition: Condition, controls: Sequence[Condition]) -> None:
     """Refuse controls whose size cannot be changed or measured.
 
     Args:
-        arm: The intervention.
-        controls: Its control arms.
+        condition: The intervention.
+        controls: Its control conditions.
 
     Raises:
         RefusedError: which part, and what can be matched.
     """
-    for place in replaced(arm, controls):
+    for place in replaced(condition, controls):
         part = controls[0].interventions[place]
         fixed = not isinstance(part, Method) or part.rescaled(1.0) is None
         if fixed or not all(map(measurable, edits_of(part))):
             raise RefusedError(
-                f"{arm.interventions[place].canonical} has no strength to match a norm with",
-                where=f"--control-match norm, {arm.name}",
-                mend="sizes are matched for scale_heads, scale_values, offset_heads and vhr",
+                f"{condition.interventions[place].canonical} has no strength to match a norm with",
+                where=f"--control-match norm, {condition.name}",
+                hint="sizes are matched for scale_heads, scale_values, offset_heads and vhr",
             )

@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headbench.edits import Edit, Offset
 from headbench.errors import DataError, nearest
 from headbench.interventions.base import Method
 from headbench.interventions.registry import Params
-from headbench.types import Edit, HeadTable, Offset, Phase, Rows, Site
+from headbench.nouns import HeadTable, Phase, Rows, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,7 +105,7 @@ def _digest(path: str) -> str:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
     except OSError as error:
         raise DataError(
-            f"the vectors cannot be read: {error.strerror}", where=path, mend="give file=PATH"
+            f"the vectors cannot be read: {error.strerror}", where=path, hint="give file=PATH"
         ) from None
 
 
@@ -116,7 +117,7 @@ def _read(file: VectorFile) -> Tensor:
         raise DataError(
             "the vectors were changed after the run was planned",
             where=file.path,
-            mend="run again; leave the file alone until it is done",
+            hint="run again; leave the file alone until it is done",
         )
     try:
         with safe_open(file.path, framework="pt") as content:
@@ -124,7 +125,7 @@ def _read(file: VectorFile) -> Tensor:
                 raise DataError(
                     f"the file holds no tensor {file.tensor!r}",
                     where=file.path,
-                    mend=nearest(file.tensor, content.keys()),
+                    hint=nearest(file.tensor, content.keys()),
                 )
             found: Tensor = content.get_tensor(file.tensor).float()
     except SafetensorError as error:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from headbench._version import __version__
 from headbench.errors import DataError, RefusedError
-from headbench.types import Answer, Capture, Job, Kind, ModelInfo, Request, Site
+from headbench.jobs import Job
+from headbench.nouns import Answer, Capture, Kind, ModelInfo, Request, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,7 +94,7 @@ class BaseModel:
             raise DataError(
                 "the model was given no way to read images",
                 where=f"image {sha256[:12]}",
-                mend="call model.bind(task.image) before answering",
+                hint="call model.bind(task.image) before answering",
             )
         return self._read_image(sha256)
 
@@ -115,13 +116,13 @@ class BaseModel:
             raise RefusedError(
                 f"{self.name} takes no images",
                 where=where,
-                mend="choose a vision-language model, or a task without images",
+                hint="choose a vision-language model, or a task without images",
             )
-        if job.arm.interventions and not self.sites:
+        if job.condition.interventions and not self.sites:
             raise RefusedError(
                 f"{self.name} cannot be edited: its inside is out of reach",
-                where=f"intervention {job.arm.name}",
-                mend="run it without --intervention, or load the weights with --model hf",
+                where=f"intervention {job.condition.name}",
+                hint="run it without --intervention, or load the weights with --model hf",
             )
 
     def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
@@ -158,7 +159,7 @@ class BaseModel:
         return RefusedError(
             f"{getattr(self, 'name', type(self).__name__)} does not answer {kind!r} requests",
             where=where,
-            mend=f"it answers: {answered}",
+            hint=f"it answers: {answered}",
         )
 
 

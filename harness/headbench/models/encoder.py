@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from headbench._version import __version__
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
+from headbench.jobs import Job
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.captures import captures_of
@@ -23,7 +24,7 @@ from headbench.models.hf.length import encoder_room, sentence_config
 from headbench.models.hf.load import DTYPES, display_name, pick_device, quiet
 from headbench.models.hf.weights import check_weights
 from headbench.models.registry import check_args, positive, rows_a_batch
-from headbench.types import Answer, Capture, Job, Request
+from headbench.nouns import Answer, Capture, Request
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -125,14 +126,14 @@ class EncoderModel(BaseModel):
                 raise RefusedError(
                     "an encoder gives mean-pooled hidden states only",
                     where=f"{where}: {capture}",
-                    mend='ask for site "residual", rows "all", pool "mean"',
+                    hint='ask for site "residual", rows "all", pool "mean"',
                 )
             wrong = [layer for layer in capture.layers if not LAST <= layer < self.layers]
             if wrong:
                 raise RefusedError(
                     f"layer {wrong[0]} does not exist",
                     where=where,
-                    mend=f"layers run from 0 to {self.layers - 1}; -1 is the last",
+                    hint=f"layers run from 0 to {self.layers - 1}; -1 is the last",
                 )
         self.room.refuse(len(self._ids(job.request)), "the tokens of a text", where)
 
@@ -196,7 +197,7 @@ class EncoderModel(BaseModel):
             raise HeadbenchError(
                 "the encoder's states are not numbers (NaN)",
                 where=f"document {job.request.document!r}, dtype {self.model.dtype}",
-                mend="run with dtype=float32",
+                hint="run with dtype=float32",
             )
         return torch.nn.functional.normalize(mean, dim=-1) if self.encoding.normalize else mean
 
@@ -218,13 +219,13 @@ def create(args: Mapping[str, str]) -> EncoderModel:
         raise ConfigError(
             "the 'encoder' adapter needs a checkpoint",
             where="--model-args",
-            mend="add pretrained=FOLDER or pretrained=ORG/NAME",
+            hint="add pretrained=FOLDER or pretrained=ORG/NAME",
         )
     revision = args.get("revision") or None
     dtype = args.get("dtype", "float32")
     if dtype not in DTYPES:
         raise ConfigError(
-            f"dtype cannot be {dtype!r}", where="--model-args", mend=", ".join(sorted(DTYPES))
+            f"dtype cannot be {dtype!r}", where="--model-args", hint=", ".join(sorted(DTYPES))
         )
     try:
         with quiet():
@@ -241,7 +242,7 @@ def create(args: Mapping[str, str]) -> EncoderModel:
         raise ConfigError(
             f"the checkpoint cannot be loaded: {str(error).splitlines()[0]}",
             where=f"pretrained={pretrained}",
-            mend="give a folder in Hugging Face format with safetensors weights, or a hub id",
+            hint="give a folder in Hugging Face format with safetensors weights, or a hub id",
         ) from error
     allowed = args.get("allow_unused_weights") == "true"
     unused = check_weights(report, f"pretrained={pretrained}", allowed=allowed, encoder=True)

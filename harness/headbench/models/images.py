@@ -38,5 +38,5 @@ def decode(encoded: bytes, sha256: str) -> Image:
         raise DataError(
             f"an image cannot be read: {error}",
             where=f"image with content hash {sha256[:16]}",
-            mend="replace the file; it may be truncated",
+            hint="replace the file; it may be truncated",
         ) from error

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headbench.errors import ConfigError, DataError, RefusedError
+from headbench.jobs import Job
 from headbench.models.base import BaseModel
 from headbench.models.registry import check_args
+from headbench.nouns import Request
 from headbench.results.fields import Fields, Reading, Row, as_text, contains, normal
 from headbench.results.recorded import log_name, read_rows
-from headbench.types import Job, Request
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")  # as records of sensitive tasks hold outputs
 ARGS = ("path", "id", "output", "question", "name", "join")
@@ -55,7 +56,7 @@ class RecordedModel(BaseModel):
                 raise DataError(
                     f"document {document!r} is recorded twice",
                     where=f"{path}, row {number + 1}",
-                    mend="keep one output a document",
+                    hint="keep one output a document",
                 )
             self._outputs[document] = outputs
             question = reading.text(row, "question")
@@ -95,7 +96,7 @@ class RecordedModel(BaseModel):
                 f"the task asks in several steps ({step!r}, {job.request.step!r}), and a recorded "
                 "row does not say which step its outputs answer",
                 where=str(self._path),
-                mend="score it with `headbench rescore`, or record one file a step",
+                hint="score it with `headbench rescore`, or record one file a step",
             )
         self._check_question(job.request)
         outputs = self._outputs.get(job.request.document, ())
@@ -103,7 +104,7 @@ class RecordedModel(BaseModel):
             raise DataError(
                 f"no output is recorded for document {job.request.document!r}",
                 where=str(self._path),
-                mend="score a partial file with `headbench rescore`, which states its coverage",
+                hint="score a partial file with `headbench rescore`, which states its coverage",
             )
 
     def _check_question(self, request: Request) -> None:
@@ -121,7 +122,7 @@ class RecordedModel(BaseModel):
             raise DataError(
                 f"the recorded row of document {request.document!r} answers another question",
                 where=str(self._path),
-                mend="give the outputs of this task, or name the question: question=FIELD",
+                hint="give the outputs of this task, or name the question: question=FIELD",
             )
 
     def _read(self, row: Row, reading: Reading, number: int) -> tuple[str, Sequence[str]]:
@@ -134,13 +135,13 @@ class RecordedModel(BaseModel):
             raise DataError(
                 "a row has no document id or no output",
                 where=f"{self._path}, row {number + 1}: {', '.join(map(str, row))}",
-                mend="name the fields: --model-args path=FILE,id=FIELD,output=FIELD",
+                hint="name the fields: --model-args path=FILE,id=FIELD,output=FIELD",
             )
         if any(_DIGEST.fullmatch(text) for text in texts):
             raise DataError(
                 "the recorded outputs are digests: they were withheld",
                 where=f"{self._path}, row {number + 1}",
-                mend="score the outputs themselves; the store of the run that made them has them",
+                hint="score the outputs themselves; the store of the run that made them has them",
             )
         return document, texts
 
@@ -169,13 +170,13 @@ def create(args: Mapping[str, str]) -> RecordedModel:
         raise ConfigError(
             "the 'recorded' adapter needs a file",
             where="--model-args",
-            mend="add path=FILE (JSON, JSON lines or CSV)",
+            hint="add path=FILE (JSON, JSON lines or CSV)",
         )
     if args.get("join", "id") != "id":
         raise ConfigError(
             "recorded rows are joined by id",
             where=f"--model-args join={args['join']}",
-            mend="write join=id, or leave it out",
+            hint="write join=id, or leave it out",
         )
     roles = {"id": "id", "response": "output", "question": "question"}
     fields = {role: args[key] for role, key in roles.items() if args.get(key)}

@@ -68,14 +68,14 @@ def checkpoint(name: str, root: Path | None = None) -> Path:
         raise ConfigError(
             f"no reference model is called {name!r}",
             where=str(root),
-            mend=nearest(name, known),
+            hint=nearest(name, known),
         )
     wrong = changed_files(folder, pins[folder.name])
     if wrong:
         raise DataError(
             f"the reference model {folder.name} is not the one that was shipped",
             where=f"{folder}: {', '.join(wrong[:4])}",
-            mend="reinstall headbench; for an own checkpoint use --model hf --model-args "
+            hint="reinstall headbench; for an own checkpoint use --model hf --model-args "
             f"pretrained={folder}",
         )
     return folder
@@ -94,7 +94,7 @@ def read_pins(root: Path) -> Mapping[str, Mapping[str, str]]:
         raise DataError(
             "the pins of the reference models cannot be read",
             where=str(path),
-            mend="reinstall headbench",
+            hint="reinstall headbench",
         ) from error
     return pins
 

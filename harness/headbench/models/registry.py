@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint
 from headbench._code import Code, merged, of_entry_point, of_things
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
-from headbench.types import Model
+from headbench.jobs import Model
 
 Factory = Callable[[Mapping[str, str]], Model]
 
@@ -61,7 +61,7 @@ def create(name: str, args: Mapping[str, str]) -> Model:
     raise ConfigError(
         f"no model adapter is called {name!r}",
         where=f"--model {name}",
-        mend=f"{nearest(name, model_names())} A hub id goes to: --model hf --model-args "
+        hint=f"{nearest(name, model_names())} A hub id goes to: --model hf --model-args "
         f"pretrained={name}",
     )
 
@@ -86,7 +86,7 @@ def _installed() -> dict[str, EntryPoint]:
             raise ConfigError(
                 f"two packages offer a model adapter called {point.name!r}",
                 where=f"{found[point.name].value} and {point.value}",
-                mend="uninstall one of them",
+                hint="uninstall one of them",
             )
         found[point.name] = point
     return found
@@ -103,7 +103,7 @@ def check_args(adapter: str, args: Mapping[str, str], known: tuple[str, ...]) ->
             raise ConfigError(
                 f"the {adapter!r} adapter has no argument {key!r}",
                 where=f"--model-args {key}={args[key]}",
-                mend=nearest(key, known),
+                hint=nearest(key, known),
             )
 
 
@@ -123,6 +123,6 @@ def positive(args: Mapping[str, str], key: str, default: int) -> int:
         raise ConfigError(
             f"{key} cannot be {text!r}",
             where=f"--model-args {key}={text}",
-            mend="write a whole number of at least 1",
+            hint="write a whole number of at least 1",
         )
     return int(text)

@@ -66,7 +66,7 @@ def load_state(
     path = folder / f"{name}.safetensors"
     if not path.is_file():
         raise StoreError(
-            "a training state is missing", where=str(path), mend="run the training that writes it"
+            "a training state is missing", where=str(path), hint="run the training that writes it"
         )
     from safetensors import safe_open
 
@@ -84,7 +84,7 @@ def load_state(
         raise StoreError(
             "the stored weights do not fit this model",
             where=f"{path}: {error}",
-            mend="train anew into an empty folder",
+            hint="train anew into an empty folder",
         ) from error
     return facts, optimizer
 

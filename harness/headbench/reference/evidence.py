@@ -46,7 +46,7 @@ def stored_map(name: str, detector: str) -> Tensor:
     path = checkpoints_root() / name / f"heads-{detector}.json"
     if not path.is_file():
         raise StoreError(
-            "a head map is missing from the package", where=str(path), mend="reinstall headbench"
+            "a head map is missing from the package", where=str(path), hint="reinstall headbench"
         )
     return torch.tensor(json.loads(path.read_text())["scores"])
 

@@ -31,7 +31,7 @@ def write(folder: Path, tables: Mapping[str, Mapping[str, Any]]) -> list[Path]:
     try:
         import matplotlib as mpl
     except ImportError as error:
-        raise RefusedError("figures need matplotlib", mend="pip install headbench[docs]") from error
+        raise RefusedError("figures need matplotlib", hint="pip install headbench[docs]") from error
     mpl.use("svg")
     # Ids by content and no date: the same figures give the same files.
     mpl.rcParams.update({"svg.hashsalt": "headbench", "font.size": 10, "axes.grid": True})

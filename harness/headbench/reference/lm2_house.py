@@ -74,7 +74,7 @@ def run_tasks(
         )
         if done.returncode:
             raise StoreError(
-                "a packaged task did not run", where=str(folder), mend=done.stderr[-800:]
+                "a packaged task did not run", where=str(folder), hint=done.stderr[-800:]
             )
         return [_cell(path) for path in sorted((Path(out) / "measured").rglob("*/*/*.json"))]
 

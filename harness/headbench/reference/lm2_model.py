@@ -47,7 +47,7 @@ def vocabulary_v2() -> dict[str, int]:
         raise ConfigError(
             f"{len(names)} names do not fit a vocabulary of {SIZE}",
             where="headbench/reference/lm2_model.py",
-            mend="raise SIZE and train a new version",
+            hint="raise SIZE and train a new version",
         )
     later = [*names, *(f"<later_{number}>" for number in range(spares))]
     return old | {word: len(old) + index for index, word in enumerate(later)}

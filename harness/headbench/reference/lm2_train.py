@@ -357,6 +357,6 @@ def smoke(seed: int, out: Path) -> str:
             f"names {first['names']:.2f} -> {last['names']:.2f}, walls {first['walls']:.2f} -> "
             f"{last['walls']:.2f}: they should fall",
             where=str(out),
-            mend="look for a change in the worlds, the rows or the optimizers",
+            hint="look for a change in the worlds, the rows or the optimizers",
         )
     return f"names {first['names']:.2f} -> {last['names']:.2f} in {config.legs[0].steps} steps"

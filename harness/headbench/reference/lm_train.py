@@ -345,7 +345,7 @@ def smoke(seed: int, out: Path) -> str:
     """
     if (out / "log.jsonl").exists():
         raise RefusedError(
-            "the smoke training wants a fresh folder", where=str(out), mend="name another --out"
+            "the smoke training wants a fresh folder", where=str(out), hint="name another --out"
         )
     model = train(LmConfig(seed, out, schedule=SMOKE, probe_every=30))
     entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]

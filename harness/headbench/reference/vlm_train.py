@@ -193,7 +193,7 @@ def _language_state(config: VlmConfig) -> tuple[dict[str, Tensor], dict[str, Any
     raise StoreError(
         "the language model to start from is missing",
         where=str(path),
-        mend="train it first: python -m headbench.reference.train lm",
+        hint="train it first: python -m headbench.reference.train lm",
     )
 
 

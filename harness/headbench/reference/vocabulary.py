@@ -40,7 +40,7 @@ def vocabulary() -> dict[str, int]:
         raise ConfigError(
             f"{len(known)} words do not fit a vocabulary of {SIZE}",
             where="headbench/reference/vocabulary.py",
-            mend="raise SIZE and train both reference models anew, under new names",
+            hint="raise SIZE and train both reference models anew, under new names",
         )
     spares = (f"<spare_{number}>" for number in range(SIZE - len(known)))
     return {word: index for index, word in enumerate((*known, *spares))}

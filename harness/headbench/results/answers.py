@@ -11,8 +11,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from headbench.errors import StoreError
+from headbench.nouns import Answer, Capture
 from headbench.results.canonical import plain
-from headbench.types import Answer, Capture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,7 @@ def _finite(value: float) -> float | str:
         return FORBIDDEN
     raise StoreError(
         f"the model returned {value} as a log-probability",
-        mend="look for an overflow: another dtype, or a smaller strength of the intervention",
+        hint="look for an overflow: another dtype, or a smaller strength of the intervention",
     )
 
 

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headbench.errors import HeadbenchError, StoreError
+from headbench.nouns import Record
 from headbench.results.canonical import digest
 from headbench.results.figures import Sampling, estimate, split_figures
 from headbench.results.files import Entry, read_entries, read_result
 from headbench.results.schema import Diagnostics, Estimate, Result
 from headbench.scoring import registry
 from headbench.scoring.breakdown import groups
-from headbench.scoring.metric import Metric
-from headbench.scoring.statistics import check_all
-from headbench.types import Record
+from headbench.statistics import check_all
+from headbench.statistics.metric import Metric
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ def read_checked(path: Path) -> Checked:
         raise StoreError(
             f"the result is not what its records say: {'; '.join(found[:_NAMED])}{more}",
             where=str(path),
-            mend=_other_scorer(result)
+            hint=_other_scorer(result)
             or "restore both files, or run the cell again; answers in the store are kept",
         )
     return Checked(result, entries, tuple(unchecked(result)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TEMPORARY = ".headbench-tmp"
 """How the name of a temporary file ends; it begins with a dot."""
-_MEND = {
+_HINTS = {
     errno.ENOSPC: "free some space, then run the same command again: stored answers are kept",
     errno.EDQUOT: "your quota is used up; free some space and run the same command again",
     errno.EACCES: "choose a folder that you may write with --out",
@@ -33,8 +33,8 @@ def told(what: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        mend = _MEND.get(error.errno or 0, "")
-        raise StoreError(f"{what}: {reason}", where=str(path), mend=mend) from error
+        hint = _HINTS.get(error.errno or 0, "")
+        raise StoreError(f"{what}: {reason}", where=str(path), hint=hint) from error
 
 
 def make_folder(path: Path) -> None:

@@ -202,20 +202,20 @@ class Fields:
                 raise ConfigError(
                     "a field is given as role=name",
                     where=f"--field {option}",
-                    mend="for example --field caption=text",
+                    hint="for example --field caption=text",
                 )
             file, dot, role = key.rpartition(".")
             if dot and file not in FILES:
                 raise ConfigError(
                     f"no file is called {file!r}",
                     where=f"--field {option}",
-                    mend=f"one of {', '.join(FILES)}, as in --field predictions.answer=text",
+                    hint=f"one of {', '.join(FILES)}, as in --field predictions.answer=text",
                 )
             if role not in ALIASES:
                 raise ConfigError(
                     f"no role is called {role!r}",
                     where=f"--field {option}",
-                    mend=nearest(role, ALIASES),
+                    hint=nearest(role, ALIASES),
                 )
             if given.get(key, name) != name:
                 raise ConfigError(f"{key} is given twice", where=f"--field {option}")
@@ -270,7 +270,7 @@ class Fields:
                 raise DataError(
                     f"several fields could be the {role}: {', '.join(candidates)}",
                     where=where,
-                    mend=f"say which, for example --field {option}={candidates[-1]}",
+                    hint=f"say which, for example --field {option}={candidates[-1]}",
                 )
         return candidates[0] if candidates else None
 
@@ -281,7 +281,7 @@ class Fields:
         raise DataError(
             f"no row has the field {name!r}, which was named for the {role}",
             where=where,
-            mend=f"check the name{other}",
+            hint=f"check the name{other}",
         )
 
     # -------------------------------------------------------------- one row
@@ -332,7 +332,7 @@ def _defined(rows: Sequence[Row], form: Form, role: str, where: str) -> str | No
                 raise DataError(
                     f"{path[:-6]} is not one response of text",
                     where=f"{where}, row {number}",
-                    mend=f"say which to read, for example --field {role}={path[:-6]}[0][1]",
+                    hint=f"say which to read, for example --field {role}={path[:-6]}[0][1]",
                 )
     return path
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headbench.errors import ConfigError
+from headbench.nouns import Record
 from headbench.results.schema import Estimate
 from headbench.scoring.breakdown import groups
-from headbench.scoring.metric import Metric
 from headbench.scoring.parts import exact
-from headbench.scoring.statistics import check_all, value_limits
-from headbench.types import Record
+from headbench.statistics import check_all, value_limits
+from headbench.statistics.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Sampling:
 def estimate(
     name: str, metric: Metric, records: Sequence[Record], sampling: Sampling | None
 ) -> Estimate:
-    """One figure with its interval, as ``scoring.statistics.value_limits`` makes it.
+    """One figure with its interval, as ``statistics.value_limits`` makes it.
 
     Args:
         name: Registry name, kept so that the metric can be found again.
@@ -74,7 +74,7 @@ def figures(
             raise ConfigError(
                 f"two metrics of one task are called {metric.name!r}",
                 where=where,
-                mend="leave one of them out of metric_list",
+                hint="leave one of them out of metric_list",
             )
         found[metric.name] = estimate(name, metric, records, sampling)
     values = {name: math.nan if e.value is None else e.value for name, e in found.items()}

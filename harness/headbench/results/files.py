@@ -1,7 +1,7 @@
 """Where results lie, and how they are written and read.
 
-<out>/measured/<model>/<task>/<arm>-<id8>.json          the result
-<out>/measured/<model>/<task>/<arm>-<id8>.records.jsonl.gz   its item records
+<out>/measured/<model>/<task>/<condition>-<id8>.json          the result
+<out>/measured/<model>/<task>/<condition>-<id8>.records.jsonl.gz   its item records
 <out>/measured/<model>/timing.json                      wall-clock figures, never in a result
 """
 
@@ -21,11 +21,11 @@ from pydantic import ValidationError
 
 from headbench._json import strict_json
 from headbench.errors import StoreError
+from headbench.nouns import Record
 from headbench.results.canonical import Plain, dumps, plain
 from headbench.results.disk import read_bytes, write_atomic
 from headbench.results.migrations import migrate
 from headbench.results.schema import RecordsFile, Result
-from headbench.types import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,8 +55,8 @@ def slug(text: str) -> str:
 
 def result_path(out: Path, result: Result) -> Path:
     """Where a result belongs under an output folder."""
-    arm = f"{slug(result.arm.name)}-{result.id[:8]}.json"
-    return out / result.kind / slug(result.model.name) / slug(result.task.name) / arm
+    condition = f"{slug(result.arm.name)}-{result.id[:8]}.json"
+    return out / result.kind / slug(result.model.name) / slug(result.task.name) / condition
 
 
 def to_bytes(result: Result) -> bytes:
@@ -111,7 +111,7 @@ def _refuse_other(path: Path, result: Result) -> None:
             raise StoreError(
                 f"this place belongs to another {told[0] if told != ('id',) else 'result'}",
                 where=f"{known}: {'.'.join(told)} is {other!r}, not {own!r}",
-                mend="write to another folder",
+                hint="write to another folder",
             )
 
 
@@ -164,7 +164,7 @@ def read_entries(path: Path, result: Result) -> tuple[Entry, ...]:
         raise StoreError(
             "this result has no item records, so nothing can be paired with it",
             where=str(path),
-            mend="a published cell can be looked at, not compared item by item",
+            hint="a published cell can be looked at, not compared item by item",
         )
     beside = path.parent / result.records.name
     if Path(result.records.name).name != result.records.name:
@@ -176,7 +176,7 @@ def read_entries(path: Path, result: Result) -> tuple[Entry, ...]:
         raise StoreError(
             "the records are not those the result was made of: their digest differs",
             where=str(beside),
-            mend="restore the file, or run the cell again",
+            hint="restore the file, or run the cell again",
         )
     return unpack_records(packed, str(beside))
 

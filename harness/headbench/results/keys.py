@@ -13,21 +13,22 @@ from typing import TYPE_CHECKING
 from headbench.results.canonical import digest, dumps
 
 if TYPE_CHECKING:
-    from headbench.types import Arm, Job, Request
+    from headbench.jobs import Condition, Job
+    from headbench.nouns import Request
 
 
-def arm_key(arm: Arm) -> dict[str, object]:
-    """What an arm does, as JSON: canonical form and file digests of each intervention, and code.
+def condition_key(condition: Condition) -> dict[str, object]:
+    """What a condition does, as JSON: canonical form, file digests and code of interventions.
 
-    The arm's name, role and number are left out on purpose: they do not change an answer.
+    The condition's name, role and number are left out on purpose: they do not change an answer.
     Head maps and tensors are named by path in the canonical form, so their digests are needed too.
     headbench's own methods count by headbench's version, in the model's identity.
     """
     parts = [
         {"canonical": part.canonical, "artefacts": dict(artefacts_of(part))}
-        for part in arm.interventions
+        for part in condition.interventions
     ]
-    return {"parts": parts, "code": dict(arm.code)}
+    return {"parts": parts, "code": dict(condition.code)}
 
 
 def samples(request: Request) -> bool:
@@ -50,11 +51,11 @@ class ResponseKeys:
     """Identities of one model's answers.
 
     The adapter's ``identity`` (weights, dtype, device kind, attention path, versions) and ``key``
-    (prompt token ids) are joined with what every adapter shares. The arm is added HERE, so that
-    an adapter that forgets it cannot serve the plain model's answer for an edited one. Named spans
-    are part of the key of an edited row, because an edit may aim at them. The seed is part of it
-    only where the request samples, and the document only where an intervention needs to know it:
-    otherwise equal prompts of two documents are one question. An adapter that draws at random
+    (prompt token ids) are joined with what every adapter shares. The condition is added HERE, so
+    that an adapter that forgets it cannot serve the plain model's answer for an edited one. Named
+    spans are part of the key of an edited row, because an edit may aim at them. The seed is part
+    of it only where the request samples, and the document only where an intervention needs to know
+    it: otherwise equal prompts of two documents are one question. An adapter that draws at random
     without being asked to adds ``request.seed`` in its own ``key``.
 
     Args:
@@ -63,14 +64,14 @@ class ResponseKeys:
 
     def __init__(self, identity: Mapping[str, str]) -> None:
         self._identity = digest(identity)
-        self._arms: dict[int, tuple[Arm, str]] = {}
+        self._conditions: dict[int, tuple[Condition, str]] = {}
 
     def key(self, prompt: Mapping[str, object], job: Job) -> str:
         """Identity of one answer, 64 hexadecimal digits.
 
         Args:
             prompt: ``Model.key(job)``.
-            job: The request and its arm.
+            job: The request and its condition.
         """
         request = job.request
         return digest(
@@ -82,22 +83,22 @@ class ResponseKeys:
                 "images": request.images,
                 "seed": request.seed if samples(request) else None,
                 "document": _document(job),
-                "arm": self._arm(job.arm),
-                "spans": request.spans if job.arm.interventions else {},
+                "arm": self._condition(job.condition),
+                "spans": request.spans if job.condition.interventions else {},
             }
         )
 
-    def _arm(self, arm: Arm) -> str:
-        """Digest of an arm, kept while the arm lives: printing its heads for each row is slow."""
-        kept = self._arms.get(id(arm))
+    def _condition(self, condition: Condition) -> str:
+        """Digest of a condition, kept while it lives: printing its heads for each row is slow."""
+        kept = self._conditions.get(id(condition))
         if kept is None:
-            kept = self._arms[id(arm)] = (arm, digest(arm_key(arm)))
+            kept = self._conditions[id(condition)] = (condition, digest(condition_key(condition)))
         return kept[1]
 
 
 def _document(job: Job) -> list[object]:
     """Which request it is, for edits that depend on that and not on the prompt alone."""
-    if not any("document" in getattr(part, "needs", ()) for part in job.arm.interventions):
+    if not any("document" in getattr(part, "needs", ()) for part in job.condition.interventions):
         return []
     request = job.request
     return [request.document, request.step, request.index, request.seed]
@@ -113,7 +114,7 @@ def result_id(responses: Iterable[str], versions: Mapping[str, object]) -> str:
 
     Args:
         responses: Response keys of the cell, any order.
-        versions: Task, prompt, parser, profile, metric and data versions, and the arm.
+        versions: Task, prompt, parser, profile, metric and data versions, and the condition.
     """
     return digest({"responses": sorted(responses), "versions": versions})
 

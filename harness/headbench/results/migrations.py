@@ -38,7 +38,7 @@ def migrate(document: Document, where: str = "") -> Document:
         raise StoreError(
             "not a result file: it has no integer 'schema_version'",
             where=where,
-            mend="give a JSON file that 'headbench run' or 'headbench rescore' wrote",
+            hint="give a JSON file that 'headbench run' or 'headbench rescore' wrote",
         )
     current = dict(document)
     while version != SCHEMA_VERSION:
@@ -47,7 +47,7 @@ def migrate(document: Document, where: str = "") -> Document:
             raise StoreError(
                 f"the file has schema version {version}; this headbench reads {SCHEMA_VERSION}",
                 where=where,
-                mend="update headbench"
+                hint="update headbench"
                 if version > SCHEMA_VERSION
                 else "read it with the headbench that wrote it",
             )

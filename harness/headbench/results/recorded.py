@@ -83,7 +83,7 @@ def read_rows(path: Path) -> Recorded:
         raise DataError(
             f"the file breaks off within a character: it begins as {error.encoding}",
             where=f"{path}, byte {error.start}",
-            mend="fetch it again, or save it as UTF-8",
+            hint="fetch it again, or save it as UTF-8",
         ) from error
     start = text.lstrip()[:1]
     if not start:
@@ -197,6 +197,6 @@ def _table_rows(text: str, path: Path) -> list[Row]:
         raise DataError(
             "a row has more columns than the header",
             where=str(path),
-            mend="give a JSON file, or a CSV file with a header",
+            hint="give a JSON file, or a CSV file with a header",
         )
     return [dict(row) for row in rows]

@@ -106,7 +106,7 @@ def questions_of(recorded: Recorded, fields: Fields) -> tuple[Question, ...]:
             raise DataError(
                 "a question needs an image, a text and a label",
                 where=f"{where}: {', '.join(map(str, row))}",
-                mend="name the fields, for example --field questions.question=text",
+                hint="name the fields, for example --field questions.question=text",
             )
         if not normal(text):
             raise DataError("a question has no text", where=where)
@@ -119,7 +119,7 @@ def questions_of(recorded: Recorded, fields: Fields) -> tuple[Question, ...]:
             raise DataError(
                 "one question has two labels",
                 where=f"{where}: {text!r} about image {item.image}",
-                mend="keep the right one",
+                hint="keep the right one",
             )
         found.append(item)
     return tuple(found)
@@ -136,7 +136,7 @@ def _flag(label: object, where: str) -> bool:
         return as_flag(label)
     except DataError as error:
         raise DataError(
-            f"a label is yes or no, not {str(label)[:40]!r}", where=where, mend=error.mend
+            f"a label is yes or no, not {str(label)[:40]!r}", where=where, hint=error.hint
         ) from error
 
 
@@ -229,7 +229,7 @@ def _replies(log: Recorded, fields: Fields) -> tuple[list[_Reply], Reading]:
             raise DataError(
                 "a row holds no answer",
                 where=f"{log.name}, row {number}: {', '.join(map(str, row))}",
-                mend="name the field, for example --field answer=text",
+                hint="name the field, for example --field answer=text",
             )
         image, key = reading.value(row, "image"), reading.value(row, "id")
         prompt = reading.text(row, "question")
@@ -281,7 +281,7 @@ def _by_image(replies: Sequence[_Reply], questions: Sequence[Question], name: st
             raise DataError(
                 "a prompt holds several of the questions, and its answer is for one of them",
                 where=f"{name}, image {reply.image}: {texts[best[0]]!r}, {texts[best[1]]!r}",
-                mend="name a field that holds one question, with --field predictions.question=NAME",
+                hint="name a field that holds one question, with --field predictions.question=NAME",
             )
         for at in best:  # a question that stands twice in its file is answered twice
             _place(found, at, index, replies, name)
@@ -356,7 +356,7 @@ def _place(found: Found, at: int, index: int, replies: Sequence[_Reply], name: s
         raise DataError(
             "one question has two different answers",
             where=f"{name}, question {reply.id or reply.prompt}",
-            mend="keep one run in the file",
+            hint="keep one run in the file",
         )
     found[at] = index
 

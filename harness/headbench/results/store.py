@@ -31,7 +31,7 @@ from headbench.results.disk import hold, make_folder, told
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from headbench.types import Answer
+    from headbench.nouns import Answer
 
 FORMAT = "headbench-store"
 VERSION = 2
@@ -200,7 +200,7 @@ class ResponseStore:
             raise StoreError(
                 "another run is writing this store",
                 where=str(self.path),
-                mend="wait for it, or give this run its own --out",
+                hint="wait for it, or give this run its own --out",
             )
 
     def _index(self) -> int:
@@ -286,12 +286,12 @@ def _check_header(line: bytes, path: Path) -> None:
         raise StoreError(
             "this file is not a headbench store, or its first line is damaged",
             where=str(path),
-            mend="move it away, or choose another folder with --out",
+            hint="move it away, or choose another folder with --out",
         )
     if header.get("version") != VERSION:
         raise StoreError(
             f"the store has version {header.get('version')}; this headbench reads {VERSION}",
             where=str(path),
-            mend="move it away or choose another folder with --out: its answers are then asked "
+            hint="move it away or choose another folder with --out: its answers are then asked "
             f"again; or use the headbench that wrote it ({header.get('headbench', 'unknown')})",
         )

@@ -36,7 +36,7 @@ def run(
             ``limit``, ``batch_size``, ``seed``, ``include``, ``draws``, ``level``.
 
     Raises:
-        HeadbenchError: what is wrong, where, and how to mend it.
+        HeadbenchError: what is wrong, where, and how to correct it.
     """
     from headbench.running.execute import execute
 

@@ -1,9 +1,9 @@
 """Putting a run's requests to the model, batch by batch, with every answer kept as it comes.
 
-Batches are planned over all arms and tasks of a step together. A batch whose answers are all in
-the store is served from it; any other is run again WHOLE, because a row's last bits depend on the
-rows beside it. An answer that was known before keeps its stored form, and a new one is used in the
-form in which it was stored. So a run that was killed, or is repeated, ends in the same bytes.
+Batches are planned over all conditions and tasks of a step together. A batch whose answers are all
+in the store is served from it; any other is run again WHOLE, because a row's last bits depend on
+the rows beside it. An answer that was known before keeps its stored form, and a new one is used in
+the form in which it was stored. So a run that was killed, or is repeated, ends in the same bytes.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from headbench.errors import GuardError
+from headbench.jobs import Job, Model
+from headbench.nouns import Answer
 from headbench.results.canonical import digest
 from headbench.results.keys import ResponseKeys
 from headbench.results.store import BATCH_DIGITS, ResponseStore
-from headbench.types import Answer, Job, Model
 
 
 class Ticker(Protocol):
@@ -66,10 +67,10 @@ class Asker:
     def ask(self, jobs: Sequence[Job], what: str) -> list[Reply]:
         """Answer all jobs.
 
-        Jobs with one identity are asked once: equal prompts under equal arms.
+        Jobs with one identity are asked once: equal prompts under equal conditions.
 
         Args:
-            jobs: All requests of a step, under all arms.
+            jobs: All requests of a step, under all conditions.
             what: Name of the step, for the bar.
 
         Returns:
@@ -115,7 +116,7 @@ class Asker:
             raise GuardError(
                 f"the model answered {len(fresh)} of the {len(keys)} jobs of a batch",
                 where=f"batch {batch_name}",
-                mend="an adapter must yield every index of its batch once",
+                hint="an adapter must yield every index of its batch once",
             )
         self.store.commit(batch_name)
         self.tally.answered += len(keys)
@@ -127,7 +128,7 @@ def _check_partition(batches: Sequence[Sequence[int]], count: int) -> None:
     if sorted(index for batch in batches for index in batch) != list(range(count)):
         raise GuardError(
             "the model's batch plan does not hold every job exactly once",
-            mend="mend the adapter's plan()",
+            hint="hint the adapter's plan()",
         )
 
 

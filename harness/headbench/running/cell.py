@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headbench.nouns import Record
 from headbench.results.files import Entry
 from headbench.results.schema import Result
-from headbench.types import Record
 
 
 @dataclass(frozen=True)

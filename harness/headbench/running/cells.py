@@ -1,4 +1,4 @@
-"""From answered rows to a result: records, figures, and whether the arm did anything."""
+"""From answered rows to a result: records, figures, and whether the condition did anything."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from headbench.jobs import Condition
+from headbench.nouns import Document, Record
 from headbench.results import provenance
 from headbench.results.canonical import Plain, digest, plain
 from headbench.results.figures import Sampling, figures, split_figures
@@ -29,17 +31,16 @@ from headbench.running.plan import BASELINE, RunPlan, Toggle, meets
 from headbench.running.reasoning import reasoning_facts
 from headbench.running.spec import RunSpec
 from headbench.scoring import registry
-from headbench.scoring.metric import Metric
-from headbench.scoring.statistics import changed_share, mean_first_token_kl, smallest_p
-from headbench.scoring.statistics.change import first_token_kl
 from headbench.scoring.thoughts import marks_of
+from headbench.statistics import changed_share, mean_first_token_kl, smallest_p
+from headbench.statistics.change import first_token_kl
+from headbench.statistics.metric import Metric
 from headbench.tasks.documents import hash_documents
 from headbench.tasks.task import Task
-from headbench.types import Arm, Document, Record
 
 
 def build_cells(plan: RunPlan, collected: Collected) -> dict[tuple[str, str], Cell]:
-    """Every cell of a run, by (task name, arm name).
+    """Every cell of a run, by (task name, condition name).
 
     Raises:
         GuardError: a figure is impossible.
@@ -47,8 +48,8 @@ def build_cells(plan: RunPlan, collected: Collected) -> dict[tuple[str, str], Ce
     cells: dict[tuple[str, str], Cell] = {}
     for task in plan.tasks:
         builder = _Builder(plan, collected, task)
-        for arm in plan.arms(task):
-            cells[task.name, arm.name] = builder.build(arm)
+        for condition in plan.conditions(task):
+            cells[task.name, condition.name] = builder.build(condition)
     return cells
 
 
@@ -64,17 +65,17 @@ class _Builder:
         self.base: Cell | None = None
         self.base_rows: Sequence[Row] = ()
 
-    def build(self, arm: Arm) -> Cell:
-        rows = self.collected.rows[self.task.name, arm.name]
+    def build(self, condition: Condition) -> Cell:
+        rows = self.collected.rows[self.task.name, condition.name]
         entries = as_read(self._entry(index, row) for index, row in enumerate(rows))
         records = [entry.record for entry in entries]
         spec, task = self.plan.spec, self.task
         # A control cell serves the rank of its toggle; nobody reads intervals there.
         seed = seed_for(spec.seed, "interval", task.name)
-        sampling = None if arm.role == "control" else Sampling(seed, spec.draws, spec.level)
-        where = f"task {task.name}, arm {arm.name}"
-        arm_facts = self._arm(arm)
-        status, reason = self._status(arm, rows)
+        sampling = None if condition.role == "control" else Sampling(seed, spec.draws, spec.level)
+        where = f"task {task.name}, condition {condition.name}"
+        arm_facts = self._condition(condition)
+        status, reason = self._status(condition, rows)
         result = Result(
             kind="measured",
             id=self._id(arm_facts, rows),
@@ -87,14 +88,14 @@ class _Builder:
             headline=None if self._no_headline else self.facts.main_metric,
             metrics=figures(self.metrics, records, sampling, where),
             breakdowns=split_figures(self.metrics, records, task.config.breakdown, sampling),
-            diagnostics=self._diagnostics(arm, rows, records),
+            diagnostics=self._diagnostics(condition, rows, records),
             reasoning=reasoning_facts(records, sum(len(row.outputs) for row in rows), self.marks),
             run=self._run(rows),
             source=self._source(),
             withheld=task.config.sensitive,
         )
         cell = Cell(result, entries)
-        if arm.role == "baseline":
+        if condition.role == "baseline":
             self.base, self.base_rows = cell, rows
         return cell
 
@@ -116,32 +117,36 @@ class _Builder:
                 facts["kl"] = sum(known) / len(known)
         return Entry(record, facts)
 
-    def _status(self, arm: Arm, rows: Sequence[Row]) -> tuple[Literal["ok", "inert"], str]:
-        if arm.role == "baseline" or any(a.changed for row in rows for a in row.answers):
+    def _status(
+        self, condition: Condition, rows: Sequence[Row]
+    ) -> tuple[Literal["ok", "inert"], str]:
+        if condition.role == "baseline" or any(a.changed for row in rows for a in row.answers):
             return "ok", ""
-        toggle = next(t for t in self.plan.toggles if t.arm.name in (arm.name, arm.of))
+        toggle = next(
+            t for t in self.plan.toggles if t.condition.name in (condition.name, condition.of)
+        )
         if not meets(toggle, self.task):
-            return "inert", f"{arm.name} acts on images, and {self.task.name} shows none"
+            return "inert", f"{condition.name} acts on images, and {self.task.name} shows none"
         visited = sum(a.visited for row in rows for a in row.answers)
         if visited == 0:
-            return "inert", f"{arm.name} asked for no edit: its strength is zero"
+            return "inert", f"{condition.name} asked for no edit: its strength is zero"
         return "inert", f"the edits reached {visited:,} attention calls and altered no head"
 
-    def _arm(self, arm: Arm) -> ArmFacts:
-        toggle = next((t for t in self.plan.toggles if t.arm.name == arm.name), None)
-        read = [artefacts_of(part) for part in arm.interventions]
+    def _condition(self, condition: Condition) -> ArmFacts:
+        toggle = next((t for t in self.plan.toggles if t.condition.name == condition.name), None)
+        read = [artefacts_of(part) for part in condition.interventions]
         return ArmFacts(
-            name=arm.name,
-            role=arm.role,
-            canonical=tuple(part.canonical for part in arm.interventions),
+            name=condition.name,
+            role=condition.role,
+            canonical=tuple(part.canonical for part in condition.interventions),
             artefacts={name: sha for found in read for name, sha in found.items()},
-            of=arm.of,
-            draw=arm.draw,
+            of=condition.of,
+            draw=condition.draw,
             controls=control_facts(toggle, self.plan.spec) if toggle else None,
             baseline=self.base.result.id if self.base else None,
         )
 
-    def _id(self, arm: ArmFacts, rows: Sequence[Row]) -> str:
+    def _id(self, condition: ArmFacts, rows: Sequence[Row]) -> str:
         spec = self.plan.spec
         versions: dict[str, Plain] = {
             "task": self.facts.model_dump(mode="json"),
@@ -149,7 +154,7 @@ class _Builder:
             "scorer_options": plain(self.task.config.scorer_options),
             "breakdown": list(self.task.config.breakdown),
             "code": {f"{one.kind} {one.name}": one.digest for one in self.scored_by},
-            "arm": plain([arm.name, arm.canonical]),
+            "arm": plain([condition.name, condition.canonical]),
             "sampling": [spec.seed, spec.draws, spec.level],
             "reasoning_marks": list(self.marks),
         }
@@ -166,7 +171,9 @@ class _Builder:
             identity=dict(plan.identity),
         )
 
-    def _diagnostics(self, arm: Arm, rows: Sequence[Row], records: Sequence[Record]) -> Diagnostics:
+    def _diagnostics(
+        self, condition: Condition, rows: Sequence[Row], records: Sequence[Record]
+    ) -> Diagnostics:
         answers = [answer for row in rows for answer in row.answers]
         generated = [
             answer.truncated
@@ -174,7 +181,7 @@ class _Builder:
             for request, answer in zip(row.requests, row.answers, strict=True)
             if request.kind == "generate"
         ]
-        losses = self._neutral(arm)
+        losses = self._neutral(condition)
         before = [answer.first for row in self.base_rows for answer in row.answers]
         after = [answer.first for answer in answers]
         return Diagnostics(
@@ -183,8 +190,8 @@ class _Builder:
             changed_share=changed_share(self.base.records, records) if self.base else None,
             first_token_kl=mean_first_token_kl(zip(before, after, strict=False)),
             # Controls run on fewer passages: their level stands beside nothing, their change does.
-            neutral_loss=losses[0].loss if losses and arm.role != "control" else None,
-            neutral_text=losses[0].text if losses and arm.role != "control" else None,
+            neutral_loss=losses[0].loss if losses and condition.role != "control" else None,
+            neutral_text=losses[0].text if losses and condition.role != "control" else None,
             neutral=losses,
             truncated_share=sum(generated) / len(generated) if generated else None,
             # Documents with one prompt share one answer, which was paid for once.
@@ -192,10 +199,10 @@ class _Builder:
             overrun=self._overrun(rows),
         )
 
-    def _neutral(self, arm: Arm) -> tuple[NeutralLoss, ...]:
-        """The arm's losses on neutral text, with their change against the baseline."""
-        found = self.collected.losses.get(arm.name, ())
-        if arm.role == "baseline":
+    def _neutral(self, condition: Condition) -> tuple[NeutralLoss, ...]:
+        """The condition's losses on neutral text, with their change against the baseline."""
+        found = self.collected.losses.get(condition.name, ())
+        if condition.role == "baseline":
             return found
         base = {loss.text: loss for loss in self.collected.losses.get(BASELINE.name, ())}
         level = self.plan.spec.level

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from headbench._code import Code
 from headbench.interventions import registry as interventions
 from headbench.interventions.grammar import parse
+from headbench.jobs import Condition, Model
 from headbench.models import registry as models
 from headbench.results.schema import CodeFacts
 from headbench.running.spec import RunSpec
 from headbench.scoring import registry as scoring
-from headbench.types import Arm, Model
 
 if TYPE_CHECKING:
     from headbench.tasks.task import Task
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 Kind = Literal["model", "intervention", "scorer", "parser", "metric"]
 
 
-def with_code(arm: Arm) -> Arm:
-    """The arm with the digests of its interventions' code, which belong in every response key.
+def with_code(condition: Condition) -> Condition:
+    """The condition with its interventions' code digests, which belong in every response key.
 
     Raises:
         RefusedError: an intervention was typed at a prompt, so that its code has no file.
     """
-    methods = [interventions.get(part.name) for part in parse(arm.name).parts]
-    return replace(arm, code={one.name: one.code.digest for one in methods if one.code})
+    methods = [interventions.get(part.name) for part in parse(condition.name).parts]
+    return replace(condition, code={one.name: one.code.digest for one in methods if one.code})
 
 
 def identity_of(spec: RunSpec, model: Model) -> Mapping[str, str]:
@@ -38,12 +38,12 @@ def identity_of(spec: RunSpec, model: Model) -> Mapping[str, str]:
 
 
 def used(
-    spec: RunSpec, model: Model, arms: Iterable[Arm], tasks: Iterable[Task]
+    spec: RunSpec, model: Model, conditions: Iterable[Condition], tasks: Iterable[Task]
 ) -> list[CodeFacts]:
     """Everything of others that a run goes through, in a stable order."""
     name = spec.model or ""
     found = facts("model", {name: models.code_of(name, model)})
-    methods = {part.name for arm in arms for part in parse(arm.name).parts}
+    methods = {part.name for condition in conditions for part in parse(condition.name).parts}
     found += facts("intervention", {one: interventions.get(one).code for one in methods})
     scored = [one for task in tasks for one in scored_by(task.scorer, task.parser, task.metrics)]
     return found + list({(one.kind, one.name): one for one in scored}.values())

@@ -1,4 +1,4 @@
-"""From a plan to one answered row a (task, arm, document), step after step."""
+"""From a plan to one answered row a (task, condition, document), step after step."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from headbench.errors import RefusedError
+from headbench.jobs import Condition, Job
+from headbench.nouns import Answer, Document, Request
 from headbench.results.schema import NeutralLoss
 from headbench.running import neutral
 from headbench.running.ask import Asker, Reply
 from headbench.running.outputs import output_text
 from headbench.running.plan import BASELINE, RunPlan
-from headbench.types import Answer, Arm, Document, Job, Request
 
 FirstStep = Mapping[str, Sequence[tuple[Request, ...]]]
 """Task name -> the requests of its first step, one tuple a document."""
@@ -21,7 +22,7 @@ UNKNOWN_LIMIT = 0.01
 
 @dataclass
 class Row:
-    """One document under one arm, filled step by step.
+    """One document under one condition, filled step by step.
 
     Attributes:
         document: The document.
@@ -51,8 +52,9 @@ class Collected:
     """Every answer of a run.
 
     Attributes:
-        rows: (task name, arm name) -> its rows, in document order.
-        losses: Arm name -> its losses on each neutral text that the model can score; controls on
+        rows: (task name, condition name) -> its rows, in document order.
+        losses: Condition name -> its losses on each neutral text that the model can score;
+        controls on
             the first passages only.
     """
 
@@ -63,7 +65,8 @@ class Collected:
 def collect(plan: RunPlan, first: FirstStep, asker: Asker) -> Collected:
     """Ask everything; steps that read earlier answers come after them.
 
-    All tasks' steps of one number are planned together, so that a batch may mix tasks and arms.
+    All tasks' steps of one number are planned together, so that a batch may mix tasks and
+    conditions.
 
     Args:
         plan: What is asked.
@@ -71,15 +74,15 @@ def collect(plan: RunPlan, first: FirstStep, asker: Asker) -> Collected:
         asker: Puts them to the model.
     """
     rows = {
-        (task.name, arm.name): [Row(document) for document in plan.documents[task.name]]
+        (task.name, condition.name): [Row(document) for document in plan.documents[task.name]]
         for task in plan.tasks
-        for arm in plan.arms(task)
+        for condition in plan.conditions(task)
     }
     losses: dict[str, tuple[NeutralLoss, ...]] = {}
     texts = neutral_texts(plan)
     for number in range(max(len(task.steps) for task in plan.tasks)):
         asked = _requests(plan, first, rows, number)
-        jobs = [Job(request, arm) for _, request, arm in asked]
+        jobs = [Job(request, condition) for _, request, condition in asked]
         beside = _neutral_jobs(plan, texts) if number == 0 else []
         replies = asker.ask(jobs + beside, f"step {number + 1}")
         for (row, request, _), reply in zip(asked, replies, strict=False):
@@ -91,7 +94,7 @@ def collect(plan: RunPlan, first: FirstStep, asker: Asker) -> Collected:
 
 
 def first_step(plan: RunPlan) -> FirstStep:
-    """The requests of every task's first step, rendered once: all arms share them."""
+    """The requests of every task's first step, rendered once: all conditions share them."""
     return {
         task.name: [
             task.requests(document, task.steps[0].name, {}, plan.spec.seed)
@@ -118,7 +121,7 @@ def check_known_words(plan: RunPlan, first: FirstStep) -> None:
                 f"{mean:.1%} of the prompt tokens of task {task.name!r} are unknown to the "
                 f"tokenizer of {plan.model_name}",
                 where=f"task {task.name}; at most {UNKNOWN_LIMIT:.0%} is let through",
-                mend="choose a model whose vocabulary covers the task's language",
+                hint="choose a model whose vocabulary covers the task's language",
             )
 
 
@@ -139,43 +142,45 @@ def neutral_texts(plan: RunPlan) -> tuple[neutral.Neutral, ...]:
     return texts
 
 
-def placed(arm: Arm, request: Request, peers: Sequence[Request]) -> Arm:
-    """The arm of one request: controls that borrow from other documents are given one.
+def placed(condition: Condition, request: Request, peers: Sequence[Request]) -> Condition:
+    """The condition of one request: controls that borrow from other documents are given one.
 
     Args:
-        arm: An arm of the plan.
+        condition: A condition of the plan.
         request: What is asked under it.
         peers: Requests of all documents of the same task.
     """
-    if not any(hasattr(part, "placed") for part in arm.interventions):
-        return arm
+    if not any(hasattr(part, "placed") for part in condition.interventions):
+        return condition
     parts = [
         part.placed(request, peers) if hasattr(part, "placed") else part
-        for part in arm.interventions
+        for part in condition.interventions
     ]
-    if all(one is other for one, other in zip(parts, arm.interventions, strict=True)):
-        return arm
-    return replace(arm, interventions=tuple(parts))
+    if all(one is other for one, other in zip(parts, condition.interventions, strict=True)):
+        return condition
+    return replace(condition, interventions=tuple(parts))
 
 
 def _requests(
     plan: RunPlan, first: FirstStep, rows: Mapping[tuple[str, str], Sequence[Row]], number: int
-) -> list[tuple[Row, Request, Arm]]:
-    """What step ``number`` asks. Arms of one document stand side by side."""
-    asked: list[tuple[Row, Request, Arm]] = []
+) -> list[tuple[Row, Request, Condition]]:
+    """What step ``number`` asks. Conditions of one document stand side by side."""
+    asked: list[tuple[Row, Request, Condition]] = []
     for task in plan.tasks:
         if number >= len(task.steps):
             continue
-        name, arms = task.steps[number].name, plan.arms(task)
+        name, conditions = task.steps[number].name, plan.conditions(task)
         peers = [request for requests in first[task.name] for request in requests]
         for index, document in enumerate(plan.documents[task.name]):
             shared = first[task.name][index] if number == 0 else None
-            for arm in arms:
-                row = rows[task.name, arm.name][index]
+            for condition in conditions:
+                row = rows[task.name, condition.name][index]
                 requests = shared
                 if requests is None:
                     requests = task.requests(document, name, row.earlier, plan.spec.seed)
-                asked.extend((row, request, placed(arm, request, peers)) for request in requests)
+                asked.extend(
+                    (row, request, placed(condition, request, peers)) for request in requests
+                )
     return asked
 
 
@@ -185,8 +190,8 @@ def _read_step(plan: RunPlan, rows: Mapping[tuple[str, str], Sequence[Row]], num
         if number >= len(task.steps):
             continue
         name = task.steps[number].name
-        for arm in plan.arms(task):
-            for row in rows[task.name, arm.name]:
+        for condition in plan.conditions(task):
+            for row in rows[task.name, condition.name]:
                 row.earlier[name] = tuple(
                     output_text(request, reply.answer)
                     for request, reply in zip(row.requests, row.replies, strict=True)
@@ -195,29 +200,32 @@ def _read_step(plan: RunPlan, rows: Mapping[tuple[str, str], Sequence[Row]], num
 
 
 def _neutral_jobs(plan: RunPlan, texts: Sequence[neutral.Neutral]) -> list[Job]:
-    """Every neutral passage under every arm; fewer of them under controls."""
-    arms = [BASELINE, *(arm for t in plan.toggles for arm in (t.arm, *t.controls))]
+    """Every neutral passage under every condition; fewer of them under controls."""
+    conditions = [
+        BASELINE,
+        *(condition for t in plan.toggles for condition in (t.condition, *t.controls)),
+    ]
     return [
-        Job(request, placed(arm, request, text.requests))
+        Job(request, placed(condition, request, text.requests))
         for text in texts
         for number, request in enumerate(text.requests)
-        for arm in arms
-        if arm.role != "control" or number < neutral.CONTROL_PASSAGES
+        for condition in conditions
+        if condition.role != "control" or number < neutral.CONTROL_PASSAGES
     ]
 
 
 def _losses(
     texts: Sequence[neutral.Neutral], jobs: Sequence[Job], replies: Sequence[Reply]
 ) -> dict[str, tuple[NeutralLoss, ...]]:
-    """Arm name -> one measurement of each text."""
+    """Condition name -> one measurement of each text."""
     owner = {request.document: text.name for text in texts for request in text.requests}
     answers: dict[tuple[str, neutral.Text], list[Answer]] = {}
     for job, reply in zip(jobs, replies, strict=True):
-        place = (job.arm.name, owner[job.request.document])
+        place = (job.condition.name, owner[job.request.document])
         answers.setdefault(place, []).append(reply.answer)
     found: dict[str, tuple[NeutralLoss, ...]] = {}
-    for (arm, name), given in answers.items():
+    for (condition, name), given in answers.items():
         loss = neutral.measured(name, given)
         if loss is not None:
-            found[arm] = (*found.get(arm, ()), loss)
+            found[condition] = (*found.get(condition, ()), loss)
     return found

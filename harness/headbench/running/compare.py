@@ -13,8 +13,7 @@ from headbench.results.figures import Sampling
 from headbench.results.keys import seed_for
 from headbench.results.schema import NeutralLoss, Result
 from headbench.running.cell import Cell
-from headbench.scoring.metric import Metric
-from headbench.scoring.statistics import (
+from headbench.statistics import (
     AgainstControls,
     ControlRank,
     LossChange,
@@ -26,6 +25,7 @@ from headbench.scoring.statistics import (
     holm,
     loss_change,
 )
+from headbench.statistics.metric import Metric
 
 _DECIDED_ELSEWHERE = ("run.spec.interventions", "run.digest", "run.batch_plan", "run.batches")
 
@@ -119,13 +119,13 @@ class Comparison:
                 f"the main metric, {self.other.task.main_metric!r}, is of a package that is not "
                 "installed here",
                 where=f"{self.base.task.name} and {self.other.task.name}",
-                mend="install the package that defines it",
+                hint="install the package that defines it",
             )
         if found is None:
             raise RefusedError(
                 f"the results do not share {self.other.task.main_metric!r}, the main metric",
                 where=f"{self.base.task.name} and {self.other.task.name}",
-                mend="compare results of one task version",
+                hint="compare results of one task version",
             )
         return found
 
@@ -145,14 +145,14 @@ def compare_files(first: Path, second: Path) -> Comparison:
         raise RefusedError(
             "the results are of different tasks, so they share no documents",
             where=f"{base.result.task.name} and {other.result.task.name}",
-            mend="compare two results of one task",
+            hint="compare two results of one task",
         )
     for path, cell in ((first, base), (second, other)):
         if cell.result.records is None:
             raise RefusedError(
                 "this result has no item records, so nothing can be paired with it",
                 where=str(path),
-                mend="a published cell can be looked at, not compared item by item",
+                hint="a published cell can be looked at, not compared item by item",
             )
     return replace(adjust([compare_cells(base, other, ())])[0], unchecked=left_out)
 
@@ -193,7 +193,7 @@ def compare_cells(base: Cell, other: Cell, controls: Sequence[Cell]) -> Comparis
 
 
 def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Holm's adjustment over every main metric that a command shows: one family for all its arms.
+    """Holm's adjustment over every main metric that a command shows: one family of tests.
 
     A reader looks for what stands out of the whole table, so all of it is one family. Inert cells
     take no part. Ranks among controls are a family of their own.
@@ -215,9 +215,9 @@ def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def differences(one: Result, two: Result) -> tuple[tuple[str, str, str], ...]:
-    """In what two runs differ: every fact of task, model, arm and run that is not the same.
+    """In what two runs differ: every fact of task, model, condition and run that is not the same.
 
-    Figures are left out, and what follows from the arm alone.
+    Figures are left out, and what follows from the condition alone.
     """
     sides = [_facts(result) for result in (one, two)]
     flat = [dict(_flatten(side)) for side in sides]

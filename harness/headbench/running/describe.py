@@ -9,7 +9,7 @@ from headbench.running.plan import RunPlan
 
 
 def describe(plan: RunPlan) -> Iterator[str]:
-    """Lines that say what the run asks, of whom, under which arms; nothing is run.
+    """Lines that say what the run asks, of whom, under which conditions; nothing is run.
 
     Yields:
         The command, the notes, then one line a task and one a toggle.
@@ -20,14 +20,15 @@ def describe(plan: RunPlan) -> Iterator[str]:
     total, first = 0, first_step(plan)
     for task in plan.tasks:
         documents = plan.documents[task.name]
-        asked = sum(map(len, first[task.name])) * len(plan.arms(task))
+        asked = sum(map(len, first[task.name])) * len(plan.conditions(task))
         total += asked
         steps = " -> ".join(f"{step.name} ({step.kind})" for step in task.steps)
         yield (
             f"task {task.name} version {task.version}: {len(documents):,} documents, "
-            f"{len(plan.arms(task))} arms, steps {steps}, main metric {task.main_metric}"
+            f"{len(plan.conditions(task))} conditions, steps {steps}, "
+            f"main metric {task.main_metric}"
         )
     for toggle in plan.toggles:
-        for part in toggle.arm.interventions:
-            yield f"toggle {toggle.arm.name} = {part.canonical}"
+        for part in toggle.condition.interventions:
+            yield f"toggle {toggle.condition.name} = {part.canonical}"
     yield f"first steps ask {total:,} requests; nothing was run"

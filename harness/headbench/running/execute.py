@@ -42,7 +42,7 @@ class RunOutcome:
         spec: The run, with the model that was taken.
         model: Display name of the model.
         notes: What the user should know.
-        results: Every cell's result, in task and arm order.
+        results: Every cell's result, in task and condition order.
         comparisons: Each toggle against the baseline, a task at a time.
         files: The result files, in the order of ``results``.
         folder: Where all files of the run lie.
@@ -66,7 +66,7 @@ def execute(spec: RunSpec, out: Path = DEFAULT_OUT, *, progress: bool | None = N
         progress: Show a bar; ``None`` shows it where standard error is a terminal.
 
     Raises:
-        HeadbenchError: what is wrong, where, and how to mend it. Answers that came before an
+        HeadbenchError: what is wrong, where, and how to correct it. Answers that came before an
             error are kept.
     """
     return run_plan(make_plan(spec), out, progress=progress)
@@ -156,6 +156,6 @@ def _comparisons(plan: RunPlan, cells: dict[tuple[str, str], Cell]) -> list[Comp
         base = cells[task.name, BASELINE.name]
         for toggle in plan.toggles:
             shown = toggle.controls if meets(toggle, task) else ()
-            controls = [cells[task.name, arm.name] for arm in shown]
-            found.append(compare_cells(base, cells[task.name, toggle.arm.name], controls))
+            controls = [cells[task.name, condition.name] for condition in shown]
+            found.append(compare_cells(base, cells[task.name, toggle.condition.name], controls))
     return adjust(found)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headbench.errors import DataError
+from headbench.jobs import Condition, Job, Model
+from headbench.nouns import Capture, Request
 from headbench.scoring.stickiness_familiarity import Consensus, consensus
-from headbench.types import Arm, Capture, Job, Model, Request
 
 if TYPE_CHECKING:
-    from headbench.scoring.metric import Floats
+    from headbench.statistics.metric import Floats
 
 SENTENCE = Capture("residual", (-1,), rows="all", pool="mean")
 """One vector a text: the mean over its tokens of the last hidden state."""
@@ -44,20 +45,20 @@ def familiarity(
         raise DataError(
             "familiarity needs at least one encoder",
             where="encoders",
-            mend='pass [headbench.models.registry.create("encoder", {"pretrained": FOLDER})]',
+            hint='pass [headbench.models.registry.create("encoder", {"pretrained": FOLDER})]',
         )
     alone = set(descriptions) ^ set(definitions)
     if alone or not definitions:
         raise DataError(
             f"descriptions and definitions do not name the same data sets: {sorted(alone)}",
             where="descriptions, definitions",
-            mend="give one description and one definition for each",
+            hint="give one description and one definition for each",
         )
     names = sorted(definitions)
     texts = [side[name] for name in names for side in (descriptions, definitions)]
     if not all(text.strip() for text in texts):
         raise DataError(
-            "a text is empty", where="descriptions, definitions", mend="leave its data set out"
+            "a text is empty", where="descriptions, definitions", hint="leave its data set out"
         )
     told = [vectors(encoder, texts) for encoder in encoders]
     return {
@@ -83,7 +84,7 @@ def vectors(encoder: Model, texts: Sequence[str]) -> list[Floats]:
                 messages=({"role": "user", "content": text},),
                 ask={"captures": (SENTENCE,)},
             ),
-            Arm("baseline"),
+            Condition("baseline"),
         )
         for index, text in enumerate(texts)
     ]

@@ -11,7 +11,7 @@ output projection ``[dim, width]``, and ``D`` the change that an edit makes to `
 
 Both are measured on unedited passes: the size is that of the edit itself, not of what follows from
 it in later layers. ``D`` is linear in the strength for scaled and shifted heads, so one factor is
-exact. Heads that are chosen per sample are those that the arm chooses for each document.
+exact. Heads that are chosen per sample are those that the condition chooses for each document.
 """
 
 from __future__ import annotations
@@ -20,24 +20,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from headbench.edits import Edit, Intervention, Offset, Scale
 from headbench.errors import RefusedError
 from headbench.interventions.base import Method
 from headbench.interventions.sizes import edits_of, replaced
+from headbench.jobs import Condition, Job, Model
+from headbench.nouns import Answer, Capture, HeadTable, Request
 from headbench.running.collect import FirstStep, placed
 from headbench.running.plan import BASELINE, RunPlan, Toggle, meets
-from headbench.types import (
-    Answer,
-    Arm,
-    Capture,
-    Edit,
-    HeadTable,
-    Intervention,
-    Job,
-    Model,
-    Offset,
-    Request,
-    Scale,
-)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,37 +62,37 @@ def match_norms(plan: RunPlan, first: FirstStep) -> RunPlan:
 
 
 def _matched(model: Model, toggle: Toggle, asked: Sequence[Sequence[Request]]) -> Toggle:
-    arms = (toggle.arm, *toggle.controls)
-    places = replaced(toggle.arm, toggle.controls)
-    sizes = dict.fromkeys((arm.name for arm in arms), 0.0)
+    conditions = (toggle.condition, *toggle.controls)
+    places = replaced(toggle.condition, toggle.controls)
+    sizes = dict.fromkeys((condition.name for condition in conditions), 0.0)
     for peers in asked:
         for request in peers:
             z = _captured(model, request, BASELINE)
-            for arm in arms:
-                shown = placed(arm, request, peers)
+            for condition in conditions:
+                shown = placed(condition, request, peers)
                 edits = [e for p in places for e in edits_of(shown.interventions[p])]
                 chosen = _chosen(model, request, shown, edits)
-                sizes[arm.name] += _size(model, z, edits, chosen)
-    if sizes[toggle.arm.name] <= 0:
+                sizes[condition.name] += _size(model, z, edits, chosen)
+    if sizes[toggle.condition.name] <= 0:
         raise RefusedError(
             "the intervention changes nothing on the first documents, so there is no size to match",
-            where=toggle.arm.name,
-            mend="leave --control-match out",
+            where=toggle.condition.name,
+            hint="leave --control-match out",
         )
     controls = []
-    for arm in toggle.controls:
-        if sizes[arm.name] <= 0:
+    for condition in toggle.controls:
+        if sizes[condition.name] <= 0:
             raise RefusedError(
                 "a control changes nothing, so its size cannot be matched",
-                where=arm.name,
-                mend="leave --control-match out",
+                where=condition.name,
+                hint="leave --control-match out",
             )
-        factor = float(f"{sizes[toggle.arm.name] / sizes[arm.name]:.{DIGITS}g}")
+        factor = float(f"{sizes[toggle.condition.name] / sizes[condition.name]:.{DIGITS}g}")
         parts = tuple(
             _rescaled(part, factor) if place in places else part
-            for place, part in enumerate(arm.interventions)
+            for place, part in enumerate(condition.interventions)
         )
-        controls.append(replace(arm, interventions=parts))
+        controls.append(replace(condition, interventions=parts))
     return replace(toggle, controls=tuple(controls))
 
 
@@ -147,29 +137,29 @@ def _size(
     return float(torch.stack(norms).mean()) if norms else 0.0
 
 
-def _captured(model: Model, request: Request, arm: Arm) -> Tensor:
+def _captured(model: Model, request: Request, condition: Condition) -> Tensor:
     """Head outputs of every layer and prompt row, ``[layer, row, head, dim]``, float32.
 
     Layers without attention hold zeros.
     """
     capture = Capture("z", model.info.attending if model.info else (), rows="all")
-    found = _represented(model, request, arm, capture).arrays[capture].float().cpu()
+    found = _represented(model, request, condition, capture).arrays[capture].float().cpu()
     z = found.new_zeros(model.info.layers if model.info else 0, *found.shape[1:])
     z[list(capture.layers)] = found
     return z
 
 
 def _chosen(
-    model: Model, request: Request, arm: Arm, edits: Sequence[Edit]
+    model: Model, request: Request, condition: Condition, edits: Sequence[Edit]
 ) -> Mapping[int, tuple[int, ...]]:
-    """The heads that an arm chooses for a request; empty where all its heads are fixed."""
+    """The heads that a condition chooses for a request; empty where all its heads are fixed."""
     if not any(callable(edit.where) for edit in edits):
         return {}
     first = model.info.attending[:1] if model.info else ()
-    return _represented(model, request, arm, Capture("z", first)).chosen
+    return _represented(model, request, condition, Capture("z", first)).chosen
 
 
-def _represented(model: Model, request: Request, arm: Arm, capture: Capture) -> Answer:
-    job = Job(replace(request, kind="represent", ask={"captures": (capture,)}), arm)
+def _represented(model: Model, request: Request, condition: Condition, capture: Capture) -> Answer:
+    job = Job(replace(request, kind="represent", ask={"captures": (capture,)}), condition)
     ((_, answer),) = model.answer([job])
     return answer

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from headbench.errors import DataError
 from headbench.results.fields import Reading, Row
 from headbench.scoring import registry
-from headbench.scoring.metric import Metric
 from headbench.scoring.needle_text import holds_phrase, running, words
 from headbench.scoring.niah import SAN_FRANCISCO
 from headbench.scoring.scorer import Scorer
+from headbench.statistics.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def sought(rows: Sequence[Row], reading: Reading, phrases: Sequence[str], where:
         raise DataError(
             f"the rows are of {len(needles)} needles, e.g. {needles[0]!r} and {needles[1]!r}",
             where=where,
-            mend="score the rows of one needle at a time",
+            hint="score the rows of one needle at a time",
         )
     if phrases or not needles or _holds(needles[0], SAN_FRANCISCO):
         wanted = tuple(phrases) or SAN_FRANCISCO
@@ -76,7 +76,7 @@ def sought(rows: Sequence[Row], reading: Reading, phrases: Sequence[str], where:
             raise DataError(
                 f"the rows are of another needle: {needles[0]!r} does not hold {lost[0]!r}",
                 where=where,
-                mend="give --phrases of the rows' needle, or leave them out to score for all of it",
+                hint="give --phrases of the rows' needle, or leave them out to score for all of it",
             )
         how = "given" if phrases else "key phrases of the San Francisco needle"
         if not needles and not phrases:
@@ -93,7 +93,7 @@ def _of_needle(needle: str, questions: Sequence[str], where: str) -> Sought:
         raise DataError(
             f"the needle {needle!r} says nothing beyond its question",
             where=where,
-            mend="say with --phrases what a response must hold",
+            hint="say with --phrases what a response must hold",
         )
     how = "words of the rows' needle, in order"
     if questions:

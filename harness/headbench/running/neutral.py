@@ -1,10 +1,10 @@
-"""Did the arm break the model? Its next-token loss on a little text that is true and asks nothing.
+"""Did the condition break the model? Its next-token loss on true text that asks nothing.
 
 The text is fixed and comes from the packaged worlds: prose, and for models that are shown images
 also captions, each under the drawn scene that it describes. A caption must be true of its image: an
 edit that makes a model look more raises the loss of a false one, and rightly so. The same passages
-run under every arm, so the difference between arms is the edit's doing. The level itself says
-little.
+run under every condition, so the difference between conditions is the edit's doing. The level
+itself says little.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from functools import cache
 from random import Random
 from typing import Literal
 
+from headbench.nouns import Answer, Request
 from headbench.results.schema import NeutralLoss
-from headbench.scoring.statistics import loss_change
-from headbench.types import Answer, Request
+from headbench.statistics import loss_change
 from headbench.worlds.filler import sentences
 from headbench.worlds.png import png
 from headbench.worlds.scene_text import CAPTION_REQUEST, caption
@@ -98,7 +98,7 @@ def against(base: NeutralLoss | None, other: NeutralLoss, level: float) -> Neutr
 
     Args:
         base: Losses at baseline; ``None`` leaves the change out.
-        other: Losses under an arm, of the same passages or of the first of them.
+        other: Losses under a condition, of the same passages or of the first of them.
         level: Coverage of the interval.
     """
     if base is None:

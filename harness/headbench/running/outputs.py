@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from headbench.errors import RefusedError
-from headbench.types import Answer, Request
+from headbench.nouns import Answer, Request
 
 
 def output_text(request: Request, answer: Answer) -> str:
@@ -52,5 +52,5 @@ def _missing(request: Request, what: str) -> RefusedError:
     return RefusedError(
         f"the model's answer to a {request.kind!r} request lacks its {what}",
         where=f"document {request.document!r}, step {request.step!r}",
-        mend="mend the adapter: see docs/models.md",
+        hint="hint the adapter: see docs/models.md",
     )

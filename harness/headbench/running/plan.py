@@ -6,43 +6,45 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headbench.edits import Controls
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.interventions.registry import load_include
-from headbench.interventions.resolve import control_arms, resolve
+from headbench.interventions.resolve import control_conditions, resolve
 from headbench.interventions.sizes import check_matchable
+from headbench.jobs import Condition, Model
 from headbench.models.registry import create
+from headbench.nouns import Document
 from headbench.results.keys import seed_for
 from headbench.results.schema import CodeFacts
 from headbench.running import code, neutral
 from headbench.running.spec import RunSpec
-from headbench.scoring.statistics import smallest_p
+from headbench.statistics import smallest_p
 from headbench.tasks.loader import resolve_names
 from headbench.tasks.task import Task
-from headbench.types import Arm, Controls, Document, Model
 
-BASELINE = Arm("baseline")
+BASELINE = Condition("baseline")
 MOST_CONTROLS = 1_000
 """Up to this many control sets are gone through where all are asked for."""
 
 
 @dataclass(frozen=True)
 class Toggle:
-    """A toggle arm with its controls.
+    """A toggle condition with its controls.
 
     Attributes:
-        arm: The resolved intervention.
-        controls: Its control arms, possibly fewer than asked for.
+        condition: The resolved intervention.
+        controls: Its control conditions, possibly fewer than asked for.
         facts: What was drawn; ``None`` where the method declares no control.
     """
 
-    arm: Arm
-    controls: tuple[Arm, ...]
+    condition: Condition
+    controls: tuple[Condition, ...]
     facts: Controls | None
 
     @property
     def needs_image(self) -> bool:
         """Whether it can act on documents with images only."""
-        return any("image" in part.needs for part in self.arm.interventions)
+        return any("image" in part.needs for part in self.condition.interventions)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class RunPlan:
         tasks: Loaded tasks, in order.
         documents: Documents by task name.
         model: The adapter, bound to the tasks' images.
-        toggles: Every toggle arm; sweeps are spread out.
+        toggles: Every toggle condition; sweeps are spread out.
         notes: What the user should know: which model was taken, which controls are missing.
         identity: What the model's answers are known by.
         code: What the run goes through that is not headbench's own.
@@ -76,18 +78,18 @@ class RunPlan:
             return self.model.info.name
         return self.model.identity.get("name", str(self.spec.model))
 
-    def arms(self, task: Task) -> tuple[Arm, ...]:
+    def conditions(self, task: Task) -> tuple[Condition, ...]:
         """Baseline, toggles and controls of one task.
 
         A toggle that the task gives nothing to act on still runs, so that ``inert`` is seen and
         not assumed; its controls would say nothing and do not.
         """
-        arms = [BASELINE]
+        conditions = [BASELINE]
         for toggle in self.toggles:
-            arms.append(toggle.arm)
+            conditions.append(toggle.condition)
             if meets(toggle, task):
-                arms.extend(toggle.controls)
-        return tuple(arms)
+                conditions.extend(toggle.controls)
+        return tuple(conditions)
 
 
 def meets(toggle: Toggle, task: Task) -> bool:
@@ -120,7 +122,7 @@ def make_plan(spec: RunSpec) -> RunPlan:
         toggles,
         (*notes, *told, *more),
         identity=code.identity_of(spec, model),
-        code=tuple(code.used(spec, model, [toggle.arm for toggle in toggles], tasks)),
+        code=tuple(code.used(spec, model, [toggle.condition for toggle in toggles], tasks)),
     )
 
 
@@ -163,7 +165,7 @@ def _check_model(model: Model, tasks: Sequence[Task]) -> None:
             raise RefusedError(
                 f"task {task.name!r} shows images, and this model takes none",
                 where=f"model {model.identity.get('name', '')}",
-                mend="choose a vision-language model with --model, or leave the task out",
+                hint="choose a vision-language model with --model, or leave the task out",
             )
         for step in task.steps:
             if step.kind not in model.kinds:
@@ -171,12 +173,12 @@ def _check_model(model: Model, tasks: Sequence[Task]) -> None:
                 raise RefusedError(
                     f"task {task.name!r} asks {step.kind!r}, which this model does not answer",
                     where=f"step {step.name}",
-                    mend=f"it answers: {answered}",
+                    hint=f"it answers: {answered}",
                 )
             if step.role != "subject":
                 raise RefusedError(
                     f"step {step.name!r} of task {task.name!r} is for the role {step.role!r}",
-                    mend="a run has one model, the subject; answer the other role with "
+                    hint="a run has one model, the subject; answer the other role with "
                     "'headbench rescore'",
                 )
 
@@ -189,45 +191,47 @@ def _toggles(spec: RunSpec, model: Model) -> tuple[tuple[Toggle, ...], list[str]
         raise RefusedError(
             "this model takes no interventions: its inside is out of reach",
             where=f"--model {spec.model}",
-            mend="leave --intervention out, or load the weights with --model hf",
+            hint="leave --intervention out, or load the weights with --model hf",
         )
     # Once for all toggles: a file that is edited meanwhile must not give one run two codes.
     load_include([Path(folder) for folder in spec.include])
     found: dict[str, Toggle] = {}
     notes: list[str] = []
     for text in spec.interventions:
-        for arm in map(code.with_code, resolve(text, model.info)):
-            if arm.name in found or arm.role == "baseline":
+        for condition in map(code.with_code, resolve(text, model.info)):
+            if condition.name in found or condition.role == "baseline":
                 raise ConfigError(
-                    f"the arm {arm.name!r} is given twice",
+                    f"the condition {condition.name!r} is given twice",
                     where=f"--intervention {text}",
-                    mend="every run has a baseline arm by itself; name each toggle once",
+                    hint="every run has a baseline condition by itself; name each toggle once",
                 )
-            toggle = _with_controls(arm, spec)
-            found[arm.name] = toggle
+            toggle = _with_controls(condition, spec)
+            found[condition.name] = toggle
             notes.extend(_control_note(toggle, spec))
     _check_controls(tuple(found.values()), spec, model)
     return tuple(found.values()), notes
 
 
-def _with_controls(arm: Arm, spec: RunSpec) -> Toggle:
-    """Draw the controls. The seed does not depend on the arm: a sweep has one set of controls."""
+def _with_controls(condition: Condition, spec: RunSpec) -> Toggle:
+    """Draw the controls. One seed for all conditions: a sweep has one set of controls."""
     if spec.controls == 0:
-        return Toggle(arm, (), None)
+        return Toggle(condition, (), None)
     every = spec.controls == "all"
     count = MOST_CONTROLS if spec.controls == "all" else spec.controls
-    drawn, facts = control_arms(arm, count, seed_for(spec.seed, "controls"), spec.contrast)
+    drawn, facts = control_conditions(
+        condition, count, seed_for(spec.seed, "controls"), spec.contrast
+    )
     if every and facts is not None and len(drawn) < facts.possible:
         raise RefusedError(
-            f"{arm.name} has {facts.possible:,} possible controls; all of them are too many",
+            f"{condition.name} has {facts.possible:,} possible controls; all of them are too many",
             where="--controls all",
-            mend=f"give a number; up to {MOST_CONTROLS:,} sets are gone through",
+            hint=f"give a number; up to {MOST_CONTROLS:,} sets are gone through",
         )
-    return Toggle(arm, drawn, facts)
+    return Toggle(condition, drawn, facts)
 
 
 def _control_note(toggle: Toggle, spec: RunSpec) -> list[str]:
-    name, facts = toggle.arm.name, toggle.facts
+    name, facts = toggle.condition.name, toggle.facts
     if spec.controls == 0:
         return []
     if facts is None:
@@ -250,16 +254,16 @@ def _check_controls(toggles: Sequence[Toggle], spec: RunSpec, model: Model) -> N
             raise RefusedError(
                 "this model does not show its output projection, so sizes cannot be matched",
                 where=f"--control-match norm, --model {spec.model}",
-                mend="leave --control-match out",
+                hint="leave --control-match out",
             )
         for toggle in toggles:
-            check_matchable(toggle.arm, toggle.controls)
+            check_matchable(toggle.condition, toggle.controls)
     chosen = spec.control_heads != "any" and spec.controls != 0
     if chosen and toggles and all(toggle.facts is None for toggle in toggles):
         raise RefusedError(
             f"none of the interventions has controls of the kind {spec.control_heads!r}",
             where=f"--control-heads {spec.control_heads}",
-            mend="leave it out: each method then takes its own controls",
+            hint="leave it out: each method then takes its own controls",
         )
 
 
@@ -267,9 +271,9 @@ def _check_needs(toggles: Sequence[Toggle], tasks: Sequence[Task]) -> None:
     for toggle in toggles:
         if not any(meets(toggle, task) for task in tasks):
             raise RefusedError(
-                f"{toggle.arm.name} acts on images, and none of the tasks shows any",
+                f"{toggle.condition.name} acts on images, and none of the tasks shows any",
                 where=f"tasks {', '.join(task.name for task in tasks)}",
-                mend="add a task with images, e.g. pope",
+                hint="add a task with images, e.g. pope",
             )
 
 

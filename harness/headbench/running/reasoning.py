@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from headbench.nouns import Record
 from headbench.results.schema import ReasoningFacts, Result
-from headbench.types import Record
 
 PARTS = ("closed_thoughts", "unclosed_thoughts")
 """Score parts that hold the counts (:meth:`headbench.scoring.thoughts.Cut.parts`)."""

@@ -41,7 +41,7 @@ def check_code(result: Result, plan: RunPlan, where: str) -> list[str]:
                 f"the code of the {before.kind} {before.name!r} is not the one that made this "
                 f"result: {_difference(before, after)}",
                 where=where,
-                mend=f"bring the old code back, or make a new result: {plan.spec.command()}",
+                hint=f"bring the old code back, or make a new result: {plan.spec.command()}",
             )
     return [
         f"{kind} {name}: the result does not say which code made it; the present one runs"

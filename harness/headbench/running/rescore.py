@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headbench.errors import DataError
+from headbench.nouns import Document
 from headbench.results.canonical import digest
 from headbench.results.fields import Fields, Reading, Row, as_text
 from headbench.results.figures import Sampling
@@ -33,12 +34,11 @@ from headbench.running.rescored import SAMPLING, Log, Rescored, rescored
 from headbench.scoring import registry
 from headbench.scoring.chair_lexicon import Lexicon, coco_lexicon
 from headbench.scoring.chair_truth import ImageKeys, Truth, coco_truth, given_truth
-from headbench.scoring.metric import Metric
 from headbench.scoring.niah_cells import JUDGE, cell_records, with_scores
 from headbench.scoring.parser import VERBATIM
 from headbench.scoring.parts import exact
 from headbench.scoring.thoughts import DEFAULT
-from headbench.types import Document
+from headbench.statistics.metric import Metric
 
 
 def rescore_chair(
@@ -123,7 +123,7 @@ def read_truth(files: Sequence[Path], lexicon: Lexicon) -> Truth:
                     raise DataError(
                         "an image has two lists of objects",
                         where=f"{file}, image {image}",
-                        mend="give one file, or files that agree",
+                        hint="give one file, or files that agree",
                     )
         return truth
     instances = [document for document in loaded if "categories" in document]
@@ -242,7 +242,7 @@ def rescore_niah(
             raise DataError(
                 "phrases are sought in responses, and no row has one",
                 where=log.name,
-                mend="leave --phrases out, or name the field: --field response=NAME",
+                hint="leave --phrases out, or name the field: --field response=NAME",
             )
         judged_cells = [
             {
@@ -316,7 +316,7 @@ def _captions(log: Recorded, reading: Reading) -> tuple[dict[str, str], dict[str
             raise DataError(
                 "a row holds no caption",
                 where=f"{log.name}, row {number}: {', '.join(map(str, row))}",
-                mend="name the field, for example --field caption=text",
+                hint="name the field, for example --field caption=text",
             )
         if image is None:
             counts["rows without an image"] += 1
@@ -326,7 +326,7 @@ def _captions(log: Recorded, reading: Reading) -> tuple[dict[str, str], dict[str
             raise DataError(
                 f"image {key} has two different captions",
                 where=f"{log.name}, row {number}",
-                mend="keep one run in the file",
+                hint="keep one run in the file",
             )
         counts["repeated rows"] += key in captions
         captions[key] = caption
@@ -355,7 +355,7 @@ def _json_object(path: Path) -> dict[str, object]:
         raise DataError(
             "the ground truth must be an object",
             where=str(path),
-            mend="give {image: [object, ...]}, or COCO's instances and captions files",
+            hint="give {image: [object, ...]}, or COCO's instances and captions files",
         )
     return loaded
 
@@ -420,6 +420,6 @@ def _number(value: object, role: str, at: int) -> float:
         raise DataError(
             f"a row needs its {role} as a number",
             where=f"row {at + 1}",
-            mend=f"name the field, for example --field {role}=NAME",
+            hint=f"name the field, for example --field {role}=NAME",
         )
     return number

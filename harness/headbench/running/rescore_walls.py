@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headbench.errors import DataError
+from headbench.nouns import Document, Record
 from headbench.results.canonical import digest
 from headbench.results.fields import Fields, Reading, Row, as_text, contains, normal
 from headbench.results.figures import Sampling
@@ -18,7 +19,6 @@ from headbench.running.rescored import SAMPLING, Log, Rescored, rescored
 from headbench.scoring import registry
 from headbench.scoring.thoughts import DEFAULT
 from headbench.scoring.walls_forms import Wall, wall_of
-from headbench.types import Document, Record
 
 HUMANS = "human"
 """In place of a predictions file: the people recorded in the walls file."""
@@ -109,7 +109,7 @@ def _walls(asked: Recorded) -> list[Wall]:
             raise DataError(
                 f"two walls have the id {wall.id!r}" if wall.id else "a wall has no id",
                 where=f"{asked.name}, row {number}",
-                mend="give each wall an id of its own, or none of them one",
+                hint="give each wall an id of its own, or none of them one",
             )
         seen.add(wall.id)
     return solved
@@ -121,7 +121,7 @@ def _human_record(wall: Wall) -> Record:
         raise DataError(
             "nobody is recorded as having played this wall",
             where=f"wall {wall.id}",
-            mend="give a predictions file",
+            hint="give a predictions file",
         )
     parts: dict[str, object] = {
         "correct_groups": sum(wall.human_groups),
@@ -172,7 +172,7 @@ def _join(log: Recorded, walls: Sequence[Wall], fields: Fields, vouched: Vouched
         raise DataError(
             f"{len(log.rows)} rows cannot be joined with {len(walls)} walls by their order",
             where=log.name,
-            mend="give one row a wall, in the walls' order",
+            hint="give one row a wall, in the walls' order",
         )
     else:
         by, (rows, repeated) = "id", _by_id(log, keys, walls)
@@ -192,7 +192,7 @@ def _refuse_other_order(log: Recorded, keys: Sequence[str | None], walls: Sequen
             raise DataError(
                 f"a row names wall {key!r} and stands in the place of wall {wall.id!r}",
                 where=f"{log.name}, row {number}",
-                mend="leave --join order out: the rows say which walls they answer",
+                hint="leave --join order out: the rows say which walls they answer",
             )
 
 
@@ -207,11 +207,11 @@ def _by_id(
             raise DataError(
                 "the rows name walls that the walls file does not have",
                 where=f"{log.name}: {sum(k in by_id for k in keys)} of {len(keys)} are known",
-                mend="give the walls' ids, or one row a wall, without ids, in the walls' order",
+                hint="give the walls' ids, or one row a wall, without ids, in the walls' order",
             )
         if found.get(key, row) != row:
             raise DataError(
-                "a wall is answered twice", where=log.name, mend="keep one run in the file"
+                "a wall is answered twice", where=log.name, hint="keep one run in the file"
             )
         repeated += key in found
         found[key] = row
@@ -284,7 +284,7 @@ def _record(
         raise DataError(
             "a row holds no grouping",
             where=f"{log.name}: {', '.join(map(str, row))}",
-            mend="name the field, for example --field groups=answer",
+            hint="name the field, for example --field groups=answer",
         )
     # Lists need no reading; as JSON they keep the commas inside their clues.
     listed = isinstance(groups, list)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from headbench.nouns import Record
 from headbench.results.canonical import Plain, digest, plain
 from headbench.results.disk import remove_leftovers
 from headbench.results.figures import Sampling, figures, split_figures
@@ -16,10 +17,9 @@ from headbench.results.recorded import Recorded
 from headbench.results.schema import Coverage, Estimate, ModelFacts, Result, RunFacts, TaskFacts
 from headbench.running.code import scored_by
 from headbench.running.reasoning import reasoning_facts, reasoning_parts
-from headbench.scoring.metric import Metric
 from headbench.scoring.thoughts import DEFAULT
+from headbench.statistics.metric import Metric
 from headbench.tasks.sensitive import text_digest
-from headbench.types import Record
 
 SAMPLING = Sampling(seed=0, draws=2000)
 """Seed and number of random swaps where rescored figures are compared."""

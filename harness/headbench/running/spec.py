@@ -21,12 +21,12 @@ from pydantic import (
     model_validator,
 )
 
+from headbench.edits import Contrast
 from headbench.errors import ConfigError, StoreError
 from headbench.results.canonical import digest, plain
 from headbench.results.files import read_result
 from headbench.scoring.thoughts import CLOSED, marks_of
 from headbench.scoring.thoughts import NONE as NO_MARKS
-from headbench.types import Contrast
 
 DEFAULT_CONTROLS = 4
 """Control draws per intervention: enough to see an outlier. A rank p of .05 needs 39."""
@@ -154,7 +154,7 @@ def make_spec(**values: object) -> RunSpec:
             for fault in error.errors()
         )
         raise ConfigError(
-            f"the run is not well formed: {faults}", mend="see headbench run --help"
+            f"the run is not well formed: {faults}", hint="see headbench run --help"
         ) from error
 
 
@@ -169,13 +169,13 @@ def spec_from_result(path: Path) -> RunSpec:
         raise StoreError(
             f"this {result.kind} result holds no run to replay",
             where=str(path),
-            mend="give a result that 'headbench run' wrote",
+            hint="give a result that 'headbench run' wrote",
         )
     if result.run.digest and digest(result.run.spec) != result.run.digest:
         raise StoreError(
             "the run in this result is not the one whose digest it states",
             where=f"{path}: run.spec",
-            mend="restore the file, or write the options of the run you want",
+            hint="restore the file, or write the options of the run you want",
         )
     return make_spec(**result.run.spec)
 
@@ -197,7 +197,7 @@ def template_args(pairs: Sequence[str]) -> str:
             raise ConfigError(
                 f"{pair!r} is not name=value",
                 where=f"--template-arg {pair}",
-                mend="write for example enable_thinking=false",
+                hint="write for example enable_thinking=false",
             )
         if name in found:
             raise ConfigError(f"{name!r} is given twice", where=f"--template-arg {pair}")
@@ -212,7 +212,7 @@ def template_args(pairs: Sequence[str]) -> str:
             raise ConfigError(
                 f"the template argument {name!r} is no true, false, number or text",
                 where=f"--template-arg {pair}",
-                mend="put it in double quotes if it is meant as text",
+                hint="put it in double quotes if it is meant as text",
             )
         found[name] = value
     # An = inside a text would read as the next argument of the adapter.
@@ -234,7 +234,7 @@ def parse_model_args(text: str) -> Mapping[str, str]:
             raise ConfigError(
                 f"{part.strip()!r} is not name=value",
                 where=f"--model-args {text}",
-                mend="write for example pretrained=./checkpoint,dtype=bfloat16",
+                hint="write for example pretrained=./checkpoint,dtype=bfloat16",
             )
         if name in found:
             raise ConfigError(f"{name!r} is given twice", where=f"--model-args {text}")

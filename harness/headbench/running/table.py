@@ -16,7 +16,7 @@ from headbench.running.table_notes import comparison_notes, count, printed_p, re
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from headbench.scoring.statistics import LossChange
+    from headbench.statistics import LossChange
 
 COLUMNS = (
     "task",
@@ -79,9 +79,9 @@ def print_outcome(outcome: RunOutcome, console: Console, *, raw: bool = False) -
         raw: Also each p before its adjustment.
     """
     if outcome.comparisons:
-        for arm in dict.fromkeys(c.other.arm.name for c in outcome.comparisons):
-            of_arm = [c for c in outcome.comparisons if c.other.arm.name == arm]
-            print_comparisons(of_arm, console, arm, raw=raw)
+        for condition in dict.fromkeys(c.other.arm.name for c in outcome.comparisons):
+            of_condition = [c for c in outcome.comparisons if c.other.arm.name == condition]
+            print_comparisons(of_condition, console, condition, raw=raw)
     else:
         heads = ("task", "metric", "baseline", _level(outcome.results[0]), "n (clusters)")
         _print(console, heads, result_rows(outcome.results))
@@ -94,7 +94,7 @@ def print_outcome(outcome: RunOutcome, console: Console, *, raw: bool = False) -
 def print_comparisons(
     comparisons: Sequence[Comparison],
     console: Console,
-    arm: str,
+    condition: str,
     base: str = "baseline",
     *,
     raw: bool = False,
@@ -102,7 +102,7 @@ def print_comparisons(
     """One table for one toggle, and below it what the table's cells cannot hold."""
     heads = list(COLUMNS)
     heads[COLUMNS.index("baseline")] = base
-    heads[COLUMNS.index("toggle")] = arm
+    heads[COLUMNS.index("toggle")] = condition
     heads[COLUMNS.index("interval")] = _level(comparisons[0].other)
     heads[COLUMNS.index("p")] = adjustment(comparisons[0].family)
     if raw:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from headbench.results.schema import Result
 from headbench.running.compare import Comparison
-from headbench.scoring.statistics import PairedResult
+from headbench.statistics import PairedResult
 
 LEAST_PRINTED = 1e-4
 """Exact p-values below this are printed as such."""
@@ -21,8 +21,8 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
     notes = [_detectable(comparisons)]
     if any(one.clusters < one.n for one in paired):
         notes.append(
-            "p swaps the arms of whole clusters; its null: each cluster's change is as likely up "
-            "as down, not only zero on average"
+            "p swaps the conditions of whole clusters; its null: each cluster's change is as "
+            "likely up as down, not only zero on average"
         )
     for comparison in comparisons:
         found = [(line.name, line.paired) for line in comparison.lines if line.paired is not None]

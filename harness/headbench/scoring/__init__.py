@@ -3,8 +3,8 @@
 Names are looked up in :mod:`headbench.scoring.registry`.
 """
 
-from headbench.scoring.metric import Metric, ratio
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
+from headbench.statistics.metric import Metric, ratio
 
 __all__ = ["Metric", "Parser", "Scorer", "ratio"]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headbench.errors import ConfigError
-from headbench.scoring.metric import Metric
-from headbench.types import Record
+from headbench.nouns import Record
+from headbench.statistics.metric import Metric
 
 Key = str | float
 
@@ -89,7 +89,7 @@ def effective_length(
             raise ConfigError(
                 f"{part!r} must be a number to find an effective length, not {length!r}",
                 where=f"record part {part!r}",
-                mend="give the documents a numeric field of that name",
+                hint="give the documents a numeric field of that name",
             )
         # `not (a >= b)` and not `a < b`: a NaN cell does not pass.
         if not cell.value >= threshold:
@@ -103,7 +103,7 @@ def _key(record: Record, part: str) -> Key:
         raise ConfigError(
             f"records cannot be split by {part!r}",
             where=f"document {record.document}",
-            mend=f"its parts are {', '.join(sorted(record.parts))}",
+            hint=f"its parts are {', '.join(sorted(record.parts))}",
         )
     value = record.parts[part]
     return float(value) if isinstance(value, int | float) else str(value)

@@ -20,11 +20,11 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 from headbench.errors import DataError
+from headbench.nouns import Document, Record
 from headbench.scoring.chair_lexicon import Lexicon, lexicon_of
-from headbench.scoring.metric import Floats, Metric, column, ratio
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.types import Document, Record
+from headbench.statistics.metric import Floats, Metric, column, ratio
 
 
 def caption_parts(
@@ -215,7 +215,7 @@ def _score(
         raise DataError(
             "a caption task needs the objects of the image as its target",
             where=f"document {document.id}",
-            mend="let doc_to_target give a list of object names",
+            hint="let doc_to_target give a list of object names",
         )
     lexicon = lexicon_of(options)
     frequent = options.get("frequent")

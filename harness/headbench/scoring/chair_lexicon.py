@@ -124,7 +124,7 @@ def from_vocabulary(name: str, vocabulary: Mapping[str, str] | Sequence[str]) ->
         raise ConfigError(
             f"the vocabulary of profile {name!r} must map words to object names",
             where="scorer_options.vocabulary",
-            mend="give a mapping such as {dog: dog, dogs: dog}, or a list of words",
+            hint="give a mapping such as {dog: dog, dogs: dog}, or a list of words",
         )
     name, version = _named(name)
     nodes = {" ".join(TOKENS[version](term)): node for term, node in pairs.items()}
@@ -148,7 +148,7 @@ def _named(profile: str) -> tuple[str, str]:
         raise ConfigError(
             f"lexical profiles are here in the versions {', '.join(sorted(TOKENS))}, not {version}",
             where=f"profile {profile!r}",
-            mend=f"write {name} for the current version",
+            hint=f"write {name} for the current version",
         )
     return name, version
 
@@ -173,7 +173,7 @@ def coco_lexicon(profile: str = "chair-2018") -> Lexicon:
     profile, version = _named(profile)
     if profile not in COCO_PROFILES:
         raise ConfigError(
-            f"no lexical profile {profile!r}", where="profile", mend=nearest(profile, COCO_PROFILES)
+            f"no lexical profile {profile!r}", where="profile", hint=nearest(profile, COCO_PROFILES)
         )
     text = files("headbench.scoring").joinpath("profiles/coco_objects.json").read_text("utf-8")
     table = json.loads(text)
@@ -217,7 +217,7 @@ def lexicon_of(options: Mapping[str, object]) -> Lexicon:
         raise ConfigError(
             "a vocabulary names one object a word, as a text",
             where="scorer_options.vocabulary",
-            mend="write {dog: dog, puppy: dog}, or a list of words",
+            hint="write {dog: dog, puppy: dog}, or a list of words",
         )
     if isinstance(vocabulary, Mapping):
         return _given_lexicon(profile, tuple(vocabulary.items()))

@@ -64,7 +64,7 @@ class ImageKeys:
             raise DataError(
                 f"two images would be one: {first!r} and {name!r} both have the key {key!r}",
                 where=self._where,
-                mend="name each image in one way",
+                hint="name each image in one way",
             )
         return key
 
@@ -102,7 +102,7 @@ def coco_truth(
                 raise DataError(
                     f"an annotation has the category {row.get('category_id')!r}, which is none",
                     where=f"image {row['image_id']}",
-                    mend="complete 'categories', or give the file of captions as one of captions",
+                    hint="complete 'categories', or give the file of captions as one of captions",
                 )
             objects.setdefault(keys.of(row["image_id"]), set()).add(names[row["category_id"]])
     for document in captions:
@@ -118,7 +118,7 @@ def _node(name: str, lexicon: Lexicon) -> str:
         raise DataError(
             f"the profile does not know the category {name!r}",
             where=f"profile {lexicon.id}",
-            mend="use the profile's words, or choose another profile",
+            hint="use the profile's words, or choose another profile",
         )
     return lexicon.nodes[name]
 
@@ -146,7 +146,7 @@ def given_truth(document: Mapping[str, object], lexicon: Lexicon | None = None) 
             raise DataError(
                 f"the profile does not know {', '.join(strange[:5])}",
                 where=f"ground truth of image {image!r}",
-                mend="use the profile's node words, or choose another profile",
+                hint="use the profile's node words, or choose another profile",
             )
         truth[keys.of(image)] = tuple(sorted(set(objects)))
     return truth

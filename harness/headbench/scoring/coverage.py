@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headbench.errors import DataError
-from headbench.scoring.metric import Metric
-from headbench.types import Record
+from headbench.nouns import Record
+from headbench.statistics.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Coverage:
             raise DataError(
                 f"{self.answered} answers to {self.expected} documents cannot be",
                 where="coverage",
-                mend="check that the answers belong to this version of the data set",
+                hint="check that the answers belong to this version of the data set",
             )
 
     @property

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from headbench.errors import ConfigError, DataError
-from headbench.scoring.metric import Floats, Metric, ratio
+from headbench.nouns import Document, Record
 from headbench.scoring.parts import number
-from headbench.types import Document, Record
+from headbench.statistics.metric import Floats, Metric, ratio
 
 METRICS = ("niah.recall", "niah.fraction")
 BREAKDOWNS = ("length", "depth")
@@ -37,7 +37,7 @@ def parts(document: Document, fraction: float, correct: bool) -> dict[str, objec
                 raise DataError(
                     f"{name} must be a number, not {value!r}",
                     where=f"document {document.id}",
-                    mend="give the document a numeric field, or none of that name",
+                    hint="give the document a numeric field, or none of that name",
                 )
             made[name] = value
     return made
@@ -62,7 +62,7 @@ def expected_texts(document: Document) -> tuple[str, ...]:
         raise DataError(
             f"a needle's target must be one text or a list of texts, not {target!r}",
             where=f"document {document.id}",
-            mend="point doc_to_target at what was hidden",
+            hint="point doc_to_target at what was hidden",
         )
     return read
 
@@ -78,7 +78,7 @@ def refuse_options(scorer: str, options: Mapping[str, object], known: Sequence[s
         raise ConfigError(
             f"the {scorer} scorer has no option {unknown[0]!r}",
             where="scorer_options",
-            mend=f"it knows {', '.join(known)}" if known else "it has none: remove them",
+            hint=f"it knows {', '.join(known)}" if known else "it has none: remove them",
         )
 
 

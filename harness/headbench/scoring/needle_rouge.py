@@ -17,14 +17,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from headbench.errors import ConfigError
+from headbench.nouns import Document, Record
 from headbench.scoring import needle
-from headbench.scoring.metric import Floats, Metric, ratio
 from headbench.scoring.needle_text import holds_phrase, running
 from headbench.scoring.parser import Parser
 from headbench.scoring.parts import number
 from headbench.scoring.porter import stem
 from headbench.scoring.scorer import Scorer
-from headbench.types import Document, Record
+from headbench.statistics.metric import Floats, Metric, ratio
 
 SUCCESS = 0.5
 """The authors count a needle as found above this recall, not at it."""
@@ -72,7 +72,7 @@ def score(
         raise ConfigError(
             f"ROUGE as published reads ASCII words, and the needle {bare[0]!r} has none",
             where=f"document {document.id}",
-            mend="score it with the scorer niah",
+            hint="score it with the scorer niah",
         )
     where = running(response)
     made["substring"] = int(all(holds_phrase(where, text) for text in texts))
@@ -105,7 +105,7 @@ def _recall(
         raise ConfigError(
             f"stem must be true or false, not {stemmed!r}",
             where="scorer_options.stem",
-            mend="leave it out to stem as the authors do",
+            hint="leave it out to stem as the authors do",
         )
     texts = needle.expected_texts(document)
     response = "\n".join(str(parser.read(output) or "") for output in outputs)

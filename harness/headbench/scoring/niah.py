@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from headbench.errors import ConfigError, DataError
+from headbench.nouns import Document
 from headbench.scoring import needle
 from headbench.scoring.needle_text import (
     holds_phrase,
@@ -23,7 +24,6 @@ from headbench.scoring.needle_text import (
 )
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.types import Document
 
 SAN_FRANCISCO = ("sandwich", "dolores park", "sunny day")
 """What a response to the San Francisco needle must hold, in any order."""
@@ -61,7 +61,7 @@ def score_words(
         raise DataError(
             "an expected text holds no word and no number",
             where=f"document {document.id}",
-            mend="point doc_to_target at what was hidden",
+            hint="point doc_to_target at what was hidden",
         )
     answers = [str(parser.read(output) or "") for output in outputs]
     if len(answers) != len(expected) or len(expected) == 1:
@@ -156,7 +156,7 @@ def _no_phrases(phrases: object) -> ConfigError:
     return ConfigError(
         f"phrases must be a list of texts, not {phrases!r}",
         where="scorer_options.phrases",
-        mend="write phrases: [sandwich, dolores park]",
+        hint="write phrases: [sandwich, dolores park]",
     )
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from headbench.errors import DataError
-from headbench.scoring.metric import Floats, Metric, ratio
+from headbench.nouns import Record
 from headbench.scoring.parts import exact, number
-from headbench.types import Record
+from headbench.statistics.metric import Floats, Metric, ratio
 
 SCALE = (1, 3, 5, 7, 10)
 """Scores that the original judge may give; 10 is a full answer."""
@@ -85,7 +85,7 @@ def _on_scale(score: float, where: str, shown: object = None) -> float:
             f"the judge's score is one of {', '.join(map(str, SCALE))}, not "
             f"{score if shown is None else shown}",
             where=where,
-            mend="check the file; where another field is the judge's, say --field judge=NAME",
+            hint="check the file; where another field is the judge's, say --field judge=NAME",
         )
     return score
 
@@ -103,12 +103,12 @@ def _number(index: int, row: Mapping[str, object], names: tuple[str, ...]) -> fl
             raise DataError(
                 f"{name!r} of a needle cell is no number that can be",
                 where=f"cell {index + 1}",
-                mend="check the file",
+                hint="check the file",
             )
     raise DataError(
         f"a needle cell lacks a number called {' or '.join(names)}",
         where=f"cell {index + 1}: keys {', '.join(sorted(row))}",
-        mend="give rows of token_limit, depth_percent and score",
+        hint="give rows of token_limit, depth_percent and score",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headbench.errors import DataError
-from headbench.types import Record
+from headbench.nouns import Record
 
 
 def number(record: Record, name: str) -> float:
@@ -18,7 +18,7 @@ def number(record: Record, name: str) -> float:
     raise DataError(
         f"a record's part {name!r} must be a number, not {value!r}",
         where=f"document {record.document}",
-        mend="rescore the outputs: the record was made by another scorer or version",
+        hint="rescore the outputs: the record was made by another scorer or version",
     )
 
 

@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from headbench.errors import ConfigError, DataError
-from headbench.scoring.metric import Floats, Metric, ratio
+from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.types import Document, Record
+from headbench.statistics.metric import Floats, Metric, ratio
 
 PARTS = ("tp", "fp", "tn", "fn", "unparsed", "n")
 _TP, _FP, _TN, _FN, _UNPARSED, _N = range(len(PARTS))
@@ -55,21 +55,21 @@ def score(
         raise ConfigError(
             f"the pope scorer has no options, got {', '.join(sorted(options))}",
             where="scorer_options",
-            mend="remove them",
+            hint="remove them",
         )
     label = str(document.target).strip().lower()
     if label not in ("yes", "no"):
         raise DataError(
             f"a POPE label must be yes or no, not {document.target!r}",
             where=f"document {document.id}",
-            mend="point doc_to_target at the label field",
+            hint="point doc_to_target at the label field",
         )
     answer = parser.read(outputs[-1]) if outputs else None
     if answer not in ("yes", "no", None):
         raise ConfigError(
             f"parser {parser.id} read {answer!r} where POPE needs yes or no",
             where="parser",
-            mend="use pope_ref, pope_strict or pope_robust",
+            hint="use pope_ref, pope_strict or pope_robust",
         )
     parts: dict[str, object] = {"label": label, "answer": answer or "unparsed"}
     for name in ("setting", "object", "image"):

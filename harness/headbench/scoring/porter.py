@@ -145,11 +145,11 @@ def _past(word: str) -> str:
     for suffix in ("ed", "ing"):
         left = word.removesuffix(suffix)
         if left != word and _has_vowel(left):
-            return _mended(left)
+            return _corrected(left)
     return word
 
 
-def _mended(left: str) -> str:
+def _corrected(left: str) -> str:
     """What remains of a word after -ed or -ing, made a word again."""
     if left.endswith(("at", "bl", "iz")):
         return left + "e"

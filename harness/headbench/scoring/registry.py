@@ -18,9 +18,9 @@ from typing import Literal, TypeVar
 from headbench._code import Code, of_entry_point, of_modules
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
-from headbench.scoring.metric import Metric
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
+from headbench.statistics.metric import Metric
 
 PARSERS: dict[str, str] = {
     "verbatim": "headbench.scoring.parser:VERBATIM",
@@ -135,7 +135,7 @@ def _metric_name(name: str, family: str | None = None) -> str:
         raise ConfigError(
             f"several metrics are called {name!r}",
             where=f"metric {name!r}",
-            mend=f"write one of {', '.join(matches)}",
+            hint=f"write one of {', '.join(matches)}",
         )
     return matches[0] if matches else name
 
@@ -217,7 +217,7 @@ def _versioned(
         raise ConfigError(
             f"{kind} {short!r} is here in version {here}, not {version}",
             where=f"{kind} {name!r}",
-            mend=f"rescore the outputs with a {kind} that is here, or install the other headbench",
+            hint=f"rescore the outputs with a {kind} that is here, or install the other headbench",
         )
     return found
 
@@ -235,12 +235,12 @@ def _find(kind: str, name: str, table: Mapping[str, str], wanted: type[_Thing]) 
         raise ConfigError(
             f"there is no {kind} called {name!r}",
             where=f"{kind} {name!r}",
-            mend=nearest(name, {*table, *_plugins(kind)}),
+            hint=nearest(name, {*table, *_plugins(kind)}),
         )
     if not isinstance(thing, wanted):
         raise ConfigError(
             f"{kind} {name!r} is registered, but is a {type(thing).__name__}",
             where=where,
-            mend=f"let the entry name an instance of headbench.scoring.{wanted.__name__}",
+            hint=f"let the entry name an instance of headbench.scoring.{wanted.__name__}",
         )
     return thing

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from headbench.nouns import Document
 from headbench.scoring import needle
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.types import Document
 
 _CONTROL = re.compile(r"[\x00-\x1f]")
 

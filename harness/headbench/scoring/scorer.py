@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from headbench.nouns import Document, Record
 from headbench.scoring import thoughts
 from headbench.scoring.parser import Parser
-from headbench.types import Document, Record
 
 Score = Callable[[Document, tuple[str, ...], Parser, Mapping[str, object]], Mapping[str, object]]
 """``(document, outputs, parser, options) -> parts``."""

@@ -19,11 +19,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from headbench.errors import ConfigError, DataError
-from headbench.scoring.metric import Floats, Metric, column, ratio
+from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
 from headbench.scoring.stickiness_labels import as_flag, class_of
-from headbench.types import Document, Record
+from headbench.statistics.metric import Floats, Metric, column, ratio
 
 LEAST = 30
 """Fewest items of Z (or C) for which a rate is given."""
@@ -88,7 +88,7 @@ def _score(
         raise ConfigError(
             f"{len(outputs)} answers, but {len(names)} conditions",
             where=f"document {document.id}, scorer_options.conditions",
-            mend="list the task's steps in their order; the first one is the zero-shot step",
+            hint="list the task's steps in their order; the first one is the zero-shot step",
         )
     if document.target is None:
         raise DataError("an item to annotate has no label", where=f"document {document.id}")
@@ -97,7 +97,7 @@ def _score(
         raise ConfigError(
             "the class that counts as yes is not named",
             where=f"document {document.id}, scorer_options.label",
-            mend="for example label: toxic",
+            hint="for example label: toxic",
         )
     labels: dict[str, bool | None] = {}
     confidences: dict[str, float | None] = {}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headbench.errors import DataError
-from headbench.scoring.metric import Floats
+from headbench.statistics.metric import Floats
 
 
 def familiarity(description: Floats, definition: Floats) -> float:

@@ -143,6 +143,6 @@ def as_flag(value: object, positive: str = "yes") -> bool:
         raise DataError(
             "a label names neither of two classes",
             where=f"a label of {len(word)} characters",
-            mend=f"use yes/no, 1/0, true/false or {positive}/not {positive}",
+            hint=f"use yes/no, 1/0, true/false or {positive}/not {positive}",
         )
     return found

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from headbench.scoring.statistics.binary import wilson
+from headbench.nouns import Record
 from headbench.scoring.stickiness import LEAST, part
-from headbench.types import Record
+from headbench.statistics.binary import wilson
 
 EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Edges of the bins of zero-shot confidence; a bin holds its upper edge, the first both edges."""

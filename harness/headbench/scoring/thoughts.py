@@ -134,7 +134,7 @@ def marks_of(given: Sequence[str]) -> tuple[str, ...]:
         elif name == NONE:
             if len(given) > 1:
                 raise ConfigError(
-                    "'none' stands alone", where="reasoning marks", mend="leave the others out"
+                    "'none' stands alone", where="reasoning marks", hint="leave the others out"
                 )
         elif _CUSTOM in name:
             opening, _, closing = name.partition(_CUSTOM)
@@ -142,7 +142,7 @@ def marks_of(given: Sequence[str]) -> tuple[str, ...]:
                 raise ConfigError(
                     f"the pair {name!r} lacks a mark",
                     where="reasoning marks",
-                    mend="write both, for example '[[T]]...[[/T]]'",
+                    hint="write both, for example '[[T]]...[[/T]]'",
                 )
             found.append(name)
         elif name in FORMS or name == PROMPT:
@@ -151,7 +151,7 @@ def marks_of(given: Sequence[str]) -> tuple[str, ...]:
             raise ConfigError(
                 f"there are no reasoning marks called {name!r}",
                 where="reasoning marks",
-                mend=nearest(name, (*FORMS, CLOSED, NONE, PROMPT)),
+                hint=nearest(name, (*FORMS, CLOSED, NONE, PROMPT)),
             )
     return tuple(dict.fromkeys(found))
 

@@ -16,12 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from headbench.errors import DataError
-from headbench.scoring.metric import Floats, Metric, column, ratio
+from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
 from headbench.scoring.walls_connections import connection_parts
 from headbench.scoring.walls_parse import Groups, fit, key, same_group
-from headbench.types import Document, Record
+from headbench.statistics.metric import Floats, Metric, column, ratio
 
 GroupsLike = Sequence[Sequence[str]]
 
@@ -166,7 +166,7 @@ def _parts(
         raise DataError(
             "a wall needs its groups as the target",
             where=f"document {document.id}",
-            mend="let doc_to_target give {groups: [[clue, ...], ...], connections: [...]}",
+            hint="let doc_to_target give {groups: [[clue, ...], ...], connections: [...]}",
         )
     read = parser.read(outputs[0])
     parts = grouping_parts(read if isinstance(read, tuple) else None, groups, whole=whole)

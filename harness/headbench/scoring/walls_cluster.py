@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headbench.errors import DataError
-from headbench.scoring.metric import Floats
+from headbench.statistics.metric import Floats
 
 Ints = NDArray[np.int64]
 

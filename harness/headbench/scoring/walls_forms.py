@@ -61,7 +61,7 @@ def wall_of(row: Mapping[str, object]) -> Wall:
         raise DataError(
             f"several fields could hold the groups of a wall: {', '.join(forms)}",
             where=where,
-            mend="keep one of them",
+            hint="keep one of them",
         )
     if isinstance(groups, Mapping):
         wall = _only_connect(name, [value for value in groups.values() if isinstance(value, dict)])
@@ -79,7 +79,7 @@ def wall_of(row: Mapping[str, object]) -> Wall:
         raise DataError(
             "this row is no wall",
             where=f"row {name!r} with {', '.join(map(str, row))}",
-            mend="give the Only Connect or an NYT Connections form, or groups: [[clue, ...], ...]",
+            hint="give the Only Connect or an NYT Connections form, or groups: [[clue, ...], ...]",
         )
     if wall.connections and len(wall.connections) != len(wall.groups):
         raise DataError(
@@ -145,5 +145,5 @@ def _word(word: object, what: str, where: str) -> str:
     known = isinstance(word, str | int | float) and not isinstance(word, bool)
     text = str(word) if known else ""
     if not text.strip():
-        raise DataError(f"{what} is empty", where=where, mend="complete the file")
+        raise DataError(f"{what} is empty", where=where, hint="complete the file")
     return text

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.errors import ConfigError, HeadbenchError, nearest
+from headbench.nouns import Document
 from headbench.tasks.data.base import AbsentDataError
 from headbench.tasks.index import Index, build_index, task_files
 from headbench.tasks.merge import Merged, read_merged
@@ -21,7 +22,6 @@ from headbench.tasks.survey import Survey
 from headbench.tasks.task import Task
 from headbench.tasks.templates import compile_template
 from headbench.tasks.yamlfile import KeyPath
-from headbench.types import Document
 
 _TEMPLATES = frozenset({"doc_to_text", "description", "system"})
 
@@ -154,7 +154,7 @@ def _wrong_names(merged: Merged) -> Iterator[HeadbenchError]:
             yield ConfigError(
                 f"there is no {kind} {name!r}",
                 where=merged.where(path),
-                mend=nearest(name, known()),
+                hint=nearest(name, known()),
             )
 
     data = merged.data
@@ -204,6 +204,6 @@ def _ask(task: Task, document: Document) -> int:
         raise ConfigError(
             f"breakdown names {missing[0]!r}, which the scorer does not give",
             where=task.merged.where(("breakdown",)),
-            mend=nearest(missing[0], record.parts),
+            hint=nearest(missing[0], record.parts),
         )
     return len(outputs)

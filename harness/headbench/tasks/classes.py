@@ -49,7 +49,7 @@ class Classes:
             raise DataError(
                 f"the label {shown} is none of the task's",
                 where=where,
-                mend=f"{self._where} lists {', '.join(map(repr, [*self._class, *self._left_out]))}",
+                hint=f"{self._where} lists {', '.join(map(repr, [*self._class, *self._left_out]))}",
             )
         return self._class[label]
 

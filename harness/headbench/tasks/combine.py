@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 
 from headbench.errors import DataError
+from headbench.nouns import Document
 from headbench.tasks.steps import Step
-from headbench.types import Document
 
 
 def combine_outputs(
@@ -73,7 +73,7 @@ def _vector(output: str, document: Document) -> list[float]:
         raise DataError(
             "an output of a represent step holds no vectors",
             where=f"document {document.id}",
-            mend="answer the step with a model that represents, such as --model encoder",
+            hint="answer the step with a model that represents, such as --model encoder",
         ) from error
     flat: list[float] = []
     stack = [value]

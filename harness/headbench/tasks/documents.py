@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from headbench.errors import ConfigError, DataError
+from headbench.nouns import Document
 from headbench.tasks.classes import Classes, label_text
 from headbench.tasks.data.base import Row
 from headbench.tasks.merge import Merged
 from headbench.tasks.schema import TaskConfig
 from headbench.tasks.templates import Template, compile_template, is_field, refuse_markers
-from headbench.types import Document
 
 
 class Shaper:
@@ -62,7 +62,7 @@ class Shaper:
                 raise DataError(
                     f"two documents have the id {document.id!r}",
                     where=self._place(row, number),
-                    mend="let doc_to_id name what tells them apart",
+                    hint="let doc_to_id name what tells them apart",
                 )
             seen.add(document.id)
             yield document
@@ -153,7 +153,7 @@ class Shaper:
             raise DataError(
                 f"the row has no field {way!r}",
                 where=f"{where}, {key}",
-                mend=f"its fields: {', '.join(sorted(fields))}",
+                hint=f"its fields: {', '.join(sorted(fields))}",
             )
         return fields[way]
 
@@ -186,7 +186,7 @@ def _ordered(templates: Mapping[str, Template]) -> dict[str, Template]:
             raise ConfigError(
                 f"these fields read each other in a circle: {names}",
                 where=next(iter(left.values())).where,
-                mend="let one of them stand by itself",
+                hint="let one of them stand by itself",
             )
         ordered |= {name: left.pop(name) for name in ready}
     return ordered

@@ -85,7 +85,7 @@ class Fewshot:
             raise ConfigError(
                 "num_fewshot asks for examples, and none are given",
                 where=where,
-                mend="name fewshot_split, or write fewshot_config.samples",
+                hint="name fewshot_split, or write fewshot_config.samples",
             )
         if len(pool) < count:
             raise DataError(f"{count} examples are asked for, {len(pool)} exist", where=where)

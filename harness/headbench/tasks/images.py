@@ -61,14 +61,14 @@ class Images:
             raise DataError(
                 "no document of this task has that image",
                 where=f"image {sha256[:12]}",
-                mend="the data changed since the documents were made: run again",
+                hint="the data changed since the documents were made: run again",
             )
         data = self._ways[sha256]()
         if hashlib.sha256(data).hexdigest() != sha256:
             raise DataError(
                 "an image is no longer what it was when the run began",
                 where=f"image {sha256[:12]}",
-                mend="restore the file, or start the run anew",
+                hint="restore the file, or start the run anew",
             )
         return data
 
@@ -80,7 +80,7 @@ def _read(path: Path) -> bytes:
         raise DataError(
             f"cannot read the image: {error.strerror or error}",
             where=str(path),
-            mend="check the image folder",
+            hint="check the image folder",
         ) from error
 
 
@@ -92,10 +92,10 @@ def _decode(data: bytes, path: Path) -> None:
         with Image.open(io.BytesIO(data)) as picture:
             picture.load()
     except UnidentifiedImageError as error:
-        raise DataError("the file is not an image", where=str(path), mend="replace it") from error
+        raise DataError("the file is not an image", where=str(path), hint="replace it") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(
             f"the image is damaged or cut short: {error}",
             where=f"{path} ({len(data)} bytes)",
-            mend="fetch it again",
+            hint="fetch it again",
         ) from error

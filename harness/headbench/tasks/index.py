@@ -85,12 +85,12 @@ class Index:
             return ConfigError(
                 "there is no such task file",
                 where=name,
-                mend="check the path; the name of a task, group or tag will do as well",
+                hint="check the path; the name of a task, group or tag will do as well",
             )
         return ConfigError(
             f"there is no task, group or tag {name!r}",
             where=f"group {chain[-1]}" if chain else "",
-            mend=f"{hint} `headbench ls tasks` lists all".strip(),
+            hint=f"{hint} `headbench ls tasks` lists all".strip(),
         )
 
 
@@ -109,14 +109,14 @@ def search_path(include: Sequence[Path] = ()) -> tuple[Path, ...]:
             raise ConfigError(
                 f"the plugin {point.name!r} names a task folder that does not exist",
                 where=str(folder),
-                mend="reinstall the plugin",
+                hint="reinstall the plugin",
             )
         plugins.append(folder)
     folders = [path for path in include if not (path.suffix == ".py" and path.is_file())]
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError(
-                "the task folder does not exist", where=str(folder), mend="check --include"
+                "the task folder does not exist", where=str(folder), hint="check --include"
             )
     return (tasks_root(), *plugins, *folders)
 
@@ -142,7 +142,7 @@ def build_index(include: Sequence[Path] = ()) -> Index:
                 raise ConfigError(
                     f"two files claim the name {entry.name!r}",
                     where=f"{known.path} and {path}",
-                    mend="rename one",
+                    hint="rename one",
                 )
             entries[entry.name] = entry
     return Index(entries, tuple(problems))
@@ -163,7 +163,7 @@ def _entry(merged: Merged) -> Entry:
         raise ConfigError(
             "the file names neither a task nor a group",
             where=merged.where((kind,)) if kind in data else str(merged.path),
-            mend="add `task: NAME`, or begin the file name with _ if it is only included",
+            hint="add `task: NAME`, or begin the file name with _ if it is only included",
         )
     metadata = data.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}

@@ -32,7 +32,7 @@ def load(name: str | Path, include: Sequence[Path] = (), *, index: Index | None 
         raise ConfigError(
             f"{name!r} names several tasks",
             where=", ".join(names),
-            mend="name one of them, or use resolve_names",
+            hint="name one of them, or use resolve_names",
         )
     return load_file(found.entries[name].path)
 

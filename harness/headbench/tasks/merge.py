@@ -68,7 +68,7 @@ def _merge(path: Path, chain: tuple[Path, ...], parsed: dict[Path, YamlFile]) ->
         raise ConfigError(
             f"files include each other in a circle: {circle}",
             where=str(path),
-            mend="remove one `include`",
+            hint="remove one `include`",
         )
     if resolved not in parsed:
         parsed[resolved] = read_yaml(path)
@@ -82,7 +82,7 @@ def _merge(path: Path, chain: tuple[Path, ...], parsed: dict[Path, YamlFile]) ->
             raise ConfigError(
                 f"the included file {name!r} does not exist",
                 where=f"{path}:{own.lines.get(('include',), 1)}",
-                mend="paths are relative to the including file",
+                hint="paths are relative to the including file",
             )
         part = _merge(target, (*chain, resolved), parsed)
         _overlay(data, origins, part.data, part.origins)

@@ -29,11 +29,11 @@ class TaskFileError(ConfigError):
         self.problems = tuple(problems)
         if len(problems) == 1:
             only = problems[0]
-            super().__init__(only.what, where=only.where, mend=only.mend)
+            super().__init__(only.what, where=only.where, hint=only.hint)
             return
         listed = "".join(
             f"\n    {n}. {p.what}{f' [{p.where}]' if p.where else ''}"
-            f"{f': {p.mend}' if p.mend else ''}"
+            f"{f': {p.hint}' if p.hint else ''}"
             for n, p in enumerate(problems, 1)
         )
         super().__init__(f"the task file has {len(problems)} errors:{listed}", where=str(path))
@@ -85,16 +85,16 @@ def _problem(
     key = dotted(path[-2:] if path and isinstance(path[-1], int) else path[-1:])
     if detail["type"] == "extra_forbidden":
         known = _keys(model, path[:-1])
-        return ConfigError(f"unknown key {key!r}", where=where, mend=nearest(key, known))
+        return ConfigError(f"unknown key {key!r}", where=where, hint=nearest(key, known))
     if detail["type"] == "missing":
-        return ConfigError(f"the key {key!r} is missing", where=where, mend=f"add `{key}: ...`")
+        return ConfigError(f"the key {key!r} is missing", where=where, hint=f"add `{key}: ...`")
     if isinstance(value, bool) and "string" in detail["msg"]:
-        mend = "YAML reads yes, no, on and off as true and false: put the word in quotes"
-        return ConfigError(f"{key!r} must be text, not {value}", where=where, mend=mend)
+        hint = "YAML reads yes, no, on and off as true and false: put the word in quotes"
+        return ConfigError(f"{key!r} must be text, not {value}", where=where, hint=hint)
     if detail["type"] == "literal_error" and isinstance(value, str):
         expected = str(detail["ctx"]["expected"]).replace(" or ", ", ").split(", ")
         hint = nearest(value, [word.strip("'") for word in expected])
-        return ConfigError(f"{key!r} cannot be {value!r}", where=where, mend=hint)
+        return ConfigError(f"{key!r} cannot be {value!r}", where=where, hint=hint)
     message = detail["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(value, dict) else f" (it is {_short(value)})"
     return ConfigError(f"{key + ': ' if key else ''}{message}{shown}", where=where)

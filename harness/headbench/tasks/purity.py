@@ -69,7 +69,7 @@ def refuse_impure(tree: nodes.Template, where: str) -> None:
         raise ConfigError(
             f"{name!r} gives another prompt each time",
             where=f"{where}, line {line} of the template",
-            mend=MEND,
+            hint=MEND,
         )
 
 
@@ -98,7 +98,7 @@ def refuse_addresses(text: str, fields: Mapping[str, object], where: str) -> Non
             raise ConfigError(
                 f"the template prints an object and not a text: {found}",
                 where=where,
-                mend="end the expression with | list or | join(', ')" if lazy else "print a field",
+                hint="end the expression with | list or | join(', ')" if lazy else "print a field",
             )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from headbench.types import Kind, Role, Site
+from headbench.nouns import Kind, Role, Site
 
 
 def _listed(value: object) -> object:

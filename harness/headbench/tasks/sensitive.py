@@ -16,7 +16,7 @@ from dataclasses import replace
 from numbers import Number
 
 from headbench.errors import HeadbenchError
-from headbench.types import Document, Record
+from headbench.nouns import Document, Record
 
 WITHHELD = "[withheld]"
 """What stands in a message for a text of a sensitive task."""
@@ -84,8 +84,8 @@ def no_texts_in_errors(
         if not sensitive:
             raise
         texts = [*_texts(document.fields if document else {}), *outputs]
-        error.what, error.where, error.mend = (
-            _withhold(part, texts) for part in (error.what, error.where, error.mend)
+        error.what, error.where, error.hint = (
+            _withhold(part, texts) for part in (error.what, error.where, error.hint)
         )
         error.args = (error.what,)
         raise error from None  # the cause may quote a text, too

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headbench.errors import ConfigError, DataError
+from headbench.nouns import Capture, Document, Kind, Request, Role
 from headbench.tasks.merge import Merged
 from headbench.tasks.schema import KINDS, CaptureConfig, StepConfig
 from headbench.tasks.templates import Template, compile_template, is_field
-from headbench.types import Capture, Document, Kind, Request, Role
 
 IMAGE_MARK = "<image>"
 Earlier = Mapping[str, tuple[str, ...]]
@@ -85,14 +85,14 @@ class Step:
             raise ConfigError(
                 f"the prompt shows {marks} {IMAGE_MARK} marks for {len(images)} images",
                 where=f"{self._where}, document {document.id}",
-                mend=f"write {IMAGE_MARK} once in doc_to_text for each field of doc_to_image",
+                hint=f"write {IMAGE_MARK} once in doc_to_text for each field of doc_to_image",
             )
         asked = body.spans.get("question")
         if asked is not None and not any(body.text[a:b].strip() for a, b in asked):
             raise DataError(
                 "the question of this document has no text",
                 where=f"{self._where}, document {document.id}",
-                mend="leave the row out, or complete it",
+                hint="leave the row out, or complete it",
             )
         moved = {
             name: tuple((start + len(prefix), end + len(prefix)) for start, end in ranges)
@@ -105,7 +105,7 @@ class Step:
         return self._system.text(fields) if self._system is not None else None
 
     def ask(self, document: Document, fields: Fields) -> dict[str, object]:
-        """What the request asks, in the words of :class:`headbench.types.Request`.
+        """What the request asks, in the words of :class:`headbench.nouns.Request`.
 
         Raises:
             ConfigError: A ``score`` or ``nexttoken`` step has nothing to choose from.
@@ -139,7 +139,7 @@ class Step:
             raise DataError(
                 f"the document has no image {name!r}",
                 where=f"{self._where}, document {document.id}",
-                mend=f"its images: {', '.join(document.images) or 'none'}",
+                hint=f"its images: {', '.join(document.images) or 'none'}",
             )
         return document.images[name]
 
@@ -161,7 +161,7 @@ def compile_step(config: StepConfig, merged: Merged, number: int | None) -> Step
         return merged.where(inner if inner in merged.origins else (key,))
 
     if not config.doc_to_text:
-        raise ConfigError("the step has no prompt", where=where("doc_to_text"), mend="doc_to_text")
+        raise ConfigError("the step has no prompt", where=where("doc_to_text"), hint="doc_to_text")
     kind = KINDS[config.output_type]
     if kind == "represent" and not config.captures:
         raise ConfigError("a represent step captures nothing", where=where("captures"))
@@ -169,7 +169,7 @@ def compile_step(config: StepConfig, merged: Merged, number: int | None) -> Step
         raise ConfigError(
             f"{config.output_type} has nothing to choose from",
             where=where("output_type"),
-            mend="add doc_to_choice",
+            hint="add doc_to_choice",
         )
     listed = config.doc_to_choice
     if isinstance(listed, str) and not is_field(listed):

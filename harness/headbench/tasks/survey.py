@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from headbench.nouns import Document
 from headbench.tasks.classes import label_text
 from headbench.tasks.data.base import Row
 from headbench.tasks.documents import Shaper
-from headbench.types import Document
 
 MOST_CLASSES = 12
 """More different targets than this are answers, not classes."""

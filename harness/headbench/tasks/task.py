@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from headbench.errors import ConfigError, nearest
+from headbench.nouns import Document, Record, Request
 from headbench.tasks.combine import combine_outputs
 from headbench.tasks.data import read_rows
 from headbench.tasks.data.base import DataSpec
@@ -32,7 +33,6 @@ from headbench.tasks.steps import (
     request_seed,
 )
 from headbench.tasks.survey import Survey, survey
-from headbench.types import Document, Record, Request
 
 
 @dataclass
@@ -219,14 +219,14 @@ class Task:
             raise ConfigError(
                 f"a step is asked for by its name, not by {name!r}",
                 where=f"task {self.name!r}",
-                mend=f"give one of: {', '.join(step.name for step in self.steps)}",
+                hint=f"give one of: {', '.join(step.name for step in self.steps)}",
             )
         for step in self.steps:
             if step.name == name:
                 return step
         raise ConfigError(
             f"task {self.name!r} has no step {name!r}",
-            mend=nearest(name, [step.name for step in self.steps]),
+            hint=nearest(name, [step.name for step in self.steps]),
         )
 
     def requests(
@@ -270,7 +270,7 @@ class Task:
             raise ConfigError(
                 f"the step {step.name!r} belongs to another task",
                 where=f"task {self.name!r}",
-                mend="give one of this task's steps, or its name",
+                hint="give one of this task's steps, or its name",
             )
         return self.step(step)
 
@@ -344,7 +344,7 @@ class Task:
                 raise ConfigError(
                     f"step {step.name!r} continues {name!r}, which has no answer yet",
                     where=f"task {self.name}, document {document.id}",
-                    mend="run the steps in order",
+                    hint="run the steps in order",
                 )
             turns += [self.step(name).turn(document, fields, before=before), earlier[name][0]]
             before = ""

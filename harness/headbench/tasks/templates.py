@@ -91,14 +91,14 @@ class Template:
             raise ConfigError(
                 f"the template asks for something the document has not: {error}",
                 where=self.where,
-                mend=hint,
+                hint=hint,
             ) from error
         except _FAILURES as bad:
             random = any(f"'{name}'" in str(bad) for name in RANDOM_FILTERS)
             raise ConfigError(
                 f"the template fails: {str(bad) or type(bad).__name__}",
                 where=self.where,
-                mend=MEND if random else "",
+                hint=MEND if random else "",
             ) from bad
         refuse_addresses(made.text, fields, self.where)
         return made
@@ -133,7 +133,7 @@ def compile_template(source: str, where: str, *, bare: bool = True) -> Template:
         raise ConfigError(
             f"the template does not compile: {error.message}",
             where=f"{where}, line {error.lineno} of the template",
-            mend=hint or "close every {{ }} and {% %}",
+            hint=hint or "close every {{ }} and {% %}",
         ) from error
     except _FAILURES as bad:  # Jinja computes constants when it compiles
         said = str(bad) or type(bad).__name__
@@ -156,7 +156,7 @@ def refuse_markers(fields: Mapping[str, object], where: str) -> None:
             raise DataError(
                 "the text holds a private-use character (U+E000 to U+E002), which marks spans here",
                 where=f"{where}, field {key!r}",
-                mend="remove it from the data",
+                hint="remove it from the data",
             )
 
 

@@ -56,13 +56,13 @@ def read_text(path: Path) -> str:
         raise ConfigError(
             "the file is not UTF-8 text",
             where=f"{path}, byte {error.start}",
-            mend="save it as UTF-8",
+            hint="save it as UTF-8",
         ) from error
     except OSError as error:
         raise ConfigError(
             f"cannot read the file: {error.strerror or error}",
             where=str(path),
-            mend="check the path and its permissions",
+            hint="check the path and its permissions",
         ) from error
 
 
@@ -84,7 +84,7 @@ def read_yaml(path: Path) -> YamlFile:
         raise ConfigError(
             f"not valid YAML: {error.problem or error.context}",
             where=spot,
-            mend="check indentation, colons and quotes there",
+            hint="check indentation, colons and quotes there",
         ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"not valid YAML: {error}", where=str(path)) from error
@@ -94,7 +94,7 @@ def read_yaml(path: Path) -> YamlFile:
         raise ConfigError(
             f"a task file is a mapping of names to values, not a {type(data).__name__}",
             where=str(path),
-            mend="write `key: value` lines",
+            hint="write `key: value` lines",
         )
     return YamlFile(path, data, lines)
 
@@ -119,7 +119,7 @@ def _walk(root: yaml.Node, file: Path) -> Iterator[tuple[KeyPath, int]]:
                     raise ConfigError(
                         f"the key {name!r} stands twice",
                         where=f"{file}:{line}",
-                        mend="keep one of the two",
+                        hint="keep one of the two",
                     )
                 keys.add(name)
                 yield (*path, name), line

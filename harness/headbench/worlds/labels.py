@@ -125,7 +125,7 @@ class LabelWorld:
 
     def __init__(self, split: Split) -> None:
         if split not in SPLIT_CLASSES:
-            raise ConfigError(f"unknown split {split!r}", mend=nearest(split, SPLIT_CLASSES))
+            raise ConfigError(f"unknown split {split!r}", hint=nearest(split, SPLIT_CLASSES))
         self.split: Split = split
 
     def message(self, seed: int) -> Message:

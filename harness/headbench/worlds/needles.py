@@ -259,9 +259,9 @@ class NeedleWorld:
 
     def __init__(self, split: Split, family: Family = "words") -> None:
         if split not in SPLIT_CLASSES:
-            raise ConfigError(f"unknown split {split!r}", mend=nearest(split, SPLIT_CLASSES))
+            raise ConfigError(f"unknown split {split!r}", hint=nearest(split, SPLIT_CLASSES))
         if family not in NOUNS:
-            raise ConfigError(f"unknown needle family {family!r}", mend=nearest(family, NOUNS))
+            raise ConfigError(f"unknown needle family {family!r}", hint=nearest(family, NOUNS))
         self.split: Split = split
         self.family: Family = family
 
@@ -300,7 +300,7 @@ def _check(length: int, depth: float, needles: int, queries: int) -> None:
     if length < 48 * needles:
         raise ConfigError(
             f"length {length} leaves no room for {needles} needles",
-            mend=f"use at least {48 * needles}",
+            hint=f"use at least {48 * needles}",
         )
 
 

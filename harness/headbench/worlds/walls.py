@@ -109,7 +109,7 @@ class WallWorld:
 
     def __init__(self, split: Split, herrings: int = 2) -> None:
         if split not in SPLIT_CLASSES:
-            raise ConfigError(f"unknown split {split!r}", mend=nearest(split, SPLIT_CLASSES))
+            raise ConfigError(f"unknown split {split!r}", hint=nearest(split, SPLIT_CLASSES))
         if not 0 <= herrings <= MAX_HERRINGS:
             raise ConfigError(f"herrings must be 0 to {MAX_HERRINGS}, not {herrings}")
         self.split: Split = split

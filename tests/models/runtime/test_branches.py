@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from headbench.edits import Branch, Edit, Plan, Scale
+from headbench.jobs import Condition, Job
 from headbench.models.runtime import MAIN, SequenceGroup, TokenSequence
 from headbench.models.runtime.decoding import Generation, Limits
-from headbench.types import Arm, Branch, Edit, Job, Plan, Scale
 from helpers_models import BASELINE, QUESTIONS, answers, images, llama, llava, qwen, request
 
 STORE = images(2)
@@ -44,8 +45,8 @@ class Contrast:
         return None
 
 
-def arm(plan: Any) -> Arm:
-    return Arm("contrast", (Contrast(plan),), "toggle")
+def condition(plan: Any) -> Condition:
+    return Condition("contrast", (Contrast(plan),), "toggle")
 
 
 def made(name: str) -> Any:
@@ -83,7 +84,7 @@ def alone(model: Any, main: TokenSequence, other: TokenSequence, count: int) -> 
 def test_two_identical_branches_give_the_unedited_tokens(name: str) -> None:
     model = made(name)
     work = asked(model)
-    twin = arm(Plan(branches={"twin": Branch()}, combine=contrast))
+    twin = condition(Plan(branches={"twin": Branch()}, combine=contrast))
     found = answers(model, [Job(one, a) for one in work for a in (BASELINE, twin)])
     for plain, other in zip(found[::2], found[1::2], strict=True):
         assert other.tokens == plain.tokens
@@ -99,7 +100,7 @@ def test_a_branch_runs_under_its_own_edits_or_under_those_of_the_plan(name: str)
         plan = Plan(edits=HALVE, branches={"b": Branch(edits=own)}, combine=contrast)
         changed = 0
         for one, answer in zip(
-            work, answers(model, [Job(one, arm(plan)) for one in work]), strict=True
+            work, answers(model, [Job(one, condition(plan)) for one in work]), strict=True
         ):
             prompt = model.preparation.sequence(model.prompter.resolve(one))
             main, other = (
@@ -125,7 +126,7 @@ def test_a_branch_of_another_length_with_another_picture() -> None:
         return Plan(branches={"other": Branch(other)}, combine=contrast)
 
     work = [request("<image> " + q, images=(first,)) for q in QUESTIONS]
-    found = answers(model, [Job(one, arm(plan)) for one in work])
+    found = answers(model, [Job(one, condition(plan)) for one in work])
     plain = answers(model, [Job(one, BASELINE) for one in work])
     assert [a.tokens for a in found] != [a.tokens for a in plain]
     apart = 0
@@ -147,7 +148,7 @@ def test_a_branch_may_change_the_pixels() -> None:
 
     plan = Plan(branches={"noisy": Branch(pixels=noisy)}, combine=contrast)
     work = asked(model)
-    found = answers(model, [Job(one, arm(plan)) for one in work])
+    found = answers(model, [Job(one, condition(plan)) for one in work])
     assert [a.tokens for a in found] != [
         a.tokens for a in answers(model, [Job(one, BASELINE) for one in work])
     ]
@@ -160,7 +161,7 @@ def test_a_branch_may_change_the_pixels() -> None:
 @pytest.mark.parametrize("name", ["llama", "llava", "qwen"])
 def test_generate_score_and_nexttoken_agree_under_a_contrast(name: str) -> None:
     model = made(name)
-    branch = arm(Plan(branches={"b": Branch(edits=OTHER)}, combine=contrast))
+    branch = condition(Plan(branches={"b": Branch(edits=OTHER)}, combine=contrast))
     placeholders = model.prompter.image_ids
     done = answers(model, [Job(one, branch) for one in asked(model)])
     checked = 0
@@ -186,7 +187,7 @@ def test_forced_says_that_tokens_are_given() -> None:
         seen.append(forced)
         return logits[MAIN]
 
-    one = arm(Plan(branches={"b": Branch()}, combine=watching))
+    one = condition(Plan(branches={"b": Branch()}, combine=watching))
     answers(model, [Job(request("who", ask={"max_new_tokens": 2}), one)])
     generated, seen[:] = list(seen), []
     answers(model, [Job(request("who", "score", ask={"continuations": ["a red lamp"]}), one)])
@@ -199,7 +200,7 @@ def test_forced_says_that_tokens_are_given() -> None:
 def test_rows_of_groups_and_single_rows_share_a_batch() -> None:
     """Conditions of one prompt run together; a group that ends leaves whole."""
     model = made("llama")
-    branch = arm(Plan(branches={"b": Branch(edits=OTHER)}, combine=contrast))
+    branch = condition(Plan(branches={"b": Branch(edits=OTHER)}, combine=contrast))
     limits = (3, 9, 1, 6, 12, 2, 7)
     work = [
         Job(request(q, ask={"max_new_tokens": limit}), a)

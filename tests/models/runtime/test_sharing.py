@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from headbench.edits import Bias, Columns, Edit, Plan, Scale, Visible
 from headbench.interventions.resolve import resolve
 from headbench.models.hf.adapter import HFModel
 from headbench.models.runtime import OPEN, TokenSequence
 from headbench.models.runtime.sharing import Sharing, sharing
-from headbench.types import Bias, Columns, Edit, Plan, Request, Scale, Visible
+from headbench.nouns import Request
 from helpers_models import llama, request
 
 OWN = (
@@ -39,8 +40,8 @@ def model() -> HFModel:
 
 def plan_of(model: HFModel, text: str) -> Plan:
     case = model.preparation.case(request("is there a cat"))
-    (arm,) = resolve(text, model.info)
-    edits = tuple(edit for part in arm.interventions for edit in part.plan(case, {}).edits)
+    (condition,) = resolve(text, model.info)
+    edits = tuple(edit for part in condition.interventions for edit in part.plan(case, {}).edits)
     assert edits
     return Plan(edits)
 

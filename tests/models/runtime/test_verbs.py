@@ -9,12 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headbench.edits import Columns, Edit, Plan, Scale
 from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.engine import Engine
 from headbench.models.hf import cache
 from headbench.models.hf.backend import HFBackend
 from headbench.models.runtime import OPEN, Batch, Runtime, SequenceGroup, TokenSequence, runtime
-from headbench.types import Capture, Columns, Edit, Plan, Scale
+from headbench.nouns import Capture
 from helpers_families import DECODERS
 from helpers_models import QUESTIONS, images, llama, llava, qwen, request
 from helpers_tiny import tiny_llama

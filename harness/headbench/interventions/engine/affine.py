@@ -1,8 +1,8 @@
 """Edits of head outputs and queries as one affine table over ``[batch, class, head]``.
 
 ``Scale``, ``Offset``, ``Mix`` and ``ZeroDims`` are all affine in what they edit, and affine maps
-compose to affine maps. So any mix of arms in a batch, and any chain of such edits on one row, is
-one table: a factor, weights of three value targets, and a constant::
+compose to affine maps. So any mix of conditions in a batch, and any chain of such edits on one
+row, is one table: a factor, weights of three value targets, and a constant::
 
     z <- factor * z + w_self * v_t + w_first * v_first + w_mean * mean(v visible) + constant
 
@@ -18,8 +18,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from headbench.edits import Mix, Offset, Op, Scale, ZeroDims
 from headbench.interventions.engine.places import CLASSES, Call
-from headbench.types import Mix, Offset, Op, Scale, ZeroDims
 
 Target = Literal["self", "first", "mean"]
 Values = Callable[[Target, list[int]], Tensor]

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from headbench.edits import Bias, Columns, Visible
 from headbench.interventions.engine.attention import unedited
 from headbench.interventions.engine.extend import Extended
 from headbench.interventions.engine.kernels import flash
 from headbench.interventions.engine.window import windowed
-from headbench.types import Bias, Columns, Visible
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ from headbench.errors import RefusedError
 from headbench.interventions.depth import without_attention
 from headbench.interventions.engine.dense import CHUNK_ELEMENTS, grouped_scores, normalise
 from headbench.interventions.engine.places import Call, classes
-from headbench.types import Capture
+from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -114,16 +114,16 @@ def _check(capture: Capture, rows: Sequence[Row], shape: Shape) -> None:
     if capture.tower != "text":
         raise RefusedError(
             "this engine holds the text model; a vision tower is a model of its own",
-            mend="ask by a represent request (docs/interventions.md), or build an Engine on the "
+            hint="ask by a represent request (docs/interventions.md), or build an Engine on the "
             "tower",
         )
     if capture.site not in SITES:
         raise RefusedError(
-            f"nothing is captured at {capture.site!r}", mend=f"sites: {', '.join(SITES)}"
+            f"nothing is captured at {capture.site!r}", hint=f"sites: {', '.join(SITES)}"
         )
     if wrong := [layer for layer in capture.layers if not 0 <= layer < shape.layers]:
         raise RefusedError(
-            f"layer {wrong[0]} does not exist", mend=f"layers run from 0 to {shape.layers - 1}"
+            f"layer {wrong[0]} does not exist", hint=f"layers run from 0 to {shape.layers - 1}"
         )
     without = [layer for layer in capture.layers if layer not in shape.attending]
     if without and capture.site not in OUTSIDE:
@@ -132,7 +132,7 @@ def _check(capture: Capture, rows: Sequence[Row], shape: Shape) -> None:
         return
     if capture.keys is None and capture.rows != "last":
         raise RefusedError(
-            "a pattern is never captured whole", mend="name a span in keys=, or take rows='last'"
+            "a pattern is never captured whole", hint="name a span in keys=, or take rows='last'"
         )
     for index, row in enumerate(rows):
         if capture.keys not in (None, "prompt") and capture.keys not in row.spans:

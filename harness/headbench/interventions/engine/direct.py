@@ -12,10 +12,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from headbench.edits import Bias, Columns, Visible
 from headbench.interventions.engine.dense import dense, grouped_scores, grouped_values, normalise
 from headbench.interventions.engine.inputs import Inputs
 from headbench.interventions.engine.regions import Region
-from headbench.types import Bias, Columns, Visible
 
 Tally = Callable[[Region, "int | Tensor"], None]
 """Is told how many query rows x heads a region altered."""

@@ -17,7 +17,7 @@ from headbench.interventions.engine.capture import Recorder
 from headbench.interventions.engine.routers import Gate, check_gates, gates
 from headbench.interventions.engine.rows import Firing, Row
 from headbench.interventions.engine.session import EditSession
-from headbench.types import Capture
+from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -54,7 +54,7 @@ class Engine:
         if held is not None and held() is not None:
             raise RefusedError(
                 "another engine already edits this model",
-                mend="close it first, or join the toggles with '+'",
+                hint="close it first, or join the toggles with '+'",
             )
         support.refuse_unsupported(model)
         self.model = model
@@ -166,18 +166,18 @@ class Engine:
             announce: Tell the session where each forward pass begins; without it, the caller does.
         """
         if not self._close.alive:
-            raise RefusedError("this engine is closed", mend="build a new Engine(model)")
+            raise RefusedError("this engine is closed", hint="build a new Engine(model)")
         if self._session is not None:
             raise RefusedError(
                 "edits are already attached to this model",
-                mend="join the edits in one plan; toggles join with '+'",
+                hint="join the edits in one plan; toggles join with '+'",
             )
         if self.model.training:
-            raise RefusedError("the model is in training mode", mend="call model.eval() first")
+            raise RefusedError("the model is in training mode", hint="call model.eval() first")
         if self.model.config.get_text_config()._attn_implementation != NAME:
             raise RefusedError(
                 "somebody changed the model's attention implementation after the engine was built",
-                mend="build a new Engine(model)",
+                hint="build a new Engine(model)",
             )
         self._session = session
         hooks = [self._announcing(session)] if announce else []

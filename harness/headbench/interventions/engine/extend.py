@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from headbench.edits import Bias
 from headbench.interventions.engine.inputs import Inputs
 from headbench.interventions.engine.regions import Region
-from headbench.types import Bias
 
 PUSH = -30_000.0
 """Added to the scores of columns that the fused pass must leave out."""

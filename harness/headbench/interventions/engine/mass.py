@@ -41,7 +41,7 @@ def column_mass(inputs: Inputs, batch_row: int, bound: Bounds) -> Tensor:
         raise RefusedError(
             "an edit reads the attention that a whole prompt gives, and the prompt did not come in "
             "one forward pass",
-            mend="prefill the whole prompt at once",
+            hint="prefill the whole prompt at once",
         )
     row = inputs.only(batch_row)
     heads, keys = row.query.shape[1], row.key.shape[2]

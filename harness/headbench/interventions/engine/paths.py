@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from headbench.edits import Bias, Columns, Visible
 from headbench.interventions.engine import apart
 from headbench.interventions.engine.attention import unedited
 from headbench.interventions.engine.columns import correct, merge
@@ -34,7 +35,6 @@ from headbench.interventions.engine.inputs import Inputs
 from headbench.interventions.engine.kernels import flash
 from headbench.interventions.engine.regions import Region
 from headbench.interventions.engine.window import windowed
-from headbench.types import Bias, Columns, Visible
 
 if TYPE_CHECKING:
     from torch import Tensor

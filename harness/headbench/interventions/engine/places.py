@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from headbench.interventions.engine.rows import Row
-from headbench.types import Phase, Rows
+from headbench.nouns import Phase, Rows
 
 EARLY, BODY, LAST, DECODE = range(4)
 """Up to the last image token; after it and before t0; t0; after the prompt."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from headbench.edits import Bias, Columns, Edit, Op, View, Visible
 from headbench.errors import RefusedError
 from headbench.interventions.engine.mass import column_mass
 from headbench.interventions.engine.places import Call, classes
 from headbench.interventions.engine.stages import PatternEdit
-from headbench.types import Bias, Columns, Edit, Op, Positions, View, Visible
+from headbench.nouns import Positions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -198,6 +199,6 @@ def _marked(name: str, view: View) -> Positions:
     if name not in view.spans:
         raise RefusedError(
             f"the prompt marks no span {name!r}",
-            mend=f"spans of this prompt: {', '.join(sorted(view.spans)) or 'none'}",
+            hint=f"spans of this prompt: {', '.join(sorted(view.spans)) or 'none'}",
         )
     return view.spans[name]

@@ -65,12 +65,12 @@ def check_gates(layers: Sequence[int], known: Mapping[int, Gate], name: str) -> 
     if not known:
         raise RefusedError(
             f"{name} declares no router, so nothing is captured at 'router'",
-            mend="use a mixture-of-experts model whose class records router_logits",
+            hint="use a mixture-of-experts model whose class records router_logits",
         )
     if wrong := [layer for layer in layers if layer not in known]:
         raise RefusedError(
             f"layer {wrong[0]} of {name} has no router: it has no experts",
-            mend=f"layers with a router: {', '.join(map(str, known))}",
+            hint=f"layers with a router: {', '.join(map(str, known))}",
         )
 
 

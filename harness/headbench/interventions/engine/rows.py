@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from headbench.types import Capture, Plan, Positions
+from headbench.edits import Plan
+from headbench.nouns import Capture, Positions
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from headbench.edits import Columns, View
 from headbench.errors import RefusedError
 from headbench.interventions.engine.attention import unedited
 from headbench.interventions.engine.capture import Recorder
@@ -26,7 +27,6 @@ from headbench.interventions.engine.stages import (
     needs_values,
 )
 from headbench.interventions.engine.values import Values
-from headbench.types import Columns, View
 
 ATTENTION_SITES = ("q", "k", "v", "scores", "pattern", "z")
 
@@ -61,7 +61,7 @@ class EditSession:
         if rest or copies == 0:
             raise RefusedError(
                 f"a batch of {batch} met a plan for {len(self.rows)} rows",
-                mend="attach one Row for each prompt of the batch",
+                hint="attach one Row for each prompt of the batch",
             )
         if copies != self.copies:
             self.copies = copies
@@ -126,7 +126,7 @@ class EditSession:
         if bound.pad < self.call.start < bound.decode:
             raise RefusedError(
                 "an edit that reads the whole prompt met a prompt that continues behind a prefix",
-                mend="encode the whole prompt in one pass",
+                hint="encode the whole prompt in one pass",
             )
 
     def _tally(self, region: Region, count: int | Tensor) -> None:
@@ -193,7 +193,7 @@ class EditSession:
                     raise RefusedError(
                         "heads are selected at the last prompt row, and the prompt did not come "
                         "in one forward pass",
-                        mend="prefill the whole prompt at once",
+                        hint="prefill the whole prompt at once",
                     )
                 beside = self._beside(row, z)
                 row.memory[key] = self._select(layer, pick, z[pick.batch_row, at], beside)

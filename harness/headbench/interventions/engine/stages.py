@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from headbench.edits import Bias, Columns, Edit, Mix, Offset, Scale, Select, Visible, ZeroDims
 from headbench.errors import RefusedError
 from headbench.interventions.depth import without_attention
 from headbench.interventions.engine.affine import AFFINE, Table
 from headbench.interventions.engine.places import classes
 from headbench.interventions.engine.rows import Row
-from headbench.types import Bias, Columns, Edit, Mix, Offset, Scale, Select, Visible, ZeroDims
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -141,12 +141,12 @@ def check(edit: Edit, shape: Shape) -> None:
     if edit.site == "router":
         raise RefusedError(
             "the gates of a mixture are read, not edited",
-            mend="capture at 'router', and edit 'z' or 'residual'",
+            hint="capture at 'router', and edit 'z' or 'residual'",
         )
     if not isinstance(edit.op, allowed):
         raise RefusedError(
             f"{type(edit.op).__name__} cannot be done at site {edit.site!r}",
-            mend=f"at {edit.site!r} the engine does "
+            hint=f"at {edit.site!r} the engine does "
             f"{', '.join(t.__name__ for t in allowed) or 'nothing'}",
         )
     _check_vector(edit, shape)
@@ -157,7 +157,7 @@ def check(edit: Edit, shape: Shape) -> None:
     for layer, heads in edit.where.items():
         if not 0 <= layer < shape.layers:
             raise RefusedError(
-                f"layer {layer} does not exist", mend=f"layers run from 0 to {shape.layers - 1}"
+                f"layer {layer} does not exist", hint=f"layers run from 0 to {shape.layers - 1}"
             )
         if heads and edit.site != "residual" and layer not in shape.attending:
             raise without_attention(shape.model, layer, shape.attending)
@@ -168,7 +168,7 @@ def check(edit: Edit, shape: Shape) -> None:
         ):
             raise RefusedError(
                 f"head {wrong[0]} of layer {layer} does not exist",
-                mend=f"query heads run from 0 to {shape.heads - 1}",
+                hint=f"query heads run from 0 to {shape.heads - 1}",
             )
 
 
@@ -182,7 +182,7 @@ def _check_vector(edit: Edit, shape: Shape) -> None:
     if tuple(vector.shape) != wanted:
         raise RefusedError(
             f"the vectors at {edit.site!r} have shape {tuple(vector.shape)}",
-            mend=f"this model needs {wanted}",
+            hint=f"this model needs {wanted}",
         )
 
 
@@ -198,7 +198,7 @@ def kv_heads(edit: Edit, layer: int, heads: Sequence[int], shape: Shape) -> tupl
     if missing := sorted(whole - set(heads)):
         raise RefusedError(
             f"layer {layer}: query heads {missing} share the {edit.site} of the listed heads",
-            mend=f"list every head of the group of {ratio}, or edit 'z' or 'q', "
+            hint=f"list every head of the group of {ratio}, or edit 'z' or 'q', "
             "which each query head owns",
         )
     return tuple(owned)

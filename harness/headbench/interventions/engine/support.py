@@ -22,7 +22,7 @@ ROUTED_HEADS = frozenset({"jetmoe"})
 """Families whose query heads and output projection are experts."""
 IDENTITY_TOLERANCE = 1e-4
 """Largest allowed logit difference from a model's own eager attention, relative to the logits."""
-_MEND = "use a class that calls transformers' attention interface (see docs/interventions.md)"
+_HINTS = "use a class that calls transformers' attention interface (see docs/interventions.md)"
 
 Saved = tuple[tuple[Any, Any], ...]
 
@@ -61,20 +61,20 @@ def refuse_unsupported(model: PreTrainedModel) -> None:
     if getattr(model.config, "is_encoder_decoder", False):
         raise RefusedError(
             f"{name} is an encoder-decoder model, whose cross attention has no single head table",
-            mend="use a decoder-only or encoder-only model",
+            hint="use a decoder-only or encoder-only model",
         )
     if getattr(model, "hf_quantizer", None) is not None:
         raise RefusedError(
             f"{name} is quantised; edits of quantised models were never checked",
-            mend="load the checkpoint in float32, float16 or bfloat16",
+            hint="load the checkpoint in float32, float16 or bfloat16",
         )
     if model.config.get_text_config().model_type in ROUTED_HEADS:
         raise RefusedError(
             f"{name} chooses its heads for each token by a router, so that a number names no head",
-            mend="use a model whose heads are the same for every token",
+            hint="use a model whose heads are the same for every token",
         )
     if not model._can_set_attn_implementation():
-        raise RefusedError(f"{name} does not use transformers' attention interface", mend=_MEND)
+        raise RefusedError(f"{name} does not use transformers' attention interface", hint=_HINTS)
 
 
 def short_input(model: PreTrainedModel) -> dict[str, Tensor]:
@@ -138,13 +138,13 @@ def identity_check(model: PreTrainedModel, saved: Saved) -> dict[nn.Module, Size
         modules = dict(calls)
         if not modules:
             raise RefusedError(
-                f"{name} accepts an attention implementation and never calls it", mend=_MEND
+                f"{name} accepts an attention implementation and never calls it", hint=_HINTS
             )
         if len(calls) > len(modules):
             raise RefusedError(
                 f"{name} runs one attention module several times in a pass, so that a layer's "
                 "number does not name its heads",
-                mend="use a model whose layers have attention of their own",
+                hint="use a model whose layers have attention of their own",
             )
         _refuse_joint_norms(name, calls, normed)
         own = str(dict((id(c), n) for c, n in saved).get(id(model.config.get_text_config())))
@@ -162,7 +162,7 @@ def identity_check(model: PreTrainedModel, saved: Saved) -> dict[nn.Module, Size
         raise RefusedError(
             f"{name} with an empty plan differs from its own {own} attention by {difference:.3g}",
             where=f"allowed: {'equal bits' if own == 'sdpa' else f'{allowed:.3g}'}",
-            mend=_MEND,
+            hint=_HINTS,
         )
     return modules
 
@@ -205,7 +205,7 @@ def _refuse_joint_norms(
                 raise RefusedError(
                     f"{name} normalises the outputs of all heads together, so that editing one "
                     "head rescales the others",
-                    mend="use a model whose head outputs reach the output projection one by one",
+                    hint="use a model whose head outputs reach the output projection one by one",
                 )
 
 
@@ -221,7 +221,7 @@ def _attempt(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
         raise
     except (TypeError, ValueError, AttributeError, LookupError, RuntimeError) as error:
         raise RefusedError(
-            f"{type(model).__name__} does not run on {', '.join(batch)} alone: {error}", mend=_MEND
+            f"{type(model).__name__} does not run on {', '.join(batch)} alone: {error}", hint=_HINTS
         ) from error
     logits = getattr(output, "logits", None)
     found: Tensor = logits if logits is not None else output[0]
@@ -285,13 +285,13 @@ def stack_of(model: nn.Module, modules: Collection[nn.Module]) -> Stack:
             raise RefusedError(
                 f"{name} attends in several stacks of layers ({', '.join(sorted(owners))}), so "
                 "that a layer's number does not name its heads",
-                mend="use a model with one stack of decoder layers",
+                hint="use a model with one stack of decoder layers",
             )
         if layer in found:
             raise RefusedError(
                 f"layer {layer} of {name} has two attention modules, so that its number does not "
                 "name its heads",
-                mend="use a model with one attention module per layer",
+                hint="use a model with one attention module per layer",
             )
         found[layer] = module
     return Stack(tuple(lists[owners.pop()]), dict(sorted(found.items())))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from headbench.edits import Visible
 from headbench.interventions.engine.dense import visible
 from headbench.interventions.engine.direct import Tally
 from headbench.interventions.engine.extend import Extended
 from headbench.interventions.engine.regions import Region
-from headbench.types import Visible
 
 SHORTEST, LONGEST = 64, 512
 """Rows of a chunk: about a window's width, within these bounds."""

@@ -31,13 +31,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from headbench.edits import Case, Columns, Controls, Edit, Probe, View
 from headbench.errors import RefusedError
 from headbench.interventions.base import Seen
 from headbench.interventions.depth import carried, check_layers, with_attention
 from headbench.interventions.grammar import Value
 from headbench.interventions.image import ImageBoost
 from headbench.interventions.registry import Method, Params
-from headbench.types import Capture, Case, Columns, Controls, Edit, ModelInfo, Probe, View
+from headbench.nouns import Capture, ModelInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,7 +99,7 @@ class Gift(ImageBoost):
             raise RefusedError(
                 "gift follows the gaze of the question, and nothing says where the question is",
                 where=f"document {case.request.document!r}",
-                mend="mark it in the task's template with span('question'), or give "
+                hint="mark it in the task's template with span('question'), or give "
                 "intervene(..., spans={'question': positions})",
             )
         return (Probe(PROBE, case.request, (self.capture,)),)

@@ -31,10 +31,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from headbench.edits import Case, Edit, Mix, Scale, ZeroDims
 from headbench.interventions.base import HeadMethod, Seen
 from headbench.interventions.choice import HeadChoice
 from headbench.interventions.registry import Method
-from headbench.types import Case, Edit, Mix, ModelInfo, Phase, Scale, ZeroDims
+from headbench.nouns import ModelInfo, Phase
 
 
 class MaskHeadsParams(HeadChoice):

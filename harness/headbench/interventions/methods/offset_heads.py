@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from headbench.edits import Case, Contrast, Controls, Edit, Intervention
 from headbench.errors import RefusedError
 from headbench.interventions.base import Seen
 from headbench.interventions.choice import table_of
@@ -27,7 +28,7 @@ from headbench.interventions.draws import Draws, apart_sets, other_sets
 from headbench.interventions.grammar import Value
 from headbench.interventions.registry import Method
 from headbench.interventions.vectors import GivenVectors, VectorMethod, locate
-from headbench.types import Case, Contrast, Controls, Edit, HeadTable, Intervention, ModelInfo
+from headbench.nouns import HeadTable, ModelInfo
 
 
 class OffsetHeadsParams(GivenVectors):
@@ -107,7 +108,7 @@ def build(params: OffsetHeadsParams, info: ModelInfo) -> OffsetHeads:
         raise RefusedError(
             f"the vectors have shape {tuple(given.shape)}",
             where=params.file,
-            mend=f"{info.name} needs {needed}",
+            hint=f"{info.name} needs {needed}",
         )
     pairs = [(int(layer), int(head)) for layer, head in given.abs().sum(-1).nonzero().tolist()]
     table = table_of(pairs, info)

@@ -24,13 +24,14 @@ from typing import Literal
 
 from pydantic import Field
 
+from headbench.edits import Case, Edit, ZeroDims
 from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.base import HeadMethod, Seen
 from headbench.interventions.choice import HeadChoice
 from headbench.interventions.grammar import Value
 from headbench.interventions.methods.scale_values import whole_groups
 from headbench.interventions.registry import Method
-from headbench.types import Case, Edit, ModelInfo, Phase, ZeroDims
+from headbench.nouns import ModelInfo, Phase
 
 UNROTATED = frozenset(
     {"gpt2", "gpt-sw3", "gpt_bigcode", "opt", "biogpt", "ctrl", "clip_vision_model", "clip"}
@@ -135,13 +136,13 @@ def build(params: RopeZeroParams, info: ModelInfo) -> RopeZero:
     if info.family in PARTIAL and params.rotary_dim is None:
         raise RefusedError(
             f"{info.family} may rotate only part of a head",
-            mend="give rotary_dim=, the number of rotated dimensions",
+            hint="give rotary_dim=, the number of rotated dimensions",
         )
     method = RopeZero.of("rope_zero", params, info)
     if method.dose % 2 or method.dose > method.rotary or method.rotary > info.head_dim:
         raise ConfigError(
             f"rope_zero: a dose of {method.dose} of {method.rotary} dimensions is impossible",
-            mend="pairs are zeroed whole: give an even dose, at most the rotated width",
+            hint="pairs are zeroed whole: give an even dose, at most the rotated width",
         )
     return method
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from headbench.edits import Case, Edit, Scale
 from headbench.interventions.base import HeadMethod, Seen
 from headbench.interventions.choice import HeadChoice
 from headbench.interventions.registry import Method
-from headbench.types import Case, Edit, ModelInfo, Phase, Scale
+from headbench.nouns import ModelInfo, Phase
 
 
 class ScaleHeadsParams(HeadChoice):

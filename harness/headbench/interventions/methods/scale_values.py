@@ -15,17 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from headbench.edits import Case, Edit, Scale
 from headbench.interventions.base import HeadMethod, Seen
 from headbench.interventions.choice import Chosen, HeadChoice
 from headbench.interventions.registry import Method
-from headbench.types import (
-    Case,
-    Edit,
-    HeadTable,
-    ModelInfo,
-    Phase,
-    Scale,
-)
+from headbench.nouns import HeadTable, ModelInfo, Phase
 
 
 class ScaleValuesParams(HeadChoice):

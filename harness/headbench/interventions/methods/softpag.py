@@ -22,10 +22,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from headbench.edits import Case, Edit, Mix, Scale
 from headbench.interventions.base import HeadMethod, Seen
 from headbench.interventions.choice import HeadChoice
 from headbench.interventions.registry import Method
-from headbench.types import Case, Edit, Mix, ModelInfo, Phase, Scale
+from headbench.nouns import ModelInfo, Phase
 
 TARGETS: dict[str, Literal["self", "mean", "first"]] = {
     "identity": "self",

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 
 from pydantic import Field
 
+from headbench.edits import Case, Controls, Edit
 from headbench.errors import RefusedError
 from headbench.interventions.base import Seen
 from headbench.interventions.grammar import Value
 from headbench.interventions.registry import Method
 from headbench.interventions.vectors import GivenVectors, VectorMethod, locate
-from headbench.types import Case, Controls, Edit, ModelInfo
+from headbench.nouns import ModelInfo
 
 SEEDS = 2**32
 """How many random directions the control may draw from."""
@@ -88,13 +89,13 @@ def build(params: SteerParams, info: ModelInfo) -> Steer:
     given = vectors.read()
     if params.layer >= info.layers:
         raise RefusedError(
-            f"{info.name} has no layer {params.layer}", mend=f"layers: 0 to {info.layers - 1}"
+            f"{info.name} has no layer {params.layer}", hint=f"layers: 0 to {info.layers - 1}"
         )
     if given.ndim not in (1, 2) or (given.ndim == 2 and given.shape[0] != info.layers):
         raise RefusedError(
             f"the direction has shape {tuple(given.shape)}",
             where=params.file,
-            mend=f"give [width] or [{info.layers}, width]",
+            hint=f"give [width] or [{info.layers}, width]",
         )
     chosen = given if given.ndim == 1 else given[params.layer]
     if not bool(chosen.norm() > 0):

@@ -24,11 +24,12 @@ from typing import Literal
 
 from pydantic import Field
 
+from headbench.edits import Case, Edit, Visible
 from headbench.interventions.base import HeadMethod, Seen
 from headbench.interventions.choice import HeadChoice, choose, read_map
 from headbench.interventions.grammar import Value
 from headbench.interventions.registry import Method
-from headbench.types import Case, Edit, HeadTable, ModelInfo, Phase, Visible
+from headbench.nouns import HeadTable, ModelInfo, Phase
 
 TASK_KV = (16, 256)
 """First and latest keys of Task-KV: the window where nothing else says one."""

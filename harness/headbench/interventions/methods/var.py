@@ -34,12 +34,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from headbench.edits import Case, Columns, Controls, Edit, View
 from headbench.interventions.base import Seen
 from headbench.interventions.depth import check_layers, with_attention
 from headbench.interventions.grammar import Value
 from headbench.interventions.image import ImageMethod, image_keys
 from headbench.interventions.registry import Method, Params
-from headbench.types import Case, Columns, Controls, Edit, ModelInfo, View
+from headbench.nouns import ModelInfo
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
+from headbench.edits import Case, Contrast, Controls, Edit, Plan, Probe, Scale, View
 from headbench.errors import RefusedError
 from headbench.interventions.base import SAME_LAYERS, Seen, contrast_sets
 from headbench.interventions.base import Method as BaseMethod
@@ -44,19 +45,7 @@ from headbench.interventions.depth import check_layers, with_attention
 from headbench.interventions.draws import Draws, other_sets
 from headbench.interventions.grammar import Value
 from headbench.interventions.registry import Method, Params
-from headbench.types import (
-    Capture,
-    Case,
-    Contrast,
-    Controls,
-    Edit,
-    ModelInfo,
-    Plan,
-    Probe,
-    Request,
-    Scale,
-    View,
-)
+from headbench.nouns import Capture, ModelInfo, Request
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -229,7 +218,7 @@ class Vhr(BaseMethod):
                 raise RefusedError(
                     "this control borrows the heads of another document, and none was given",
                     where=f"document {case.request.document!r}",
-                    mend="use headbench.run, which knows the other documents",
+                    hint="use headbench.run, which knows the other documents",
                 )
             return (
                 Probe(PROBE, without_image(self.donor), (self.capture,)),
@@ -257,7 +246,7 @@ class Vhr(BaseMethod):
         if case is None and self.chosen is None:
             raise RefusedError(
                 "vhr chooses heads for each sample, so it has no static plan",
-                mend="use per_sample=false with heads= or map=",
+                hint="use per_sample=false with heads= or map=",
             )
         return super().plan(case, seen)
 
@@ -336,7 +325,7 @@ class Vhr(BaseMethod):
             raise RefusedError(
                 "no other document of the task has another image to borrow heads from",
                 where=f"document {request.document!r}",
-                mend="take more documents with --limit, or other controls",
+                hint="take more documents with --limit, or other controls",
             )
         drawn = self.draw.chance(content(request)).choice(sorted(others))
         return replace(self, donor=others[drawn])
@@ -406,7 +395,7 @@ def build(params: VhrParams, info: ModelInfo) -> Vhr:
     if layers is None:
         layers = default_layers(info, params.second_layer)
     if not layers:
-        raise RefusedError("no layer is chosen", mend="list layers, or leave `layers` out")
+        raise RefusedError("no layer is chosen", hint="list layers, or leave `layers` out")
     layers = check_layers(layers, info)
     chosen = None
     if params.heads is not None:

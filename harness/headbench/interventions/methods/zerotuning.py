@@ -20,10 +20,11 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from headbench.edits import Bias, Case, Edit
 from headbench.interventions.base import HeadMethod, Seen
 from headbench.interventions.choice import AnyHeads
 from headbench.interventions.registry import Method
-from headbench.types import Bias, Case, Edit, ModelInfo, Phase
+from headbench.nouns import ModelInfo, Phase
 
 
 class ZeroTuningParams(AnyHeads):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
+from headbench.jobs import Job
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.backend import HFBackend
@@ -27,7 +28,7 @@ from headbench.models.registry import rows_a_batch
 from headbench.models.runtime import Runtime
 from headbench.models.runtime.decoding import Decoder, Generation, Limits
 from headbench.models.runtime.forcing import Forced, force
-from headbench.types import Answer, Job, ModelInfo, Request, Site
+from headbench.nouns import Answer, ModelInfo, Request, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,10 +103,11 @@ class HFModel(BaseModel):
         if request.kind == "represent":
             for capture in captures_of(request):
                 absolute(capture, self.preparation.info.layers, self.preparation.info.attending)
-        for part in job.arm.interventions:
+        for part in job.condition.interventions:
             if "gradients" in part.needs:
                 raise RefusedError(
-                    "the 'hf' adapter takes no gradients", where=f"intervention {job.arm.name}"
+                    "the 'hf' adapter takes no gradients",
+                    where=f"intervention {job.condition.name}",
                 )
 
     def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
@@ -163,7 +165,7 @@ class HFModel(BaseModel):
                 raise HeadbenchError(
                     "the device's memory does not hold one row",
                     where=f"document {jobs[indices[0]].request.document!r}",
-                    mend="use a smaller dtype, shorter prompts, or another device",
+                    hint="use a smaller dtype, shorter prompts, or another device",
                 ) from error
         if answers is None:
             # Only now: within the block the traceback keeps the failed pass's tensors alive.
@@ -258,7 +260,7 @@ class HFModel(BaseModel):
         if request.kind == "generate":
             new = Limits.read(request.ask, request.document).new_tokens
         group = (request.kind, "image" if request.images else "text", f"{new:06d}")
-        order = (request.document, request.step, f"{request.index:06d}", job.arm.name)
+        order = (request.document, request.step, f"{request.index:06d}", job.condition.name)
         return batching.Need(group, len(prompt.tokens) + new, order)
 
     def _length(self, request: Request, prompt: Prompt) -> int:
@@ -299,7 +301,7 @@ class HFModel(BaseModel):
             raise ConfigError(
                 f"{longer[0]!r} is more than one token of this tokenizer",
                 where=where,
-                mend="ask for whole texts with output_type: score",
+                hint="ask for whole texts with output_type: score",
             )
         return tuple(ids)
 
@@ -374,7 +376,8 @@ def end_ids(loaded: Loaded) -> frozenset[int]:
 def batch_name(jobs: Sequence[Job]) -> str:
     """A batch's name: its size and a digest of its members."""
     members = [
-        [job.request.document, job.request.step, job.request.index, job.arm.name] for job in jobs
+        [job.request.document, job.request.step, job.request.index, job.condition.name]
+        for job in jobs
     ]
     return f"{len(jobs)}-{digest_of(members)[:12]}"
 

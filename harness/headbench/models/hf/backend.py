@@ -42,7 +42,7 @@ class HFBackend:
             raise RefusedError(
                 f"{type(model).__name__} takes no past_key_values: what it has read is kept in "
                 "another way, which the runtime does not know",
-                mend="use a model that decodes with transformers' cache",
+                hint="use a model that decodes with transformers' cache",
             )
         inner = getattr(model, "model", model)
         self._rope_index: Any = getattr(inner, "get_rope_index", None)
@@ -154,7 +154,7 @@ class HFBackend:
         if family not in TYPED:
             raise RefusedError(
                 f"{family} reads token_type_ids beside images; what they mean there is not known",
-                mend=f"use a family without them, or one of: {', '.join(TYPED)}",
+                hint=f"use a family without them, or one of: {', '.join(TYPED)}",
             )
         return types
 

@@ -1,8 +1,9 @@
 """Which jobs run together: planned once for the whole run, so that a continued run repeats it.
 
 Jobs are grouped by what their pass needs (kind, images, new tokens), sorted by length, and cut into
-batches. Arms of one prompt have one length and so stand side by side, padding nothing. Arms with
-probes stay beside the others, so that an arm and its baseline differ in nothing but the edits.
+batches. Conditions of one prompt have one length and so stand side by side, padding nothing.
+Conditions with probes stay beside the others, so that a condition and its baseline differ in
+nothing but the edits.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Need:
     Attributes:
         group: Kind, images, new tokens: equal within a batch.
         length: Prompt and new tokens.
-        order: Ties go by document, step, index, arm: never by the order of the run's arguments.
+        order: Ties go by document, step, index, condition: never by the order of arguments.
     """
 
     group: tuple[str, ...]

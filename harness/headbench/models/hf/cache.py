@@ -114,7 +114,7 @@ def known_cache(config: Any) -> DynamicCache:
         raise RefusedError(
             f"the cache of {config.model_type} is of a kind that cannot be decoded with: {kinds}",
             where="--model hf",
-            mend=f"use a model whose cache has these layers: {', '.join(sorted(KNOWN))}",
+            hint=f"use a model whose cache has these layers: {', '.join(sorted(KNOWN))}",
         )
     return cache
 

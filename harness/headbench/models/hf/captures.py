@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.depth import without_attention
-from headbench.types import Capture, Request
+from headbench.nouns import Capture, Request
 
 
 def captures_of(request: Request) -> tuple[Capture, ...]:
@@ -50,7 +50,7 @@ def absolute(capture: Capture, layers: int, attending: Sequence[int] | None = No
         raise RefusedError(
             f"layer {wrong[0]} does not exist",
             where=f"capture at {capture.site!r}",
-            mend=f"layers run from 0 to {layers - 1}; -1 is the last, -{layers} the first",
+            hint=f"layers run from 0 to {layers - 1}; -1 is the last, -{layers} the first",
         )
     counted = tuple(layer % layers for layer in capture.layers)
     without = [layer for layer in counted if attending is not None and layer not in attending]

@@ -51,10 +51,10 @@ def read_arguments(args: Mapping[str, str]) -> dict[str, Argument]:
             given = json.loads(text)
         except ValueError as error:
             raise ConfigError(
-                f"chat_template_args is not JSON: {error}", where=where, mend=hint
+                f"chat_template_args is not JSON: {error}", where=where, hint=hint
             ) from error
         if not isinstance(given, dict):
-            raise ConfigError("chat_template_args is no JSON object", where=where, mend=hint)
+            raise ConfigError("chat_template_args is no JSON object", where=where, hint=hint)
         for key, value in given.items():
             whole = value is None or isinstance(value, bool | int | str)
             if not whole and not (isinstance(value, float) and math.isfinite(value)):
@@ -69,7 +69,7 @@ def read_arguments(args: Mapping[str, str]) -> dict[str, Argument]:
             raise ConfigError(
                 f"enable_thinking cannot be {args['enable_thinking']!r}",
                 where="--model-args",
-                mend="true or false",
+                hint="true or false",
             )
         if found.get("enable_thinking", thinking == "true") is not (thinking == "true"):
             raise ConfigError(
@@ -91,7 +91,7 @@ def read_today(text: str) -> datetime.date | None:
         return datetime.date.fromisoformat(text)
     except ValueError as error:
         raise ConfigError(
-            f"today cannot be {text!r}", where=f"--model-args today={text}", mend="write YYYY-MM-DD"
+            f"today cannot be {text!r}", where=f"--model-args today={text}", hint="write YYYY-MM-DD"
         ) from error
 
 
@@ -114,7 +114,7 @@ def given_to(
             raise ConfigError(
                 "no chat template is applied, so its arguments would change nothing",
                 where=f"--model-args: {', '.join(names)}",
-                mend="leave them out, or use a checkpoint with a chat template (chat_template=on)",
+                hint="leave them out, or use a checkpoint with a chat template (chat_template=on)",
             )
         return {}
     known = variables(template_text(template))
@@ -130,12 +130,12 @@ def given_to(
             raise ConfigError(
                 f"the model's chat template does not use {key!r}",
                 where=f"template argument {key}={arguments[key]!r}",
-                mend=nearest(key, offered) if offered else "it takes no argument; leave it out",
+                hint=nearest(key, offered) if offered else "it takes no argument; leave it out",
             )
     if CLOCK not in known:
         if today:
             raise ConfigError(
-                "the model's chat template writes no date", where="--model-args today", mend=""
+                "the model's chat template writes no date", where="--model-args today", hint=""
             )
         return dict(arguments)
     return {**arguments, **_with_date(template_text(template), today)}
@@ -180,7 +180,7 @@ def _with_date(text: str, today: datetime.date | None) -> dict[str, Any]:
                 raise RefusedError(
                     "the model's chat template writes the date in a form that it computes",
                     where=f"chat template, line {call.lineno}",
-                    mend="use chat_template=off",
+                    hint="use chat_template=off",
                 )
             forms.add(form.value)
     body = f"raise_exception('{_NO_DATE}')" if today is None else f"{_DATES}[form]"
@@ -205,5 +205,5 @@ def clock_refused(where: str) -> Iterator[None]:
             "the model's chat template writes today's date, so that tomorrow's prompts would be "
             "others",
             where=where,
-            mend="say which date it writes: --model-args today=2024-07-26",
+            hint="say which date it writes: --model-args today=2024-07-26",
         ) from error

@@ -59,13 +59,13 @@ class Room:
                 f"{what}: {length:,} positions, and the model has {self.positions:,} by "
                 f"{self.named}",
                 where=where,
-                mend=f"shorten them, choose a model with a longer context, or {ALLOW}",
+                hint=f"shorten them, choose a model with a longer context, or {ALLOW}",
             )
         if self.table is not None and length > self.table:
             raise RefusedError(
                 f"{what}: {length:,} positions, and the model has learned {self.table:,}",
                 where=where,
-                mend="there is nothing to run beyond learned positions: shorten them, or choose "
+                hint="there is nothing to run beyond learned positions: shorten them, or choose "
                 "another model",
             )
 
@@ -158,7 +158,7 @@ def sentence_config(pretrained: str, revision: str | None) -> Mapping[str, Any]:
         loaded = None
     if not isinstance(loaded, dict):
         raise ConfigError(
-            "sentence_bert_config.json is no JSON object", where=str(found), mend="fetch it again"
+            "sentence_bert_config.json is no JSON object", where=str(found), hint="fetch it again"
         )
     return loaded
 

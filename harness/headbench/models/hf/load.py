@@ -33,7 +33,7 @@ from headbench.models.hf.chat import Argument, read_arguments, read_today
 from headbench.models.hf.fingerprint import weights_of
 from headbench.models.hf.weights import check_weights
 from headbench.models.registry import check_args, positive, rows_a_batch
-from headbench.types import ModelInfo
+from headbench.nouns import ModelInfo
 
 ChatFlag = Literal["auto", "on", "off"]
 DTYPES = {
@@ -99,7 +99,7 @@ class Settings:
             raise ConfigError(
                 "the 'hf' adapter needs a checkpoint",
                 where="--model-args",
-                mend="add pretrained=FOLDER or pretrained=ORG/NAME",
+                hint="add pretrained=FOLDER or pretrained=ORG/NAME",
             )
         _one_of(args, "dtype", ("auto", *DTYPES))
         _one_of(args, "chat_template", ("auto", "on", "off"))
@@ -199,7 +199,7 @@ def loading(settings: Settings) -> Iterator[None]:
         raise ConfigError(
             "there is no such folder",
             where=f"pretrained={named}",
-            mend="give a folder in Hugging Face format with safetensors weights, or a hub id",
+            hint="give a folder in Hugging Face format with safetensors weights, or a hub id",
         )
     try:
         yield
@@ -207,7 +207,7 @@ def loading(settings: Settings) -> Iterator[None]:
         raise ConfigError(
             f"the checkpoint cannot be loaded: {_first_line(error)}",
             where=f"pretrained={settings.pretrained}",
-            mend="give a folder in Hugging Face format with safetensors weights, or a hub id "
+            hint="give a folder in Hugging Face format with safetensors weights, or a hub id "
             "(offline, it must be in the local cache)",
         ) from error
 
@@ -252,7 +252,7 @@ def load_processor(settings: Settings, config: Any, common: Mapping[str, Any]) -
         raise RefusedError(
             f"the image processor cannot be loaded: {reason}",
             where=f"pretrained={settings.pretrained}",
-            mend="pip install torchvision, and check that the checkpoint has a processor",
+            hint="pip install torchvision, and check that the checkpoint has a processor",
         ) from error
 
 
@@ -290,19 +290,19 @@ def refuse_unsupported(config: Any, where: str) -> None:
         raise RefusedError(
             f"{config.model_type} is an encoder-decoder model; only decoders are supported",
             where=where,
-            mend="choose a decoder-only model",
+            hint="choose a decoder-only model",
         )
     if getattr(config, "quantization_config", None) is not None:
         raise RefusedError(
             "quantised weights are not supported: their edits were never checked",
             where=where,
-            mend="use the unquantised checkpoint, with dtype=bfloat16 if memory is short",
+            hint="use the unquantised checkpoint, with dtype=bfloat16 if memory is short",
         )
     if not _of_all_layers(config.get_text_config(decoder=True), "num_attention_heads"):
         raise RefusedError(
             f"{config.model_type} names no number of attention heads that holds for every layer",
             where=where,
-            mend="choose a model with attention, of one shape in all layers that have it",
+            hint="choose a model with attention, of one shape in all layers that have it",
         )
     known_cache(config)
 
@@ -355,13 +355,13 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ConfigError(
-            f"no device is called {name!r}", where=f"device={name}", mend="cpu, cuda or cuda:0"
+            f"no device is called {name!r}", where=f"device={name}", hint="cpu, cuda or cuda:0"
         ) from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "this torch sees no GPU",
             where=f"device={name}",
-            mend="use device=cpu, or install a CUDA build of torch",
+            hint="use device=cpu, or install a CUDA build of torch",
         )
     return device
 
@@ -384,7 +384,7 @@ def _one_of(args: Mapping[str, str], key: str, allowed: tuple[str, ...]) -> None
         raise ConfigError(
             f"{key} cannot be {args[key]!r}",
             where=f"--model-args {key}={args[key]}",
-            mend=f"allowed: {', '.join(allowed)}",
+            hint=f"allowed: {', '.join(allowed)}",
         )
 
 

@@ -6,24 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from headbench.edits import Branch, Case, Edit, Plan, Probe, Scale
 from headbench.errors import HeadbenchError, RefusedError
+from headbench.jobs import Job
 from headbench.models.hf.backend import HFBackend
 from headbench.models.hf.prompts import Prompt
 from headbench.models.hf.tower import capture_tower
 from headbench.models.runtime import MAIN, Runtime, SequenceGroup, TokenSequence
-from headbench.types import (
-    Branch,
-    Capture,
-    Case,
-    Edit,
-    Heads,
-    Job,
-    ModelInfo,
-    Plan,
-    Probe,
-    Request,
-    Scale,
-)
+from headbench.nouns import Capture, Heads, ModelInfo, Request
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,11 +26,11 @@ class PreparedJob:
     """One job, from its prompt to its answer.
 
     Attributes:
-        job: Request and arm.
+        job: Request and condition.
         prompt: The request as the model sees it; the rewritten one, where a method rewrites.
         case: What interventions read.
-        plan: The joined plan of the arm.
-        probes: What the arm's probes captured, by name.
+        plan: The joined plan of the condition.
+        probes: What the condition's probes captured, by name.
         memory: The engine's memory of this row; lives as long as its answer.
         passes: Forward passes spent on it, probes and branches included.
         visited: Attention modules its edits reached.
@@ -61,9 +51,10 @@ class PreparedJob:
 
     @property
     def where(self) -> str:
-        """Document, step and arm, for errors."""
+        """Document, step and condition, for errors."""
         request = self.job.request
-        return f"document {request.document!r}, step {request.step!r}, arm {self.job.arm.name}"
+        place = f"document {request.document!r}, step {request.step!r}"
+        return f"{place}, condition {self.job.condition.name}"
 
 
 class RequestPreparation:
@@ -117,12 +108,14 @@ class RequestPreparation:
     def open(self, jobs: Sequence[Job]) -> list[PreparedJob]:
         """Resolve prompts, run probes, and ask every intervention for its plan."""
         works = [self._prepared(job) for job in jobs]
-        asked = [[part.probes(work.case) for part in work.job.arm.interventions] for work in works]
+        asked = [
+            [part.probes(work.case) for part in work.job.condition.interventions] for work in works
+        ]
         seen = self._probe(works, asked)
         for work, captured, probes in zip(works, seen, asked, strict=True):
             plans = [
                 part.plan(work.case, found)
-                for part, found in zip(work.job.arm.interventions, captured, strict=True)
+                for part, found in zip(work.job.condition.interventions, captured, strict=True)
             ]
             work.plan = join(plans, work.where)
             work.probes = merge(captured)
@@ -199,12 +192,12 @@ class RequestPreparation:
     ) -> list[list[dict[str, Mapping[Capture, Tensor]]]]:
         """What each intervention of each row saw, by probe name.
 
-        Arms of one prompt ask for the same probes; each distinct one runs once. Probes that run
-        beside their request bring nothing home.
+        Conditions of one prompt ask for the same probes; each distinct one runs once. Probes that
+        run beside their request bring nothing home.
         """
         distinct: dict[tuple[object, ...], tuple[Probe, PreparedJob]] = {}
-        for work, arm in zip(works, asked, strict=True):
-            for probe in (probe for part in arm for probe in part if not probe.beside):
+        for work, condition in zip(works, asked, strict=True):
+            for probe in (probe for part in condition for probe in part if not probe.beside):
                 if probe.gradient:
                     raise RefusedError("probes with gradients are not supported", where=work.where)
                 plain = PreparedJob(work.job, self.resolve(probe.request), self.case(probe.request))
@@ -214,9 +207,9 @@ class RequestPreparation:
         return [
             [
                 {probe.name: found[self._probe_key(probe)] for probe in part if not probe.beside}
-                for part in arm
+                for part in condition
             ]
-            for arm in asked
+            for condition in asked
         ]
 
     def _run_beside(self, work: PreparedJob, probe: Probe, plan: Plan) -> None:
@@ -262,7 +255,7 @@ def join(plans: Sequence[Plan], where: str) -> Plan:
     for found, what in ((rewrites, "rewrite the request"), (compared, "compare branches")):
         if len(found) > 1:
             raise RefusedError(
-                f"two interventions {what}", where=where, mend="run them one at a time"
+                f"two interventions {what}", where=where, hint="run them one at a time"
             )
     if any(plan.branches and plan.combine is None for plan in compared):
         raise RefusedError("an intervention has branches that nothing combines", where=where)
@@ -314,9 +307,9 @@ def check_visited(work: PreparedJob) -> None:
     """
     if edited(work.plan) and work.visited == 0:
         raise HeadbenchError(
-            "the edits of an arm reached no attention module",
+            "the edits of a condition reached no attention module",
             where=work.where,
-            mend="check the intervention's layers and heads with `headbench show intervention`",
+            hint="check the intervention's layers and heads with `headbench show intervention`",
         )
 
 

@@ -20,8 +20,8 @@ from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.models.hf.chat import clock_refused
 from headbench.models.hf.load import ChatFlag
 from headbench.models.hf.vision import Vision
+from headbench.nouns import Positions, Request
 from headbench.scoring import thoughts
-from headbench.types import Positions, Request
 
 MARKER = "<image>"
 FIRST_MARK = 0xF0000  # supplementary private-use area: no tokenizer's training text holds these
@@ -88,7 +88,7 @@ class Prompter:
         return self._vision.token_ids if self._vision is not None else frozenset()
 
     def resolve(self, request: Request) -> Prompt:
-        """Token ids, spans and images of a request; kept, because arms share their prompts."""
+        """Token ids, spans and images of a request; kept, since conditions share prompts."""
         key = (
             tuple(tuple(sorted(turn.items())) for turn in request.messages),
             request.images,
@@ -123,7 +123,7 @@ class Prompter:
             raise DataError(
                 "a continuation has no tokens",
                 where=repr(text),
-                mend="give every choice at least one visible character",
+                hint="give every choice at least one visible character",
             )
         return tuple(ids)
 
@@ -168,11 +168,11 @@ class Prompter:
             raise RefusedError(
                 "spans need a tokenizer that reports offsets (a fast one)",
                 where=f"{type(self._tokenizer).__name__}, {where}",
-                mend="use a checkpoint with a tokenizer.json",
+                hint="use a checkpoint with a tokenizer.json",
             )
         tokens, offsets = self._encode_with_offsets(text, specials=specials)
         if not tokens:
-            raise DataError("the prompt is empty", where=where, mend="look at `doc_to_text`")
+            raise DataError("the prompt is empty", where=where, hint="look at `doc_to_text`")
         return Prompt(
             tokens=tuple(tokens),
             spans=self._token_spans(tokens, offsets, spans),
@@ -222,7 +222,7 @@ class Prompter:
             raise RefusedError(
                 "the chat template rewrites a marked span, so its tokens cannot be found",
                 where=where,
-                mend="run with --model-args chat_template=off, or drop the span from the task",
+                hint="run with --model-args chat_template=off, or drop the span from the task",
             )
 
     def _expand(
@@ -237,7 +237,7 @@ class Prompter:
             raise DataError(
                 f"{len(images)} images, but {len(found)} placeholders {vision.token!r}",
                 where=where,
-                mend=f"write {MARKER} once for each image, and nowhere else",
+                hint=f"write {MARKER} once for each image, and nowhere else",
             )
         for start, sha256 in reversed(list(zip(found, images, strict=True))):
             end, new = start + len(vision.token), vision.text(sha256)
@@ -321,7 +321,7 @@ def mark_spans(request: Request) -> tuple[list[dict[str, str]], list[str]]:
             raise DataError(
                 "the text holds characters of the supplementary private-use area",
                 where=f"document {request.document!r}",
-                mend="remove them: span markers live there",
+                hint="remove them: span markers live there",
             )
         for at, _, character in sorted(places, reverse=True):
             text = message["content"]
@@ -344,7 +344,7 @@ def take_marks(text: str, names: Sequence[str], where: str) -> tuple[str, list[S
         raise RefusedError(
             "the chat template drops or repeats a marked span",
             where=where,
-            mend="run with --model-args chat_template=off, or drop the span from the task",
+            hint="run with --model-args chat_template=off, or drop the span from the task",
         )
     spans = [(name, places[2 * i][0], places[2 * i + 1][0]) for i, name in enumerate(names)]
     return MARKS.sub("", text), spans
@@ -375,6 +375,6 @@ def choose_template(flag: ChatFlag, processor: Any | None, tokenizer: Any) -> An
         raise ConfigError(
             "the checkpoint has no chat template",
             where="--model-args chat_template=on",
-            mend="use chat_template=auto or off",
+            hint="use chat_template=auto or off",
         )
     return None

@@ -59,7 +59,7 @@ def check_state(model: Any, pad_id: int) -> bool:
         first = (str(error).strip().splitlines() or [""])[0]
         raise RefusedError(
             f"{name} cannot be decoded: a short pass failed ({type(error).__name__}: {first})",
-            mend=_MEND,
+            hint=_HINTS,
         ) from error
     allowed = TOLERANCE if model.dtype == torch.float32 else HALF_TOLERANCE
     extends = not found.pop(_EXTEND) > allowed
@@ -68,12 +68,12 @@ def check_state(model: Any, pad_id: int) -> bool:
             raise RefusedError(
                 f"{name} cannot be decoded truthfully: {reason}",
                 where=f"logits differ by {difference:.2g} of their spread, allowed: {allowed:g}",
-                mend=_MEND,
+                hint=_HINTS,
             )
     return extends
 
 
-_MEND = "choose one of the models in docs/architectures.md"
+_HINTS = "choose one of the models in docs/architectures.md"
 _EXTEND = "several tokens after a cache"
 
 

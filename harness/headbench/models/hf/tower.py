@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from headbench.edits import Plan
 from headbench.errors import RefusedError
 from headbench.models.hf.captures import absolute
-from headbench.types import Capture, Plan, Positions
+from headbench.nouns import Capture, Positions
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NAMES = ("vision_tower", "vision_model")
 """Attributes under which families keep their tower."""
-_MEND = "capture at the text model's image positions, or use a LLaVA-like model with whole images"
+_HINTS = "capture at the text model's image positions, or use a LLaVA-like model with whole images"
 
 
 def capture_tower(
@@ -49,11 +50,11 @@ def capture_tower(
     if len(pixels) != 1:
         raise RefusedError(
             f"a vision tower is watched while it looks at one image, not at {len(pixels)}",
-            mend="ask about requests with one image",
+            hint="ask about requests with one image",
         )
     if any(capture.rows != "all" for capture in captures):
         raise RefusedError(
-            "a vision tower has no prompt and no last row", mend='ask for rows="all"'
+            "a vision tower has no prompt and no last row", hint='ask for rows="all"'
         )
     image = pixels[0]["pixel_values"].to(model.device, model.dtype)
     with torch.inference_mode(), Engine(tower) as engine:
@@ -80,7 +81,7 @@ def tower_of(model: Any) -> Any:
     raise RefusedError(
         f"{type(model).__name__} has no vision tower that takes one image a row",
         where='a capture with tower="vision"',
-        mend=_MEND,
+        hint=_HINTS,
     )
 
 
@@ -92,7 +93,7 @@ def positions_of(tower: Any, image: Tensor) -> dict[str, Positions]:
     """
     if image.ndim != 4 or image.shape[0] != 1:
         raise RefusedError(
-            f"an image reaches the vision tower as {tuple(image.shape)}: in tiles", mend=_MEND
+            f"an image reaches the vision tower as {tuple(image.shape)}: in tiles", hint=_HINTS
         )
     patch = tower.config.patch_size
     patches = (image.shape[2] // patch) * (image.shape[3] // patch)
@@ -100,6 +101,6 @@ def positions_of(tower: Any, image: Tensor) -> dict[str, Positions]:
     if extra not in (0, 1):
         raise RefusedError(
             f"{type(tower).__name__} has {extra} positions beside its {patches} patches",
-            mend=_MEND,
+            hint=_HINTS,
         )
     return {"class": tuple(range(extra)), "image": tuple(range(extra, extra + patches))}

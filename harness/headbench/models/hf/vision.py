@@ -35,7 +35,7 @@ class Vision:
             raise RefusedError(
                 f"{type(processor).__name__} does not say how an image becomes tokens",
                 where="image processor",
-                mend="use a model whose processor has `image_token` and `replace_image_token`",
+                hint="use a model whose processor has `image_token` and `replace_image_token`",
             )
         self._processor = processor
         self._read = read
@@ -98,7 +98,7 @@ def stack(rows: Sequence[Sequence[Mapping[str, Tensor]]]) -> dict[str, Tensor]:
             raise RefusedError(
                 f"the images of one batch differ in the shape of {name!r}",
                 where=", ".join(str(tuple(part.shape)) for part in parts[:4]),
-                mend="run with --batch-size 1",
+                hint="run with --batch-size 1",
             )
         joined[name] = torch.cat(parts)
     return joined

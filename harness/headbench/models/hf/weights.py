@@ -44,14 +44,14 @@ def check_weights(
         raise RefusedError(
             f"the checkpoint lacks {len(missing)} weights, which would stay random",
             where=f"{where}: {missing[:3]}",
-            mend="use a complete checkpoint, made for this architecture",
+            hint="use a complete checkpoint, made for this architecture",
         )
     shapes = sorted(str(found[0]) for found in report.get("mismatched_keys") or ())
     if shapes:
         raise RefusedError(
             f"{len(shapes)} weights of the checkpoint have another shape than the model's",
             where=f"{where}: {shapes[:3]}",
-            mend="use a checkpoint whose config.json is its own",
+            hint="use a checkpoint whose config.json is its own",
         )
     unused = sorted(
         key
@@ -62,7 +62,7 @@ def check_weights(
         raise RefusedError(
             f"the model does not use {len(unused)} weights that the checkpoint has",
             where=f"{where}: {unused[:3]}",
-            mend="check that config.json is the checkpoint's own; if they are meant to go unused, "
+            hint="check that config.json is the checkpoint's own; if they are meant to go unused, "
             f"add {ALLOW} to --model-args, which is recorded",
         )
     return tuple(unused)

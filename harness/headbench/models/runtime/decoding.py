@@ -63,7 +63,7 @@ class Limits:
                 raise ConfigError(
                     f"unknown generation setting {name!r}",
                     where=where,
-                    mend=nearest(name, KNOWN),
+                    hint=nearest(name, KNOWN),
                 )
         _refuse(bool(ask.get("do_sample")), "sampling (do_sample)", where)
         sampled = [name for name in ("top_p", "top_k") if name in ask]
@@ -73,12 +73,12 @@ class Limits:
         _refuse(ask.get("num_return_sequences", 1) != 1, "several samples", where)
         limit = ask.get("max_new_tokens", ask.get("max_gen_toks", DEFAULT_NEW_TOKENS))
         if not isinstance(limit, int) or limit < 1:
-            raise ConfigError(f"max_new_tokens cannot be {limit!r}", where=where, mend="at least 1")
+            raise ConfigError(f"max_new_tokens cannot be {limit!r}", where=where, hint="at least 1")
         until = ask.get("until") or ()
         stops = (until,) if isinstance(until, str) else until
         if not isinstance(stops, Sequence) or not all(isinstance(s, str) and s for s in stops):
             raise ConfigError(
-                f"until cannot be {until!r}", where=where, mend="a text or a list of texts"
+                f"until cannot be {until!r}", where=where, hint="a text or a list of texts"
             )
         return cls(limit, tuple(stops))
 
@@ -251,5 +251,5 @@ def _refuse(found: bool, what: str, where: str) -> None:
         raise RefusedError(
             f"{what} is not supported: answers are greedy",
             where=where,
-            mend="remove it from `generation_kwargs`",
+            hint="remove it from `generation_kwargs`",
         )

@@ -40,6 +40,6 @@ def not_a_number(where: str, runtime: Runtime) -> HeadbenchError:
     return HeadbenchError(
         "the model's logits are not numbers (NaN)",
         where=f"{where}, dtype {name}, {runtime.backend.device}",
-        mend="run with dtype=float32 (float16 overflows in many models), or lower the "
+        hint="run with dtype=float32 (float16 overflows in many models), or lower the "
         "intervention's strength",
     )

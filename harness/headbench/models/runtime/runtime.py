@@ -23,7 +23,7 @@ from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.engine.rows import Row
 from headbench.interventions.engine.session import EditSession
 from headbench.models.runtime.sequence import SequenceGroup, TokenSequence
-from headbench.types import Capture
+from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -307,7 +307,7 @@ class Runtime:
             raise RefusedError(
                 "the model was loaded without the intervention engine",
                 where="--model-args attn=sdpa",
-                mend="use attn=headbench",
+                hint="use attn=headbench",
             )
         return self.engine
 
@@ -367,16 +367,16 @@ class Runtime:
         if length < 1 or row.tokens[: len(prefix.tokens)] != prefix.tokens:
             raise RefusedError(
                 "a continuation adds at least one token to its prefix",
-                mend="read the last token's distribution from the prefix itself",
+                hint="read the last token's distribution from the prefix itself",
             )
         if row.image and max(row.image) >= len(prefix.tokens):
             raise RefusedError(
-                "a continuation brings pictures of its own", mend="end the prefix behind them"
+                "a continuation brings pictures of its own", hint="end the prefix behind them"
             )
         if length > 1 and not self.backend.extends:
             raise RefusedError(
                 f"{self.backend.name} forgets its state when several tokens follow a cache",
-                mend="encode the whole prompt at once",
+                hint="encode the whole prompt at once",
             )
         return length
 
@@ -406,5 +406,5 @@ def _check_distinct(rows: Sequence[TokenSequence]) -> None:
     """Two rows that are one object would both receive every token."""
     if len({id(row) for row in rows}) != len(rows):
         raise HeadbenchError(
-            "one sequence stands in two rows of a batch", mend="use TokenSequence.continued(())"
+            "one sequence stands in two rows of a batch", hint="use TokenSequence.continued(())"
         )

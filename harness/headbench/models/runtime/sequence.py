@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headbench.types import Capture, Combine, Heads, Plan, Positions
+from headbench.edits import Combine, Plan
+from headbench.nouns import Capture, Heads, Positions
 
 if TYPE_CHECKING:
     from torch import Tensor

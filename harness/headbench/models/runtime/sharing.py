@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from headbench.types import Bias, Columns, Edit, Mix, Plan, Visible
+from headbench.edits import Bias, Columns, Edit, Mix, Plan, Visible
 
 Encoding = Literal["baseline", "own", "none"]
 

@@ -46,7 +46,7 @@ def read_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
         raise ConfigError(
             f"unknown data source {spec.path!r}",
             where=spec.merged.where(("dataset_path",)),
-            mend=hint,
+            hint=hint,
         )
     source = import_module(f"headbench.tasks.data.{module}")
     rows: Iterator[Row] = source.rows(spec, images)

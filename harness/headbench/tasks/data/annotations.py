@@ -78,7 +78,7 @@ def _vicomtech(place: Path, split: str) -> tuple[Path, Table]:
             raise DataError(
                 f"the text of item {name!r} is not there",
                 where=f"{path.name}, row {number}",
-                mend=f"keep {_METADATA} beside the folder {_TEXTS}, as released",
+                hint=f"keep {_METADATA} beside the folder {_TEXTS}, as released",
             )
         found.append({"id": name, "text": read_text(file).strip(), "label": row.get("label")})
     return path, _unique(path, found)
@@ -101,7 +101,7 @@ def _olid(place: Path, split: str) -> tuple[Path, Table]:
         raise DataError(
             f"{len(table)} texts and {len(labels)} labels are not of the same items",
             where=f"{path.name} and {_LABELS}" + (f", e.g. id {missing[0]}" if missing else ""),
-            mend="give both files of one release",
+            hint="give both files of one release",
         )
     found = [{"id": r["id"], "text": r["tweet"], "label": labels[str(r["id"])]} for r in table]
     return path, _unique(path, found)
@@ -152,7 +152,7 @@ def _plain(path: Path, table: Table, text: str = "text") -> Table:
         raise DataError(
             "the table has no columns text and label",
             where=f"{path}: {', '.join(table[0])}",
-            mend="give the released files, or a CSV file with text, label and perhaps id",
+            hint="give the released files, or a CSV file with text, label and perhaps id",
         )
     named_rows = [
         {**({"id": row["id"]} if "id" in row else {}), "text": row[column], "label": row["label"]}
@@ -173,6 +173,6 @@ def _only(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
         raise DataError(
-            f"{len(found)} files fit {pattern}, one must", where=str(folder), mend="name the file"
+            f"{len(found)} files fit {pattern}, one must", where=str(folder), hint="name the file"
         )
     return found[0]

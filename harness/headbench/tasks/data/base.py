@@ -89,7 +89,7 @@ class DataSpec:
                 raise AbsentDataError(
                     f"the data of this task is not here: {variable} is not set",
                     where=self.where(option),
-                    mend=f"set {variable} to where it lies",
+                    hint=f"set {variable} to where it lies",
                 )
         text = _VARIABLE.sub(lambda match: os.environ[match.group(1)], value)
         origin = self.merged.origins.get(("dataset_kwargs", option))
@@ -99,7 +99,7 @@ class DataSpec:
             raise AbsentDataError(
                 f"there is no such file or folder: {path}",
                 where=self.where(option),
-                mend="paths are relative to the task file",
+                hint="paths are relative to the task file",
             )
         return path
 

@@ -117,7 +117,7 @@ def _objects_in_order(instances: Annotations) -> dict[str, tuple[str, ...]]:
             raise DataError(
                 f"an annotation has the category {row.get('category_id')!r}, which is not listed",
                 where=f"image {row.get('image_id')}",
-                mend="complete 'categories'",
+                hint="complete 'categories'",
             )
         found.setdefault(image_key(row["image_id"]), {})[names[row["category_id"]]] = None
     return {image: tuple(objects) for image, objects in found.items()}
@@ -138,7 +138,7 @@ def _captions(spec: DataSpec, options: CocoOptions, instances: Annotations) -> A
         raise DataError(
             "ground truth is the union of instances and reference captions; captions are absent",
             where=spec.where("captions"),
-            mend="name captions_*.json in dataset_kwargs.captions",
+            hint="name captions_*.json in dataset_kwargs.captions",
         )
     return _annotations(spec, "captions", options.captions)
 

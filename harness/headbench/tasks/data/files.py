@@ -94,12 +94,12 @@ class ImageFolder:
             raise DataError(
                 f"an image is named by its file name alone, not {name!r}",
                 where=where,
-                mend="put all images in one folder and name them without folders",
+                hint="put all images in one folder and name them without folders",
             )
         if name not in self._files:
             hint = nearest(name, self._files) if len(self._files) < 2000 else ""
             raise DataError(
-                f"the image {name!r} is missing", where=f"{where}; folder {self._folder}", mend=hint
+                f"the image {name!r} is missing", where=f"{where}; folder {self._folder}", hint=hint
             )
         return images.add_file(self._files[name])
 
@@ -117,7 +117,7 @@ def split_file(spec: DataSpec, data_files: str | dict[str, str]) -> Path:
         raise ConfigError(
             f"data_files names no split {spec.split!r}",
             where=spec.where("data_files"),
-            mend=nearest(spec.split, data_files),
+            hint=nearest(spec.split, data_files),
         )
     return spec.locate("data_files", data_files[spec.split])
 

@@ -40,7 +40,7 @@ class Haystack:
             raise DataError(
                 "the folder holds no text",
                 where=str(folder),
-                mend=f"put files that end in {', '.join(_SUFFIXES)} there",
+                hint=f"put files that end in {', '.join(_SUFFIXES)} there",
             )
 
     def cut(self, length: int) -> list[str]:

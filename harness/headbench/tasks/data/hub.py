@@ -52,7 +52,7 @@ def _from_hub(spec: DataSpec, options: HubOptions) -> Iterator[Mapping[str, Any]
         raise ConfigError(
             "a hub data set is pinned by its full commit hash, because branches move",
             where=spec.where("revision"),
-            mend="write dataset_kwargs.revision: 40 hexadecimal digits",
+            hint="write dataset_kwargs.revision: 40 hexadecimal digits",
         )
     from datasets import load_dataset
 
@@ -62,7 +62,7 @@ def _from_hub(spec: DataSpec, options: HubOptions) -> Iterator[Mapping[str, Any]
         raise DataError(
             f"the data set cannot be loaded: {error}",
             where=f"{spec.path} at {options.revision[:12]}, split {spec.split}",
-            mend="check the name, the split and the network",
+            hint="check the name, the split and the network",
         ) from error
     return cast("Iterator[Mapping[str, Any]]", iter(found))
 
@@ -82,7 +82,7 @@ def _from_disk(spec: DataSpec, options: HubOptions) -> Iterator[Mapping[str, Any
             raise ConfigError(
                 f"the data set has no split {spec.split!r}",
                 where=str(folder),
-                mend=nearest(spec.split, found),
+                hint=nearest(spec.split, found),
             )
         found = found[spec.split]
     return cast("Iterator[Mapping[str, Any]]", iter(found))

@@ -83,7 +83,7 @@ def build(
             raise DataError(
                 f"the image has {len(image.objects)} objects, fewer than {positives}",
                 where=f"image {image.image}",
-                mend="leave it out, or ask for fewer",
+                hint="leave it out, or ask for fewer",
             )
         for setting in settings:
             chance = Random(f"pope/{seed}/{image.image}/{setting}")
@@ -94,7 +94,7 @@ def build(
                     raise DataError(
                         "every known object is in the image or already asked about",
                         where=f"image {image.image}, setting {setting}",
-                        mend="use more images, or fewer questions an image",
+                        hint="use more images, or fewer questions an image",
                     )
                 used.add(absent)
                 yield Question(image.image, setting, 2 * turn + 1, present, "yes")

@@ -28,7 +28,7 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
         raise DataError(
             f"the file is not {encoding} text",
             where=f"{path}, byte {error.start}",
-            mend="save it as UTF-8, or name its encoding in dataset_kwargs.encoding",
+            hint="save it as UTF-8, or name its encoding in dataset_kwargs.encoding",
         ) from error
     except LookupError as error:
         raise DataError(f"there is no encoding {encoding!r}", where=str(path)) from error
@@ -36,7 +36,7 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
         raise DataError(
             f"cannot read the file: {error.strerror or error}",
             where=str(path),
-            mend="check the path and its permissions",
+            hint="check the path and its permissions",
         ) from error
 
 
@@ -81,7 +81,7 @@ def read_table(path: Path, encoding: str = "utf-8", field: str | None = None) ->
             raise DataError(
                 f"row {number} is not an object but {type(value).__name__}",
                 where=str(path),
-                mend="each row is {key: value, ...}",
+                hint="each row is {key: value, ...}",
             )
         rows.append(value)
     return rows
@@ -99,7 +99,7 @@ def _read_csv(path: Path, encoding: str) -> Table:
                 raise DataError(
                     "a row has not as many cells as the header",
                     where=f"{path}:{reader.line_num}",
-                    mend="quote cells that hold a separator or a line break",
+                    hint="quote cells that hold a separator or a line break",
                 )
             rows.append(dict(row))
     except csv.Error as error:

@@ -33,7 +33,7 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
         raise ConfigError(
             f"there is no world {name!r}" if name else "dataset_kwargs.name names no world",
             where=spec.where("name"),
-            mend=nearest(str(name), WORLDS),
+            hint=nearest(str(name), WORLDS),
         )
     own = {key: value for key, value in spec.kwargs.items() if key != "name"}
     if own.get("seed") == "run":

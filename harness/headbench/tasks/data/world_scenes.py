@@ -89,7 +89,7 @@ def _world(spec: DataSpec, options: SceneOptions) -> SceneWorld:
         raise ConfigError(
             f"the scene world has no split {spec.split!r}",
             where=spec.merged.where(("test_split",)),
-            mend=nearest(spec.split, _SPLITS),
+            hint=nearest(spec.split, _SPLITS),
         )
     return SceneWorld(cast("Split", spec.split), options.prior)
 

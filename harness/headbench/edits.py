@@ -1,0 +1,263 @@
+"""Edits and plans: what an author of an intervention works with.
+
+An edit is data and not a hook, so that edits stack over the rows of a batch, hash, print and fold
+into weights. One row of a batch goes ``Case -> probes -> Plan -> edits | rewritten request |
+branches + combine``. A leaf above :mod:`headbench.nouns`; torch is named for the type checker only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from headbench.nouns import Capture, HeadTable, ModelInfo, Phase, Positions, Request, Rows, Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An unedited pass before the main one.
+
+    One ``beside`` the request runs in a batch with it under the method's own edits and brings
+    nothing home: selections read it (:attr:`View.beside`), serve both rows, and are remembered.
+    """
+
+    name: str
+    request: Request
+    captures: tuple[Capture, ...]
+    gradient: bool = False
+    beside: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row as the adapter resolved it: token ids, token spans, shapes.
+
+    ``spans`` always holds ``first`` (first unpadded position), ``last`` (row t0) and, where there
+    are images, ``image``; the template's own spans (``question``, ``needle``) come beside them.
+    """
+
+    request: Request
+    tokens: tuple[int, ...]
+    spans: Mapping[str, Positions]
+    info: ModelInfo
+
+
+@dataclass(frozen=True)
+class View:
+    """What an operation's callback may read: one row of the batch, one layer.
+
+    Attributes:
+        layer: 0-based layer index.
+        start: Position of the first query row of this call.
+        prompt: Prompt length of the row (unpadded).
+        spans: Span name -> positions.
+        layer_input: ``[position, width]`` at prefill, on demand, else ``None``.
+        memory: Lives as long as this row's answer: chosen heads, sinks.
+        probes: What the row's probes captured.
+        beside: This layer's z of row t0 of the probe beside the request, before edits, or ``None``.
+        column_mass: ``[head, position]`` at prefill, on demand: mean weight each prompt key gets.
+    """
+
+    layer: int
+    start: int
+    prompt: int
+    spans: Mapping[str, Positions]
+    layer_input: Tensor | None
+    memory: dict[str, Tensor]
+    probes: Mapping[str, Mapping[Capture, Tensor]]
+    beside: Tensor | None = None
+    column_mass: Tensor | None = None
+
+
+Select = Callable[[View, "Tensor"], "Tensor"]
+"""z of row t0 ``[head, dim]`` -> bool ``[head]``; asked once a layer, then remembered."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Multiply by ``factor`` (0 zeroes)."""
+
+    factor: float
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Add ``vector``: ``[layer, head, dim]`` at ``z``, ``[layer, width]`` at ``residual``."""
+
+    vector: Tensor
+
+
+@dataclass(frozen=True)
+class Mix:
+    """z <- (1 - weight) z + weight target; ``self`` is v_t, ``first`` v_0, ``mean`` the mean v."""
+
+    target: Tensor | Literal["self", "first", "mean"]
+    weight: Tensor | float
+
+
+@dataclass(frozen=True)
+class ZeroDims:
+    """Zero these query dimensions; ``None`` is all of them, which makes the pattern uniform."""
+
+    dims: Positions | None
+
+
+@dataclass(frozen=True)
+class Bias:
+    """Add ``value`` to the scores of these key columns; the softmax renormalises."""
+
+    keys: str | Positions
+    value: float
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A data-dependent edit of few pattern columns.
+
+    ``new`` maps the pattern's columns ``[head, row, key]`` to the same shape.
+    """
+
+    keys: str | Positions | Callable[[View], Tensor]
+    new: Callable[[View, Tensor], Tensor]
+    renormalise: bool
+    reads: tuple[Literal["layer_input", "column_mass"], ...] = ()
+
+
+@dataclass(frozen=True)
+class Visible:
+    """Which keys a head may see: the first ``first`` and the latest ``recent``."""
+
+    first: int
+    recent: int | None
+    mutual: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Switch experts of a mixture layer off or on."""
+
+    off: tuple[int, ...]
+    on: tuple[int, ...]
+    mode: Literal["zero_renorm", "exclude_before_topk", "zero_output"]
+
+
+Op = Scale | Offset | Mix | ZeroDims | Bias | Columns | Visible | Experts
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of the forward pass: stacks over rows, hashes, folds, prints."""
+
+    site: Site
+    op: Op
+    where: HeadTable | Select
+    phase: Phase = "both"
+    rows: Rows = "all"
+
+
+Combine = Callable[[Mapping[str, "Tensor"], bool], "Tensor"]
+"""``{branch: logits [vocab]}, forced`` -> ``logits [vocab]``; ``forced`` is True in ``score``."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A companion of the main pass: the same tokens follow it, and ``combine`` reads its logits.
+
+    Attributes:
+        request: Another prompt, perhaps with another image; ``None``: the main one's.
+        pixels: Changes the processor's tensors of each image, e.g. adds noise.
+        edits: Edits of its own; ``None``: those of the whole plan, so that a composed intervention
+            acts on every branch alike.
+    """
+
+    request: Request | None = None
+    pixels: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
+    edits: tuple[Edit, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything one row needs.
+
+    Attributes:
+        edits: Changes of the forward pass.
+        request: The request in place of the one that was asked.
+        branches: Name -> companion of the main pass.
+        combine: Joins the logits of the main pass (``main``) and of all branches at each step.
+    """
+
+    edits: tuple[Edit, ...] = ()
+    request: Request | None = None
+    branches: Mapping[str, Branch] | None = None
+    combine: Combine | None = None
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The control draws a method declares for itself.
+
+    Attributes:
+        unit: What was drawn, in words ("other heads of the same layers").
+        draws: Distinct control interventions.
+        possible: How many distinct draws exist; for choices made per sample, for one sample.
+        excluded: Whether the method's own heads were kept out of the draws.
+        test: Whether the method itself could have been drawn in the same way, so that its rank
+            among the draws has a p-value. Never where its own heads were kept out.
+    """
+
+    unit: str
+    draws: tuple[Intervention, ...]
+    possible: int
+    excluded: bool
+    test: bool = True
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Controls of another kind than a method's own; they show a difference, and give no p.
+
+    Attributes:
+        heads: ``apart``: the same layers, without the method's own heads; ``low``: heads of the
+            same layers that the method's head map scores below ``below``; ``layers``: heads of
+            layers that the method does not edit; ``document``: for methods that choose heads per
+            sample, the heads chosen for another document.
+        below: Score for ``low``.
+    """
+
+    heads: Literal["apart", "low", "layers", "document"]
+    below: float | None = None
+
+
+@runtime_checkable
+class Intervention(Protocol):
+    """A named method with resolved parameters."""
+
+    @property
+    def canonical(self) -> str:
+        """The one printed form, e.g. ``scale_heads(alpha=1.5,heads=[[1,2]])``; ids use it."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """``image``, ``head_map``, ``artefact``, ``gradients``...: refused before anything runs.
+
+        ``document`` says that the edits depend on which document is asked, or on the request's
+        seed, and not on its prompt alone; equal prompts then share no answer.
+        """
+        ...
+
+    def probes(self, case: Case) -> tuple[Probe, ...]:
+        """Unedited passes that must run before :meth:`plan`."""
+        ...
+
+    def plan(self, case: Case | None, seen: Mapping[str, Mapping[Capture, Tensor]]) -> Plan:
+        """The plan of one row. ``case=None`` asks for a static (foldable) plan."""
+        ...
+
+    def controls(self, count: int, seed: int) -> Controls | None:
+        """``count`` control draws matched in the method's own unit; ``None``: there is none."""
+        ...

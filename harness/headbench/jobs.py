@@ -1,0 +1,68 @@
+"""What a run asks of a model: conditions, jobs, and the protocol of an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from headbench.edits import Intervention
+from headbench.nouns import Answer, Kind, ModelInfo, Request, Site
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One resolved intervention of a run.
+
+    Attributes:
+        name: ``baseline``, or the canonical toggle; controls carry ``#control-<draw>``.
+        interventions: ``()`` is the baseline.
+        role: What the condition is for.
+        of: For a control: the name of the toggle condition it belongs to.
+        draw: For a control: its number.
+        code: Name of an intervention that is not headbench's own -> digest of its code.
+    """
+
+    name: str
+    interventions: tuple[Intervention, ...] = ()
+    role: Literal["baseline", "toggle", "control"] = "baseline"
+    of: str | None = None
+    draw: int | None = None
+    code: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request under an condition."""
+
+    request: Request
+    condition: Condition
+
+
+class Model(Protocol):
+    """An adapter that answers requests. ``models.base.BaseModel`` keeps a user's one short."""
+
+    identity: Mapping[str, str]
+    """Everything about the model that changes a number: weights fingerprint, dtype, device kind,
+    attention path, library versions, chat-template flag."""
+    info: ModelInfo | None
+    kinds: frozenset[Kind]
+    sites: frozenset[Site]
+    branches: bool
+    images: bool
+
+    def key(self, job: Job) -> Mapping[str, object]:
+        """The response key of a job, as JSON values (prompt token ids hashed)."""
+        ...
+
+    def bind(self, images: Callable[[str], bytes]) -> None:
+        """Give the adapter a way to read images by content hash."""
+        ...
+
+    def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
+        """Batches over the whole run, as indices into ``jobs``; deterministic."""
+        ...
+
+    def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
+        """Answer one planned batch, any order, each answer as it comes."""
+        ...

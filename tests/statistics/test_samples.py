@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headbench.nouns import Record
+from headbench.scoring import registry
+from headbench.statistics.metric import Metric, ratio
+from headbench.statistics.samples import jackknife, proportion
+from helpers_records import answers
+
+RECORDS = answers(["yes", "yes", "no", "no", "no"] * 4, ["yes", "no", "yes", "no", "unparsed"] * 4)
+
+
+def graded(values: list[float], **parts: float) -> list[Record]:
+    return [
+        Record(f"d{place}", f"d{place}", (), None, "p@1", {"x": value, **parts})
+        for place, value in enumerate(values)
+    ]
+
+
+def users(value, **facts) -> Metric:
+    """A metric as a user writes one: nothing says what kind it is."""
+    return Metric("mine", ("x", "n"), lambda r: (float(r.parts["x"]), 1.0), value, True, **facts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pope.accuracy", [1, 0, 0, 1, 0]),
+        ("pope.yes_ratio", [1, 0, 1, 0, 0]),
+        ("pope.unparsed_rate", [0, 0, 0, 0, 1]),
+        ("pope.precision", [1, np.nan, 0, np.nan, np.nan]),
+        ("pope.recall", [1, 0, np.nan, np.nan, np.nan]),
+        ("pope.f1", None),
+    ],
+)
+def test_a_proportion_is_known_by_its_records(name: str, expected: list[float] | None) -> None:
+    found = proportion(registry.metric(name), RECORDS)
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        np.testing.assert_array_equal(found, expected * 4)
+
+
+def test_what_is_counted_per_captions_or_walls_is_no_proportion_of_documents() -> None:
+    walls = graded([1.0] * 4, correct_groups=2, groups=4, walls=1)
+    assert proportion(registry.metric("walls.group_rate"), walls) is None
+
+
+def test_a_users_hit_rate_is_a_proportion_and_a_users_ratio_is_not() -> None:
+    def share(sums):
+        return ratio(sums[..., 0], sums[..., 1])
+
+    def squared(sums):
+        return share(sums) ** 2
+
+    records = graded([1.0, 0.0, 0.0, 1.0, 1.0])
+    assert proportion(users(share), records) is not None
+    assert proportion(users(squared), records) is None  # 0 or 1 each, and yet not their mean
+    assert proportion(users(share), graded([1.0, 0.5, 0.0])) is None
+
+
+def test_a_least_number_of_items_does_not_hide_a_proportion() -> None:
+    rescued = registry.metric("stickiness.ever_rescued")
+    items = [
+        Record(f"d{i}", f"d{i}", (), None, "p@1", {"z": 1, "ever": i % 3 == 0}) for i in range(31)
+    ]
+    found = proportion(rescued, items)
+    assert found is not None and found.sum() == 11
+
+
+def test_the_jackknife_leaves_out_one_cluster_after_the_other() -> None:
+    f1 = registry.metric("pope.f1")
+    table = np.random.default_rng(3).integers(1, 9, size=(12, 6)).astype(float)
+    other = np.random.default_rng(4).integers(1, 9, size=(12, 6)).astype(float)
+    sizes = table[:, 5]
+    found = jackknife(f1, sizes, table, other)
+    without = []
+    for left in range(12):
+        kept = [place for place in range(12) if place != left]
+        without.append(float(f1.value(other[kept].sum(0)) - f1.value(table[kept].sum(0))))
+    variance = 11 / 12 * sum((value - np.mean(without)) ** 2 for value in without)
+    assert found.sample is not None
+    assert (found.sample.influence**2).sum() == pytest.approx(variance)
+    assert found.sample.influence.sum() == pytest.approx(0, abs=1e-12)
+    assert found.sample.value == pytest.approx(
+        float(f1.value(other.sum(0)) - f1.value(table.sum(0)))
+    )
+    assert found.sample.weight.sum() == pytest.approx(1)
+
+
+def test_clusters_without_anything_to_say_take_no_part() -> None:
+    precision = registry.metric("pope.precision")
+    table = np.zeros((20, 6))
+    table[:, 5] = 18  # documents
+    table[:, 2] = 18  # true negatives: nobody said yes
+    table[0] = (3, 1, 14, 0, 0, 18)
+    found = jackknife(precision, table[:, 5], table)
+    assert found.part.sum() == 1
+    assert found.undefined == 1.0  # without that cluster there is no precision
+    assert found.sample is None
