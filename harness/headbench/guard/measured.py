@@ -19,8 +19,8 @@ from headbench.errors import ConfigError, HeadbenchError, StoreError
 from headbench.guard.forms import Frozen, read_form
 from headbench.guard.pins import Pins
 from headbench.guard.stored import Fault
-from headbench.models.reference import LATEST
 from headbench.nouns import Record
+from headbench.reference.shipped import LATEST
 from headbench.results.check import SLACK
 from headbench.results.disk import told, write_atomic
 from headbench.results.files import read_entries, read_result
