@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headbench import _code, _plugins
 from headbench.interventions import registry as interventions
-from headbench.scoring import registry as scoring
+from headbench.scoring import lookup as scoring
 
 KINDS = ("model", "intervention", "scorer", "parser", "metric", "detector")
 OWN = {

@@ -16,7 +16,7 @@ from headbench.errors import DataError
 from headbench.guard.pins import check_pins, current, read_pins, write_pins
 from headbench.guard.stored import check_stored
 from headbench.results.figures import Sampling
-from headbench.running.rescore import rescore_chair
+from headbench.families.pope.rescore_pope import rescore_chair
 
 TASK = """
 task: mine

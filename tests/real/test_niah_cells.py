@@ -10,7 +10,7 @@ import pytest
 
 from headbench.nouns import Record
 from headbench.scoring.breakdown import by_part, effective_length, grid
-from headbench.scoring.niah_cells import JUDGE, cell_records
+from headbench.families.needles.judged_cells import JUDGE, cell_records
 
 pytestmark = pytest.mark.real
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from headbench.results.figures import Sampling
-from headbench.running.rescore import rescore_niah, rescore_pope
-from headbench.running.rescore_walls import rescore_walls
+from headbench.families.pope.rescore_pope import rescore_niah, rescore_pope
+from headbench.families.walls.rescore_walls import rescore_walls
 
 FEW = Sampling(draws=50)
 pytestmark = pytest.mark.real

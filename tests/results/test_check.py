@@ -20,8 +20,8 @@ from headbench.errors import HeadbenchError, StoreError
 from headbench.guard.stored import check_stored
 from headbench.models import registry as models
 from headbench.results.check import read_checked
-from headbench.running.rescore import rescore_pope
-from headbench.scoring import registry
+from headbench.families.pope.rescore_pope import rescore_pope
+from headbench.scoring import lookup
 from headbench.statistics.metric import Metric
 from helpers_fake_task import write_tasks
 

@@ -107,10 +107,10 @@ def _models() -> Rows:
 
 
 def _metrics() -> Rows:
-    from headbench.scoring import registry
+    from headbench.scoring import lookup
 
     better = {True: "higher", False: "lower", None: ""}
-    found = [(name, registry.metric(name)) for name in registry.metric_names()]
+    found = [(name, lookup.metric(name)) for name in lookup.metric_names()]
     return [
         {"name": name, "unit": metric.unit, "better": better[metric.higher_is_better]}
         for name, metric in found

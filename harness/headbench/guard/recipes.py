@@ -17,13 +17,13 @@ from headbench.heads.formats import import_heads
 from headbench.nouns import Document, Record
 from headbench.results.figures import Sampling
 from headbench.results.recorded import read_rows
-from headbench.results.recorded_join import unproven
-from headbench.running.rescore import rescore_chair, rescore_pope
-from headbench.running.rescore_walls import rescore_walls
-from headbench.running.rescored import Rescored
-from headbench.scoring import registry
+from headbench.families.pope.answer_join import unproven
+from headbench.families.pope.rescore_pope import rescore_chair, rescore_pope
+from headbench.families.walls.rescore_walls import rescore_walls
+from headbench.results.rescored import Rescored
+from headbench.scoring import lookup
 from headbench.scoring.breakdown import by_part
-from headbench.scoring.niah_cells import JUDGE, SCALE, cell_records
+from headbench.families.needles.judged_cells import JUDGE, SCALE, cell_records
 from headbench.scoring.parts import exact
 
 Figures = dict[str, tuple[float, str]]
@@ -153,12 +153,12 @@ def _confusion(recipe: form.Confusion, reader: str, where: str) -> Recomputed:
         ("no", "Yes"): recipe.fp,
         ("no", "No"): recipe.negatives - recipe.fp,
     }
-    scorer, parser = registry.scorer("pope"), registry.parser(reader)
+    scorer, parser = lookup.scorer("pope"), lookup.parser(reader)
     records: list[Record] = []
     for (label, answer), count in answers.items():
         records += [scorer.record(Document("", "", {}, target=label), (answer,), parser)] * count
     figures: Figures = {
-        metric.name: (metric.of(records), metric.unit) for metric in registry.metrics_of(scorer)
+        metric.name: (metric.of(records), metric.unit) for metric in lookup.metrics_of(scorer)
     }
     return Recomputed(figures, Facts(n=len(records), parser=parser.id))
 

@@ -28,9 +28,9 @@ from headbench.running import code, neutral
 from headbench.running.cell import Cell
 from headbench.running.collect import Collected, Row
 from headbench.running.plan import BASELINE, RunPlan, Toggle, meets
-from headbench.running.reasoning import reasoning_facts
+from headbench.results.reasoning import reasoning_facts
 from headbench.running.spec import RunSpec
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.scoring.thoughts import marks_of
 from headbench.statistics import changed_share, mean_first_token_kl, smallest_p
 from headbench.statistics.change import first_token_kl
@@ -245,7 +245,7 @@ class _Builder:
 def task_metrics(task: Task) -> Mapping[str, Metric]:
     """The task's metrics by registry name, the main one first."""
     names = [task.main_metric, *(name for name in task.metrics if name != task.main_metric)]
-    return {name: registry.metric(name) for name in names}
+    return {name: lookup.metric(name) for name in names}
 
 
 def task_facts(task: Task, documents: Sequence[Document]) -> TaskFacts:
@@ -255,9 +255,9 @@ def task_facts(task: Task, documents: Sequence[Document]) -> TaskFacts:
     return TaskFacts(
         name=task.name,
         version=task.version,
-        main_metric=registry.metric(task.main_metric).name,
-        scorer=registry.scorer(task.scorer).id,
-        parser=registry.parser(task.parser).id,
+        main_metric=lookup.metric(task.main_metric).name,
+        scorer=lookup.scorer(task.scorer).id,
+        parser=lookup.parser(task.parser).id,
         profile=None if profile is None else str(profile),
         prompt_hash=task.prompt_hash,
         data_hash=hash_documents(documents),

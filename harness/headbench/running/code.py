@@ -13,7 +13,7 @@ from headbench.jobs import Condition, Model
 from headbench.models import registry as models
 from headbench.results.schema import CodeFacts
 from headbench.running.spec import RunSpec
-from headbench.scoring import registry as scoring
+from headbench.scoring import lookup as scoring
 
 if TYPE_CHECKING:
     from headbench.tasks.task import Task

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 from headbench.errors import ConfigError, nearest
-from headbench.tasks.data.base import DataSpec, Row
+from headbench.tasks.data.source import DataSpec, Row
 from headbench.tasks.images import Images
 
 SOURCES: Mapping[str, str] = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from headbench.errors import ConfigError, nearest
-from headbench.tasks.data.base import DataSpec, Row
+from headbench.tasks.data.source import DataSpec, Row
 from headbench.tasks.images import Images
 
 WORLDS: Mapping[str, str] = {
