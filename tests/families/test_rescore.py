@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from headbench.errors import DataError
+from headbench.families.chair.rescore_chair import rescore_chair
+from headbench.families.needles.rescore_needles import rescore_niah
+from headbench.families.pope.rescore_pope import rescore_pope
+from headbench.families.walls.rescore_walls import rescore_walls
 from headbench.results.files import read_entries, read_result
 from headbench.results.recorded import Fields
-from headbench.families.pope.rescore_pope import rescore_chair, rescore_niah, rescore_pope
-from headbench.families.walls.rescore_walls import rescore_walls
 from headbench.results.rescored import Log, Rescored, rescored
 from headbench.scoring import lookup
 

@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 
 from headbench.cli.rescore import rescore
 from headbench.errors import ConfigError, DataError
-from headbench.results.fields import Fields
-from headbench.families.pope.answer_join import Vouched
-from headbench.families.pope.rescore_pope import rescore_chair, rescore_niah, rescore_pope
+from headbench.families.chair.rescore_chair import rescore_chair
+from headbench.families.needles.rescore_needles import rescore_niah
+from headbench.families.pope.rescore_pope import rescore_pope
 from headbench.families.walls.rescore_walls import rescore_walls
+from headbench.results.fields import Fields
+from headbench.results.joins import Vouched
 
 app = typer.Typer()
 app.command()(rescore)

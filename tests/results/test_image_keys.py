@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from headbench.errors import DataError
 from headbench.families.chair.chair_lexicon import coco_lexicon
-from headbench.families.chair.chair_truth import ENDINGS, ImageKeys, coco_truth, given_truth, image_key
+from headbench.families.chair.chair_truth import coco_truth, given_truth
+from headbench.results.image_keys import ENDINGS, ImageKeys, image_key
 
 
 @pytest.mark.parametrize(

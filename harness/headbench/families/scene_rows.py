@@ -9,8 +9,8 @@ from typing import Literal, cast
 from pydantic import Field
 
 from headbench.errors import ConfigError, nearest
-from headbench.tasks.data.source import DataSpec, Row
 from headbench.families.pope.pope_build import SETTINGS, Annotated, Setting, build
+from headbench.tasks.data.source import DataSpec, Row
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 from headbench.worlds.png import png

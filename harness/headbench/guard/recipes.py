@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.errors import ConfigError, DataError
+from headbench.families.chair.rescore_chair import rescore_chair
+from headbench.families.needles.judged_cells import JUDGE, SCALE, cell_records
+from headbench.families.pope.rescore_pope import rescore_pope
+from headbench.families.walls.rescore_walls import rescore_walls
 from headbench.guard import cells as form
 from headbench.guard.alike import Facts
 from headbench.heads.formats import import_heads
 from headbench.nouns import Document, Record
 from headbench.results.figures import Sampling
+from headbench.results.joins import unproven
 from headbench.results.recorded import read_rows
-from headbench.families.pope.answer_join import unproven
-from headbench.families.pope.rescore_pope import rescore_chair, rescore_pope
-from headbench.families.walls.rescore_walls import rescore_walls
 from headbench.results.rescored import Rescored
 from headbench.scoring import lookup
 from headbench.scoring.breakdown import by_part
-from headbench.families.needles.judged_cells import JUDGE, SCALE, cell_records
 from headbench.scoring.parts import exact
 
 Figures = dict[str, tuple[float, str]]

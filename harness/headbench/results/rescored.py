@@ -8,18 +8,18 @@ from pathlib import Path
 
 from headbench.nouns import Record
 from headbench.results.canonical import Plain, digest, plain
+from headbench.results.code_facts import scored_by
 from headbench.results.disk import remove_leftovers
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, write_result
 from headbench.results.keys import result_id
 from headbench.results.provenance import versions
+from headbench.results.reasoning import reasoning_facts, reasoning_parts
 from headbench.results.recorded import Recorded
 from headbench.results.schema import Coverage, Estimate, ModelFacts, Result, RunFacts, TaskFacts
-from headbench.running.code import scored_by
-from headbench.results.reasoning import reasoning_facts, reasoning_parts
 from headbench.scoring.thoughts import DEFAULT
+from headbench.scoring.withheld import text_digest
 from headbench.statistics.metric import Metric
-from headbench.tasks.sensitive import text_digest
 
 SAMPLING = Sampling(seed=0, draws=2000)
 """Seed and number of random swaps where rescored figures are compared."""

@@ -13,6 +13,7 @@ from headbench.results.canonical import Plain, digest, plain
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, as_read
 from headbench.results.keys import artefacts_of, result_id, seed_for
+from headbench.results.reasoning import reasoning_facts
 from headbench.results.schema import (
     ArmFacts,
     ControlFacts,
@@ -28,7 +29,6 @@ from headbench.running import code, neutral
 from headbench.running.cell import Cell
 from headbench.running.collect import Collected, Row
 from headbench.running.plan import BASELINE, RunPlan, Toggle, meets
-from headbench.results.reasoning import reasoning_facts
 from headbench.running.spec import RunSpec
 from headbench.scoring import lookup
 from headbench.scoring.thoughts import marks_of

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headbench.results.reasoning import reasoning_lines
 from headbench.results.schema import Estimate, Result
 from headbench.running.compare import Comparison, Line
 from headbench.running.execute import RunOutcome
-from headbench.results.reasoning import reasoning_lines
 from headbench.running.table_notes import comparison_notes, count, printed_p, result_notes
 
 if TYPE_CHECKING:

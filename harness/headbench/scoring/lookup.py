@@ -9,7 +9,7 @@ A user's package adds its own through the entry-point groups ``headbench.metrics
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint
@@ -102,7 +102,7 @@ METRICS: dict[str, str] = {
     "stickiness.c": "headbench.families.stickiness.stickiness_scorer:C_SIZE",
     "stickiness.zero_shot_accuracy": "headbench.families.stickiness.stickiness_scorer:ACCURACY",
     "stickiness.unparsed_rate": "headbench.families.stickiness.stickiness_scorer:UNPARSED_RATE",
-    "stickiness.confidence_shift": "headbench.families.stickiness.stickiness_scorer:CONFIDENCE_SHIFT",
+    "stickiness.confidence_shift": "headbench.families.stickiness.stickiness_scorer:CONFIDENCE_SHIFT",  # noqa: E501
     "stickiness.change_rate": "headbench.families.stickiness.stickiness_scorer:CHANGE_RATE",
 }
 
@@ -160,6 +160,12 @@ def code_of(kind: Literal["metric", "parser", "scorer"], name: str) -> Code:
 def metrics_of(scorer: Scorer) -> tuple[Metric, ...]:
     """All metrics that read a scorer's parts, headline first."""
     return tuple(metric(name) for name in scorer.metrics)
+
+
+def named_metrics(scorer_name: str, without: Sequence[str] = ()) -> dict[str, Metric]:
+    """A scorer's metrics by registry name, the headline first."""
+    names = [name for name in scorer(scorer_name).metrics if name not in without]
+    return {name: metric(name) for name in names}
 
 
 def parser(name: str) -> Parser:

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
-from headbench.nouns import Document, Record
-from headbench.scoring import chair, registry
+from headbench.families.chair import chair_scorer as chair
 from headbench.families.chair.chair_lexicon import coco_lexicon, from_vocabulary
-from headbench.families.chair.chair_truth import coco_truth, given_truth, image_key
+from headbench.families.chair.chair_truth import coco_truth, given_truth
+from headbench.nouns import Document, Record
+from headbench.results.image_keys import image_key
+from headbench.scoring import lookup
 
 NODES = sorted(set(coco_lexicon("chair-clean").nodes.values()))
 PLAIN = [node for node in NODES if " " not in node and node not in {"tie", "chair", "toilet"}]
@@ -79,7 +81,7 @@ def test_order_of_captions_does_not_matter(
     records = [record(mentions, truth) for mentions, truth in items]
     shuffled = records[:]
     random.Random(seed).shuffle(shuffled)
-    for metric in registry.metrics_of(chair.CHAIR):
+    for metric in lookup.metrics_of(chair.CHAIR):
         assert metric.of(records) == pytest.approx(metric.of(shuffled), nan_ok=True)
 
 
@@ -197,7 +199,7 @@ def test_given_vocabulary_reads_a_world_of_other_objects() -> None:
         "vocabulary": {"teapot": "teapot", "hot sun": "sun", "bone": "bone"},
     }
     scored = chair.CHAIR.record(
-        document, ("a teapot , a bone and a hot sun .",), registry.parser("verbatim"), options
+        document, ("a teapot , a bone and a hot sun .",), lookup.parser("verbatim"), options
     )
     assert scored.parts["mentions"] == ["teapot", "bone", "sun"]
     assert scored.parts["hallucinated"] == ["bone"]
@@ -253,4 +255,4 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(DataError, match="dragon"):
         given_truth({"1": ["dragon"]}, coco_lexicon())
     with pytest.raises(DataError, match="target"):
-        chair.CHAIR.record(Document("1", "1", {}), ("x",), registry.parser("verbatim"))
+        chair.CHAIR.record(Document("1", "1", {}), ("x",), lookup.parser("verbatim"))

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from headbench.errors import ConfigError
 from headbench.nouns import Document
 from headbench.scoring import lookup
-from headbench.families.needles.needle_rouge import rouge1_recall, tokens
 from headbench.scoring.porter import stem
+from headbench.scoring.rouge import rouge1_recall, tokens
 
 NEEDLE = "eat a sandwich and sit in Dolores Park on a sunny day"
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
+from headbench.families.needles.needle_text import holds_phrase, running, tokens, words
 from headbench.nouns import Document
 from headbench.scoring import lookup
-from headbench.families.needles.needle_text import holds_phrase, running, tokens, words
 
 VERBATIM = lookup.parser("verbatim")
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
+from headbench.families.needles.needle_text import matched_in_order, words
 from headbench.nouns import Document, Record
 from headbench.scoring import lookup
 from headbench.scoring.breakdown import by_part, effective_length, grid
-from headbench.families.needles.needle_text import matched_in_order, words
 
 VERBATIM = lookup.parser("verbatim")
 RECALL = lookup.metric("niah.recall")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from headbench.errors import DataError
+from headbench.families.needles.rescore_needles import rescore_niah
 from headbench.results.recorded import Fields
-from headbench.families.pope.rescore_pope import rescore_niah
 
 HARBOUR = "The magic number for the harbour is 4711."
 QUESTION = "What is the magic number for the harbour?"

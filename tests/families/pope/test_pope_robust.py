@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headbench.scoring import lookup
 from headbench.families.pope.pope_statements import DIRECT
+from headbench.scoring import lookup
 
 TABLE = json.loads((Path(__file__).parent / "data/yes_no_answers.json").read_text("utf-8"))
 PAIRS: list[list[str]] = TABLE["pairs"]

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from headbench.errors import DataError
-from headbench.models.encoder import wrap
 from headbench.families.stickiness.familiarity import familiarity, vectors
+from headbench.models.encoder import wrap
 from helpers_tiny import tiny_bert, tiny_tokenizer
 
 DESCRIPTIONS = {"one": "a cat", "two": "a dog and a red lamp near the table"}

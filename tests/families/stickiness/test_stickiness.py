@@ -10,16 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
-from headbench.nouns import Document, Record
-from headbench.scoring import registry, stickiness
-from headbench.families.stickiness.concept_familiarity import consensus, familiarity, partial_correlation
-from headbench.families.stickiness.label_parsers import as_flag, class_of, read_form, read_loose
+from headbench.families.stickiness import stickiness_scorer as stickiness
+from headbench.families.stickiness.concept_familiarity import (
+    consensus,
+    familiarity,
+    partial_correlation,
+)
+from headbench.families.stickiness.label_parsers import read_form, read_loose
 from headbench.families.stickiness.stickiness_tables import (
     damage_by_condition,
     rate,
     rescue_by_condition,
     rescue_by_confidence,
 )
+from headbench.nouns import Document, Record
+from headbench.scoring import lookup
+from headbench.scoring.binary_labels import as_flag, class_of
 
 NAMES = ("zero_shot", "aligned", "misaligned", "few_shot")
 POOLED = ("aligned", "few_shot")

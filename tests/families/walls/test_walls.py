@@ -11,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headbench.errors import DataError
-from headbench.nouns import Document
-from headbench.scoring import registry, walls
+from headbench.families.walls import walls_scorer as walls
 from headbench.families.walls.walls_chance import CHANCE, simulate
-from headbench.tasks.balanced_kmeans import balanced_kmeans
-from headbench.families.walls.walls_connections import read_connections, rouge1_f1
+from headbench.families.walls.walls_connections import read_connections
 from headbench.families.walls.walls_forms import wall_of
 from headbench.families.walls.walls_parse import fit, key, read_reference, read_robust, same_group
+from headbench.nouns import Document
+from headbench.scoring import lookup
+from headbench.scoring.rouge import rouge1_f1
+from headbench.tasks.balanced_kmeans import balanced_kmeans
 from headbench.worlds.walls import MAX_HERRINGS, WallWorld
 
 GOLD = [[f"{letter}{at}" for at in range(4)] for letter in "abcd"]

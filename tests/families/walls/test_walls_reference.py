@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headbench.families.walls.walls_parse import fit, read_reference
 from headbench.nouns import Document
 from headbench.scoring import lookup
-from headbench.families.walls.walls_parse import fit, read_reference
 
 TABLE = json.loads((Path(__file__).parent / "data/walls_reference.json").read_text("utf-8"))
 GOLD = [list("abcd"), list("efgh"), list("ijkl"), list("mnop")]

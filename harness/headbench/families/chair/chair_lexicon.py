@@ -175,7 +175,9 @@ def coco_lexicon(profile: str = "chair-2018") -> Lexicon:
         raise ConfigError(
             f"no lexical profile {profile!r}", where="profile", hint=nearest(profile, COCO_PROFILES)
         )
-    text = files("headbench.scoring").joinpath("profiles/coco_objects.json").read_text("utf-8")
+    text = (
+        files("headbench.families.chair").joinpath("profiles/coco_objects.json").read_text("utf-8")
+    )
     table = json.loads(text)
     nodes = {term: node for node, terms in table["synonyms"].items() for term in terms}
     phrases: dict[str, str] = dict(table["phrases"])

@@ -20,8 +20,8 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 from headbench.errors import DataError
-from headbench.nouns import Document, Record
 from headbench.families.chair.chair_lexicon import Lexicon, lexicon_of
+from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
 from headbench.statistics.metric import Floats, Metric, column, ratio

@@ -5,43 +5,27 @@ over the words of the reference. Words are lower-cased runs of ASCII letters and
 more than three letters are stemmed, as in ``rouge_score`` with ``use_stemmer=True``.
 
 It is generous: a response of common words ("a", "on", "in", "the") scores above 0. Therefore
-``niah.substring``, the needle word for word (:mod:`headbench.families.needles.needle_text`), stands beside
-it. A needle without ASCII words has no ROUGE of this kind, and is refused.
+``niah.substring``, the needle word for word (:mod:`.needle_text`), stands beside it. A
+needle without ASCII words has no ROUGE of this kind, and is refused.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
 from headbench.errors import ConfigError
-from headbench.nouns import Document, Record
 from headbench.families.needles import needle_metrics
 from headbench.families.needles.needle_text import holds_phrase, running
+from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.parts import number
-from headbench.scoring.porter import stem
+from headbench.scoring.rouge import rouge1_recall, tokens
 from headbench.scoring.scorer import Scorer
 from headbench.statistics.metric import Floats, Metric, ratio
 
 SUCCESS = 0.5
 """The authors count a needle as found above this recall, not at it."""
-_WORD = re.compile(r"[a-z0-9]+")
-
-
-def tokens(text: str, stemmed: bool = True) -> list[str]:
-    """ROUGE's words of a text, in order."""
-    words = _WORD.findall(text.lower())
-    return [stem(word) if stemmed and len(word) > 3 else word for word in words]
-
-
-def rouge1_recall(reference: str, response: str, stemmed: bool = True) -> float:
-    """Share of the reference's words that the response holds, 0..1; 0 for an empty reference."""
-    wanted, said = Counter(tokens(reference, stemmed)), Counter(tokens(response, stemmed))
-    total = sum(wanted.values())
-    return sum((wanted & said).values()) / total if total else 0.0
 
 
 def score(
@@ -88,7 +72,9 @@ def score_first(
     """:func:`score` as version 1: ``substring`` is one of lower-cased text with single blanks."""
     made, response = _recall(document, outputs, parser, options)
     plain = _plain(response)
-    made["substring"] = int(all(_plain(text) in plain for text in needle_metrics.expected_texts(document)))
+    made["substring"] = int(
+        all(_plain(text) in plain for text in needle_metrics.expected_texts(document))
+    )
     return made
 
 

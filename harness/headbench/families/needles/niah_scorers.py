@@ -1,6 +1,6 @@
 """Needle in a haystack, scored without a judge: whole words in order, and three key phrases.
 
-What words, numbers and phrases are in any script says :mod:`headbench.families.needles.needle_text`.
+What words, numbers and phrases are in any script says :mod:`.needle_text`.
 ``niah`` is for packaged and generated needles, whose answers are known words. ``keyphrase3`` is for
 the San Francisco needle of gkamradt/LLMTest_NeedleInAHaystack, where it agrees with the original
 GPT judge's "10" on 98.5 % of the released Claude responses; no judge is needed.
@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from headbench.errors import ConfigError, DataError
-from headbench.nouns import Document
 from headbench.families.needles import needle_metrics
 from headbench.families.needles.needle_text import (
     holds_phrase,
@@ -22,6 +21,7 @@ from headbench.families.needles.needle_text import (
     said_words,
     tokens,
 )
+from headbench.nouns import Document
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
 
@@ -41,7 +41,7 @@ def score_words(
     parser: Parser,
     options: Mapping[str, object],
 ) -> dict[str, object]:
-    """All expected words, in order, as whole words (:mod:`headbench.families.needles.needle_text`).
+    """All expected words, in order, as whole words (:mod:`.needle_text`).
 
     Args:
         document: ``target`` is the expected text, or a list of them (several needles).
@@ -95,7 +95,9 @@ def _in_order(
     needle_metrics.refuse_options("niah", options)
     total = sum(len(want) for want, _ in pairs)
     found = sum(matched_in_order(want, said) for want, said in pairs)
-    return needle_metrics.parts(document, found / total if total else 0.0, total > 0 and found == total)
+    return needle_metrics.parts(
+        document, found / total if total else 0.0, total > 0 and found == total
+    )
 
 
 def score_keyphrases(

@@ -15,8 +15,8 @@ from uuid import UUID
 from pydantic import Field
 
 from headbench.errors import ConfigError
-from headbench.tasks.data.source import DataSpec, Row
 from headbench.families.needles.haystack import Haystack
+from headbench.tasks.data.source import DataSpec, Row
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 from headbench.worlds import words

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from headbench.nouns import Document
 from headbench.families.needles import needle_metrics
+from headbench.nouns import Document
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
 

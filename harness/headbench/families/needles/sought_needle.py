@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from headbench.errors import DataError
-from headbench.results.fields import Reading, Row
-from headbench.scoring import lookup
 from headbench.families.needles.needle_text import holds_phrase, running, words
 from headbench.families.needles.niah_scorers import SAN_FRANCISCO
+from headbench.results.fields import Reading, Row
+from headbench.scoring import lookup
 from headbench.scoring.scorer import Scorer
 from headbench.statistics.metric import Metric
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from headbench.errors import ConfigError
-from headbench.tasks.data.source import DataSpec, Row
 from headbench.families.needles.haystack import Haystack, place
+from headbench.tasks.data.source import DataSpec, Row
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 

@@ -12,19 +12,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from headbench.errors import DataError
 from headbench.results.fields import Fields, Reading, contains, normal
+from headbench.results.image_keys import ImageKeys
+from headbench.results.joins import Vouched, is_prompt
 from headbench.results.recorded import Recorded
-from headbench.families.chair.chair_truth import ImageKeys
-from headbench.families.stickiness.label_parsers import as_flag
-
-Vouched = Literal["id", "order"]
-"""By what a user says that rows belong together."""
-
-WEAK: dict[str, Vouched] = {"id only": "id", "order": "order", "order only": "order"}
-"""Joins that give no headline by themselves -> what a user must say for one."""
+from headbench.scoring.binary_labels import as_flag
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,7 @@ class Question:
 
     Attributes:
         id: As the file has it, or the row number.
-        image: Key of the image (see :func:`headbench.families.chair.chair_truth.image_key`).
+        image: Key of the image (see :func:`headbench.results.image_keys.image_key`).
         text: The question.
         label: Whether yes is right.
         key: The id that a log may name; ``None`` where the file has none.
@@ -68,23 +62,6 @@ class Joined:
     reason: str = ""
     prompts: tuple[str, ...] = ()
     fields: Reading = field(default_factory=lambda: Reading({}))
-
-
-def unproven(how: str, vouched: Vouched | None) -> str:
-    """Why a join gives no headline, or the empty string.
-
-    Args:
-        how: As :class:`Joined` says it.
-        vouched: By what the user says that rows belong together.
-    """
-    needs = WEAK.get(how)
-    if needs is None or needs == vouched:
-        return ""
-    shown = "an order that fits" if how == "order" else f"{needs}s alone" if needs == "id" else how
-    return (
-        f"joined by {how}, and {shown} cannot show that log and questions belong together: "
-        f"--join {needs} says that they do"
-    )
 
 
 def questions_of(recorded: Recorded, fields: Fields) -> tuple[Question, ...]:
@@ -243,11 +220,6 @@ def _replies(log: Recorded, fields: Fields) -> tuple[list[_Reply], Reading]:
             )
         )
     return replies, reading
-
-
-def is_prompt(reading: Reading) -> bool:
-    """Whether what a log says that was asked is the prompt itself, by the name of its field."""
-    return "prompt" in reading.names.get("question", "").lower()
 
 
 def _distinct(replies: Sequence[_Reply]) -> list[_Reply]:

@@ -3,7 +3,7 @@
 ``pope_ref`` is the reading of the paper's own evaluation (Li et al. 2023, arXiv 2305.10355,
 repository RUCAIBox/POPE) and ``pope_strict`` that of lmms-eval; both are kept with their faults,
 because published cells contain them. ``pope_robust`` is for new results
-(:mod:`headbench.families.pope.pope_robust`); its version 1 stays here for the figures that name it. That
+(:mod:`.pope_robust`); its version 1 stays here for the figures that name it. That
 one reads "no" out of any negation and "yes" only out of the word, so that it favours no.
 """
 

@@ -24,8 +24,15 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
+from headbench.families.pope.pope_statements import (
+    DIRECT,
+    IDIOMS,
+    Said,
+    YesNo,
+    read_sentence,
+    words_of,
+)
 from headbench.scoring.parser import Parser
-from headbench.families.pope.pope_statements import DIRECT, IDIOMS, Said, YesNo, read_sentence, words_of
 
 SENTENCES = 30
 """How many sentences are read; an answer that says nothing in so many has no answer."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headbench.errors import DataError
+from headbench.families.stickiness.concept_familiarity import Consensus, consensus
 from headbench.jobs import Condition, Job, Model
 from headbench.nouns import Capture, Request
-from headbench.families.stickiness.concept_familiarity import Consensus, consensus
 
 if TYPE_CHECKING:
     from headbench.statistics.metric import Floats

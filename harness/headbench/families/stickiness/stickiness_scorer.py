@@ -20,9 +20,9 @@ from collections.abc import Mapping, Sequence
 
 from headbench.errors import ConfigError, DataError
 from headbench.nouns import Document, Record
+from headbench.scoring.binary_labels import as_flag, class_of
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.families.stickiness.label_parsers import as_flag, class_of
 from headbench.statistics.metric import Floats, Metric, column, ratio
 
 LEAST = 30

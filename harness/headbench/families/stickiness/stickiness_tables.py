@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from headbench.nouns import Record
 from headbench.families.stickiness.stickiness_scorer import LEAST, part
+from headbench.nouns import Record
 from headbench.statistics.binary import wilson
 
 EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

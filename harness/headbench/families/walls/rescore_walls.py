@@ -8,17 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headbench.errors import DataError
+from headbench.families.walls.walls_forms import Wall, wall_of
 from headbench.nouns import Document, Record
 from headbench.results.canonical import digest
 from headbench.results.fields import Fields, Reading, Row, as_text, contains, normal
 from headbench.results.figures import Sampling
+from headbench.results.joins import Vouched, unproven
 from headbench.results.recorded import Recorded, log_name, read_rows
-from headbench.families.pope.answer_join import Vouched, unproven
-from headbench.families.pope.rescore_pope import metrics_of
 from headbench.results.rescored import SAMPLING, Log, Rescored, rescored
 from headbench.scoring import lookup
 from headbench.scoring.thoughts import DEFAULT
-from headbench.families.walls.walls_forms import Wall, wall_of
 
 HUMANS = "human"
 """In place of a predictions file: the people recorded in the walls file."""
@@ -79,7 +78,7 @@ def rescore_walls(
             task="walls",
             scorer=lookup.scorer("walls").id,
             parser=reader,
-            metrics=metrics_of("walls"),
+            metrics=lookup.named_metrics("walls"),
             records=records,
             expected=len(solved),
             inputs=inputs,

@@ -8,11 +8,11 @@ which takes only what stands behind "Connection:" and counts every other line as
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
+from headbench.scoring.rouge import rouge1_f1
+
 _LABEL = re.compile(r"^\W*(?:(?:group|connection)\s*\d*\s*[:.)]|\d{1,2}\s*[:.)]|[-*•])\s*", re.I)
-_WORD = re.compile(r"[a-z0-9]+")
 
 
 def read_connections(text: str, count: int) -> tuple[str, ...]:
@@ -25,13 +25,6 @@ def read_connections(text: str, count: int) -> tuple[str, ...]:
     lines = [_LABEL.sub("", line.strip()).strip() for line in text.splitlines()]
     names = [line for line in lines if line][:count]
     return tuple(names + [""] * (count - len(names)))
-
-
-def rouge1_f1(reference: str, candidate: str) -> float:
-    """F1 of the words that two texts share, counted with repetition; 0 where either is empty."""
-    gold, given = (Counter(_WORD.findall(text.lower())) for text in (reference, candidate))
-    shared = sum((gold & given).values())
-    return 2 * shared / (gold.total() + given.total()) if shared else 0.0
 
 
 def connection_parts(text: str, names: Sequence[str]) -> dict[str, object]:

@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from headbench.errors import DataError
+from headbench.families.walls.walls_connections import connection_parts
+from headbench.families.walls.walls_parse import Groups, fit, key, same_group
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.families.walls.walls_connections import connection_parts
-from headbench.families.walls.walls_parse import Groups, fit, key, same_group
 from headbench.statistics.metric import Floats, Metric, column, ratio
 
 GroupsLike = Sequence[Sequence[str]]
