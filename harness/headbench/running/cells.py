@@ -10,6 +10,7 @@ from headbench.jobs import Condition
 from headbench.nouns import Document, Record
 from headbench.results import provenance
 from headbench.results.canonical import Plain, digest, plain
+from headbench.results.code_facts import scored_by
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, as_read
 from headbench.results.keys import artefacts_of, result_id, seed_for
@@ -25,7 +26,7 @@ from headbench.results.schema import (
     RunFacts,
     TaskFacts,
 )
-from headbench.running import code, neutral
+from headbench.running import neutral
 from headbench.running.cell import Cell
 from headbench.running.collect import Collected, Row
 from headbench.running.plan import BASELINE, RunPlan, Toggle, meets
@@ -61,7 +62,7 @@ class _Builder:
         self.metrics = task_metrics(task)
         self.facts = task_facts(task, plan.documents[task.name])
         self.marks = marks_of(plan.spec.reasoning_marks)
-        self.scored_by = code.scored_by(task.scorer, task.parser, task.metrics)
+        self.scored_by = scored_by(task.scorer, task.parser, task.metrics)
         self.base: Cell | None = None
         self.base_rows: Sequence[Row] = ()
 
