@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import headbench
 from headbench.cli import app
 from headbench.errors import HeadbenchError, StoreError
-from headbench.guard.stored import check_stored
+from headbench.guard.stored_results import check_stored
 from headbench.models import registry as models
 from headbench.results.check import read_checked
 from headbench.running.rescore import rescore_pope

@@ -19,8 +19,8 @@ from headbench.results.files import read_result
 from headbench.results.keys import ResponseKeys
 from headbench.results.schema import Result
 from headbench.running.collect import first_step
-from headbench.running.plan import RunPlan, make_plan
 from headbench.running.replay import plan_from_result
+from headbench.running.run_plan import RunPlan, make_plan
 from headbench.running.spec import make_spec
 from helpers_fake_task import SIMPLE, write_tasks
 from helpers_own_code import EDITS, KINDS, edit, restart, write_package

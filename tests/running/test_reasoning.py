@@ -12,11 +12,11 @@ from headbench.cli import app
 from headbench.errors import ConfigError
 from headbench.results.schema import ReasoningFacts, Result
 from headbench.running.execute import RunOutcome, execute
+from headbench.running.outcome_table import footer
 from headbench.running.rescore import rescore_chair, rescore_niah, rescore_pope
 from headbench.running.rescore_walls import rescore_walls
 from headbench.running.rescored import Rescored
 from headbench.running.spec import make_spec
-from headbench.running.table import footer
 from headbench.scoring.thoughts import DEFAULT
 from headbench.tasks.loader import load
 from headbench.tasks.task import Task

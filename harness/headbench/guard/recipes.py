@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.errors import ConfigError, DataError
-from headbench.guard import cells as form
-from headbench.guard.alike import Facts
+from headbench.guard import published_cells as form
+from headbench.guard.comparability import Facts
 from headbench.heads.formats import import_heads
 from headbench.nouns import Document, Record
 from headbench.results.figures import Sampling

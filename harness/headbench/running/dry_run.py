@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headbench.running.collect import first_step
-from headbench.running.plan import RunPlan
+from headbench.running.run_plan import RunPlan
 
 
 def describe(plan: RunPlan) -> Iterator[str]:

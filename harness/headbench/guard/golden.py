@@ -16,17 +16,17 @@ from pathlib import Path
 from pydantic import Field
 
 from headbench.errors import ConfigError, HeadbenchError, StoreError
-from headbench.guard.forms import Frozen, read_form
 from headbench.guard.pins import Pins
-from headbench.guard.stored import Fault
+from headbench.guard.stored_results import Fault
+from headbench.guard.yaml_forms import Frozen, read_form
 from headbench.models.reference import LATEST
 from headbench.nouns import Record
+from headbench.results.cell import Cell
 from headbench.results.check import SLACK
 from headbench.results.disk import told, write_atomic
 from headbench.results.files import read_entries, read_result
 from headbench.results.schema import Result
 from headbench.results.timing import FILE as TIMING
-from headbench.running.cell import Cell
 from headbench.running.spec import RunSpec
 
 RUNS = "runs.yaml"

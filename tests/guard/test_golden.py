@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 import helpers_fake_model as fake
 from headbench.cli import app
 from headbench.errors import ConfigError, DataError, StoreError
-from headbench.guard import measured
-from headbench.guard.measured import check_held, check_run, hold_runs, read_held, read_runs
+from headbench.guard import golden
+from headbench.guard.golden import check_held, check_run, hold_runs, read_held, read_runs
 from headbench.guard.pins import read_pins
-from headbench.guard.stored import check_stored
+from headbench.guard.stored_results import check_stored
 from headbench.models import registry
+from headbench.results.cell import Cell
 from headbench.results.files import read_result, write_result
-from headbench.running.cell import Cell
 from helpers_fake_task import write_tasks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,11 +81,11 @@ def with_records(cell: Cell, number: int, **fields: object) -> Cell:
 
 
 def faults(results: Path) -> list[str]:
-    return [fault.reason for fault in measured.remeasure(results)[1]]
+    return [fault.reason for fault in golden.remeasure(results)[1]]
 
 
 def test_what_is_held_can_be_made_again(results: Path) -> None:
-    assert measured.remeasure(results) == (2, [])
+    assert golden.remeasure(results) == (2, [])
     assert check_stored(results) == (2, [])
     assert not list((results / "measured").rglob("timing.json"))
 
@@ -155,7 +155,7 @@ def test_a_task_that_moved_on_is_noticed_without_a_run(results: Path) -> None:
 def test_a_reference_model_that_moved_on_is_noticed(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measured, "LATEST", {"fake": "fake-2"})
+    monkeypatch.setattr(golden, "LATEST", {"fake": "fake-2"})
     assert "held for fake-1, but fake is now fake-2" in check_held(results, {})[0].reason
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from headbench.results.comparison import Comparison
 from headbench.results.schema import Result
-from headbench.running.compare import Comparison
 from headbench.statistics import PairedResult
 
 LEAST_PRINTED = 1e-4

@@ -1,4 +1,4 @@
-"""The table at the end of a run, and that of ``compare``."""
+"""Comparisons as a table on a terminal, and what stands below it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headbench.results.comparison import Comparison, Line
+from headbench.results.comparison_notes import comparison_notes, count, printed_p
 from headbench.results.schema import Estimate, Result
-from headbench.running.compare import Comparison, Line
-from headbench.running.execute import RunOutcome
-from headbench.running.reasoning import reasoning_lines
-from headbench.running.table_notes import comparison_notes, count, printed_p, result_notes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,27 +68,6 @@ def result_rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
     ]
 
 
-def print_outcome(outcome: RunOutcome, console: Console, *, raw: bool = False) -> None:
-    """The table of a run, its notes, the models' neutral loss, and the files.
-
-    Args:
-        outcome: The run.
-        console: Where to print.
-        raw: Also each p before its adjustment.
-    """
-    if outcome.comparisons:
-        for condition in dict.fromkeys(c.other.arm.name for c in outcome.comparisons):
-            of_condition = [c for c in outcome.comparisons if c.other.arm.name == condition]
-            print_comparisons(of_condition, console, condition, raw=raw)
-    else:
-        heads = ("task", "metric", "baseline", _level(outcome.results[0]), "n (clusters)")
-        _print(console, heads, result_rows(outcome.results))
-        for note in result_notes(outcome.results):
-            console.print(note, highlight=False, soft_wrap=True)
-    for line in footer(outcome):
-        console.print(line, highlight=False, soft_wrap=True)
-
-
 def print_comparisons(
     comparisons: Sequence[Comparison],
     console: Console,
@@ -103,11 +80,11 @@ def print_comparisons(
     heads = list(COLUMNS)
     heads[COLUMNS.index("baseline")] = base
     heads[COLUMNS.index("toggle")] = condition
-    heads[COLUMNS.index("interval")] = _level(comparisons[0].other)
+    heads[COLUMNS.index("interval")] = level_heading(comparisons[0].other)
     heads[COLUMNS.index("p")] = adjustment(comparisons[0].family)
     if raw:
         heads.insert(COLUMNS.index("p") + 1, RAW)
-    _print(console, heads, comparison_rows(comparisons, raw=raw))
+    print_table(console, heads, comparison_rows(comparisons, raw=raw))
     lines = [
         f"{c.other.task.name}: {c.other.status}: {c.other.reason}"
         for c in comparisons
@@ -165,25 +142,6 @@ def _loss(moved: LossChange) -> str:
     if moved.low is None or moved.high is None:
         return f"{moved.change:+.3f}"
     return f"{moved.change:+.3f} ({moved.low:+.3f} .. {moved.high:+.3f})"
-
-
-def footer(outcome: RunOutcome) -> list[str]:
-    """Which model, what to know, how to get the run again, which files."""
-    lines = [f"model: {outcome.model}", *(f"note: {note}" for note in outcome.notes)]
-    for result in outcome.results:
-        if result.arm.role != "control":
-            lines += reasoning_lines(result)
-    lines.append(f"again: {outcome.spec.command()}")
-    shown = [
-        path
-        for path, result in zip(outcome.files, outcome.results, strict=True)
-        if result.arm.role != "control"
-    ]
-    lines += [f"wrote {path}" for path in shown]
-    hidden = len(outcome.files) - len(shown)
-    if hidden:
-        lines.append(f"wrote {hidden} control cells beside them, under {outcome.folder}")
-    return lines
 
 
 def differs_lines(comparison: Comparison, paths: tuple[Path, Path]) -> list[str]:
@@ -252,7 +210,8 @@ def _rank(line: Line) -> str:
     return text
 
 
-def _level(result: Result) -> str:
+def level_heading(result: Result) -> str:
+    """Heading of the column of intervals."""
     levels = [figure.level for figure in result.metrics.values() if figure.level is not None]
     return f"{100 * (levels[0] if levels else 0.95):g} % interval"
 
@@ -261,7 +220,7 @@ def _main_first(result: Result) -> list[tuple[str, Estimate]]:
     return sorted(result.metrics.items(), key=lambda item: item[0] != result.task.main_metric)
 
 
-def _print(console: Console, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(console: Console, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A drawn table on a terminal; elsewhere plain columns that never wrap or colour."""
     if console.is_terminal:
         from rich.table import Table

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from headbench.guard.cells import NOT_STATED, Cell
+from headbench.guard.published_cells import NOT_STATED, Cell
 
 POPE_SETTINGS = ("random", "popular", "adversarial")
 _PLACE = re.compile(r"(\b[Aa] )?\{\w+\}")

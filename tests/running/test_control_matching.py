@@ -17,8 +17,8 @@ from headbench.interventions.sizes import check_matchable
 from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import HFModel
 from headbench.nouns import Request
-from headbench.running.matching import _matched
-from headbench.running.plan import Toggle
+from headbench.running.control_matching import _matched
+from headbench.running.run_plan import Toggle
 from helpers_models import images, llama, llava, request
 
 STORE = images(3)

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from headbench.errors import DataError
-from headbench.guard.cells import Cell, load_cells
 from headbench.guard.published import check_cells, compare, impossible
+from headbench.guard.published_cells import Cell, load_cells
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "results" / "published"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headbench.running.table_notes import count, printed_p
+from headbench.results.comparison_notes import count, printed_p
 from headbench.statistics import PairedResult
 
 

@@ -10,6 +10,7 @@ from headbench.jobs import Condition
 from headbench.nouns import Document, Record
 from headbench.results import provenance
 from headbench.results.canonical import Plain, digest, plain
+from headbench.results.cell import Cell
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, as_read
 from headbench.results.keys import artefacts_of, result_id, seed_for
@@ -25,10 +26,9 @@ from headbench.results.schema import (
     TaskFacts,
 )
 from headbench.running import code, neutral
-from headbench.running.cell import Cell
 from headbench.running.collect import Collected, Row
-from headbench.running.plan import BASELINE, RunPlan, Toggle, meets
 from headbench.running.reasoning import reasoning_facts
+from headbench.running.run_plan import BASELINE, RunPlan, Toggle, meets
 from headbench.running.spec import RunSpec
 from headbench.scoring import registry
 from headbench.scoring.thoughts import marks_of

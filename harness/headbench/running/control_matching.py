@@ -27,7 +27,7 @@ from headbench.interventions.sizes import edits_of, replaced
 from headbench.jobs import Condition, Job, Model
 from headbench.nouns import Answer, Capture, HeadTable, Request
 from headbench.running.collect import FirstStep, placed
-from headbench.running.plan import BASELINE, RunPlan, Toggle, meets
+from headbench.running.run_plan import BASELINE, RunPlan, Toggle, meets
 
 if TYPE_CHECKING:
     from torch import Tensor

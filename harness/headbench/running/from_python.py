@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headbench.running.compare import Comparison, compare_files
+from headbench.results.comparison import Comparison, compare_files
 from headbench.running.spec import make_spec
 
 if TYPE_CHECKING:

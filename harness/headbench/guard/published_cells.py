@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from headbench.errors import DataError
-from headbench.guard.forms import Frozen, read_form
+from headbench.guard.yaml_forms import Frozen, read_form
 
 Grade = Literal["P", "C", "S"]
 """P: read in the paper. C: authors' code or released files. S: second hand, never fails a build."""

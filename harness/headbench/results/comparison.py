@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headbench.errors import RefusedError
+from headbench.results.cell import Cell
 from headbench.results.check import metric_of, read_checked
 from headbench.results.figures import Sampling
 from headbench.results.keys import seed_for
 from headbench.results.schema import NeutralLoss, Result
-from headbench.running.cell import Cell
 from headbench.statistics import (
     AgainstControls,
     ControlRank,
