@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 
 import headbench
 from headbench.errors import RefusedError
-from headbench.interventions.base import Method
+from headbench.interventions.method import BoundMethod
+from headbench.interventions.norm_matching import check_matchable
 from headbench.interventions.resolve import control_conditions, resolve
-from headbench.interventions.sizes import check_matchable
 from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import HFModel
 from headbench.nouns import Request
@@ -145,7 +145,7 @@ def test_a_control_that_changes_nothing_cannot_be_matched() -> None:
     model = llama(attn="headbench")
     toggle = toggle_of(model, "scale_heads(heads=[[0,1]],alpha=2)", 1)
     (part,) = toggle.controls[0].interventions
-    assert isinstance(part, Method)
+    assert isinstance(part, BoundMethod)
     still = Condition("still", (part.rescaled(0.0),), "control")  # type: ignore[arg-type]
     with pytest.raises(RefusedError, match="changes nothing"):
         _matched(model, Toggle(toggle.condition, (still,), toggle.facts), [ASKED])

@@ -13,7 +13,7 @@ from pathlib import Path
 from headbench.errors import ConfigError, DataError
 from headbench.guard import published_cells as form
 from headbench.guard.comparability import Facts
-from headbench.heads.formats import import_heads
+from headbench.heads.head_lists import import_heads
 from headbench.nouns import Document, Record
 from headbench.results.figures import Sampling
 from headbench.results.recorded import read_rows

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from headbench._code import Code
-from headbench.interventions import registry as interventions
+from headbench.interventions import method_catalogue as interventions
 from headbench.interventions.grammar import parse
 from headbench.jobs import Condition, Model
 from headbench.models import registry as models

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 from headbench.edits import Edit, Intervention, Offset, Scale
 from headbench.errors import RefusedError
-from headbench.interventions.base import Method
-from headbench.interventions.sizes import edits_of, replaced
+from headbench.interventions.method import BoundMethod
+from headbench.interventions.norm_matching import edits_of, replaced
 from headbench.jobs import Condition, Job, Model
 from headbench.nouns import Answer, Capture, HeadTable, Request
 from headbench.running.collect import FirstStep, placed
@@ -98,7 +98,7 @@ def _matched(model: Model, toggle: Toggle, asked: Sequence[Sequence[Request]]) -
 
 def _rescaled(part: Intervention, factor: float) -> Intervention:
     """A part with its change multiplied; the plan has checked that it can be."""
-    found = part.rescaled(factor) if isinstance(part, Method) else None
+    found = part.rescaled(factor) if isinstance(part, BoundMethod) else None
     return part if found is None else found
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from headbench.edits import Controls
 from headbench.errors import ConfigError, DataError, RefusedError
-from headbench.interventions.registry import load_include
+from headbench.interventions.method_catalogue import load_include
+from headbench.interventions.norm_matching import check_matchable
 from headbench.interventions.resolve import control_conditions, resolve
-from headbench.interventions.sizes import check_matchable
 from headbench.jobs import Condition, Model
 from headbench.models.registry import create
 from headbench.nouns import Document
