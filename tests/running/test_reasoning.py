@@ -17,8 +17,8 @@ from headbench.families.walls.rescore_walls import rescore_walls
 from headbench.results.rescored import Rescored
 from headbench.results.schema import ReasoningFacts, Result
 from headbench.running.execute import RunOutcome, execute
+from headbench.running.outcome_table import footer
 from headbench.running.spec import make_spec
-from headbench.running.table import footer
 from headbench.scoring.thoughts import DEFAULT
 from headbench.tasks.loader import load
 from headbench.tasks.task import Task

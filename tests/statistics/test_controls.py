@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headbench.errors import RefusedError
-from headbench.interventions.draws import apart_sets, other_sets
+from headbench.interventions.control_draws import apart_sets, other_sets
 from headbench.nouns import Record
 from headbench.scoring import lookup
 from headbench.statistics import against_controls, control_rank, smallest_p

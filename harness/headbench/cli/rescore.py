@@ -181,8 +181,8 @@ def show(found: Rescored) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from headbench.results.comparison_notes import count, result_notes
     from headbench.results.fields import FILES
-    from headbench.running.table_notes import count, result_notes
 
     result = found.result
     title = f"{result.task.name} of {result.model.name}: {result.task.scorer}, {result.task.parser}"

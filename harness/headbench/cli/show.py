@@ -135,9 +135,9 @@ def _line(key: str, value: Any, source: str) -> str:
 
 
 def _intervention_data(name: str) -> dict[str, Any]:
-    from headbench.interventions import registry
+    from headbench.interventions import method_catalogue
 
-    method = registry.get(name)
+    method = method_catalogue.get(name)
     schema = method.params_model.model_json_schema()
     return {
         "name": method.name,

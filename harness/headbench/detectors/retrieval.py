@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from pydantic import Field
 
-from headbench.detectors.base import (
+from headbench.detectors.detector import (
     Detector,
-    Found,
-    Params,
+    DetectorParams,
+    Measurement,
     Trial,
     Trials,
     attending_layers,
@@ -50,7 +50,7 @@ THRESHOLD = 0.1
 """Score from which a head is a retrieval head (sec. 2)."""
 
 
-class RetrievalParams(Params):
+class RetrievalParams(DetectorParams):
     """How copying is counted."""
 
     compat: Literal["paper", "repo"] = "paper"
@@ -99,7 +99,7 @@ def copies(row: Tensor, part: Tensor, same: Tensor) -> Tensor:
     return ((part == peak) & alone & same).float()
 
 
-def run(model: HFModel, trials: Trials, params: RetrievalParams) -> Found:
+def run(model: HFModel, trials: Trials, params: RetrievalParams) -> Measurement:
     """Score every head.
 
     Raises:
@@ -113,7 +113,7 @@ def run(model: HFModel, trials: Trials, params: RetrievalParams) -> Found:
             f"the model found none of {len(trials.trials)} needles: nobody copies",
             hint="take shorter prompts (--length), or a model that recalls",
         )
-    return Found(torch.stack(scores).mean(0), len(scores), {"asked": len(trials.trials)})
+    return Measurement(torch.stack(scores).mean(0), len(scores), {"asked": len(trials.trials)})
 
 
 def _batch(

@@ -15,9 +15,9 @@ from headbench.families.chair.rescore_chair import rescore_chair
 from headbench.families.needles.judged_cells import JUDGE, SCALE, cell_records
 from headbench.families.pope.rescore_pope import rescore_pope
 from headbench.families.walls.rescore_walls import rescore_walls
-from headbench.guard import cells as form
-from headbench.guard.alike import Facts
-from headbench.heads.formats import import_heads
+from headbench.guard import published_cells as form
+from headbench.guard.comparability import Facts
+from headbench.heads.head_lists import import_heads
 from headbench.nouns import Document, Record
 from headbench.results.figures import Sampling
 from headbench.results.joins import unproven

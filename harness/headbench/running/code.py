@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from headbench.interventions import registry as interventions
+from headbench.interventions import method_catalogue as interventions
 from headbench.interventions.grammar import parse
 from headbench.jobs import Condition, Model
 from headbench.models import registry as models
