@@ -130,7 +130,7 @@ def test_the_wheel_holds_nothing_of_the_training(inside: set[str], wheel: zipfil
         "loader.py",
         "shipped.py",
         # Old commands that name the new ones, for one release.
-        "_moved.py",
+        "_old_commands.py",
         "evidence.py",
         "lm2_evidence.py",
         "train.py",

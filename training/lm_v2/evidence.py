@@ -26,9 +26,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headbench.scoring.stickiness import POOLED
-from headbench.scoring.walls_chance import CHANCE
-from headbench.scoring.walls_parse import read_robust, same_group
+from headbench.families.stickiness.stickiness_scorer import POOLED
+from headbench.families.walls.walls_chance import CHANCE
+from headbench.families.walls.walls_parse import read_robust, same_group
 from headbench.statistics.binary import wilson
 from headbench.worlds.labels import DEFINITIONS, LabelWorld, Message
 from headbench.worlds.walls import Wall, WallWorld
