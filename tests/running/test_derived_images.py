@@ -29,13 +29,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from headbench.edits import Probe, Rewrite
-from headbench.interventions.registry import Method, Params
+from headbench.interventions.method_catalogue import Method, MethodParams
 from headbench.interventions.rewriting import RewritingMethod, with_images
 from headbench.nouns import Capture
 from PIL import Image
 
 
-class CropParams(Params):
+class CropParams(MethodParams):
     side: float = 0.5
     """Side of the box over the side of the image."""
 
@@ -72,7 +72,7 @@ class Crop(RewritingMethod):
         return self.redrawn("boxes of the same size at a random place", count, seed)
 
 
-class NoiseParams(Params):
+class NoiseParams(MethodParams):
     weight: float = 1.0
 
 

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from headbench.errors import RefusedError
 from headbench.nouns import Record
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.statistics import bootstrap, cluster_bootstrap
 from headbench.statistics.metric import Metric, ratio
 from helpers_records import answers
 
-F1 = registry.metric("pope.f1")
-ACCURACY = registry.metric("pope.accuracy")
+F1 = lookup.metric("pope.f1")
+ACCURACY = lookup.metric("pope.accuracy")
 YESNO = st.sampled_from(["yes", "no"])
 SAID = st.sampled_from(["yes", "no", "unparsed"])
 MEAN = Metric(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from headbench.edits import Case, Edit, Probe, Rewrite, Rewriter
 from headbench.errors import RefusedError
-from headbench.interventions.base import RedrawnMethod, Seen
+from headbench.interventions.method import RedrawnMethod, Seen
 from headbench.jobs import Condition
 from headbench.nouns import Request
 
