@@ -5,11 +5,12 @@
 ``tango``          the difference of two such proportions over the same documents
 ``cluster-score``  every other figure between bounds, and every other difference
 ``jackknife-t``    a figure without a bound, such as a mean length
+``bootstrap-t``    statistics of pairs of records, and their differences
 =================  ==================================================================
 
-A count has the interval of its rate times the number counted over. The two without clusters hold
-from one document up. The other two learn the variance from the clusters: below
-as many of them as the metric needs (``Metric.fewest``) there is no interval, below :data:`FEW` a note.
+A count has the interval of its rate times the number counted over. ``wilson`` and ``tango`` hold
+from one document up. The others learn the variance from the clusters: below ``Metric.fewest`` of
+them there is no interval, below :data:`FEW` a note.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Limits:
     Attributes:
         low: Lower end; ``None`` where there is no interval.
         high: Upper end.
-        method: ``wilson``, ``tango``, ``cluster-score`` or ``jackknife-t``; empty for none.
+        method: One of the table above; empty for none.
         clusters: Clusters that take part in the figure.
         undefined: Share of them without which the figure is undefined.
         note: Why there is no interval, or that it rests on few clusters; empty otherwise.

@@ -164,9 +164,7 @@ def _resampled(
     difference = resamplable_pair(metric, base, other)
     found = spread(difference, seed=seed, draws=draws)
     reach = None if metric.low is None or metric.high is None else metric.high - metric.low
-    limits = spread_limits(
-        found, metric.fewest, level, None if reach is None else -reach, reach
-    )
+    limits = spread_limits(found, metric.fewest, level, None if reach is None else -reach, reach)
     return PairedResult(
         value_a=metric.of(base),
         value_b=metric.of(other),

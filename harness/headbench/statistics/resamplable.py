@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MANY = 1_000.0
-"""A cluster is asked for its value as if it stood there so often, past any least number of items."""
+"""As if a cluster stood there so often: it has a value then, whatever number of items is least."""
 SLACK = 1e-12
 """Differences this close count as equal: the same numbers, summed in another order."""
 CELLS = 4_000_000
@@ -118,7 +118,8 @@ class LessMean(Resamplable):
     @property
     def part(self) -> NDArray[np.bool_]:
         """``[cluster]``, whether a cluster takes part in any of the figures."""
-        return np.any([self.figure.part, *(other.part for other in self.others)], axis=0)
+        parts = [self.figure.part, *(other.part for other in self.others)]
+        return np.asarray(np.any(parts, axis=0))
 
     def value(self) -> float:
         """Over all records."""
@@ -130,7 +131,7 @@ class LessMean(Resamplable):
         return np.asarray(self.figure.without_each() - others)
 
     def by_subject(self, weights: Floats) -> Floats:
-        """Weights ``[draw, cluster]`` -> differences ``[draw, subject]``: the same draws for all."""
+        """Weights ``[draw, cluster]``, the same for all figures -> ``[draw, subject]``."""
         others = np.mean([other.by_subject(weights) for other in self.others], axis=0)
         return np.asarray(self.figure.by_subject(weights) - others)
 
@@ -244,7 +245,11 @@ class _Sampled(Resamplable):
 
 class _SampledPair(Swappable):
     def __init__(
-        self, first: _Sampled, second: _Sampled, both: Callable[[], Weighted], owners: NDArray[np.intp]
+        self,
+        first: _Sampled,
+        second: _Sampled,
+        both: Callable[[], Weighted],
+        owners: NDArray[np.intp],
     ) -> None:
         super().__init__(second, [first])
         self._prepare_both, self._owners = both, owners
@@ -296,5 +301,5 @@ def _in_blocks(values: Callable[[Floats], Floats], weights: Floats, width: int) 
     """``values`` of blocks of rows that hold ``width`` weights each: ``[draw, subject]``."""
     size = max(1, CELLS // width)
     blocks = [weights[start : start + size] for start in range(0, len(weights), size)]
-    found = [np.asarray(values(block), dtype=np.float64).reshape(len(block), -1) for block in blocks]
-    return np.concatenate(found)
+    found = [np.asarray(values(block), dtype=np.float64) for block in blocks]
+    return np.concatenate([one.reshape(len(one), -1) for one in found])
