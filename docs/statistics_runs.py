@@ -15,7 +15,7 @@ from statistics import NormalDist
 import numpy as np
 
 from headbench.nouns import Record
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.statistics import (
     Changes,
     Limits,
@@ -263,7 +263,7 @@ def _trinomial(n: int, one: int, two: int, p: float, q: float) -> float:
 
 def one_condition(name: str, answers_of: Pope | Chair, metric: str, n: int, runs: int) -> Tally:
     """Coverage of ``value_limits``."""
-    one, truth = registry.metric(metric), true_values(answers_of, metric)[0]
+    one, truth = lookup.metric(metric), true_values(answers_of, metric)[0]
     tally = Tally(f"{metric}: {name}", n)
     for records, _ in _runs(answers_of, n, runs):
         limits = value_limits(one, records)
@@ -285,7 +285,7 @@ def two_conditions(
 
     Its steps are taken one by one here, because ``detectable`` would take most of the time.
     """
-    one, (before, after) = registry.metric(metric), true_values(answers_of, metric)
+    one, (before, after) = lookup.metric(metric), true_values(answers_of, metric)
     tally = Tally(f"{metric}: {name}", n, other=0 if percentile else None)
     for seed, (base, other) in enumerate(_runs(answers_of, n, runs)):
         pairs = pair(base, other)
@@ -394,7 +394,7 @@ def power_permuted(
     seen: Sequence[float], documents: int, runs: int, alpha: float = 0.05
 ) -> tuple[float, float]:
     """``detectable`` of a mean of graded scores, and the swap test's power there."""
-    metric = registry.metric("walls.fms")
+    metric = lookup.metric("walls.fms")
     difference = _known(detectable(Changes(np.array(seen) / documents, documents), alpha))
     found = 0
     base = [_record(f"w{place}", f"w{place}", {"fms": 0.5}) for place in range(documents)]

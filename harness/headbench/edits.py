@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 class Probe:
     """An unedited pass before the main one.
 
-    One ``beside`` the request runs in a batch with it under the method's own edits and brings
-    nothing home: selections read it (:attr:`View.beside`), serve both rows, and are remembered.
+    A ``companion`` of the request runs in a batch with it under the method's own edits and brings
+    nothing home: selections read it (:attr:`View.companion`), serve both rows, and are remembered.
     """
 
     name: str
     request: Request
     captures: tuple[Capture, ...]
     gradient: bool = False
-    beside: bool = False
+    companion: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class View:
         layer_input: ``[position, width]`` at prefill, on demand, else ``None``.
         memory: Lives as long as this row's answer: chosen heads, sinks.
         probes: What the row's probes captured.
-        beside: This layer's z of row t0 of the probe beside the request, before edits, or ``None``.
+        companion: This layer's z at the last prompt token of the companion row, before edits,
+            ``[head, dim]``; ``None`` without a companion.
         column_mass: ``[head, position]`` at prefill, on demand: mean weight each prompt key gets.
     """
 
@@ -69,7 +70,7 @@ class View:
     layer_input: Tensor | None
     memory: dict[str, Tensor]
     probes: Mapping[str, Mapping[Capture, Tensor]]
-    beside: Tensor | None = None
+    companion: Tensor | None = None
     column_mass: Tensor | None = None
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from headbench.errors import DataError
 from headbench.nouns import Record
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.scoring.rank_metrics import auroc, spearman
 from headbench.statistics import against_controls, compare_paired, swap_test, value_limits
 from headbench.statistics.metric import Metric, SampleStatistic
 
-AUROC, SPEARMAN = registry.metric("auroc"), registry.metric("spearman")
+AUROC, SPEARMAN = lookup.metric("auroc"), lookup.metric("spearman")
 
 
 def scored(scores, positive=None) -> list[Record]:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from headbench.nouns import Record
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.statistics import bootstrap, compare_paired, value_limits
 from headbench.statistics.bootstrap import dual_variance, spread, weights_of
 from headbench.statistics.metric import SampleStatistic, Weighted
 from headbench.statistics.resamplable import resamplable, resamplable_pair
 from helpers_records import answers
 
-F1 = registry.metric("pope.f1")
+F1 = lookup.metric("pope.f1")
 
 
 def rated(values: np.ndarray) -> list[Record]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headbench.nouns import Record
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.statistics.metric import SumMetric, ratio
 from headbench.statistics.resamplable import resamplable, resamplable_pair
 from headbench.statistics.samples import jackknife, proportion
@@ -37,7 +37,7 @@ def users(value, **facts) -> SumMetric:
     ],
 )
 def test_a_proportion_is_known_by_its_records(name: str, expected: list[float] | None) -> None:
-    found = proportion(registry.metric(name), RECORDS)
+    found = proportion(lookup.metric(name), RECORDS)
     if expected is None:
         assert found is None
     else:
@@ -47,7 +47,7 @@ def test_a_proportion_is_known_by_its_records(name: str, expected: list[float] |
 
 def test_what_is_counted_per_captions_or_walls_is_no_proportion_of_documents() -> None:
     walls = graded([1.0] * 4, correct_groups=2, groups=4, walls=1)
-    assert proportion(registry.metric("walls.group_rate"), walls) is None
+    assert proportion(lookup.metric("walls.group_rate"), walls) is None
 
 
 def test_a_users_hit_rate_is_a_proportion_and_a_users_ratio_is_not() -> None:
@@ -64,7 +64,7 @@ def test_a_users_hit_rate_is_a_proportion_and_a_users_ratio_is_not() -> None:
 
 
 def test_a_least_number_of_items_does_not_hide_a_proportion() -> None:
-    rescued = registry.metric("stickiness.ever_rescued")
+    rescued = lookup.metric("stickiness.ever_rescued")
     items = [
         Record(f"d{i}", f"d{i}", (), None, "p@1", {"z": 1, "ever": i % 3 == 0}) for i in range(31)
     ]
@@ -73,7 +73,7 @@ def test_a_least_number_of_items_does_not_hide_a_proportion() -> None:
 
 
 def test_the_jackknife_leaves_out_one_cluster_after_the_other() -> None:
-    f1 = registry.metric("pope.f1")
+    f1 = lookup.metric("pope.f1")
     labels, images = ["yes", "no", "yes"] * 12, [f"i{place // 3:02}" for place in range(36)]
     base, other = (
         answers(labels, np.random.default_rng(seed).choice(["yes", "no"], 36), images)
@@ -93,7 +93,7 @@ def test_the_jackknife_leaves_out_one_cluster_after_the_other() -> None:
 
 
 def test_clusters_without_anything_to_say_take_no_part() -> None:
-    precision = registry.metric("pope.precision")
+    precision = lookup.metric("pope.precision")
     images = [f"i{place // 18:02}" for place in range(360)]
     records = answers(["yes", "no"] * 180, ["yes"] * 4 + ["no"] * 356, images)
     found = jackknife(resamplable(precision, records))

@@ -33,12 +33,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headbench._paths import PACKAGE, checkpoints_root
+from headbench.families.stickiness.stickiness_scorer import POOLED
+from headbench.families.walls.walls_chance import CHANCE
+from headbench.families.walls.walls_parse import read_robust, same_group
 from headbench.reference.lm2_data import HELD, digest_class, is_held
 from headbench.reference.lm2_house import Cell, run_tasks
 from headbench.reference.lm_probe import documents, hits
-from headbench.scoring.stickiness import POOLED
-from headbench.scoring.walls_chance import CHANCE
-from headbench.scoring.walls_parse import read_robust, same_group
 from headbench.statistics.binary import wilson
 from headbench.worlds.labels import DEFINITIONS, LabelWorld, Message
 from headbench.worlds.walls import Wall, WallWorld

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from headbench.families.walls.walls_parse import read_robust
+from headbench.families.walls.walls_scorer import grouping_parts
 from headbench.reference.lm2_data import Split
 from headbench.reference.lm2_labels import RECONSIDER
 from headbench.reference.lm_probe import documents, greedy, recall
-from headbench.scoring.walls import grouping_parts
-from headbench.scoring.walls_parse import read_robust
 from headbench.worlds.labels import DEFINITIONS, QUESTION, LabelWorld, Message, prompt
 from headbench.worlds.walls import WallWorld, naming_prompt
 from headbench.worlds.walls import prompt as wall_prompt

@@ -26,7 +26,7 @@ from headbench.results.canonical import digest
 from headbench.results.figures import Sampling, estimate, split_figures
 from headbench.results.files import Entry, read_entries, read_result
 from headbench.results.schema import Diagnostics, Estimate, Result
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.scoring.breakdown import groups
 from headbench.statistics import check_all
 from headbench.statistics.metric import Metric
@@ -97,10 +97,10 @@ def _other_scorer(result: Result) -> str:
     """A hint where another version of the scorer made the records; empty where it is this one."""
     made = result.task.scorer
     with contextlib.suppress(HeadbenchError):
-        if registry.scorer(made).id == made:  # an earlier version may be kept here
+        if lookup.scorer(made).id == made:  # an earlier version may be kept here
             return ""
     try:
-        here = registry.scorer(made.partition("@")[0]).id
+        here = lookup.scorer(made.partition("@")[0]).id
     except HeadbenchError:
         return ""
     return f"the scorer {made} made the records, and {here} is here: score the outputs again"
@@ -156,11 +156,11 @@ def _figures(result: Result, records: Sequence[Record]) -> Iterator[str]:
 def metric_of(name: str, one: Estimate) -> Metric | None:
     """The metric behind a figure, under the name that the figure has, or ``None``."""
     try:
-        metric = registry.metric(one.metric)
+        metric = lookup.metric(one.metric)
     except (HeadbenchError, ImportError, AttributeError):  # the package may be there in part
         return None
     # A rescored log may call a family's metric by a name of its own, which no other metric has.
-    taken = {full.rpartition(".")[2] for full in registry.metric_names()}
+    taken = {full.rpartition(".")[2] for full in lookup.metric_names()}
     return metric if name in taken else metric.called(name)
 
 

@@ -46,9 +46,7 @@ def estimate(
     figure = _plain_estimate(name, metric, known, records)
     if known is None or sampling is None:
         return figure
-    limits = value_limits(
-        metric, records, sampling.level, seed=sampling.seed, draws=sampling.draws
-    )
+    limits = value_limits(metric, records, sampling.level, seed=sampling.seed, draws=sampling.draws)
     made = {"low": limits.low, "high": limits.high, "note": limits.note}
     if limits.low is not None:
         made |= {"level": sampling.level, "method": limits.method}

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from headbench.results.cell import Cell
+from headbench.results.comparison import Comparison, adjust, compare_cells
 from headbench.results.disk import remove_leftovers, write_atomic
 from headbench.results.files import read_result, slug, write_result
 from headbench.results.provenance import commit
@@ -14,12 +16,10 @@ from headbench.results.schema import Kind, Result
 from headbench.results.store import ResponseStore
 from headbench.results.timing import add_timing
 from headbench.running.ask import Asker
-from headbench.running.cell import Cell
-from headbench.running.cells import build_cells
+from headbench.running.build_results import build_cells
 from headbench.running.collect import check_known_words, collect, first_step
-from headbench.running.compare import Comparison, adjust, compare_cells
-from headbench.running.matching import match_norms
-from headbench.running.plan import BASELINE, RunPlan, make_plan, meets
+from headbench.running.control_matching import match_norms
+from headbench.running.run_plan import BASELINE, RunPlan, make_plan, meets
 from headbench.running.spec import RunSpec
 
 STORE = ".store"
@@ -73,7 +73,7 @@ def execute(spec: RunSpec, out: Path = DEFAULT_OUT, *, progress: bool | None = N
 
 
 def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOutcome:
-    """Run what :func:`headbench.running.plan.make_plan` decided; see :func:`execute`."""
+    """Run what :func:`headbench.running.run_plan.make_plan` decided; see :func:`execute`."""
     first = first_step(plan)
     check_known_words(plan, first)
     plan = match_norms(plan, first)

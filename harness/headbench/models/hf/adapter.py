@@ -33,7 +33,7 @@ from headbench.nouns import Answer, ModelInfo, Request, Site
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.interventions.engine.stages import Shape
+    from headbench.interventions.edits.layer_programs import ModelShape
 
 SITES: frozenset[Site] = frozenset({"q", "k", "v", "scores", "pattern", "z", "residual"})
 
@@ -67,7 +67,7 @@ class HFModel(BaseModel):
         self.prompter = Prompter(tokenizer, vision, template, given)
         engine = None
         if settings.attn == "headbench":
-            from headbench.interventions.engine import Engine
+            from headbench.models.hf.engine import Engine
 
             engine = Engine(loaded.model)
             self.sites = SITES
@@ -145,7 +145,7 @@ class HFModel(BaseModel):
         Raises:
             RefusedError: no engine, or no output projection inside the attention module.
         """
-        from headbench.interventions.fold import output_columns
+        from headbench.models.hf.fold import output_columns
 
         engine = self.runtime.check_engine()
         columns = output_columns(engine.modules[layer], layer).detach().float().cpu()
@@ -353,7 +353,7 @@ def wrap(
     return HFModel(Loaded(model, tokenizer, processor, info, weights), settings)
 
 
-def as_found(info: ModelInfo, shape: Shape) -> ModelInfo:
+def as_found(info: ModelInfo, shape: ModelShape) -> ModelInfo:
     """What the configuration says of a model, with the shapes that its modules showed."""
     return dataclasses.replace(
         info,

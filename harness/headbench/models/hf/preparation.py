@@ -121,8 +121,8 @@ class RequestPreparation:
             work.probes = merge(captured)
             for number, part in enumerate(probes):
                 for probe in part:
-                    if probe.beside and plans[number].edits:
-                        self._run_beside(work, probe, alone(plans, number))
+                    if probe.companion and plans[number].edits:
+                        self._run_companion(work, probe, alone(plans, number))
             if work.plan.request is not None:
                 work.prompt = self.resolve(work.plan.request)
                 work.case = self.case(work.plan.request)
@@ -197,7 +197,7 @@ class RequestPreparation:
         """
         distinct: dict[tuple[object, ...], tuple[Probe, PreparedJob]] = {}
         for work, condition in zip(works, asked, strict=True):
-            for probe in (probe for part in condition for probe in part if not probe.beside):
+            for probe in (probe for part in condition for probe in part if not probe.companion):
                 if probe.gradient:
                     raise RefusedError("probes with gradients are not supported", where=work.where)
                 plain = PreparedJob(work.job, self.resolve(probe.request), self.case(probe.request))
@@ -206,13 +206,13 @@ class RequestPreparation:
         found = self._run_probes(distinct)
         return [
             [
-                {probe.name: found[self._probe_key(probe)] for probe in part if not probe.beside}
+                {probe.name: found[self._probe_key(probe)] for probe in part if not probe.companion}
                 for part in condition
             ]
             for condition in asked
         ]
 
-    def _run_beside(self, work: PreparedJob, probe: Probe, plan: Plan) -> None:
+    def _run_companion(self, work: PreparedJob, probe: Probe, plan: Plan) -> None:
         """Run a request and its probe in one batch; the choices made stay in the row's memory.
 
         Args:
