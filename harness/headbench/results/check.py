@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ SLACK = 1e-9
 """What summing in another order may change."""
 BOUND_SLACK = 1e-6
 """What another machine's root finding may change in the end of an interval."""
-RESAMPLED = frozenset({"cluster-bootstrap"})
+RESAMPLED = frozenset({"cluster-bootstrap", "bootstrap-t"})
 """Interval methods that depend on random draws; they are not repeated to check a file."""
 EXTENT = frozenset({"n", "coverage"})
 """Figures of a log that no metric gives."""
@@ -161,7 +161,7 @@ def metric_of(name: str, one: Estimate) -> Metric | None:
         return None
     # A rescored log may call a family's metric by a name of its own, which no other metric has.
     taken = {full.rpartition(".")[2] for full in lookup.metric_names()}
-    return metric if name in taken else replace(metric, name=name)
+    return metric if name in taken else metric.called(name)
 
 
 def _told(what: str, work: Callable[[], Iterator[str]]) -> Iterator[str]:

@@ -39,8 +39,8 @@ class Estimate(Frozen):
     level: float | None = None
     """Confidence level of the interval, e.g. 0.95."""
     method: str | None = None
-    """How the interval was made: ``wilson``, ``cluster-score`` or ``jackknife-t``; in results of
-    schema version 1 also ``cluster-bootstrap``."""
+    """How the interval was made: ``wilson``, ``cluster-score``, ``jackknife-t`` or ``bootstrap-t``;
+    in results of schema version 1 also ``cluster-bootstrap``."""
     n: int = 0
     """Records behind the figure."""
     clusters: int | None = None

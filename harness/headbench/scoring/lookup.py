@@ -57,6 +57,8 @@ OLDER: dict[str, dict[str, str]] = {
 }
 """Kind -> ``name@version`` -> readings that were replaced, kept for the figures that name them."""
 METRICS: dict[str, str] = {
+    "auroc": "headbench.scoring.rank_metrics:AUROC",
+    "spearman": "headbench.scoring.rank_metrics:SPEARMAN",
     "niah.recall": "headbench.families.needles.needle_metrics:RECALL",
     "niah.fraction": "headbench.families.needles.needle_metrics:FRACTION",
     "niah.substring": "headbench.families.needles.needle_rouge:SUBSTRING",
@@ -121,7 +123,8 @@ def metric(name: str, family: str | None = None) -> Metric:
     Raises:
         ConfigError: No metric has this name, or several families have it.
     """
-    return _find("metric", _metric_name(name, family), METRICS, Metric)
+    found = _metric_name(name, family)
+    return _find("metric", found, METRICS, Metric)  # type: ignore[type-abstract]
 
 
 def _metric_name(name: str, family: str | None = None) -> str:
