@@ -22,7 +22,7 @@ from headbench.models import registry
 from headbench.models.base import BaseModel
 from headbench.nouns import Answer
 from headbench.running.execute import run_plan
-from headbench.running.plan import RunPlan, make_plan
+from headbench.running.run_plan import RunPlan, make_plan
 from headbench.running.spec import make_spec
 
 LIMIT = 0.3

@@ -9,7 +9,7 @@ import pytest
 
 from headbench.errors import MOST, ConfigError, nearest
 from headbench.interventions.grammar import parse
-from headbench.interventions.registry import get
+from headbench.interventions.method_catalogue import get
 from headbench.tasks.loader import resolve_names
 
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from headbench._version import __version__
 
 if TYPE_CHECKING:
-    from headbench.interventions.api import intervene
-    from headbench.running.api import compare, run
+    from headbench.models.hf.intervene import intervene
+    from headbench.running.from_python import compare, run
 
 __all__ = ["__version__", "compare", "intervene", "run"]
 
 _HOMES = {
-    "run": "headbench.running.api",
-    "compare": "headbench.running.api",
-    "intervene": "headbench.interventions.api",
+    "run": "headbench.running.from_python",
+    "compare": "headbench.running.from_python",
+    "intervene": "headbench.models.hf.intervene",
 }
 
 

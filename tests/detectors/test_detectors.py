@@ -7,9 +7,9 @@ import torch
 
 from headbench.detectors import attribution as attribution_module
 from headbench.detectors import distance, evidence, image_centric, retrieval, vhd
-from headbench.detectors.api import detect
-from headbench.detectors.base import Trial, Trials, engine_of
-from headbench.detectors.data import load, without_image, without_question
+from headbench.detectors.calibration import load, without_image, without_question
+from headbench.detectors.detector import Trial, Trials, engine_of
+from headbench.detectors.head_detection import detect
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.adapter import HFModel
 from headbench.nouns import Request

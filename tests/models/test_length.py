@@ -200,7 +200,7 @@ def test_relative_positions_without_a_limit_are_not_refused() -> None:
 
 
 def test_detectors_refuse_what_a_run_refuses() -> None:
-    from headbench.detectors.api import detect
+    from headbench.detectors.head_detection import detect
 
     model = wrap(tiny_llama(max_position_embeddings=LIMIT), tiny_tokenizer(), attn="headbench")
     with pytest.raises(RefusedError, match="positions"):

@@ -13,12 +13,12 @@ import headbench
 from headbench.cli.compare import document
 from headbench.errors import ConfigError, RefusedError
 from headbench.models import registry
+from headbench.results.comparison import compare_files
 from headbench.results.files import read_result
-from headbench.running.compare import compare_files
 from headbench.running.execute import RunOutcome
-from headbench.running.plan import make_plan
+from headbench.running.outcome_table import print_outcome
+from headbench.running.run_plan import make_plan
 from headbench.running.spec import make_spec
-from headbench.running.table import print_outcome
 from headbench.statistics import holm
 from helpers_fake_task import write_tasks
 

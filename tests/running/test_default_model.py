@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headbench.models import registry
-from headbench.running.plan import make_plan
+from headbench.running.run_plan import make_plan
 from headbench.running.spec import make_spec
 
 

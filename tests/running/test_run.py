@@ -16,7 +16,7 @@ from headbench.models import registry
 from headbench.results.disk import TEMPORARY, hold
 from headbench.results.files import read_entries, read_result
 from headbench.results.store import FILE, ResponseStore
-from headbench.running.plan import make_plan
+from headbench.running.run_plan import make_plan
 from headbench.running.spec import make_spec
 from helpers_fake_task import write_tasks
 
@@ -225,7 +225,7 @@ def test_nan_stops_the_run_and_what_was_answered_stays(
 
 
 def test_a_dry_run_refuses_as_a_run_does_and_writes_nothing(tmp_path: Path, folder: str) -> None:
-    from headbench.running.describe import describe
+    from headbench.running.dry_run import describe
 
     spec = make_spec(tasks=("colours",), interventions=(MASK,), model="fake", include=(folder,))
     told = "\n".join(describe(make_plan(spec)))

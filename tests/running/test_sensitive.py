@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import headbench
 from headbench.cli import app
 from headbench.errors import DataError
-from headbench.guard.stored import check_stored
+from headbench.guard.stored_results import check_stored
 from headbench.models import registry
 from headbench.models.base import BaseModel
 from headbench.models.recorded import RecordedModel
@@ -47,7 +47,7 @@ def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADBENCH_GAMETOX", str(file))
     monkeypatch.setitem(registry.SHIPPED, "echo", (f"{__name__}:create", ""))  # type: ignore[misc]
     monkeypatch.setattr(registry, "create", lambda name, args: Echo())
-    monkeypatch.setattr("headbench.running.plan.create", lambda name, args: Echo())
+    monkeypatch.setattr("headbench.running.run_plan.create", lambda name, args: Echo())
 
 
 def run(out: Path) -> RunOutcome:

@@ -16,13 +16,13 @@ Factory = Callable[[Mapping[str, str]], Model]
 # Named by module, so that `headbench ls models` imports no torch.
 SHIPPED: Mapping[str, tuple[str, str]] = {
     "hf": ("headbench.models.hf.adapter:create", "a transformers model: folder or hub id"),
-    "reference": ("headbench.models.reference:create", "a shipped reference model (name=...)"),
-    "ref-lm": ("headbench.models.reference:create_lm", "the shipped language model"),
+    "reference": ("headbench.reference.loader:create", "a shipped reference model (name=...)"),
+    "ref-lm": ("headbench.reference.loader:create_lm", "the shipped language model"),
     "ref-lm-v2": (
-        "headbench.models.reference:create_lm_v2",
+        "headbench.reference.loader:create_lm_v2",
         "the shipped language model for walls and labels",
     ),
-    "ref-vlm": ("headbench.models.reference:create_vlm", "the shipped vision-language model"),
+    "ref-vlm": ("headbench.reference.loader:create_vlm", "the shipped vision-language model"),
     "recorded": ("headbench.models.recorded:create", "stored outputs, by document id"),
     "encoder": ("headbench.models.encoder:create", "a sentence encoder: mean-pooled states"),
 }

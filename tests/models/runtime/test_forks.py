@@ -13,8 +13,8 @@ import torch
 import transformers as t
 
 from headbench.edits import Bias, Edit, Plan, Scale, ZeroDims
-from headbench.interventions.engine import Engine
 from headbench.models.hf.backend import HFBackend
+from headbench.models.hf.engine import Engine
 from headbench.models.runtime import OPEN, Batch, Runtime, TokenSequence
 from helpers_families import BASE, DECODERS
 from helpers_tiny import tiny_llava, tiny_qwen2_vl

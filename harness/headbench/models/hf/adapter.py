@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from headbench.edits import Rewrite
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.jobs import Job
 from headbench.models.base import BaseModel, digest_of
@@ -24,6 +25,7 @@ from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.state_check import check_state
 from headbench.models.hf.threads import threads
 from headbench.models.hf.vision import Vision
+from headbench.models.images import decode
 from headbench.models.registry import rows_a_batch
 from headbench.models.runtime import Runtime
 from headbench.models.runtime.decoding import Decoder, Generation, Limits
@@ -33,7 +35,7 @@ from headbench.nouns import Answer, ModelInfo, Request, Site
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.interventions.engine.stages import Shape
+    from headbench.interventions.edits.layer_programs import ModelShape
 
 SITES: frozenset[Site] = frozenset({"q", "k", "v", "scores", "pattern", "z", "residual"})
 
@@ -67,7 +69,7 @@ class HFModel(BaseModel):
         self.prompter = Prompter(tokenizer, vision, template, given)
         engine = None
         if settings.attn == "headbench":
-            from headbench.interventions.engine import Engine
+            from headbench.models.hf.engine import Engine
 
             engine = Engine(loaded.model)
             self.sites = SITES
@@ -80,6 +82,7 @@ class HFModel(BaseModel):
             self.info,
             self.prompter.resolve,
             vision.tensors if vision is not None else _no_pixels,
+            lambda sha256: decode(self.image(sha256), sha256),
         )
         self.decoder = Decoder(self.runtime, self.prompter.decode, end_ids(loaded))
 
@@ -123,6 +126,13 @@ class HFModel(BaseModel):
             self.refuse(job)
         yield from self._halving(jobs, tuple(range(len(jobs))), batch_name(jobs))
 
+    def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
+        """The requests that the jobs' rewriting methods ask in place of the given ones."""
+        for job in jobs:
+            self.refuse(job)
+        with threads(self.threads):
+            yield from self.preparation.rewrite(jobs)
+
     def refuse_overrun(self, request: Request) -> None:
         """Stop a request that is longer than the configuration allows.
 
@@ -145,7 +155,7 @@ class HFModel(BaseModel):
         Raises:
             RefusedError: no engine, or no output projection inside the attention module.
         """
-        from headbench.interventions.fold import output_columns
+        from headbench.models.hf.fold import output_columns
 
         engine = self.runtime.check_engine()
         columns = output_columns(engine.modules[layer], layer).detach().float().cpu()
@@ -353,7 +363,7 @@ def wrap(
     return HFModel(Loaded(model, tokenizer, processor, info, weights), settings)
 
 
-def as_found(info: ModelInfo, shape: Shape) -> ModelInfo:
+def as_found(info: ModelInfo, shape: ModelShape) -> ModelInfo:
     """What the configuration says of a model, with the shapes that its modules showed."""
     return dataclasses.replace(
         info,

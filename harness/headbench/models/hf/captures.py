@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from headbench.errors import ConfigError, RefusedError
-from headbench.interventions.depth import without_attention
+from headbench.interventions.layer_ranges import without_attention
 from headbench.nouns import Capture, Request
 
 

@@ -44,7 +44,8 @@ def capture_tower(
     Raises:
         RefusedError: No image or several, a capture of single rows, or a tower of another kind.
     """
-    from headbench.interventions.engine import Engine, Row
+    from headbench.interventions.edits import SequenceEdits
+    from headbench.models.hf.engine import Engine
 
     tower = tower_of(model)
     if len(pixels) != 1:
@@ -60,7 +61,7 @@ def capture_tower(
     with torch.inference_mode(), Engine(tower) as engine:
         spans = positions_of(tower, image)
         asked = {one: absolute(replace(one, tower="text"), engine.shape.layers) for one in captures}
-        row = Row(Plan(), prompt=len(spans["class"]) + len(spans["image"]), spans=spans)
+        row = SequenceEdits(Plan(), prompt=len(spans["class"]) + len(spans["image"]), spans=spans)
         with engine.capture(tuple(dict.fromkeys(asked.values())), [row]) as found:
             tower(pixel_values=image)
     return {one: found[0][capture] for one, capture in asked.items()}

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headbench.errors import HeadbenchError, RefusedError
-from headbench.interventions.engine.rows import Row
-from headbench.interventions.engine.session import EditSession
+from headbench.interventions.edits.edit_session import EditSession
+from headbench.interventions.edits.sequence_edits import SequenceEdits
 from headbench.models.runtime.sequence import SequenceGroup, TokenSequence
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.interventions.engine import Engine
+    from headbench.models.hf.engine import Engine
     from headbench.models.runtime.backend import Backend
 
 PREFILL_TOKENS = 1024
@@ -39,7 +39,7 @@ a batch of 16 prompts of 400 tokens runs faster in several passes than in one.
 """
 
 Captured = Mapping[int, Mapping[Capture, "Tensor"]]
-"""Row -> capture -> tensor."""
+"""SequenceEdits -> capture -> tensor."""
 
 
 @dataclass(eq=False)
@@ -142,7 +142,7 @@ class Runtime:
 
         Args:
             batch: The source.
-            picks: Row numbers of the source.
+            picks: SequenceEdits numbers of the source.
             rows: The new batch's sequences, e.g. ``batch.rows[p].continued(())``; the source then
                 stays usable. Without them the source's own sequences are handed over, and it is
                 spent.
@@ -345,7 +345,7 @@ class Runtime:
         """Move what the engine counted for this layout into the rows; harmless when repeated."""
         if batch._session is None:
             return
-        report = batch._session.firing
+        report = batch._session.report
         for number, row in enumerate(batch.rows):
             if not row.plan.edits:
                 continue
@@ -385,18 +385,18 @@ class Runtime:
             raise HeadbenchError("this batch was handed over to another one")
 
 
-def _engine_rows(batch: Batch) -> list[Row]:
+def _engine_rows(batch: Batch) -> list[SequenceEdits]:
     """The rows as the engine reads them; companions by their place."""
     place = {id(row): number for number, row in enumerate(batch.rows)}
     return [
-        Row(
+        SequenceEdits(
             plan=row.plan,
             prompt=row.prompt,
             pad=pad,
             spans=row.spans,
             probes=row.probes,
             memory=row.memory,
-            beside=None if row.companion is None else place.get(id(row.companion)),
+            companion=None if row.companion is None else place.get(id(row.companion)),
         )
         for row, pad in zip(batch.rows, batch.pads, strict=True)
     ]
