@@ -175,6 +175,8 @@ def test_undefined_draws_are_nan(models: np.ndarray, subjects: np.ndarray) -> No
     weights[2] = 1
     found = weighted_similarity(prepare(models, "rho_a"), prepare(subjects, "rho_a"), weights)
     assert np.isnan(found[0]).all()
+    cosine = weighted_similarity(prepare(models, "cosine"), prepare(subjects, "cosine"), weights)
+    assert np.isnan(cosine[0]).all()  # one pair alone has cosine 1
     pearson = weighted_similarity(prepare(models, "pearson"), prepare(subjects, "pearson"), weights)
     assert np.isnan(pearson[1, 0]).all()
     assert np.isfinite(pearson[1, 1:]).all()
