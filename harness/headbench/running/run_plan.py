@@ -12,7 +12,7 @@ from headbench.interventions.method_catalogue import load_include
 from headbench.interventions.norm_matching import check_matchable
 from headbench.interventions.resolve import control_conditions, resolve
 from headbench.jobs import Condition, Model
-from headbench.models.registry import create
+from headbench.models.adapter_catalogue import create
 from headbench.nouns import Document
 from headbench.results.keys import seed_for
 from headbench.results.schema import CodeFacts

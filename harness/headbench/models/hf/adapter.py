@@ -11,6 +11,7 @@ import torch
 from headbench.edits import Rewrite
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.jobs import Job
+from headbench.models.adapter_catalogue import rows_a_batch
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.backend import HFBackend
@@ -26,7 +27,6 @@ from headbench.models.hf.state_check import check_state
 from headbench.models.hf.threads import threads
 from headbench.models.hf.vision import Vision
 from headbench.models.images import decode
-from headbench.models.registry import rows_a_batch
 from headbench.models.runtime import Runtime
 from headbench.models.runtime.decoding import Decoder, Generation, Limits
 from headbench.models.runtime.forcing import Forced, force
