@@ -284,5 +284,5 @@ def _near(was: Any, now: Any) -> bool:
     if isinstance(was, float) and isinstance(now, float):
         return math.isclose(was, now, rel_tol=SLACK, abs_tol=SLACK)
     if hasattr(was, "shape") and hasattr(now, "shape"):
-        return was.shape == now.shape and np.allclose(was, now, *ARRAY_SLACK)
-    return was == now
+        return bool(was.shape == now.shape and np.allclose(was, now, *ARRAY_SLACK))
+    return bool(was == now)

@@ -113,7 +113,7 @@ def unpack(packed: bytes, where: str = "") -> Tensors:
 
     _refuse_size(len(packed) - 2**20, where)  # the header is not counted
     try:
-        tensors = load(packed)
+        tensors: dict[str, NDArray[np.floating]] = load(packed)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"the arrays are damaged: {error}", where=where) from error
     for name, tensor in tensors.items():
@@ -134,7 +134,7 @@ def _row(row: object, tensor: NDArray[np.floating] | None, where: str) -> NDArra
             where=where,
             hint="restore the files, or run the cell again",
         )
-    return tensor[row]
+    return np.asarray(tensor[row])
 
 
 def _check(value: NDArray[np.generic], others: Sequence[NDArray[np.floating]], where: str) -> None:
