@@ -36,7 +36,7 @@ from headbench.nouns import Answer, ModelInfo, Request, Site
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.interventions.edits.layer_programs import ModelShape
+    from headbench.interventions.edits.model_shape import ModelShape
 
 SITES: frozenset[Site] = frozenset({"q", "k", "v", "scores", "pattern", "z", "residual"})
 
