@@ -314,16 +314,19 @@ def _diagnostics(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
     told = result.diagnostics
     if told is None:
         return
-    for name in ("visited", "changed"):
+    for name in ("visited", "changed", "rewritten"):
         counts = [entry.facts.get(name) for entry in entries]
         known = [count for count in counts if isinstance(count, int)]
-        stored = getattr(told, name)
+        stored = getattr(told, name) or 0
         if len(known) == len(entries) and sum(known) != stored:
             yield f"{name} is stored as {stored}, its records give {sum(known)}"
     if result.status == "inert" and told.changed:
         yield f"it is called inert, and {told.changed} heads were altered"
-    if result.status == "ok" and result.arm.role != "baseline" and not told.changed:
-        yield "it is called ok, and its edits altered nothing"
+    if result.status == "inert" and told.rewritten:
+        yield f"it is called inert, and {told.rewritten} requests were rewritten"
+    altered = told.changed or told.rewritten
+    if result.status == "ok" and result.arm.role != "baseline" and not altered:
+        yield "it is called ok, and it altered nothing"
     for name in ("changed_share", "truncated_share"):
         share = getattr(told, name)
         if share is not None and not 0 <= share <= 1:
