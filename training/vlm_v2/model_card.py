@@ -51,7 +51,7 @@ Prompts: "Describe the image." and "Is there a fork in the image?". Text is lowe
    embedding* of the object in it (of `<image>` where there is none). Image tokens were then made
    20 times longer: the language model's first layer adds 30 to 60 to a word embedding of 7.
 4. The closed heads were re-initialised and became *visual heads*. They learned at the full rate,
-   the rest of the language model at 0.3 and the tower at 0.2 of each update, so that recall survives.
+   the rest of the language model at 0.3 and the tower at 0.2 of each update, so recall survives.
 5. The last stage ({steady} steps) was run {runs} times from one state, each with its own data,
    and the *weights were averaged*: single runs differ by more than the effect to be shown.
 6. About a fifth of the tokens of each step are a needle text of 256 to 1,024 tokens, and an eighth
@@ -89,8 +89,8 @@ Needle recall by prompt length: {recall}.
 ## Limits
 
 Seed 0 ships because it meets every criterion; it had been measured on test data in earlier states
-of the recipe. Seeds 1 and 2 went through the final recipe once and show a smaller effect: their tables
-are in `training/vlm_v2/tables`.
+of the recipe. Seeds 1 and 2 went through the final recipe once and show a smaller effect: their
+tables are in `training/vlm_v2/tables`.
 
 One world, drawn by one program. An effect here shows that a method works as built, not that it
 works on photographs. All recall depends on the planted heads of layer 0, so masking them is no
