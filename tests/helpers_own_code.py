@@ -54,9 +54,9 @@ from headbench.scoring.parser import Parser
 PARSER = Parser("own_parser", 1, lambda text: text[inner(0):] or None, "own")
 """,
     "metric": """
-from headbench.statistics.metric import Metric, column
+from headbench.statistics.metric import SumMetric, column
 
-METRIC = Metric(
+METRIC = SumMetric(
     "hits", ("hit",), lambda record: [record.parts["hit"]], lambda sums: column(sums, 0), True,
     unit="count", high=None,
 )

@@ -18,7 +18,7 @@ from headbench.cli import app
 from headbench.errors import HeadbenchError, StoreError
 from headbench.families.pope.rescore_pope import rescore_pope
 from headbench.guard.stored_results import check_stored
-from headbench.models import registry as models
+from headbench.models import adapter_catalogue as models
 from headbench.results.check import read_checked
 from helpers_fake_task import write_tasks
 

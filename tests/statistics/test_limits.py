@@ -6,7 +6,7 @@ import pytest
 from headbench.nouns import Record
 from headbench.scoring import lookup
 from headbench.statistics import compare_paired, value_limits, wilson
-from headbench.statistics.metric import Metric, ratio
+from headbench.statistics.metric import SumMetric, ratio
 from helpers_records import answers
 
 ACCURACY, F1 = lookup.metric("pope.accuracy"), lookup.metric("pope.f1")
@@ -154,7 +154,7 @@ def test_a_difference_of_counts_is_the_difference_of_rates_times_n() -> None:
 
 
 def test_a_users_unbounded_score_is_compared_too() -> None:
-    mine = Metric(
+    mine = SumMetric(
         "mine",
         ("x", "n"),
         lambda record: (float(record.parts["x"]), 1.0),  # type: ignore[arg-type]

@@ -106,7 +106,7 @@ def _interventions() -> Rows:
 
 
 def _models() -> Rows:
-    from headbench.models.registry import summaries
+    from headbench.models.adapter_catalogue import summaries
 
     return [{"name": name, "summary": line} for name, line in summaries().items()]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ SLACK = 1e-9
 """What summing in another order may change."""
 BOUND_SLACK = 1e-6
 """What another machine's root finding may change in the end of an interval."""
-RESAMPLED = frozenset({"cluster-bootstrap"})
+RESAMPLED = frozenset({"cluster-bootstrap", "bootstrap-t"})
 """Interval methods that depend on random draws; they are not repeated to check a file."""
 EXTENT = frozenset({"n", "coverage"})
 """Figures of a log that no metric gives."""
@@ -161,7 +161,7 @@ def metric_of(name: str, one: Estimate) -> Metric | None:
         return None
     # A rescored log may call a family's metric by a name of its own, which no other metric has.
     taken = {full.rpartition(".")[2] for full in lookup.metric_names()}
-    return metric if name in taken else replace(metric, name=name)
+    return metric if name in taken else metric.called(name)
 
 
 def _told(what: str, work: Callable[[], Iterator[str]]) -> Iterator[str]:
@@ -314,16 +314,19 @@ def _diagnostics(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
     told = result.diagnostics
     if told is None:
         return
-    for name in ("visited", "changed"):
+    for name in ("visited", "changed", "rewritten"):
         counts = [entry.facts.get(name) for entry in entries]
         known = [count for count in counts if isinstance(count, int)]
-        stored = getattr(told, name)
+        stored = getattr(told, name) or 0
         if len(known) == len(entries) and sum(known) != stored:
             yield f"{name} is stored as {stored}, its records give {sum(known)}"
     if result.status == "inert" and told.changed:
         yield f"it is called inert, and {told.changed} heads were altered"
-    if result.status == "ok" and result.arm.role != "baseline" and not told.changed:
-        yield "it is called ok, and its edits altered nothing"
+    if result.status == "inert" and told.rewritten:
+        yield f"it is called inert, and {told.rewritten} requests were rewritten"
+    altered = told.changed or told.rewritten
+    if result.status == "ok" and result.arm.role != "baseline" and not altered:
+        yield "it is called ok, and it altered nothing"
     for name in ("changed_share", "truncated_share"):
         share = getattr(told, name)
         if share is not None and not 0 <= share <= 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from headbench.jobs import Condition
@@ -28,6 +28,7 @@ from headbench.results.schema import (
     TaskFacts,
 )
 from headbench.running import neutral
+from headbench.running.ask import Reply
 from headbench.running.collect import Collected, Row
 from headbench.running.run_plan import BASELINE, RunPlan, Toggle, meets
 from headbench.running.spec import RunSpec
@@ -108,6 +109,10 @@ class _Builder:
             "visited": sum(answer.visited for answer in answers),
             "changed": sum(answer.changed for answer in answers),
         }
+        rewritten = [reply.asked for reply in row.replies if reply.asked is not None]
+        if rewritten:
+            facts["rewritten"] = len(rewritten)
+            facts["images"] = [image for request in rewritten for image in request.images]
         if any(answer.truncated for answer in answers):
             facts["truncated"] = sum(answer.truncated for answer in answers)
         if self.base_rows:
@@ -121,14 +126,17 @@ class _Builder:
     def _status(
         self, condition: Condition, rows: Sequence[Row]
     ) -> tuple[Literal["ok", "inert"], str]:
-        if condition.role == "baseline" or any(a.changed for row in rows for a in row.answers):
+        replies = [reply for row in rows for reply in row.replies]
+        if condition.role == "baseline" or any(r.answer.changed or r.asked for r in replies):
             return "ok", ""
         toggle = next(
             t for t in self.plan.toggles if t.condition.name in (condition.name, condition.of)
         )
         if not meets(toggle, self.task):
             return "inert", f"{condition.name} acts on images, and {self.task.name} shows none"
-        visited = sum(a.visited for row in rows for a in row.answers)
+        if any(reply.rewrite for reply in replies):
+            return "inert", f"{condition.name} left every request as it was"
+        visited = sum(reply.answer.visited for reply in replies)
         if visited == 0:
             return "inert", f"{condition.name} asked for no edit: its strength is zero"
         return "inert", f"the edits reached {visited:,} attention calls and altered no head"
@@ -196,7 +204,8 @@ class _Builder:
             neutral=losses,
             truncated_share=sum(generated) / len(generated) if generated else None,
             # Documents with one prompt share one answer, which was paid for once.
-            passes=sum({r.key: r.answer.passes for row in rows for r in row.replies}.values()),
+            passes=sum({r.key: r.answer.passes for row in rows for r in _parts(row)}.values()),
+            rewritten=_rewritten(rows),
             overrun=self._overrun(rows),
         )
 
@@ -241,6 +250,20 @@ class _Builder:
             code=self.plan.code,
             commit=provenance.commit(),
         )
+
+
+def _parts(row: Row) -> Iterator[Reply]:
+    """Everything that was asked for a row: rewrites of its requests, and the requests."""
+    for reply in row.replies:
+        yield from (reply,) if reply.rewrite is None else (reply.rewrite, reply)
+
+
+def _rewritten(rows: Sequence[Row]) -> int | None:
+    """Requests that were changed before they were asked; ``None``: nothing rewrites them."""
+    replies = [reply for row in rows for reply in row.replies]
+    if not any(reply.rewrite for reply in replies):
+        return None
+    return sum(reply.asked is not None for reply in replies)
 
 
 def task_metrics(task: Task) -> Mapping[str, Metric]:

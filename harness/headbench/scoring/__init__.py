@@ -7,6 +7,6 @@ Nothing here knows a model or a particular family. Names are looked up in
 from headbench.scoring.family import Family
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.statistics.metric import Metric, ratio
+from headbench.statistics.metric import Metric, SampleStatistic, SumMetric, ratio
 
-__all__ = ["Family", "Metric", "Parser", "Scorer", "ratio"]
+__all__ = ["Family", "Metric", "Parser", "SampleStatistic", "Scorer", "SumMetric", "ratio"]

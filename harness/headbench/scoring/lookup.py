@@ -42,7 +42,8 @@ def metric(name: str, family: str | None = None) -> Metric:
     Raises:
         ConfigError: No metric has this name, or several families have it.
     """
-    return _find("metric", _metric_name(name, family), Metric)
+    found = _metric_name(name, family)
+    return _find("metric", found, Metric)  # type: ignore[type-abstract]
 
 
 def _metric_name(name: str, family: str | None = None) -> str:

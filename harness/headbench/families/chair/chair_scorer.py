@@ -24,7 +24,7 @@ from headbench.families.chair.chair_lexicon import Lexicon, lexicon_of
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.statistics.metric import Floats, Metric, column, ratio
+from headbench.statistics.metric import Floats, SumMetric, column, ratio
 
 
 def caption_parts(
@@ -121,7 +121,7 @@ def _dice(sums: Floats) -> Floats:
     return ratio(2.0 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
 
-CHAIR_S = Metric(
+CHAIR_S = SumMetric(
     name="chair_s",
     parts=("hallucinated_captions", "captions"),
     row=_caption_row,
@@ -129,21 +129,21 @@ CHAIR_S = Metric(
     higher_is_better=False,
     outcome=lambda record: not _words(record, "hallucinated"),
 )
-CHAIR_I = Metric(
+CHAIR_I = SumMetric(
     name="chair_i",
     parts=("hallucinated_mentions", "mentions"),
     row=_mention_row,
     value=_first_over_second,
     higher_is_better=False,
 )
-RECALL = Metric(
+RECALL = SumMetric(
     name="recall",
     parts=("objects_found", "objects"),
     row=_object_row,
     value=_first_over_second,
     higher_is_better=True,
 )
-LENGTH = Metric(
+LENGTH = SumMetric(
     name="len",
     parts=("words", "captions"),
     row=_length_row,
@@ -153,7 +153,7 @@ LENGTH = Metric(
     high=None,
 )
 # Harmonic mean of (1 - chair_i) and recall: mentions above, distinct objects below.
-F1 = Metric(
+F1 = SumMetric(
     name="f1",
     parts=("hallucinated_mentions", "mentions", "objects_found", "objects"),
     row=_both_rows,
@@ -161,7 +161,7 @@ F1 = Metric(
     higher_is_better=True,
 )
 # Precision and recall both over distinct objects of a caption.
-OBJECT_F1 = Metric(
+OBJECT_F1 = SumMetric(
     name="object_f1",
     parts=("objects_found", "objects_named", "objects"),
     row=_distinct_row,
@@ -169,14 +169,14 @@ OBJECT_F1 = Metric(
     higher_is_better=True,
 )
 # HR_A@k of Li et al. 2023, sec. 4.3: mean over captions that hallucinate.
-HIT_RATIO = Metric(
+HIT_RATIO = SumMetric(
     name="hit_ratio",
     parts=("hit_shares", "hallucinating_captions"),
     row=_hit_row,
     value=_first_over_second,
     higher_is_better=None,
 )
-MENTIONS = Metric(
+MENTIONS = SumMetric(
     name="mentions",
     parts=("hallucinated_mentions", "mentions"),
     row=_mention_row,
@@ -185,7 +185,7 @@ MENTIONS = Metric(
     unit="count",
     high=None,
 )
-HALLUCINATED_MENTIONS = Metric(
+HALLUCINATED_MENTIONS = SumMetric(
     name="hallucinated_mentions",
     parts=("hallucinated_mentions", "mentions"),
     row=_mention_row,
@@ -195,7 +195,7 @@ HALLUCINATED_MENTIONS = Metric(
     high=None,
     trials=lambda record: float(len(_words(record, "mentions"))),
 )
-HALLUCINATED_CAPTIONS = Metric(
+HALLUCINATED_CAPTIONS = SumMetric(
     name="hallucinated_captions",
     parts=("hallucinated_captions", "captions"),
     row=_caption_row,

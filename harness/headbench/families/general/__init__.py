@@ -5,6 +5,10 @@ from headbench.scoring.family import Family
 FAMILY = Family(
     "general",
     "tables of your own, hub data sets, the answer as it stands",
+    metrics={
+        "auroc": "headbench.scoring.rank_metrics:AUROC",
+        "spearman": "headbench.scoring.rank_metrics:SPEARMAN",
+    },
     parsers={"verbatim": "headbench.scoring.parser:VERBATIM"},
     sources={
         "world": "headbench.tasks.data.world:rows",

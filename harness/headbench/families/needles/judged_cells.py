@@ -13,7 +13,7 @@ from dataclasses import replace
 from headbench.errors import DataError
 from headbench.nouns import Record
 from headbench.scoring.parts import exact, number
-from headbench.statistics.metric import Floats, Metric, ratio
+from headbench.statistics.metric import Floats, SumMetric, ratio
 
 SCALE = (1, 3, 5, 7, 10)
 """Scores that the original judge may give; 10 is a full answer."""
@@ -121,4 +121,4 @@ def _mean(sums: Floats) -> Floats:
     return ratio(sums[..., 0], sums[..., 1])
 
 
-JUDGE = Metric("judge", ("score", "n"), _row, _mean, True, unit="points", low=1.0, high=10.0)
+JUDGE = SumMetric("judge", ("score", "n"), _row, _mean, True, unit="points", low=1.0, high=10.0)

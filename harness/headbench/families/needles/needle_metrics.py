@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from headbench.errors import ConfigError, DataError
 from headbench.nouns import Document, Record
 from headbench.scoring.parts import number
-from headbench.statistics.metric import Floats, Metric, ratio
+from headbench.statistics.metric import Floats, SumMetric, ratio
 
 METRICS = ("niah.recall", "niah.fraction")
 BREAKDOWNS = ("length", "depth")
@@ -100,5 +100,5 @@ def _fraction(sums: Floats) -> Floats:
 
 
 _PARTS = ("recalled", "fraction", "n")
-RECALL = Metric("recall", _PARTS, _row, _recall, True, outcome=recalled)
-FRACTION = Metric("fraction", _PARTS, _row, _fraction, True)
+RECALL = SumMetric("recall", _PARTS, _row, _recall, True, outcome=recalled)
+FRACTION = SumMetric("fraction", _PARTS, _row, _fraction, True)

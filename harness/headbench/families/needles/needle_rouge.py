@@ -22,7 +22,7 @@ from headbench.scoring.parser import Parser
 from headbench.scoring.parts import number
 from headbench.scoring.rouge import rouge1_recall, tokens
 from headbench.scoring.scorer import Scorer
-from headbench.statistics.metric import Floats, Metric, ratio
+from headbench.statistics.metric import Floats, SumMetric, ratio
 
 SUCCESS = 0.5
 """The authors count a needle as found above this recall, not at it."""
@@ -116,7 +116,7 @@ def _verbatim(record: Record) -> bool:
     return number(record, "substring") == 1
 
 
-SUBSTRING = Metric("substring", ("substring", "n"), _row, _mean, True, outcome=_verbatim)
+SUBSTRING = SumMetric("substring", ("substring", "n"), _row, _mean, True, outcome=_verbatim)
 NEEDLE_ROUGE = Scorer(
     name="needle_rouge",
     version=2,

@@ -7,7 +7,7 @@ needle are scored for it, and phrases that a row's needle does not hold are refu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from headbench.errors import DataError
 from headbench.families.needles.needle_text import holds_phrase, running, words
@@ -43,8 +43,8 @@ class Sought:
         """Registry name -> metric, the headline first."""
         recall, fraction = (lookup.metric(f"niah.{name}") for name in ("recall", "fraction"))
         if self.options:
-            recall = replace(recall, name="keyphrase3")
-            fraction = replace(fraction, name="keyphrase3_fraction")
+            recall = recall.called("keyphrase3")
+            fraction = fraction.called("keyphrase3_fraction")
         return {"niah.recall": recall, "niah.fraction": fraction}
 
 

@@ -21,7 +21,7 @@ from headbench.errors import ConfigError, DataError
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.statistics.metric import Floats, Metric, ratio
+from headbench.statistics.metric import Floats, SumMetric, ratio
 
 PARTS = ("tp", "fp", "tn", "fn", "unparsed", "n")
 _TP, _FP, _TN, _FN, _UNPARSED, _N = range(len(PARTS))
@@ -121,12 +121,12 @@ def _fraction(
     value: Callable[[Floats], Floats],
     higher_is_better: bool | None,
     outcome: Callable[[Record], bool | None] | None = None,
-) -> Metric:
-    return Metric(name, PARTS, row, value, higher_is_better, outcome=outcome)
+) -> SumMetric:
+    return SumMetric(name, PARTS, row, value, higher_is_better, outcome=outcome)
 
 
-def _count(name: str, column: int, higher_is_better: bool) -> Metric:
-    return Metric(
+def _count(name: str, column: int, higher_is_better: bool) -> SumMetric:
+    return SumMetric(
         name, PARTS, row, lambda sums: sums[..., column], higher_is_better, unit="count", high=None
     )
 

@@ -23,7 +23,7 @@ from headbench.nouns import Document, Record
 from headbench.scoring.binary_labels import as_flag, class_of
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.statistics.metric import Floats, Metric, column, ratio
+from headbench.statistics.metric import Floats, SumMetric, column, ratio
 
 LEAST = 30
 """Fewest items of Z (or C) for which a rate is given."""
@@ -128,14 +128,16 @@ def enough(over: Floats, under: Floats, items: Floats) -> Floats:
     return ratio(over, under * (items >= LEAST))
 
 
-def _rate(name: str, parts: tuple[str, str, str], better: bool, inverted: bool = False) -> Metric:
+def _rate(
+    name: str, parts: tuple[str, str, str], better: bool, inverted: bool = False
+) -> SumMetric:
     """A rate of three summed parts: over, under, and the items that must be enough."""
 
     def value(sums: Floats) -> Floats:
         rate = enough(sums[..., 0], sums[..., 1], sums[..., 2])
         return 1.0 - rate if inverted else rate
 
-    return Metric(
+    return SumMetric(
         name=name,
         parts=parts,
         row=lambda record: tuple(part(record, one) for one in parts),
@@ -144,8 +146,8 @@ def _rate(name: str, parts: tuple[str, str, str], better: bool, inverted: bool =
     )
 
 
-def _size(name: str, source: str) -> Metric:
-    return Metric(
+def _size(name: str, source: str) -> SumMetric:
+    return SumMetric(
         name=name,
         parts=(source,),
         row=lambda record: (part(record, source),),
@@ -180,7 +182,7 @@ EVER_RESCUED = _rate("ever_rescued", ("ever", "z", "z"), better=True)
 DAMAGE = _rate("damage", ("damaged", "guarded", "c"), better=False)
 Z_SIZE = _size("z", "z")
 C_SIZE = _size("c", "c")
-ACCURACY = Metric(
+ACCURACY = SumMetric(
     name="zero_shot_accuracy",
     parts=("c", "items"),
     row=lambda record: (part(record, "c"), 1.0),
@@ -188,7 +190,7 @@ ACCURACY = Metric(
     higher_is_better=True,
     outcome=lambda record: bool(part(record, "c")),
 )
-UNPARSED_RATE = Metric(
+UNPARSED_RATE = SumMetric(
     name="unparsed_rate",
     parts=("unparsed", "asked"),
     row=lambda record: (part(record, "unparsed"), part(record, "asked")),
@@ -196,7 +198,7 @@ UNPARSED_RATE = Metric(
     higher_is_better=False,
 )
 # Misaligned minus aligned definition, over items with both.
-CONFIDENCE_SHIFT = Metric(
+CONFIDENCE_SHIFT = SumMetric(
     name="confidence_shift",
     parts=("shift", "items"),
     row=_shift_row,
@@ -204,7 +206,7 @@ CONFIDENCE_SHIFT = Metric(
     higher_is_better=None,
     low=-1.0,
 )
-CHANGE_RATE = Metric(
+CHANGE_RATE = SumMetric(
     name="change_rate",
     parts=("changed", "items"),
     row=_change_row,

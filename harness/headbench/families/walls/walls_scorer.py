@@ -21,7 +21,7 @@ from headbench.families.walls.walls_parse import Groups, fit, key, same_group
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.statistics.metric import Floats, Metric, column, ratio
+from headbench.statistics.metric import Floats, SumMetric, column, ratio
 
 GroupsLike = Sequence[Sequence[str]]
 
@@ -189,8 +189,8 @@ def _share(sums: Floats) -> Floats:
     return ratio(sums[..., 0], sums[..., 1])
 
 
-def _count(name: str, part: str, whole: str = "") -> Metric:
-    return Metric(
+def _count(name: str, part: str, whole: str = "") -> SumMetric:
+    return SumMetric(
         name=name,
         parts=(part,),
         row=lambda record: (_part(record, part),),
@@ -202,9 +202,9 @@ def _count(name: str, part: str, whole: str = "") -> Metric:
     )
 
 
-def _mean(name: str, *, better: bool = True, low: float = 0.0, part: str = "") -> Metric:
+def _mean(name: str, *, better: bool = True, low: float = 0.0, part: str = "") -> SumMetric:
     part = part or name
-    return Metric(
+    return SumMetric(
         name=name,
         parts=(part, "walls"),
         row=lambda record: (_part(record, part), 1.0) if part in record.parts else (0.0, 0.0),
@@ -214,8 +214,8 @@ def _mean(name: str, *, better: bool = True, low: float = 0.0, part: str = "") -
     )
 
 
-def _of(name: str, part: str, whole: str) -> Metric:
-    return Metric(
+def _of(name: str, part: str, whole: str) -> SumMetric:
+    return SumMetric(
         name=name,
         parts=(part, whole),
         row=lambda record: (
@@ -229,7 +229,7 @@ def _of(name: str, part: str, whole: str) -> Metric:
 SOLVED_WALLS = _count("solved_walls", "solved")
 CORRECT_GROUPS = _count("correct_groups", "correct_groups", "groups")
 GROUP_RATE = _of("group_rate", "correct_groups", "groups")
-SOLVED_RATE = Metric(
+SOLVED_RATE = SumMetric(
     name="solved_rate",
     parts=("solved", "walls"),
     row=lambda record: (_part(record, "solved"), 1.0),

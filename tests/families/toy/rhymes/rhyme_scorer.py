@@ -1,6 +1,6 @@
 """The parser, the scorer and the metric of rhymes."""
 
-from headbench.scoring import Metric, Parser, Scorer, ratio
+from headbench.scoring import Parser, Scorer, SumMetric, ratio
 
 
 def last_word(text):
@@ -17,7 +17,7 @@ def score(document, outputs, parser, options):
 
 LAST_WORD = Parser("last_word", 1, last_word, "the last word")
 RHYMES = Scorer("rhymes", 1, score, ("rhymes.rate",), default_parser="last_word")
-RATE = Metric(
+RATE = SumMetric(
     "rate",
     ("rhymed", "n"),
     lambda record: (float(record.parts["rhymed"]), 1.0),
