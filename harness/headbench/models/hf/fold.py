@@ -28,7 +28,7 @@ from headbench.models.hf.engine import Engine
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from headbench.interventions.edits.layer_programs import ModelShape
+    from headbench.interventions.edits.model_shape import ModelShape
 
 OUTPUTS = ("o_proj", "out_proj", "c_proj", "dense")
 """Names of the output projection inside an attention module."""

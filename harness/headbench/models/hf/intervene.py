@@ -22,7 +22,7 @@ from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.edits import EditReport, SequenceEdits
 from headbench.interventions.edits.edit_session import EditSession
 from headbench.interventions.resolve import resolve
-from headbench.models.hf.engine import Engine, arguments, reach
+from headbench.models.hf.engine import Engine, batch_and_start, named_arguments
 from headbench.nouns import Capture, ModelInfo, Positions, Request
 
 if TYPE_CHECKING:
@@ -139,8 +139,8 @@ class Running:
         """A forward pass begins: at a prompt's start, attach rows for it."""
         if self._probing:
             return
-        given = arguments(module, args, kwargs)
-        batch, start = reach(given)
+        given = named_arguments(module, args, kwargs)
+        batch, start = batch_and_start(given)
         if not start:
             self._stack.close()
             self._session = None
