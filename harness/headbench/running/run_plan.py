@@ -275,7 +275,7 @@ def _check_needs(toggles: Sequence[Toggle], tasks: Sequence[Task]) -> None:
             raise RefusedError(
                 f"{toggle.condition.name} acts on images, and none of the tasks shows any",
                 where=f"tasks {', '.join(task.name for task in tasks)}",
-                hint="add a task with images, e.g. pope",
+                hint="add a task with images: headbench ls tasks marks them",
             )
 
 
