@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headbench import _code, _plugins
 from headbench.interventions import method_catalogue as interventions
-from headbench.scoring import registry as scoring
+from headbench.scoring import lookup as scoring
 
 KINDS = ("model", "intervention", "scorer", "parser", "metric", "detector")
 OWN = {
@@ -54,9 +54,9 @@ from headbench.scoring.parser import Parser
 PARSER = Parser("own_parser", 1, lambda text: text[inner(0):] or None, "own")
 """,
     "metric": """
-from headbench.statistics.metric import Metric, column
+from headbench.statistics.metric import SumMetric, column
 
-METRIC = Metric(
+METRIC = SumMetric(
     "hits", ("hit",), lambda record: [record.parts["hit"]], lambda sums: column(sums, 0), True,
     unit="count", high=None,
 )

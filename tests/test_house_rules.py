@@ -26,7 +26,6 @@ MAY_BE_HEAVY = (
     "models/hf/",
     "models/runtime/",
     "models/encoder.py",
-    "reference/",  # trains the shipped models
     "detectors/",  # score heads by running a model
 )
 """Places that only a verb which runs a model imports."""

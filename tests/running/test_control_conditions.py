@@ -12,7 +12,7 @@ from rich.console import Console
 import headbench
 from headbench.cli.compare import document
 from headbench.errors import ConfigError, RefusedError
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.results.comparison import compare_files
 from headbench.results.files import read_result
 from headbench.running.execute import RunOutcome
@@ -28,7 +28,7 @@ SWEEP = "scale_heads(heads=[[0,1]],alpha=[0.5,2,3])"
 @pytest.fixture(autouse=True, scope="module")
 def _fake_model() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+        patch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
         yield
 
 

@@ -14,7 +14,7 @@ import helpers_fake_model as fake
 from headbench.errors import ConfigError, RefusedError
 from headbench.heads.headmap import HeadMap
 from headbench.jobs import Job
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.results.files import read_result
 from headbench.results.keys import ResponseKeys
 from headbench.results.schema import Result
@@ -62,7 +62,7 @@ def _fake_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[fake.FakeModel
         return made[-1]
 
     monkeypatch.setattr(fake, "create", create)
-    monkeypatch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+    monkeypatch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
     restart()
     yield made
     restart()

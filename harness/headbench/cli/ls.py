@@ -101,16 +101,16 @@ def _interventions() -> Rows:
 
 
 def _models() -> Rows:
-    from headbench.models.registry import summaries
+    from headbench.models.adapter_catalogue import summaries
 
     return [{"name": name, "summary": line} for name, line in summaries().items()]
 
 
 def _metrics() -> Rows:
-    from headbench.scoring import registry
+    from headbench.scoring import lookup
 
     better = {True: "higher", False: "lower", None: ""}
-    found = [(name, registry.metric(name)) for name in registry.metric_names()]
+    found = [(name, lookup.metric(name)) for name in lookup.metric_names()]
     return [
         {"name": name, "unit": metric.unit, "better": better[metric.higher_is_better]}
         for name, metric in found

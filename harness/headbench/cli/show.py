@@ -68,7 +68,7 @@ def _show_task(task: Task) -> None:
 
 def _show_example(task: Task) -> None:
     """The first document's prompt, which says more than any template."""
-    from headbench.tasks.data.base import AbsentDataError
+    from headbench.tasks.data.source import AbsentDataError
 
     try:
         documents = task.documents(limit=1)

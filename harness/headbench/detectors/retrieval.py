@@ -12,7 +12,7 @@ value span, the part that an answer consists of. A largest weight that several k
 argmax: a head without preference copies nothing.
 
 Trials whose answer was not found (ROUGE-1 recall of the expected answer at or below
-:data:`~headbench.scoring.needle_rouge.SUCCESS`) are dropped, not scored 0. ``compat=repo`` counts
+:data:`SUCCESS`) are dropped, not scored 0. ``compat=repo`` counts
 every copying step, as the released code does: repeats count again, and scores may exceed 1.
 """
 
@@ -34,8 +34,9 @@ from headbench.detectors.detector import (
 )
 from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
+from headbench.families.needles.needle_rouge import SUCCESS
 from headbench.nouns import Capture
-from headbench.scoring.needle_rouge import SUCCESS, rouge1_recall
+from headbench.scoring.rouge import rouge1_recall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

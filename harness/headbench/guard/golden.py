@@ -19,8 +19,8 @@ from headbench.errors import ConfigError, HeadbenchError, StoreError
 from headbench.guard.pins import Pins
 from headbench.guard.stored_results import Fault
 from headbench.guard.yaml_forms import Frozen, read_form
-from headbench.models.reference import LATEST
 from headbench.nouns import Record
+from headbench.reference.shipped import LATEST
 from headbench.results.cell import Cell
 from headbench.results.check import SLACK
 from headbench.results.disk import told, write_atomic

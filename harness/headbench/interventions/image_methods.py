@@ -6,33 +6,28 @@ same edit with other columns, or other factors, in the place of those that it wo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from headbench.edits import Columns, Controls, Edit, Intervention, View
+from headbench.edits import Columns, Edit, View
 from headbench.interventions.grammar import Value
 from headbench.interventions.layer_ranges import all_heads
-from headbench.interventions.method import BoundMethod
+from headbench.interventions.method import RedrawnMethod
 from headbench.nouns import Rows, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SEEDS = 2**32
-"""How many random orders a control may draw from."""
-
 
 @dataclass(frozen=True)
-class ImageMethod(BoundMethod):
+class ImageMethod(RedrawnMethod):
     """A method that edits image columns in every head of some layers.
 
     Attributes:
         layers: The layers that were resolved.
-        draw: For a control: its number or seed.
     """
 
     layers: tuple[int, ...]
-    draw: int | None = field(default=None, kw_only=True)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -40,20 +35,12 @@ class ImageMethod(BoundMethod):
         return frozenset({"image"})
 
     def resolved(self) -> dict[str, Value]:
-        """Parameters with the layers; for a control, also its draw."""
-        values = super().resolved() | {"layers": self.layers}
-        return values if self.draw is None else values | {"control": self.draw}
+        """Parameters with the layers."""
+        return super().resolved() | {"layers": self.layers}
 
     def everywhere(self, site: Site, op: Columns, rows: Rows) -> tuple[Edit, ...]:
         """One edit of all heads of the layers, of prompt and generated positions."""
         return (Edit(site, op, all_heads(self.layers, self.info), "both", rows),)
-
-    def redrawn(self, unit: str, count: int, seed: int) -> Controls:
-        """Controls that differ by the seed of a random order alone."""
-        draws: tuple[Intervention, ...] = tuple(
-            replace(self, draw=(seed * 1_000_003 + number) % SEEDS) for number in range(count)
-        )
-        return Controls(unit, draws, SEEDS, excluded=False)
 
 
 @dataclass(frozen=True)

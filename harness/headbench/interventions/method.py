@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from headbench.edits import Case, Contrast, Controls, Edit, Intervention, Plan, Probe
@@ -89,6 +89,33 @@ class BoundMethod:
     def rescaled(self, factor: float) -> Self | None:
         """The same method with its change multiplied; ``None``: its strength cannot be changed."""
         return None
+
+
+SEEDS = 2**32
+"""How many random draws a control may be one of."""
+
+
+@dataclass(frozen=True)
+class RedrawnMethod(BoundMethod):
+    """A method whose control is the method itself with a random choice in place of its own.
+
+    Attributes:
+        draw: For a control: its number, which seeds the choice.
+    """
+
+    draw: int | None = field(default=None, kw_only=True)
+
+    def resolved(self) -> dict[str, Value]:
+        """Parameters; for a control, also its draw."""
+        values = super().resolved()
+        return values if self.draw is None else values | {"control": self.draw}
+
+    def redrawn(self, unit: str, count: int, seed: int) -> Controls:
+        """Controls that differ by the seed of their random choice alone."""
+        draws: tuple[Intervention, ...] = tuple(
+            replace(self, draw=(seed * 1_000_003 + number) % SEEDS) for number in range(count)
+        )
+        return Controls(unit, draws, SEEDS, excluded=False)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from headbench._version import __version__
+from headbench.edits import Rewrite
 from headbench.errors import DataError, RefusedError
 from headbench.jobs import Job
 from headbench.nouns import Answer, Capture, Kind, ModelInfo, Request, Site
@@ -131,6 +132,18 @@ class BaseModel:
             self.refuse(job)
         size = self.batch_size
         return [tuple(range(at, min(at + size, len(jobs)))) for at in range(0, len(jobs), size)]
+
+    def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
+        """Requests that interventions rewrite: none here.
+
+        Raises:
+            RefusedError: always.
+        """
+        raise RefusedError(
+            f"{self.name} cannot have its requests rewritten by an intervention",
+            where=f"intervention {jobs[0].condition.name}" if jobs else "",
+            hint="load the weights with --model hf",
+        )
 
     def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
         """Answer each job by the method of its kind."""

@@ -178,7 +178,7 @@ def compare_cells(base: Cell, other: Cell, controls: Sequence[Cell]) -> Comparis
         line = Line(name, metric, name == two.task.main_metric, None)
         if two.status != "inert":
             line = _paired(line, base, other, sampling)
-            line = _among(line, other, controls)
+            line = _among(line, other, controls, sampling)
         lines.append(line)
     lines.sort(key=lambda line: not line.main)
     return Comparison(
@@ -260,7 +260,7 @@ def _paired(line: Line, base: Cell, other: Cell, sampling: Sampling) -> Line:
     return replace(line, paired=paired)
 
 
-def _among(line: Line, other: Cell, controls: Sequence[Cell]) -> Line:
+def _among(line: Line, other: Cell, controls: Sequence[Cell], sampling: Sampling) -> Line:
     """The line with the intervention's place among its controls."""
     facts = other.result.arm.controls
     if line.paired is None or not controls or math.isnan(line.paired.value_b):
@@ -278,6 +278,8 @@ def _among(line: Line, other: Cell, controls: Sequence[Cell]) -> Line:
             drawn,
             possible=facts.possible if facts else len(drawn),
             level=line.paired.level,
+            seed=sampling.seed,
+            draws=sampling.draws,
         ),
     )
 

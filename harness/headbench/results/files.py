@@ -40,7 +40,8 @@ class Entry:
     Attributes:
         record: The document's outcome.
         facts: What is known of its answers beside it: ``visited``, ``changed``, ``truncated``,
-            ``kl`` (nats, first generated position, against the run's baseline), ``logprob``.
+            ``kl`` (nats, first generated position, against the run's baseline), ``logprob``;
+            ``rewritten`` requests and the content hashes of the ``images`` that they showed.
     """
 
     record: Record

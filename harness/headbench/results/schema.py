@@ -39,8 +39,8 @@ class Estimate(Frozen):
     level: float | None = None
     """Confidence level of the interval, e.g. 0.95."""
     method: str | None = None
-    """How the interval was made: ``wilson``, ``cluster-score`` or ``jackknife-t``; in results of
-    schema version 1 also ``cluster-bootstrap``."""
+    """How the interval was made: ``wilson``, ``cluster-score``, ``jackknife-t`` or ``bootstrap-t``;
+    in results of schema version 1 also ``cluster-bootstrap``."""
     n: int = 0
     """Records behind the figure."""
     clusters: int | None = None
@@ -188,6 +188,9 @@ class Diagnostics(Frozen):
     """Share of generations that stopped at the token limit."""
     passes: int = 0
     """Forward passes spent, probes and branches included."""
+    rewritten: int | None = None
+    """Requests that the arm changed before they were asked, for instance by another image; null:
+    not recorded, or the arm rewrites none."""
     overrun: int | None = None
     """Requests that went beyond the length that the model's configuration allows, which a run does
     under ``--allow-overrun`` only; null: not recorded, or the model names no length."""

@@ -12,9 +12,11 @@ from headbench.nouns import Document, Record
 from headbench.results import provenance
 from headbench.results.canonical import Plain, digest, plain
 from headbench.results.cell import Cell
+from headbench.results.code_facts import scored_by
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, as_read
 from headbench.results.keys import artefacts_of, result_id, seed_for
+from headbench.results.reasoning import reasoning_facts
 from headbench.results.schema import (
     ArmFacts,
     ControlFacts,
@@ -26,7 +28,8 @@ from headbench.results.schema import (
     RunFacts,
     TaskFacts,
 )
-from headbench.running import code, neutral
+from headbench.running import neutral
+from headbench.running.ask import Reply
 from headbench.running.collect import AnsweredCell, Collected, Exchange
 from headbench.running.planned_cells import (
     BASELINE,
@@ -34,10 +37,9 @@ from headbench.running.planned_cells import (
     PlannedIntervention,
     PlannedTask,
 )
-from headbench.running.reasoning import reasoning_facts
 from headbench.running.run_plan import RunPlan
 from headbench.running.spec import RunSpec
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.scoring.thoughts import marks_of
 from headbench.statistics import changed_share, mean_first_token_kl, smallest_p
 from headbench.statistics.change import first_token_kl
@@ -70,7 +72,7 @@ class _Builder:
         self.metrics = task_metrics(self.task)
         self.facts = task_facts(self.task, planned.documents)
         self.marks = marks_of(plan.spec.reasoning_marks)
-        self.scored_by = code.scored_by(self.task.scorer, self.task.parser, self.task.metrics)
+        self.scored_by = scored_by(self.task.scorer, self.task.parser, self.task.metrics)
         self.baseline: Cell | None = None
         self.baseline_exchanges: Sequence[Exchange] = ()
 
@@ -125,6 +127,10 @@ class _Builder:
             "visited": sum(answer.visited for answer in answers),
             "changed": sum(answer.changed for answer in answers),
         }
+        rewritten = [reply.asked for reply in exchange.replies if reply.asked is not None]
+        if rewritten:
+            facts["rewritten"] = len(rewritten)
+            facts["images"] = [image for request in rewritten for image in request.images]
         if any(answer.truncated for answer in answers):
             facts["truncated"] = sum(answer.truncated for answer in answers)
         if before is not None:
@@ -137,12 +143,15 @@ class _Builder:
 
     def _status(self, cell: AnsweredCell) -> tuple[Literal["ok", "inert"], str]:
         name = cell.planned.condition.name
-        answers = [answer for exchange in cell.exchanges for answer in exchange.answers]
-        if cell.planned.intervention is None or any(answer.changed for answer in answers):
+        replies = [reply for exchange in cell.exchanges for reply in exchange.replies]
+        acted = any(reply.answer.changed or reply.asked for reply in replies)
+        if cell.planned.intervention is None or acted:
             return "ok", ""
         if not cell.planned.suits:
             return "inert", f"{name} acts on images, and {self.task.name} shows none"
-        visited = sum(answer.visited for answer in answers)
+        if any(reply.rewrite for reply in replies):
+            return "inert", f"{name} left every request as it was"
+        visited = sum(reply.answer.visited for reply in replies)
         if visited == 0:
             return "inert", f"{name} asked for no edit: its strength is zero"
         return "inert", f"the edits reached {visited:,} attention calls and altered no head"
@@ -215,11 +224,8 @@ class _Builder:
             neutral=losses,
             truncated_share=sum(generated) / len(generated) if generated else None,
             # Documents with one prompt share one answer, which was paid for once.
-            passes=sum(
-                {
-                    r.key: r.answer.passes for exchange in exchanges for r in exchange.replies
-                }.values()
-            ),
+            passes=sum({r.key: r.answer.passes for one in exchanges for r in _asked(one)}.values()),
+            rewritten=_rewritten(exchanges),
             overrun=self._overrun(exchanges),
         )
 
@@ -266,10 +272,24 @@ class _Builder:
         )
 
 
+def _asked(exchange: Exchange) -> Iterator[Reply]:
+    """Everything that was asked for a document: rewrites of its requests, and the requests."""
+    for reply in exchange.replies:
+        yield from (reply,) if reply.rewrite is None else (reply.rewrite, reply)
+
+
+def _rewritten(exchanges: Sequence[Exchange]) -> int | None:
+    """Requests that were changed before they were asked; ``None``: nothing rewrites them."""
+    replies = [reply for exchange in exchanges for reply in exchange.replies]
+    if not any(reply.rewrite for reply in replies):
+        return None
+    return sum(reply.asked is not None for reply in replies)
+
+
 def task_metrics(task: Task) -> Mapping[str, Metric]:
     """The task's metrics by registry name, the main one first."""
     names = [task.main_metric, *(name for name in task.metrics if name != task.main_metric)]
-    return {name: registry.metric(name) for name in names}
+    return {name: lookup.metric(name) for name in names}
 
 
 def task_facts(task: Task, documents: Sequence[Document]) -> TaskFacts:
@@ -279,9 +299,9 @@ def task_facts(task: Task, documents: Sequence[Document]) -> TaskFacts:
     return TaskFacts(
         name=task.name,
         version=task.version,
-        main_metric=registry.metric(task.main_metric).name,
-        scorer=registry.scorer(task.scorer).id,
-        parser=registry.parser(task.parser).id,
+        main_metric=lookup.metric(task.main_metric).name,
+        scorer=lookup.scorer(task.scorer).id,
+        parser=lookup.parser(task.parser).id,
         profile=None if profile is None else str(profile),
         prompt_hash=task.prompt_hash,
         data_hash=hash_documents(documents),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from headbench.results.cell import Cell
 from headbench.results.comparison import Comparison, adjust, compare_cells
+from headbench.results.derived import DerivedImages
 from headbench.results.disk import remove_leftovers, write_atomic
 from headbench.results.files import read_result, slug, write_result
 from headbench.results.provenance import commit
@@ -22,7 +23,7 @@ from headbench.running.build_results import build_cells
 from headbench.running.collect import check_known_words, collect
 from headbench.running.control_matching import match_norms
 from headbench.running.planned_cells import PlannedCell
-from headbench.running.run_plan import RunPlan, make_plan
+from headbench.running.run_plan import RunPlan, image_reader, make_plan
 from headbench.running.spec import RunSpec
 
 STORE = ".store"
@@ -30,7 +31,8 @@ README = "README.txt"
 KEPT = """\
 responses.jsonl holds every answer of the models as it came, also those to tasks that are marked
 sensitive. Such answers may repeat offensive or private texts. They are nowhere else: results and
-records hold labels and digests. Do not publish this folder; deleting it loses no result.
+records hold labels and digests. The folder images holds what interventions made of the task's
+images. Do not publish this folder; deleting it loses no result.
 """
 """What is written beside the store once a sensitive task has run."""
 MEASURED: Kind = "measured"
@@ -82,7 +84,9 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
     shown = sys.stderr.isatty() if progress is None else progress
     started = time.perf_counter()
     with ResponseStore(out / STORE) as store:
-        asker = Asker(plan.model, store, shown, identity=plan.identity)
+        derived = DerivedImages(out / STORE)
+        plan.model.bind(image_reader(plan.tasks, derived.read))
+        asker = Asker(plan.model, store, shown, identity=plan.identity, images=derived)
         kept = _say_what_the_store_keeps(plan, store.path)  # before anything is stored
         cells = build_cells(plan, collect(plan, asker))
         # Still under the store's lock: no other run cleans up or writes here.

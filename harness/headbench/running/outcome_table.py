@@ -11,8 +11,8 @@ from headbench.results.comparison_table import (
     print_table,
     result_rows,
 )
+from headbench.results.reasoning import reasoning_lines
 from headbench.running.execute import RunOutcome
-from headbench.running.reasoning import reasoning_lines
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,7 +12,7 @@ from headbench.interventions.method_catalogue import load_include
 from headbench.interventions.norm_matching import check_matchable
 from headbench.interventions.resolve import control_conditions, resolve
 from headbench.jobs import Condition, Model
-from headbench.models.registry import create
+from headbench.models.adapter_catalogue import create
 from headbench.nouns import Document
 from headbench.results.keys import seed_for
 from headbench.results.schema import CodeFacts
@@ -93,7 +93,7 @@ def make_plan(spec: RunSpec) -> RunPlan:
     planned = tuple(
         plan_task(task, asked, spec.seed) for task, asked in zip(tasks, documents, strict=True)
     )
-    _bind(model, planned)
+    model.bind(image_reader(planned))
     told = getattr(model, "notes", ())  # what a recorded log was read from, and how it was joined
     return RunPlan(
         spec,
@@ -260,10 +260,16 @@ def _check_needs(interventions: Sequence[PlannedIntervention], tasks: Sequence[T
             )
 
 
-def _bind(model: Model, tasks: Sequence[PlannedTask]) -> None:
-    """Give the model every image of the run by content hash, whichever task holds it.
+def image_reader(
+    tasks: Sequence[PlannedTask], derived: Callable[[str], bytes] | None = None
+) -> Callable[[str], bytes]:
+    """Content hash -> encoded bytes of every image of a run, whichever task holds it.
 
     The scenes of the neutral captions are drawn when a model asks for one.
+
+    Args:
+        tasks: The run's tasks with their documents.
+        derived: Reads the images that the run's interventions made.
     """
     owner: dict[str, Callable[[str], bytes]] = {
         sha256: planned.task.image
@@ -273,11 +279,13 @@ def _bind(model: Model, tasks: Sequence[PlannedTask]) -> None:
     }
 
     def read(sha256: str) -> bytes:
-        if sha256 not in owner:
-            drawn = neutral.captions().pictures
-            if sha256 in drawn:
-                return drawn[sha256]()
+        if sha256 in owner:
+            return owner[sha256](sha256)
+        drawn = neutral.captions().pictures
+        if sha256 in drawn:
+            return drawn[sha256]()
+        if derived is None:
             raise DataError("no document of this run has this image", where=f"image {sha256}")
-        return owner[sha256](sha256)
+        return derived(sha256)
 
-    model.bind(read)
+    return read

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from headbench.edits import Rewrite
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.jobs import Job
+from headbench.models.adapter_catalogue import rows_a_batch
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.backend import HFBackend
@@ -24,7 +26,7 @@ from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.state_check import check_state
 from headbench.models.hf.threads import threads
 from headbench.models.hf.vision import Vision
-from headbench.models.registry import rows_a_batch
+from headbench.models.images import decode
 from headbench.models.runtime import Runtime
 from headbench.models.runtime.decoding import Decoder, Generation, Limits
 from headbench.models.runtime.forcing import Forced, force
@@ -80,6 +82,7 @@ class HFModel(BaseModel):
             self.info,
             self.prompter.resolve,
             vision.tensors if vision is not None else _no_pixels,
+            lambda sha256: decode(self.image(sha256), sha256),
         )
         self.decoder = Decoder(self.runtime, self.prompter.decode, end_ids(loaded))
 
@@ -122,6 +125,13 @@ class HFModel(BaseModel):
         for job in jobs:
             self.refuse(job)
         yield from self._halving(jobs, tuple(range(len(jobs))), batch_name(jobs))
+
+    def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
+        """The requests that the jobs' rewriting methods ask in place of the given ones."""
+        for job in jobs:
+            self.refuse(job)
+        with threads(self.threads):
+            yield from self.preparation.rewrite(jobs)
 
     def refuse_overrun(self, request: Request) -> None:
         """Stop a request that is longer than the configuration allows.

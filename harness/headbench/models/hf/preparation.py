@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from headbench.edits import Branch, Case, Edit, Plan, Probe, Scale
+from headbench.edits import Branch, Case, Edit, Plan, Probe, Rewrite, Scale
 from headbench.errors import HeadbenchError, RefusedError
+from headbench.interventions.rewriting import rewriter
 from headbench.jobs import Job
 from headbench.models.hf.backend import HFBackend
 from headbench.models.hf.prompts import Prompt
@@ -16,6 +17,7 @@ from headbench.models.runtime import MAIN, Runtime, SequenceGroup, TokenSequence
 from headbench.nouns import Capture, Heads, ModelInfo, Request
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
 
 Seen = Mapping[str, Mapping[Capture, "Tensor"]]
@@ -66,6 +68,7 @@ class RequestPreparation:
         info: Shapes.
         resolve: Request -> prompt.
         pixels: Content hash -> the processor's tensors.
+        image: Content hash -> image, for methods that rewrite requests.
     """
 
     def __init__(
@@ -75,12 +78,14 @@ class RequestPreparation:
         info: ModelInfo,
         resolve: Callable[[Request], Prompt],
         pixels: Callable[[str], Mapping[str, Tensor]],
+        image: Callable[[str], Image],
     ) -> None:
         self.runtime = runtime
         self.backend = backend
         self.info = info
         self.resolve = resolve
         self.pixels = pixels
+        self.image = image
 
     def sequence(self, prompt: Prompt) -> TokenSequence:
         """A prompt as an unedited row."""
@@ -103,7 +108,25 @@ class RequestPreparation:
     def case(self, request: Request) -> Case:
         """A request as interventions see it."""
         prompt = self.resolve(request)
-        return Case(request, prompt.tokens, prompt.spans, self.info)
+        return Case(request, prompt.tokens, prompt.spans, self.info, self.image)
+
+    def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
+        """Run the probes of rewriting methods together, then rewrite one request after another.
+
+        Images are made when they are taken, so that one is in memory at a time.
+        """
+        methods = [rewriter(job.condition, job.request) for job in jobs]
+        works = [self._prepared(job) for job in jobs]
+        asked = [
+            [method.rewrite_probes(work.case)] if method is not None else []
+            for method, work in zip(methods, works, strict=True)
+        ]
+        seen = self._probe(works, asked)
+        for index, (method, work) in enumerate(zip(methods, works, strict=True)):
+            if method is None:
+                yield index, Rewrite(work.job.request)
+            else:
+                yield index, replace(method.rewrite(work.case, seen[index][0]), passes=work.passes)
 
     def open(self, jobs: Sequence[Job]) -> list[PreparedJob]:
         """Resolve prompts, run probes, and ask every intervention for its plan."""
