@@ -259,6 +259,17 @@ class RecordsFile(Frozen):
     """Records in it."""
 
 
+class ArraysFile(Frozen):
+    """The arrays that records refer to, beside this file: safetensors, one tensor per part."""
+
+    name: str
+    """File name, in the same folder."""
+    sha256: str
+    """Digest of the file's bytes."""
+    bytes: int
+    """Size of the file."""
+
+
 class Result(Frozen):
     """One (model, task, arm) cell."""
 
@@ -299,6 +310,10 @@ class Result(Frozen):
     """Whether the records hold digests in place of texts, because the task is sensitive."""
     records: RecordsFile | None = None
     """The item records; null only where nobody has them (published cells)."""
+
+    arrays: ArraysFile | None = None
+    """Arrays that record parts refer to; null where no part is an array, and not recorded before
+    there were any."""
 
     @model_validator(mode="after")
     def _partial_has_no_headline(self) -> Self:

@@ -26,6 +26,7 @@ from headbench.running.planned_cells import (
     plan_task,
 )
 from headbench.running.spec import RunSpec
+from headbench.scoring import family
 from headbench.statistics import smallest_p
 from headbench.tasks.loader import resolve_names
 from headbench.tasks.task import Task
@@ -83,6 +84,7 @@ def make_plan(spec: RunSpec) -> RunPlan:
             intervention that none of the tasks gives anything to act on.
     """
     include = [Path(folder) for folder in spec.include]
+    family.include(include)
     tasks = tuple(resolve_names(spec.tasks, include))
     spec, notes = _with_model(spec, tasks)
     documents = [_documents(task, spec) for task in tasks]
@@ -256,7 +258,7 @@ def _check_needs(interventions: Sequence[PlannedIntervention], tasks: Sequence[T
             raise RefusedError(
                 f"{one.condition.name} acts on images, and none of the tasks shows any",
                 where=f"tasks {', '.join(task.name for task in tasks)}",
-                hint="add a task with images, e.g. pope",
+                hint="add a task with images: headbench ls tasks marks them",
             )
 
 
