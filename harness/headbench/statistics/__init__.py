@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headbench.statistics.adjustment import holm
     from headbench.statistics.binary import (
         mcnemar_clustered,
         mcnemar_exact,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
         control_rank,
         smallest_p,
     )
-    from headbench.statistics.adjustment import holm
     from headbench.statistics.limits import (
         Changes,
         Limits,
