@@ -19,7 +19,7 @@ from headbench.detectors.detector import Marks
 from headbench.detectors.head_detection import detect
 from headbench.heads.headmap import HeadMap
 from headbench.jobs import Model
-from headbench.models.registry import create
+from headbench.models.adapter_catalogue import create
 
 RECALL = {(1, 0), (1, 7)}
 

@@ -20,7 +20,7 @@ from headbench.guard import golden
 from headbench.guard.golden import check_held, check_run, hold_runs, read_held, read_runs
 from headbench.guard.pins import read_pins
 from headbench.guard.stored_results import check_stored
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.results.cell import Cell
 from headbench.results.files import read_result, write_result
 from helpers_fake_task import write_tasks
@@ -33,7 +33,7 @@ MASK = "mask_heads(heads=[[0,1]])"
 @pytest.fixture(autouse=True)
 def _fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fake, "create", fake.FakeModel)
-    monkeypatch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+    monkeypatch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
 
 
 def write_runs(results: Path, *runs: dict[str, object]) -> Path:

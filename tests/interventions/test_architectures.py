@@ -11,7 +11,7 @@ from headbench.edits import Bias, Columns, Edit, Mix, Plan, Scale, View, Visible
 from headbench.errors import RefusedError
 from headbench.interventions.edits import SequenceEdits, path_choice
 from headbench.models.hf.engine import Engine
-from headbench.models.hf.engine_support import short_input
+from headbench.models.hf.identity_check import short_input
 from helpers_families import DECODERS, ENCODERS, REFUSED, make
 from helpers_formula import Formula, by_formula
 

@@ -20,8 +20,8 @@ from headbench.interventions.head_choice import AnyHeads, choose
 from headbench.interventions.layer_ranges import check_layers, with_attention
 from headbench.interventions.resolve import resolve
 from headbench.models.hf.engine import Engine
-from headbench.models.hf.engine_support import stack_of
 from headbench.models.hf.fold import fold, foldable
+from headbench.models.hf.layer_stack import stack_of
 from headbench.nouns import Capture, ModelInfo
 from helpers_hybrids import HYBRIDS, hybrid, output_projection, silence
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from headbench.edits import Edit, Offset, Plan
 from headbench.interventions.edits import SequenceEdits, path_choice
 from headbench.interventions.edits.edit_session import EditSession
-from headbench.interventions.edits.layer_programs import ModelShape
+from headbench.interventions.edits.model_shape import ModelShape
 from headbench.interventions.grammar import parse
 from headbench.interventions.resolve import build
 from headbench.models.hf.attention_interface import AttentionInputs

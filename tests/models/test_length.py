@@ -23,9 +23,9 @@ import headbench
 from headbench.errors import ConfigError, RefusedError
 from headbench.jobs import Job
 from headbench.models import encoder
+from headbench.models.adapter_catalogue import create
 from headbench.models.hf.adapter import HFModel, wrap
 from headbench.models.hf.length import learned, positions_of, room_of
-from headbench.models.registry import create
 from headbench.nouns import Capture
 from headbench.results.files import read_result
 from headbench.results.keys import response_key

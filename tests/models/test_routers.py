@@ -23,7 +23,7 @@ MASK = torch.tensor([[0, 0, 1, 1, 1, 1, 1], [1] * 7])
 
 
 @pytest.mark.parametrize("family", MIXTURES)
-def test_gates_are_captured_row_by_row(family: str) -> None:
+def test_router_logits_are_captured_row_by_row(family: str) -> None:
     """Left-padded rows equal the model's own recorded logits, an edit below is felt."""
     model = make(family)
     with torch.no_grad():
@@ -31,7 +31,7 @@ def test_gates_are_captured_row_by_row(family: str) -> None:
             IDS[1:], output_router_logits=True, use_cache=False, return_dict=True
         ).router_logits
     with Engine(model) as engine:
-        layers = tuple(engine.gates)
+        layers = tuple(engine.routers)
         assert layers == ((1,) if family == "DeepSeek-V3" else (0, 1))
         every, last = Capture("router", layers, rows="all"), Capture("router", layers)
         rows = [SequenceEdits(Plan(), 5, pad=2), SequenceEdits(Plan(), 7)]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from headbench.errors import ConfigError, DataError
-from headbench.models.registry import create
+from headbench.models.adapter_catalogue import create
 from headbench.reference import shipped
 from helpers_models import answers, jobs, request
 from helpers_tiny import tiny_llama, tiny_tokenizer

@@ -14,11 +14,10 @@ import helpers_fake_model as fake
 from headbench.errors import ConfigError, RefusedError
 from headbench.heads.headmap import HeadMap
 from headbench.jobs import Job
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.results.files import read_result
 from headbench.results.keys import ResponseKeys
 from headbench.results.schema import Result
-from headbench.running.collect import first_step
 from headbench.running.replay import plan_from_result
 from headbench.running.run_plan import RunPlan, make_plan
 from headbench.running.spec import make_spec
@@ -63,7 +62,7 @@ def _fake_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[fake.FakeModel
         return made[-1]
 
     monkeypatch.setattr(fake, "create", create)
-    monkeypatch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+    monkeypatch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
     restart()
     yield made
     restart()
@@ -87,14 +86,15 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def responses(plan: RunPlan) -> dict[str, list[str]]:
     """Role of a condition -> the response keys of its first step."""
     keys = ResponseKeys(plan.identity)
-    (task,) = plan.tasks
-    asked = [request for requests in first_step(plan)[task.name] for request in requests]
+    (planned,) = plan.tasks
+    asked = planned.all_first_requests
     return {
-        condition.role: [
-            keys.key(plan.model.key(job), job) for job in (Job(one, condition) for one in asked)
+        cell.condition.role: [
+            keys.key(plan.model.key(job), job)
+            for job in (Job(one, cell.condition) for one in asked)
         ]
-        for condition in plan.conditions(task)
-        if condition.role != "control"
+        for cell in plan.cells
+        if cell.condition.role != "control"
     }
 
 
@@ -249,7 +249,7 @@ def test_controls_carry_the_code_of_their_method(folder: Path) -> None:
         tasks=("colours",), interventions=("halve(heads=[[0,1]])",), model="fake",
         include=(str(folder),), controls=2,
     )  # fmt: skip
-    (toggle,) = make_plan(spec).toggles
+    (toggle,) = make_plan(spec).interventions
     assert [one.code for one in toggle.controls] == [toggle.condition.code] * 2
     assert set(toggle.condition.code) == {"halve"}
 

@@ -12,7 +12,7 @@ import pytest
 import headbench
 import helpers_fake_model as fake
 from headbench.errors import ConfigError, HeadbenchError, RefusedError, StoreError
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.results.disk import TEMPORARY, hold
 from headbench.results.files import read_entries, read_result
 from headbench.results.store import FILE, ResponseStore
@@ -34,7 +34,7 @@ def _fake_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[fake.FakeModel
         return made[-1]
 
     monkeypatch.setattr(fake, "create", create)
-    monkeypatch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+    monkeypatch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
     yield made
 
 
@@ -184,7 +184,7 @@ def test_later_steps_read_the_earlier_answers_of_their_own_condition(
     for path, result in zip(outcome.files, outcome.results, strict=True):
         assert all(len(e.record.outputs) == 2 for e in read_entries(path, result))
     spec = make_spec(tasks=("twice",), model="fake", include=(folder,))
-    task = make_plan(spec).tasks[0]
+    task = make_plan(spec).tasks[0].task
     document = task.documents()[0]
     prompt = task.requests(document, "again", {"guess": ("amber",)}, 0)[0].messages[0]["content"]
     assert prompt.startswith("You said amber.")
@@ -277,7 +277,9 @@ def test_what_cannot_be_done_is_refused_before_anything_runs(
     }.items():
         other = type(name, (fake.FakeModel,), changes)
         monkeypatch.setattr(fake, f"create_{name}", other, raising=False)
-        monkeypatch.setitem(registry.SHIPPED, name, (f"helpers_fake_model:create_{name}", ""))  # type: ignore[misc]
+        monkeypatch.setitem(
+            adapter_catalogue.SHIPPED, name, (f"helpers_fake_model:create_{name}", "")
+        )  # type: ignore[misc]
     spec = make_spec(**{"model": "fake", "include": (folder,), **values})
     with pytest.raises(kind, match=words):
         make_plan(spec)
@@ -296,7 +298,7 @@ def test_without_a_model_the_tasks_choose_and_the_user_is_told(
     folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ref-lm", "ref-vlm"):
-        monkeypatch.setitem(registry.SHIPPED, name, ("helpers_fake_model:create", ""))  # type: ignore[misc]
+        monkeypatch.setitem(adapter_catalogue.SHIPPED, name, ("helpers_fake_model:create", ""))  # type: ignore[misc]
     text = make_plan(make_spec(tasks=("colours",), include=(folder,)))
     assert text.spec.model == "ref-lm" and "no task needs images" in text.notes[0]
     seen = make_plan(make_spec(tasks=("colours", "pope"), include=(folder,), limit=2))

@@ -1,4 +1,4 @@
-"""The table of evidence for ``ref-lm-v2``: what it scores on test documents, and under toggles.
+"""The table of evidence for ``ref-lm-v2``: figures on test documents, and under interventions.
 
 The packaged tasks are run as a user runs them (:mod:`training.lm_v2.packaged_tasks`), on the files
 that ship. The table is plain JSON, format ``headbench-lm2-evidence@1``::
@@ -12,8 +12,8 @@ that ship. The table is plain JSON, format ``headbench-lm2-evidence@1``::
                   conditions that mean to help; "rescue_by", "damage_by": condition -> rate;
                   "ever_rescued"; "prior": zero-shot answers that follow the prior; "pairs_held":
                   the same over messages whose subject and quality training never joins
-    toggles       arm -> {"role", "status", "walls", "stickiness", "niah": figure or null}
-    gates         what the model must show
+    toggles       condition -> {"role", "status", "walls", "stickiness", "niah": figure or null}
+    gates         acceptance criteria
 
 A rate is ``{"hits", "n", "value", "low", "high"}`` with Wilson's 95 % interval. Groups of one wall,
 and conditions of one message, are not independent, so pooled intervals are somewhat too narrow.
@@ -58,9 +58,9 @@ class EvidenceSettings:
     """How much to measure.
 
     Attributes:
-        trials: Needle documents a length.
-        limit: Documents a task under toggles; the figures without toggles are of all documents.
-        controls: Random-head draws a toggle.
+        trials: Needle documents per length.
+        limit: Documents per task under interventions; figures of the baseline use all documents.
+        controls: Random-head draws per intervention.
     """
 
     trials: int = 60
@@ -187,17 +187,17 @@ def _pair_held(message: Message) -> bool:
 
 
 def toggles_table(cells: Sequence[Cell]) -> dict[str, Any]:
-    """The main figure of each task by arm."""
+    """The main figure of each task by condition."""
     table: dict[str, Any] = {}
     for cell in cells:
-        row = table.setdefault(cell.arm, {"role": cell.role, "status": cell.status})
+        row = table.setdefault(cell.condition, {"role": cell.role, "status": cell.status})
         row[cell.task] = cell.metrics[MAIN[cell.task]]["value"]
         row[f"{cell.task}_n"] = len(cell.records)
     return table
 
 
-def gates(table: dict[str, Any]) -> list[dict[str, Any]]:
-    """What ``ref-lm-v2`` must show, and whether this table does."""
+def criteria(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """The acceptance criteria of ``ref-lm-v2``, and whether this table meets them."""
     rows: list[tuple[str, float, str, Callable[[float], bool]]] = [
         (f"recall at {n}", table["recall"][str(n)]["value"], ">= 0.95", lambda x: x >= 0.95)
         for n in (128, 256, 512)
@@ -248,5 +248,13 @@ def evidence(
         "stickiness": stickiness_table(whole["stickiness"]),
         "toggles": toggles_table(toggled),
     }
-    table["gates"] = gates(table)
+    table["gates"] = criteria(table)
     return table
+
+
+def verdicts(table: dict[str, Any]) -> str:
+    """The acceptance criteria of a table, a line each."""
+    return "\n".join(
+        f"{'ok  ' if one['holds'] else 'FAIL'} {one['name']}: {one['value']} ({one['bound']})"
+        for one in table["gates"]
+    )

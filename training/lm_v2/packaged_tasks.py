@@ -1,7 +1,7 @@
-"""Runs of the packaged tasks on a checkpoint, as a user starts them: by the command line.
+"""Runs of the packaged tasks on a checkpoint through the command line, as a user starts them.
 
-The training never imports tasks or runs; it asks the installed ``headbench run`` and reads the
-cells that it writes, whose form is public (``docs/results-format.md``).
+A recipe imports neither tasks nor runs: it calls ``headbench run`` and reads the result files,
+whose format is public (``docs/results-format.md``).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _COMMAND = (sys.executable, "-c", "from headbench.cli import main; main()", "run
 
 @dataclass(frozen=True)
 class Cell:
-    """One result: a task under one arm.
+    """One result: a task under one condition.
 
     Attributes:
         task: Name of the task.
-        arm: The toggle, or ``baseline``.
+        condition: The intervention, or ``baseline``.
         role: ``baseline``, ``toggle`` or ``control``.
         status: ``ok`` or ``inert``.
         metrics: Name -> ``value``, ``low``, ``high``, ``n``.
@@ -35,7 +35,7 @@ class Cell:
     """
 
     task: str
-    arm: str
+    condition: str
     role: str
     status: str
     metrics: dict[str, dict[str, Any]]
@@ -50,14 +50,14 @@ def run_tasks(
     limit: int | None = None,
     controls: int = 0,
 ) -> list[Cell]:
-    """Run tasks on a model folder through the command line, into a folder that is thrown away.
+    """Run tasks on a model folder through the command line, with results in a temporary folder.
 
     Args:
         folder: A checkpoint with its tokenizer and, for toggles by map, its head map.
         tasks: Names of packaged tasks.
-        toggles: Toggles, one arm each.
-        limit: Only the first documents of each task.
-        controls: Random-head draws a toggle.
+        toggles: Interventions, one condition each.
+        limit: Only this many documents of each task.
+        controls: Random-head draws per intervention.
 
     Raises:
         StoreError: The run failed; its message is passed on.
@@ -73,9 +73,7 @@ def run_tasks(
             [*_COMMAND, *options, "--out", out], capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise StoreError(
-                "a packaged task did not run", where=str(folder), hint=done.stderr[-800:]
-            )
+            raise StoreError("a packaged task failed", where=str(folder), hint=done.stderr[-800:])
         return [_cell(path) for path in sorted((Path(out) / "measured").rglob("*/*/*.json"))]
 
 
@@ -83,11 +81,11 @@ def _cell(path: Path) -> Cell:
     stored: dict[str, Any] = json.loads(path.read_text())
     with gzip.open(path.with_name(stored["records"]["name"]), "rt") as lines:
         records = [json.loads(line) for line in lines]
-    arm = stored["arm"]
+    condition = stored["arm"]
     return Cell(
         stored["task"]["name"],
-        arm["name"],
-        arm["role"],
+        condition["name"],
+        condition["role"],
         stored["status"],
         stored["metrics"],
         records,

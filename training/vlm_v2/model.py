@@ -1,4 +1,4 @@
-"""The vision-language model: its shape, its vision tower, and the heads that learn to look."""
+"""The vision-language model: its shape, its vision tower, and its visual heads."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 NAME = "ref-vlm-v2"
 TOWER_WIDTH, TOWER_MLP, TOWER_LAYERS, TOWER_HEADS = 96, 192, 3, 4
 SHARPNESS = 8.0
-"""Scale of the scores by which a patch is named, while tower and projector learn."""
-LOOKING_HEADS_A_LAYER = 4
-"""Heads of each layer that are closed, regrown and then learn to look at the picture: half."""
-PICTURE_VOLUME = 20.0
-"""How much longer image tokens are made than word embeddings, once they point the right way."""
+"""Scale of the scores that name a patch, while tower and projector are trained alone."""
+VISUAL_HEADS_PER_LAYER = 4
+"""Heads per layer that are closed, re-initialised and then trained on images: half of them."""
+IMAGE_TOKEN_SCALE = 20.0
+"""Length of image tokens relative to word embeddings, after their directions are learned."""
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{% if message['content'] is string %}{{ message['content'] }}"
@@ -38,14 +38,14 @@ CHAT_TEMPLATE = (
     "{% if not loop.last %} {% endif %}"
     "{% endfor %}"
 )
-"""As the language model's: plain text. A picture is the word ``<image>`` or a part of its own."""
+"""Plain text, as for the language model. An image is the word ``<image>`` or a content part."""
 
 
 def build_vlm_config(patch: int = PATCH) -> LlavaConfig:
     """The architecture, a standard LLaVA: the language model's Llama behind a small CLIP tower.
 
     Args:
-        patch: Side of a patch in pixels; a picture makes ``(64 / patch)^2`` image tokens.
+        patch: Side of a patch in pixels; an image makes ``(64 / patch)^2`` image tokens.
     """
     from transformers import CLIPVisionConfig, LlavaConfig
 
@@ -100,7 +100,7 @@ def build_vlm(
         raise ValueError(f"not a reference language model: {unexpected or missing}")
     with torch.no_grad():
         for name, parameter in model.model.vision_tower.named_parameters():
-            # The library's initialisation suits a width of 768; at 96 it is far too small to learn.
+            # The library's initialisation suits a width of 768 and is too small at 96.
             if parameter.ndim >= 2:
                 parameter.normal_(std=0.05 if "embed" in name else 0.1)
         for parameter in model.model.multi_modal_projector.parameters():
@@ -113,7 +113,7 @@ def build_processor(patch: int = PATCH) -> LlavaProcessor:
     """Tokenizer and image processor as one; neither needs torchvision."""
     from transformers import CLIPImageProcessorPil, LlavaProcessor
 
-    pictures = CLIPImageProcessorPil(
+    images = CLIPImageProcessorPil(
         size={"height": IMAGE_SIDE, "width": IMAGE_SIDE},
         resample=4,  # box: the average of each 2 x 2 block
         do_center_crop=False,
@@ -124,7 +124,7 @@ def build_processor(patch: int = PATCH) -> LlavaProcessor:
     tokenizer = build_tokenizer()
     tokenizer.chat_template = CHAT_TEMPLATE
     return LlavaProcessor(
-        image_processor=pictures,
+        image_processor=images,
         tokenizer=tokenizer,
         patch_size=patch,
         vision_feature_select_strategy="default",
@@ -133,8 +133,8 @@ def build_processor(patch: int = PATCH) -> LlavaProcessor:
     )
 
 
-class PictureReader(nn.Module):
-    """Tower and projector, learning to say each patch in the language model's own words.
+class PatchNamer(nn.Module):
+    """Tower and projector, trained to map each patch to a word embedding of the language model.
 
     A patch with an object is to become that object's word embedding, an empty patch that of
     ``<image>``. The embeddings themselves are not trained.
@@ -152,16 +152,16 @@ class PictureReader(nn.Module):
         self.register_buffer("meanings", embeddings[list(words)].clone())
         self.meanings: Tensor
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``[row, 3, side, side]`` -> image tokens ``[row, patch, width]``."""
-        hidden = self.tower(pictures, output_hidden_states=True).hidden_states[-1]
+        hidden = self.tower(images, output_hidden_states=True).hidden_states[-1]
         read: Tensor = self.projector(hidden[:, 1:])
         return read
 
     def scores(self, read: Tensor) -> Tensor:
-        """How near each image token is to each meaning, ``[row, patch, meaning]``; best is largest.
+        """Similarity of image tokens to words, ``[row, patch, word]``; largest for the nearest.
 
-        Squared distance up to a constant of the row, in units that let a softmax decide.
+        Negative squared distance up to a constant per row, scaled for a softmax.
         """
         lengths = self.meanings.pow(2).sum(-1)
         near: Tensor = (read @ self.meanings.T - 0.5 * lengths) / lengths.mean() * SHARPNESS
@@ -169,17 +169,17 @@ class PictureReader(nn.Module):
 
 
 @torch.no_grad()
-def raise_pictures(model: LlavaForConditionalGeneration) -> None:
-    """Lengthen image tokens by :data:`PICTURE_VOLUME`; where they point stays.
+def scale_image_tokens(model: LlavaForConditionalGeneration) -> None:
+    """Lengthen image tokens by :data:`IMAGE_TOKEN_SCALE`; their directions stay.
 
-    Layer 0 of the trained language model adds 30 to 60 to every position, where a word embedding is
-    7 long. Left to itself, training lengthened image tokens to about 200.
+    Layer 0 of the trained language model adds a vector of length 30 to 60 to every position, while
+    a word embedding has length 7. Training alone lengthened image tokens to about 200.
     """
     for parameter in model.model.multi_modal_projector.linear_2.parameters():
-        parameter *= PICTURE_VOLUME
+        parameter *= IMAGE_TOKEN_SCALE
 
 
-def looking_heads(taken: Mapping[int, Iterable[int]]) -> list[tuple[int, int]]:
+def choose_visual_heads(taken: Mapping[int, Iterable[int]]) -> list[tuple[int, int]]:
     """The last four heads of each layer that are neither planted nor kept for retrieval.
 
     Args:
@@ -188,21 +188,21 @@ def looking_heads(taken: Mapping[int, Iterable[int]]) -> list[tuple[int, int]]:
     chosen = []
     for layer in range(LAYERS):
         free = [head for head in range(HEADS) if head not in set(taken.get(layer, ()))]
-        chosen += [(layer, head) for head in free[-LOOKING_HEADS_A_LAYER:]]
+        chosen += [(layer, head) for head in free[-VISUAL_HEADS_PER_LAYER:]]
     return chosen
 
 
 class AsLanguage:
-    """A vision-language model seen as the language model that head surgery expects."""
+    """Presents a vision-language model as the language model that the head functions expect."""
 
     def __init__(self, model: LlavaForConditionalGeneration) -> None:
         self.model = model.model.language_model
 
 
-def regrow_looking(
+def regrow_visual_heads(
     model: LlavaForConditionalGeneration, heads: Sequence[tuple[int, int]], seed: int
 ) -> None:
-    """Draw the looking heads anew.
+    """Re-initialise the visual heads.
 
     Args:
         model: The model, changed in place.
@@ -221,12 +221,12 @@ def rates(
 ) -> dict[str, Tensor]:
     """Share of each update that is applied, elementwise, by parameter name.
 
-    The looking heads and the projector learn at the full rate; everything else slower, so that what
-    the language model already does survives.
+    The visual heads and the projector learn at the full rate, everything else more slowly, so that
+    the language model keeps what it can do.
 
     Args:
         model: The model to be trained.
-        heads: The looking heads, ``(layer, head)``.
+        heads: The visual heads, ``(layer, head)``.
         language: Share for the rest of the language model.
         tower: Share for the vision tower.
     """
@@ -267,6 +267,6 @@ class DampedStep:
 
     @torch.no_grad()
     def damp(self) -> None:
-        """Call after it: each parameter keeps its share of the way it went."""
+        """Call after it: each parameter keeps only its share of the update."""
         for (parameter, share), before in zip(self._pairs, self._before, strict=True):
             parameter.copy_(torch.lerp(before, parameter, share))

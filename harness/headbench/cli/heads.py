@@ -106,7 +106,7 @@ def detect_(
     """Score every head of a model and write the head map."""
     from headbench.detectors.detector_catalogue import get
     from headbench.detectors.head_detection import detect, read_params, trials_for
-    from headbench.models.registry import create
+    from headbench.models.adapter_catalogue import create
     from headbench.running.spec import parse_model_args
 
     chosen = get(detector)

@@ -12,7 +12,9 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from pydantic import Field
 
 from headbench.errors import ConfigError, HeadbenchError, StoreError
@@ -31,6 +33,8 @@ from headbench.running.spec import RunSpec
 
 RUNS = "runs.yaml"
 FOLDER = "held"
+ARRAY_SLACK = (2e-3, 1e-5)
+"""Relative and absolute difference of stored arrays: two steps of half precision."""
 AGAIN = "headbench guard --hold makes them anew"
 
 Key = tuple[str, str, str]
@@ -271,7 +275,7 @@ def _scored(was: Record, now: Record) -> bool:
     return was.target != now.target or not _near(was.parts, now.parts)
 
 
-def _near(was: object, now: object) -> bool:
+def _near(was: Any, now: Any) -> bool:
     """Equal, numbers up to what another library's last bit changes."""
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         return was.keys() == now.keys() and all(_near(was[key], now[key]) for key in was)
@@ -279,4 +283,6 @@ def _near(was: object, now: object) -> bool:
         return len(was) == len(now) and all(map(_near, was, now))
     if isinstance(was, float) and isinstance(now, float):
         return math.isclose(was, now, rel_tol=SLACK, abs_tol=SLACK)
-    return was == now
+    if hasattr(was, "shape") and hasattr(now, "shape"):
+        return bool(was.shape == now.shape and np.allclose(was, now, *ARRAY_SLACK))
+    return bool(was == now)

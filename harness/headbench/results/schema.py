@@ -24,6 +24,19 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class NullFacts(Frozen):
+    """A figure against no relation: the labels of one of its sides were permuted."""
+
+    p: float
+    """Two-sided p."""
+    mean: float
+    """Mean of the figure over the permutations."""
+    sd: float
+    """Standard deviation of the figure over the permutations."""
+    draws: int
+    """Permutations."""
+
+
 class Estimate(Frozen):
     """One figure with its interval."""
 
@@ -51,6 +64,9 @@ class Estimate(Frozen):
     """How to print it: fraction, count, words or points."""
     higher_is_better: bool | None = None
     """Direction; null where neither is good."""
+    null: NullFacts | None = None
+    """The figure's own null, for correlations and their kin; null where there is none, and not
+    recorded before."""
 
 
 class Coverage(Frozen):
@@ -259,6 +275,17 @@ class RecordsFile(Frozen):
     """Records in it."""
 
 
+class ArraysFile(Frozen):
+    """The arrays that records refer to, beside this file: safetensors, one tensor per part."""
+
+    name: str
+    """File name, in the same folder."""
+    sha256: str
+    """Digest of the file's bytes."""
+    bytes: int
+    """Size of the file."""
+
+
 class Result(Frozen):
     """One (model, task, arm) cell."""
 
@@ -299,6 +326,10 @@ class Result(Frozen):
     """Whether the records hold digests in place of texts, because the task is sensitive."""
     records: RecordsFile | None = None
     """The item records; null only where nobody has them (published cells)."""
+
+    arrays: ArraysFile | None = None
+    """Arrays that record parts refer to; null where no part is an array, and not recorded before
+    there were any."""
 
     @model_validator(mode="after")
     def _partial_has_no_headline(self) -> Self:

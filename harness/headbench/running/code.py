@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from headbench.interventions import method_catalogue as interventions
 from headbench.interventions.grammar import parse
 from headbench.jobs import Condition, Model
-from headbench.models import registry as models
+from headbench.models import adapter_catalogue as models
 from headbench.results.code_facts import facts, scored_by
 from headbench.results.schema import CodeFacts
 from headbench.running.spec import RunSpec

@@ -11,6 +11,7 @@ from headbench.results.comparison import Comparison, compare_files
 from headbench.running.spec import make_spec
 
 if TYPE_CHECKING:
+    from headbench.jobs import Model
     from headbench.running.execute import RunOutcome
 
 
@@ -48,6 +49,21 @@ def run(
         **options,
     )
     return execute(spec, Path(out))
+
+
+def load_model(name: str, **args: object) -> Model:
+    """Load a model to ask it directly, or for :func:`headbench.detect`.
+
+    Args:
+        name: Adapter, as in ``--model``.
+        args: Its arguments, as in ``--model-args``.
+
+    Raises:
+        HeadbenchError: the adapter is unknown, or refuses its arguments.
+    """
+    from headbench.models.adapter_catalogue import create
+
+    return create(name, {key: _argument(value) for key, value in args.items()})
 
 
 def compare(first: str | Path, second: str | Path) -> Comparison:

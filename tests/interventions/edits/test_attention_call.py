@@ -13,7 +13,7 @@ from headbench.edits import Bias, Columns, Edit, Plan, View, Visible
 from headbench.interventions.edits import SequenceEdits, path_choice
 from headbench.interventions.edits.attention_inputs import AttentionInputs
 from headbench.interventions.edits.edit_session import EditSession
-from headbench.interventions.edits.layer_programs import ModelShape
+from headbench.interventions.edits.model_shape import ModelShape
 
 LENGTH, HEADS, GROUPS, DIM = 48, 4, 2, 16
 SHAPE = ModelShape(1, HEADS, GROUPS, DIM, DIM, HEADS * DIM)

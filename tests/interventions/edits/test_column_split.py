@@ -14,7 +14,7 @@ from headbench.interventions.edits import SequenceEdits, column_split, path_choi
 from headbench.interventions.edits.attention_inputs import AttentionInputs
 from headbench.interventions.edits.column_split import stretches
 from headbench.interventions.edits.edit_session import EditSession
-from headbench.interventions.edits.layer_programs import ModelShape
+from headbench.interventions.edits.model_shape import ModelShape
 
 ROWS, HEADS, DIM = 64, 4, 16
 PLACES: dict[str, tuple[int, ...]] = {

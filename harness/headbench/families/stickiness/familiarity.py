@@ -32,7 +32,7 @@ def familiarity(
     Args:
         descriptions: Data set -> the model's own description of its concept.
         definitions: Data set -> the definition that its annotators worked by.
-        encoders: Sentence encoders, such as ``headbench.models.registry.create("encoder", {...})``.
+        encoders: Sentence encoders, such as ``headbench.load_model("encoder", pretrained=FOLDER)``.
             The paper uses six; the result says how many were asked.
 
     Returns:
@@ -45,7 +45,7 @@ def familiarity(
         raise DataError(
             "familiarity needs at least one encoder",
             where="encoders",
-            hint='pass [headbench.models.registry.create("encoder", {"pretrained": FOLDER})]',
+            hint='pass [headbench.load_model("encoder", pretrained=FOLDER)]',
         )
     alone = set(descriptions) ^ set(definitions)
     if alone or not definitions:

@@ -11,7 +11,7 @@ from headbench.interventions.edits.dense import (
     CHUNK_ELEMENTS,
     grouped_scores,
     normalise,
-    visible,
+    visible_keys,
 )
 
 if TYPE_CHECKING:
@@ -45,13 +45,16 @@ def column_mass(inputs: AttentionInputs, batch_row: int, bound: RowBounds) -> Te
         )
     row = inputs.only(batch_row)
     heads, keys = row.query.shape[1], row.key.shape[2]
-    total = torch.zeros(heads, keys, device=row.query.device)
-    rows = torch.zeros(keys, device=row.query.device)
+    total = torch.zeros(heads, keys, device=row.query.device)  # weight that a key was given
+    seen_by = torch.zeros(keys, device=row.query.device)  # rows that could give it any
     step = max(1, CHUNK_ELEMENTS // max(1, heads * keys))
     for low in range(bound.pad, bound.decode, step):
         high = min(low + step, bound.decode)
-        total += normalise(grouped_scores(row, low, high), row.extra.get("s_aux"))[0].sum(1)
-        seen = visible(row, low, high)
-        rows += high - low if seen is None else seen[0, 0].float().expand(high - low, -1).sum(0)
+        scores = grouped_scores(row, low, high)  # [1, head, row, key]
+        total += normalise(scores, row.extra.get("s_aux"))[0].sum(1)
+        seen = visible_keys(row, low, high)  # [1, 1, row or 1, key]
+        # A mask may hold one line for all rows, hence the expand before counting.
+        rows = high - low
+        seen_by += rows if seen is None else seen[0, 0].float().expand(rows, -1).sum(0)
     prompt = slice(bound.pad, bound.decode)
-    return total[:, prompt] / rows[prompt].clamp(min=1)
+    return total[:, prompt] / seen_by[prompt].clamp(min=1)

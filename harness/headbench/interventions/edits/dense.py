@@ -18,10 +18,12 @@ CHUNK_ELEMENTS = 1 << 22
 """Scores held at a time, in elements (16 MiB of float32)."""
 
 
-def visible(inputs: AttentionInputs, low: int, high: int) -> Tensor | None:
+def visible_keys(inputs: AttentionInputs, low: int, high: int) -> Tensor | None:
     """Which keys rows ``[low, high)`` see: ``[batch or 1, 1, row, key]``; ``None`` is all."""
     if inputs.mask is not None:
+        # A static cache's mask may be wider than the keys that are there.
         mask = inputs.mask[:, :, low:high, : inputs.key.shape[2]]
+        # Float masks add the lowest number of their dtype, or -inf, to what is hidden.
         return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
     if not inputs.causal:
         return None
@@ -39,13 +41,14 @@ def grouped_scores(inputs: AttentionInputs, low: int, high: int) -> Tensor:
     query, key = inputs.query[:, :, low:high], inputs.key
     batch, heads, rows, dim = query.shape
     groups = key.shape[1]
+    # The heads of a group are neighbours, so this reshape is [batch, kv head, (head, row), dim].
     stacked = query.reshape(batch, groups, heads // groups * rows, dim)
     scores = (stacked @ key.transpose(2, 3)).float() * inputs.scaling
     scores = scores.view(batch, heads, rows, key.shape[2])
     softcap = inputs.extra.get("softcap")
     if softcap is not None:
-        scores = torch.tanh(scores / softcap) * softcap
-    seen = visible(inputs, low, high)
+        scores = torch.tanh(scores / softcap) * softcap  # before the mask, as the models do
+    seen = visible_keys(inputs, low, high)
     return scores if seen is None else scores.masked_fill(~seen, float("-inf"))
 
 
@@ -55,15 +58,17 @@ def normalise(scores: Tensor, sink: Tensor | None) -> Tensor:
     A row that sees no key gets zeros.
     """
     if sink is None:
-        return torch.softmax(scores, -1).nan_to_num(0.0)
-    extra = sink.float().view(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
-    return torch.softmax(torch.cat([scores, extra], -1), -1)[..., :-1]
+        return torch.softmax(scores, -1).nan_to_num(0.0)  # padding rows: -inf everywhere gives NaN
+    # The sink is one more key without a value: it takes its share of the softmax and is cut off.
+    sink_column = sink.float().view(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
+    return torch.softmax(torch.cat([scores, sink_column], -1), -1)[..., :-1]
 
 
 def grouped_values(pattern: Tensor, value: Tensor) -> Tensor:
     """``pattern [batch, head, row, key] @ value [batch, kv head, key, dim]``, heads grouped."""
     batch, heads, rows, keys = pattern.shape
     groups = value.shape[1]
+    # [batch, kv head, (head, row), key]: values are read once per group and not once per head.
     stacked = pattern.to(value.dtype).reshape(batch, groups, heads // groups * rows, keys)
     return (stacked @ value).view(batch, heads, rows, value.shape[-1])
 
@@ -84,5 +89,5 @@ def dense(inputs: AttentionInputs, edit: Callable[[Tensor, int], Tensor] | None 
         sink = inputs.extra.get("s_aux")
         pattern = normalise(scores, sink) if edit is None else edit(scores, low)
         parts.append(grouped_values(pattern, inputs.value))
-    out = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+    out = parts[0] if len(parts) == 1 else torch.cat(parts, 2)  # [batch, head, query, dim]
     return out.transpose(1, 2).contiguous()

@@ -20,9 +20,10 @@ from headbench.interventions.edits.regions import Region
 Tally = Callable[[Region, "int | Tensor"], None]
 """Is told how many query rows x heads a region altered."""
 CHUNK_ELEMENTS = 1 << 22
+"""Scores held at a time when rows are recomputed, in elements (16 MiB of float32)."""
 
 
-def attend_directly(inputs: AttentionInputs, found: Sequence[Region], tally: Tally) -> Tensor:
+def attend_densely(inputs: AttentionInputs, found: Sequence[Region], tally: Tally) -> Tensor:
     """A whole call by the dense formula in row chunks, ``[batch, query, head, dim]``."""
 
     def edit(scores: Tensor, low: int) -> Tensor:
@@ -34,19 +35,24 @@ def attend_directly(inputs: AttentionInputs, found: Sequence[Region], tally: Tal
 
 
 def recompute(
-    out: Tensor, inputs: AttentionInputs, mine: Sequence[Region], target: Region, tally: Tally
+    out: Tensor,
+    inputs: AttentionInputs,
+    row_regions: Sequence[Region],
+    target: Region,
+    tally: Tally,
 ) -> None:
-    """Overwrite ``out`` at one region's rows and heads with the dense result of all of ``mine``.
+    """Overwrite ``out`` at one region's rows and heads with the dense result of all its edits.
 
     Args:
         out: Head outputs of the call, ``[batch, query, head, dim]``.
         inputs: The call.
-        mine: Every region of the same batch row.
+        row_regions: Every region of the same batch row.
         target: The region to recompute.
         tally: Counts what is altered.
     """
 
     def only_target(region: Region, count: int | Tensor) -> None:
+        # The other regions are computed along and counted where they are the target.
         if region.number == target.number:
             tally(region, count)
 
@@ -55,12 +61,12 @@ def recompute(
     for low in range(target.low, target.high, step):
         high = min(low + step, target.high)
         parts = [
-            replace(part, batch_row=0)
-            for region in mine
+            replace(part, batch_row=0)  # ``row`` is a batch of one
+            for region in row_regions
             if (part := region.part(low, high)).rows > 0
         ]
         pattern = edited_pattern(grouped_scores(row, low, high), low, parts, row, only_target)
-        z = grouped_values(pattern, row.value)[0].transpose(0, 1)
+        z = grouped_values(pattern, row.value)[0].transpose(0, 1)  # [row, head, dim]
         out[target.batch_row, low:high, target.head_index] = z[:, target.head_index].to(out.dtype)
 
 
@@ -80,15 +86,15 @@ def edited_pattern(
     for region in ordered:
         if region.edit.site == "scores":
             _edit_scores(scores, low, region, inputs, tally)
-    sink = inputs.extra.get("s_aux")
-    pattern = normalise(scores, sink)
+    pattern = normalise(scores, inputs.extra.get("s_aux"))
     for region in ordered:
         if region.edit.site == "pattern":
             _edit_pattern(pattern, scores == float("-inf"), low, region, tally)
     return pattern
 
 
-def _place(region: Region, low: int) -> tuple[Tensor, Tensor, Tensor]:
+def _cells(region: Region, low: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Index of a region's heads, rows and columns in a chunk: broadcasts to [head, row, key]."""
     rows = torch.arange(region.low - low, region.high - low, device=region.columns.device)
     return region.head_index[:, None, None], rows[None, :, None], region.columns[None, None, :]
 
@@ -96,24 +102,25 @@ def _place(region: Region, low: int) -> tuple[Tensor, Tensor, Tensor]:
 def _edit_scores(
     scores: Tensor, low: int, region: Region, inputs: AttentionInputs, tally: Tally
 ) -> None:
-    mine = scores[region.batch_row]
-    where = _place(region, low)
+    row_scores = scores[region.batch_row]  # [head, row, key]
+    cells = _cells(region, low)
     match region.op:
         case Bias(value=value):
-            mine[where] = mine[where] + value
+            row_scores[cells] = row_scores[cells] + value
             tally(region, len(region.heads) * region.rows)
         case Columns():
-            before = mine[where]
+            before = row_scores[cells]
             unseen = before == float("-inf")
+            # An edit may turn -inf into anything; a key that is not seen stays unseen.
             after = region.new(before).masked_fill(unseen, float("-inf"))
-            mine[where] = after
+            row_scores[cells] = after
             tally(region, (after != before).any(-1).sum())
         case Visible():
-            hidden = region.hidden(inputs)
+            hidden = region.hidden(inputs)  # [row, key]
             rows = slice(region.low - low, region.high - low)
-            before = mine[region.head_index, rows]
+            before = row_scores[region.head_index, rows]
             after = before.masked_fill(hidden, float("-inf"))
-            mine[region.head_index, rows] = after
+            row_scores[region.head_index, rows] = after
             tally(region, (after != before).any(-1).sum())
 
 
@@ -121,19 +128,21 @@ def _edit_pattern(pattern: Tensor, unseen: Tensor, low: int, region: Region, tal
     op = region.op
     if not isinstance(op, Columns):
         return
-    mine, where = pattern[region.batch_row], _place(region, low)
-    before = mine[where]
+    row_pattern, cells = pattern[region.batch_row], _cells(region, low)  # [head, row, key]
+    before = row_pattern[cells]
     # Whatever an edit makes of a column, a row gives nothing to a key it may not see.
-    after = region.new(before).masked_fill(unseen[region.batch_row][where], 0.0)
+    after = region.new(before).masked_fill(unseen[region.batch_row][cells], 0.0)
     tally(region, (after != before).any(-1).sum())
     if not op.renormalise:
-        mine[where] = after
+        row_pattern[cells] = after
         return
     rows = slice(region.low - low, region.high - low)
-    whole = mine[region.head_index, rows]
+    all_keys = row_pattern[region.head_index, rows]
     # A learned sink keeps its share of the denominator; without one the share is rounding.
-    share = (1 - whole.sum(-1, keepdim=True)).clamp(min=0.0)
-    mine[where] = after
-    whole = mine[region.head_index, rows]
-    total = whole.sum(-1, keepdim=True) + share
-    mine[region.head_index, rows] = whole / total.clamp(min=torch.finfo(whole.dtype).tiny)
+    sink_share = (1 - all_keys.sum(-1, keepdim=True)).clamp(min=0.0)  # [head, row, 1]
+    row_pattern[cells] = after
+    all_keys = row_pattern[region.head_index, rows]
+    total = all_keys.sum(-1, keepdim=True) + sink_share
+    # A row whose whole attention was edited away stays zero, instead of 0 / 0.
+    smallest = torch.finfo(all_keys.dtype).tiny
+    row_pattern[region.head_index, rows] = all_keys / total.clamp(min=smallest)

@@ -1,4 +1,8 @@
-"""Fused attention that also returns the log-sum-exp of each row's scores."""
+"""Fused attention that also returns the log-sum-exp of each row's scores.
+
+The log-sum-exp is the logarithm of the softmax's denominator. With it the weight of any single key
+can be recomputed exactly, and two softmaxes over different keys can be joined into one.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +42,18 @@ def fused_attention(inputs: AttentionInputs) -> FusedAttention:
         )  # fmt: skip
         return FusedAttention(out, lse)
     if query.device.type == "cuda":
-        ratio = query.shape[1] // key.shape[1]
         out, lse, *_ = torch.ops.aten._scaled_dot_product_efficient_attention(
-            query, key.repeat_interleave(ratio, 1), value.repeat_interleave(ratio, 1),
+            query,
+            key.repeat_interleave(inputs.group_size, 1),  # [batch, head, key, dim]
+            value.repeat_interleave(inputs.group_size, 1),
             _cuda_bias(inputs, key.shape[2]), True, 0.0, inputs.causal, scale=inputs.scaling,
         )  # fmt: skip
-        return FusedAttention(out, lse[:, :, : query.shape[2]])
+        return FusedAttention(out, lse[:, :, : query.shape[2]])  # the kernel pads its rows to 32
     return _by_chunks(inputs)
 
 
 def _float_mask(inputs: AttentionInputs, keys: int) -> Tensor | None:
+    """The mask as something to add to scores: 0 where a key is seen, -inf elsewhere."""
     if inputs.mask is None:
         return None
     mask = inputs.mask[..., :keys]
@@ -62,6 +68,7 @@ def _cuda_bias(inputs: AttentionInputs, keys: int) -> Tensor | None:
     mask = _float_mask(inputs, keys)
     if mask is None:
         return None
+    # Cutting the padding off again keeps the aligned stride, which is what the kernel looks at.
     padded = torch.nn.functional.pad(mask, (0, -keys % 16))[..., :keys]
     batch, heads, rows = inputs.query.shape[:3]
     return padded.expand(batch, heads, rows, keys)
@@ -72,5 +79,5 @@ def _by_chunks(inputs: AttentionInputs) -> FusedAttention:
     for low in range(0, inputs.query.shape[2], DENSE_CHUNK):
         scores = grouped_scores(inputs, low, min(low + DENSE_CHUNK, inputs.query.shape[2]))
         outs.append(grouped_values(normalise(scores, None), inputs.value))
-        lses.append(scores.logsumexp(-1))
+        lses.append(scores.logsumexp(-1))  # [batch, head, row]
     return FusedAttention(torch.cat(outs, 2), torch.cat(lses, 2))

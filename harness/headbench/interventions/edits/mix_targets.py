@@ -25,7 +25,7 @@ class MixTargets:
 
     Args:
         inputs: The call.
-        call: Where its rows stand.
+        positions: Where its query rows stand.
         memories: The memory of every batch row. The first token's value ``[kv head, dim]`` is
             kept there when the prompt begins: a sliding window may drop that token later, and
             one answer may be computed under several sessions, as rows of its batch end.
@@ -35,30 +35,30 @@ class MixTargets:
     def __init__(
         self,
         inputs: AttentionInputs,
-        call: PositionRange,
+        positions: PositionRange,
         memories: Sequence[dict[str, Tensor]],
         layer: int,
     ) -> None:
-        self.inputs, self.call, self.memories = inputs, call, memories
-        self.name = f"first value of layer {layer}"
-        if call.start == 0:
-            for row, (memory, bound) in enumerate(zip(memories, call.bounds, strict=True)):
-                memory[self.name] = inputs.value[row, :, bound.pad]
+        self.inputs, self.memories = inputs, memories
+        self.first_value = f"first value of layer {layer}"
+        if positions.start == 0:
+            for row, (memory, bound) in enumerate(zip(memories, positions.bounds, strict=True)):
+                memory[self.first_value] = inputs.value[row, :, bound.pad]  # [kv head, dim]
 
     def __call__(self, target: Target, heads: list[int]) -> Tensor:
         """The values that ``target`` names, for some query heads."""
-        ratio = self.inputs.query.shape[1] // self.inputs.key.shape[1]
-        groups = [head // ratio for head in heads]
+        groups = [head // self.inputs.group_size for head in heads]
         match target:
             case "self":
+                # Values of the whole cache: the query rows' own ones begin at ``own_key``.
                 own = self.inputs.own_key
                 value = self.inputs.value[:, :, own : own + self.inputs.query.shape[2]]
                 return value[:, groups].transpose(1, 2)
             case "first":
                 # Rows that were prefilled beside no such edit hold none, and their weight is 0.
                 none = torch.zeros_like(self.inputs.value[0, :, 0])
-                first = torch.stack([m.get(self.name, none) for m in self.memories])
-                return first[:, None, groups]
+                first = torch.stack([m.get(self.first_value, none) for m in self.memories])
+                return first[:, None, groups]  # [batch, 1, head, dim]
             case "mean":
                 return self._mean(groups)
 
@@ -66,8 +66,10 @@ class MixTargets:
         """Mean value of the visible keys: a running mean, or attention with zero queries."""
         inputs = self.inputs
         if inputs.causal and inputs.start == 0:
+            # Row t sees keys 0..t, so its mean is a cumulative sum over t + 1: no attention at all.
             rows = inputs.query.shape[2]
-            count = torch.arange(1, rows + 1, device=inputs.value.device)[:, None]
-            total = inputs.value[:, groups, :rows].float().cumsum(2)
+            count = torch.arange(1, rows + 1, device=inputs.value.device)[:, None]  # [query, 1]
+            total = inputs.value[:, groups, :rows].float().cumsum(2)  # [batch, head, query, dim]
             return total.div_(count).transpose(1, 2)
+        # Padding, windows and caches: what a row sees is in the mask, which attention reads.
         return unedited(inputs.uniform())[:, :, groups]

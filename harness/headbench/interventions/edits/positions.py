@@ -1,7 +1,7 @@
-"""Where a call's query rows stand: phases and rows by position, never by tensor shape.
+"""Where the positions of a pass stand: phases and rows by position, never by tensor shape.
 
-Every position of a row falls into one of four classes. An edit's ``phase`` and ``rows`` name a set
-of classes, so that tables indexed by class serve prefill, teacher forcing and decoding alike.
+Every position of a sequence falls into one of four classes. An edit's ``phase`` and ``rows`` name a
+set of classes, so that tables indexed by class serve prefill, teacher forcing and decoding alike.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from headbench.interventions.edits.sequence_edits import SequenceEdits
 from headbench.nouns import Phase, Rows
 
 EARLY, BODY, LAST, DECODE = range(4)
-"""Up to the last image token; after it and before t0; t0; after the prompt."""
+"""Up to the last image token; after it and before the last prompt token; the last prompt token;
+after the prompt."""
 CLASSES = 4
 
 _PREFILL: dict[Rows, frozenset[int]] = {
@@ -30,7 +31,7 @@ _PREFILL: dict[Rows, frozenset[int]] = {
 
 def position_classes(phase: Phase, rows: Rows) -> frozenset[int]:
     """The position classes that an edit touches."""
-    if phase == "from_last":  # the last prompt row belongs to every choice of rows
+    if phase == "from_last":  # the last prompt token belongs to every choice of rows
         return frozenset({LAST, DECODE})
     touched = frozenset() if phase == "decode" else _PREFILL[rows]
     return touched if phase == "prefill" else touched | {DECODE}
@@ -38,7 +39,15 @@ def position_classes(phase: Phase, rows: Rows) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class RowBounds:
-    """Where one batch row's classes begin, in padded coordinates."""
+    """Where one batch row's classes begin, in padded coordinates.
+
+    Attributes:
+        pad: First position that is not padding: class ``EARLY`` begins.
+        body: First position after the image, or after ``pad`` without one.
+        last: The last prompt token.
+        decode: First position after the prompt.
+        end: Position after the row's last token; unbounded where nothing follows the row.
+    """
 
     pad: int
     body: int
@@ -47,18 +56,19 @@ class RowBounds:
     end: int = sys.maxsize
 
     @classmethod
-    def of(cls, row: SequenceEdits) -> RowBounds:
-        """Read the boundaries of ``row``."""
-        last = row.pad + row.prompt - 1
-        image = row.spans.get("image", ())
-        body = min(row.pad + (max(image) + 1 if image else 0), last)
-        end = sys.maxsize if row.length is None else row.pad + row.length
-        return cls(row.pad, body, last, last + 1, end)
+    def of(cls, sequence: SequenceEdits) -> RowBounds:
+        """Read the boundaries of a sequence."""
+        last = sequence.pad + sequence.prompt - 1
+        image = sequence.spans.get("image", ())
+        # An image that ends the prompt leaves no body: the last prompt token is LAST all the same.
+        body = min(sequence.pad + (max(image) + 1 if image else 0), last)
+        end = sys.maxsize if sequence.length is None else sequence.pad + sequence.length
+        return cls(sequence.pad, body, last, last + 1, end)
 
     def span(self, touched: frozenset[int], start: int, stop: int) -> tuple[int, int]:
         """The contiguous part of ``[start, stop)`` whose classes are in ``touched``.
 
-        Every set that :func:`classes` makes is contiguous. Padding is never included.
+        Every set that :func:`position_classes` makes is contiguous. Padding is never included.
 
         Returns:
             First and last-plus-one padded position; equal where there is nothing.
@@ -70,37 +80,43 @@ class RowBounds:
 
 
 class PositionRange:
-    """The query rows of one forward pass, shared by all its layers.
+    """The padded positions of one forward pass, shared by all its layers.
 
     Attributes:
-        start: Padded position of the first query row.
-        rows: Query rows of the call.
+        bounds: Where the classes of each batch row begin.
+        start: First position.
+        count: Number of positions.
     """
 
-    def __init__(self, bounds: Sequence[RowBounds], start: int, rows: int) -> None:
-        self.bounds, self.start, self.rows = tuple(bounds), start, rows
+    def __init__(self, bounds: Sequence[RowBounds], start: int, count: int) -> None:
+        self.bounds, self.start, self.count = tuple(bounds), start, count
 
     @property
     def stop(self) -> int:
-        """Padded position after the last query row."""
-        return self.start + self.rows
+        """The position after the last one."""
+        return self.start + self.count
 
     @cached_property
     def single(self) -> int | None:
-        """The class that all rows of the call share, or ``None``."""
+        """The class that all positions of all rows share, or ``None``.
+
+        Only decoding is recognised: its steps are many and short, and one class lets them read a
+        table without an index tensor.
+        """
         if self.start >= max(bound.decode for bound in self.bounds):
             return DECODE
         return None
 
     @cached_property
     def index(self) -> Tensor:
-        """Class of each query position, ``[batch, query]``."""
+        """Class of each position, ``[batch, position]``."""
         position = torch.arange(self.start, self.stop)
-        edges = torch.tensor([[b.body, b.last, b.decode] for b in self.bounds])
+        edges = torch.tensor([[b.body, b.last, b.decode] for b in self.bounds])  # [batch, edge]
+        # The number of edges at or before a position is its class: classes are in order.
         return (position[None, :, None] >= edges[:, None, :]).sum(-1)
 
     def on(self, device: torch.device) -> Tensor:
-        """:attr:`index` on ``device``, copied there once a call."""
+        """:attr:`index` on ``device``, copied there once per pass and not once per layer."""
         copies: dict[torch.device, Tensor] = self.__dict__.setdefault("_copies", {})
         if device not in copies:
             copies[device] = self.index.to(device)

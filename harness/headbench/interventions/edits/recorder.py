@@ -1,4 +1,4 @@
-"""Bringing activations home: few rows, few layers, and never a whole pattern."""
+"""Collecting captured activations: few rows, few layers, and never a whole pattern."""
 
 from __future__ import annotations
 
@@ -18,29 +18,35 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from headbench.interventions.edits.attention_inputs import AttentionInputs
-    from headbench.interventions.edits.layer_programs import ModelShape
+    from headbench.interventions.edits.model_shape import ModelShape
     from headbench.interventions.edits.sequence_edits import SequenceEdits
 
 SITES = ("q", "k", "v", "scores", "pattern", "z", "residual", "router")
 OUTSIDE = ("residual", "router")
-"""Sites whose values other modules than attention bring."""
+"""Sites whose values come from other modules than attention."""
+BY_HEAD = ("scores", "pattern")
+"""Sites whose captures hold heads before rows, ``[head, row, key]``."""
 
 
 class Recorder:
     """Collects captures over the forward passes of one block.
 
     Args:
-        captures: What to bring home, for every row.
-        rows: The rows of the batch.
+        captures: What to record, for every sequence.
+        sequences: The sequences of the batch.
         shape: Sizes of the model.
     """
 
     def __init__(
-        self, captures: Sequence[Capture], rows: Sequence[SequenceEdits], shape: ModelShape
+        self,
+        captures: Sequence[Capture],
+        sequences: Sequence[SequenceEdits],
+        shape: ModelShape,
     ) -> None:
         for capture in captures:
-            _check(capture, rows, shape)
-        self.captures, self.rows = tuple(captures), tuple(rows)
+            _check(capture, sequences, shape)
+        self.captures, self.sequences = tuple(captures), tuple(sequences)
+        # (sequence, capture, layer) -> parts, one per pass that holds a wanted row.
         self._parts: dict[tuple[int, Capture, int], list[Tensor]] = defaultdict(list)
         self._by_layer: dict[int, list[Capture]] = defaultdict(list)
         for capture in captures:
@@ -52,69 +58,74 @@ class Recorder:
         return any(capture.site in sites for capture in self._by_layer.get(layer, ()))
 
     def attention(
-        self, layer: int, call: PositionRange, inputs: AttentionInputs, z: Tensor
+        self, layer: int, positions: PositionRange, inputs: AttentionInputs, z: Tensor
     ) -> None:
         """Record from one attention call: its (edited) inputs and its head outputs."""
         for capture in self._by_layer.get(layer, ()):
             if capture.site in OUTSIDE:
                 continue
-            for index, (low, high) in self._places(capture, call):
-                part = _read(capture, inputs, z, index, low, high, self._columns(capture, index))
+            for index, rows in self._wanted_rows(capture, positions):
+                part = _read(capture, inputs, z, index, rows, self._columns(capture, index))
                 self._parts[index, capture, layer].append(part)
 
-    def outside(self, site: str, layer: int, call: PositionRange, hidden: Tensor) -> None:
-        """Record what a decoder layer or a gate gives, ``[batch, query, width]``."""
+    def outside(self, site: str, layer: int, positions: PositionRange, hidden: Tensor) -> None:
+        """Record what a decoder layer or a router gives, ``[batch, query, width]``."""
         for capture in self._by_layer.get(layer, ()):
             if capture.site == site:
-                for index, (low, high) in self._places(capture, call):
+                for index, (low, high) in self._wanted_rows(capture, positions):
+                    # A clone, so that a few rows do not keep the whole batch's tensor alive.
                     self._parts[index, capture, layer].append(hidden[index, low:high].clone())
 
     def result(self) -> dict[int, dict[Capture, Tensor]]:
-        """SequenceEdits -> capture -> tensor, layers stacked in front."""
-        found: dict[int, dict[Capture, Tensor]] = {i: {} for i in range(len(self.rows))}
+        """Sequence -> capture -> tensor, layers stacked in front."""
+        found: dict[int, dict[Capture, Tensor]] = {i: {} for i in range(len(self.sequences))}
         for index in found:
             for capture in self.captures:
-                stacks = [self._join(index, capture, layer) for layer in capture.layers]
-                if all(stack is not None for stack in stacks):
-                    joined = torch.stack([stack for stack in stacks if stack is not None])
+                by_layer = [self._join(index, capture, layer) for layer in capture.layers]
+                if all(part is not None for part in by_layer):
+                    joined = torch.stack([part for part in by_layer if part is not None])
                     found[index][capture] = joined
         return found
 
     def _join(self, index: int, capture: Capture, layer: int) -> Tensor | None:
+        """The parts of one layer in order of rows, pooled where that is asked for."""
         parts = self._parts.get((index, capture, layer))
         if not parts:
             return None
-        by_row = capture.site in ("pattern", "scores")
-        if by_row and capture.keys is None:
+        if capture.site in BY_HEAD and capture.keys is None:
+            # Each decoding step sees one key more; shorter rows did not see the later keys.
             width, lost = max(part.shape[-1] for part in parts), _lost(capture)
             parts = [
                 torch.nn.functional.pad(p, (0, width - p.shape[-1]), value=lost) for p in parts
             ]
-        axis = 1 if by_row else 0
-        joined = torch.cat(parts, axis)
-        return joined.mean(axis, keepdim=True) if capture.pool == "mean" else joined
+        row_axis = 1 if capture.site in BY_HEAD else 0
+        joined = torch.cat(parts, row_axis)
+        return joined.mean(row_axis, keepdim=True) if capture.pool == "mean" else joined
 
-    def _places(self, capture: Capture, call: PositionRange) -> list[tuple[int, tuple[int, int]]]:
-        """Rows of the batch with the part of the call, relative to its start, that is wanted."""
-        if capture.site in OUTSIDE or len(call.bounds) == len(self.rows):
+    def _wanted_rows(
+        self, capture: Capture, positions: PositionRange
+    ) -> list[tuple[int, tuple[int, int]]]:
+        """Sequences with the part of the pass, relative to its start, that is wanted."""
+        if capture.site in OUTSIDE or len(positions.bounds) == len(self.sequences):
             touched = position_classes("both", capture.rows)
-            spans = [bound.span(touched, call.start, call.stop) for bound in call.bounds]
+            spans = [b.span(touched, positions.start, positions.stop) for b in positions.bounds]
             return [
-                (index, (low - call.start, high - call.start))
+                (index, (low - positions.start, high - positions.start))
                 for index, (low, high) in enumerate(spans)
                 if high > low
             ]
-        raise RefusedError("captures need one batch row a prompt: no beams, no several samples")
+        raise RefusedError("captures need one batch row per prompt: no beams, no several samples")
 
     def _columns(self, capture: Capture, index: int) -> list[int] | None:
-        if capture.keys is None or capture.site not in ("pattern", "scores"):
+        """Padded positions of the captured keys; ``None``: all of them."""
+        if capture.keys is None or capture.site not in BY_HEAD:
             return None
-        row = self.rows[index]
-        span = range(row.prompt) if capture.keys == "prompt" else row.spans[capture.keys]
-        return [position + row.pad for position in span]
+        sequence = self.sequences[index]
+        span = range(sequence.prompt) if capture.keys == "prompt" else sequence.spans[capture.keys]
+        return [position + sequence.pad for position in span]
 
 
-def _check(capture: Capture, rows: Sequence[SequenceEdits], shape: ModelShape) -> None:
+def _check(capture: Capture, sequences: Sequence[SequenceEdits], shape: ModelShape) -> None:
     if capture.tower != "text":
         raise RefusedError(
             "this engine holds the text model; a vision tower is a model of its own",
@@ -132,14 +143,14 @@ def _check(capture: Capture, rows: Sequence[SequenceEdits], shape: ModelShape) -
     without = [layer for layer in capture.layers if layer not in shape.attending]
     if without and capture.site not in OUTSIDE:
         raise without_attention(shape.model, without[0], shape.attending)
-    if capture.site not in ("pattern", "scores"):
+    if capture.site not in BY_HEAD:
         return
     if capture.keys is None and capture.rows != "last":
         raise RefusedError(
             "a pattern is never captured whole", hint="name a span in keys=, or take rows='last'"
         )
-    for index, row in enumerate(rows):
-        if capture.keys not in (None, "prompt") and capture.keys not in row.spans:
+    for index, sequence in enumerate(sequences):
+        if capture.keys not in (None, "prompt") and capture.keys not in sequence.spans:
             raise RefusedError(f"row {index} has no span {capture.keys!r}")
 
 
@@ -153,11 +164,20 @@ def _read(
     inputs: AttentionInputs,
     z: Tensor,
     index: int,
-    low: int,
-    high: int,
+    rows: tuple[int, int],
     columns: list[int] | None,
 ) -> Tensor:
-    """One row's part of a capture: ``[row, head, dim]``, or ``[head, row, key]`` of a pattern."""
+    """One row's part of a capture: ``[row, head, dim]``, or ``[head, row, key]`` of a pattern.
+
+    Args:
+        capture: What is recorded.
+        inputs: The attention call.
+        z: Its head outputs, ``[batch, query, head, dim]``.
+        index: Row of the batch.
+        rows: First and last-plus-one query row, relative to the call.
+        columns: Padded positions of the keys; ``None``: all.
+    """
+    low, high = rows
     match capture.site:
         case "z":
             return z[index, low:high].clone()
@@ -165,7 +185,7 @@ def _read(
             return inputs.query[index, :, low:high].transpose(0, 1).clone()
         case "k" | "v":
             source = inputs.key if capture.site == "k" else inputs.value
-            offset = inputs.own_key
+            offset = inputs.own_key  # keys of earlier passes stand before the rows' own
             return source[index, :, offset + low : offset + high].transpose(0, 1).clone()
         case _:
             row = inputs.only(index)
@@ -183,13 +203,14 @@ def _pattern(
     capture: Capture, inputs: AttentionInputs, rows: tuple[int, int], columns: list[int] | None
 ) -> Tensor:
     """``[head, row, key]`` of a few rows of one batch row: scores, or the pattern they make."""
-    scores = grouped_scores(inputs, *rows)
+    scores = grouped_scores(inputs, *rows)  # [1, head, row, key]
     sink = inputs.extra.get("s_aux")
     found = normalise(scores, sink) if capture.site == "pattern" else scores
     # Columns that a sliding window has dropped from the cache carry no attention.
     lost = _lost(capture)
     if columns is None:
+        # Padding in front makes the last axis count positions again, window or not.
         return torch.nn.functional.pad(found[0], (inputs.key_offset, 0), value=lost)
-    held = torch.tensor(columns, device=found.device) - inputs.key_offset
-    part = found[0][..., held.clamp(min=0)]
-    return part.masked_fill(held < 0, lost)
+    cached = torch.tensor(columns, device=found.device) - inputs.key_offset
+    part = found[0][..., cached.clamp(min=0)]
+    return part.masked_fill(cached < 0, lost)

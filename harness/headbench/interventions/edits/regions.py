@@ -37,8 +37,8 @@ class Region:
         view: What callbacks may read; its ``start`` is the position of row ``low``.
         pad: Padding of the batch row.
         number: Order of the edit in its plan.
-        row: Index of the sequence.
-        held: Which of the edit's columns the cache still holds, bool; ``None`` is all.
+        sequence: Index of the sequence that the edit belongs to.
+        cached: Which of the edit's columns the cache still holds, bool; ``None`` is all.
     """
 
     batch_row: int
@@ -51,8 +51,8 @@ class Region:
     view: View
     pad: int
     number: int
-    row: int
-    held: Tensor | None = None
+    sequence: int
+    cached: Tensor | None = None
 
     def new(self, columns: Tensor) -> Tensor:
         """The edit of ``columns`` ``[head, row, key]``; unseen keys are the caller's care.
@@ -62,12 +62,12 @@ class Region:
         """
         if not isinstance(self.op, Columns):
             raise TypeError(f"{self.op!r} has no columns")
-        if self.held is None:
+        if self.cached is None:
             return self.op.new(self.view, columns)
         lost = 0.0 if self.edit.site == "pattern" else float("-inf")
-        whole = columns.new_full((*columns.shape[:-1], self.held.shape[0]), lost)
-        whole[..., self.held] = columns
-        return self.op.new(self.view, whole)[..., self.held]
+        all_columns = columns.new_full((*columns.shape[:-1], self.cached.shape[0]), lost)
+        all_columns[..., self.cached] = columns
+        return self.op.new(self.view, all_columns)[..., self.cached]
 
     @property
     def op(self) -> Op:
@@ -90,28 +90,29 @@ class Region:
         if not isinstance(self.op, Visible):
             raise TypeError(f"{self.op!r} hides nothing")
         device = self.columns.device
+        # Positions in the unpadded prompt, which ``first`` and spans count in: [key] and [row, 1].
         key = torch.arange(inputs.key.shape[2], device=device) + inputs.key_offset - self.pad
         row = self.view.start + torch.arange(self.rows, device=device)[:, None]
         hidden = torch.zeros(self.rows, key.shape[0], dtype=torch.bool, device=device)
         if self.op.recent is not None:
             hidden |= (key >= self.op.first) & (key <= row - self.op.recent)
-        for mine, theirs in _pairs(self.op.mutual):
-            if mine in self.view.spans and theirs in self.view.spans:
-                mine_at, theirs_at = (
-                    torch.tensor(self.view.spans[name], device=device) for name in (mine, theirs)
+        for reader, read in _both_ways(self.op.mutual):
+            if reader in self.view.spans and read in self.view.spans:
+                reader_at, read_at = (
+                    torch.tensor(self.view.spans[name], device=device) for name in (reader, read)
                 )
-                hidden |= torch.isin(row, mine_at) & torch.isin(key, theirs_at)
+                hidden |= torch.isin(row, reader_at) & torch.isin(key, read_at)
         return hidden
 
 
-def _pairs(mutual: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:
+def _both_ways(mutual: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:
     return () if mutual is None else (mutual, mutual[::-1])
 
 
 def regions(
     edits: Sequence[PatternEdit],
-    rows: Sequence[SequenceEdits],
-    call: PositionRange,
+    sequences: Sequence[SequenceEdits],
+    positions: PositionRange,
     inputs: AttentionInputs,
     layer_input: Tensor | None,
     layer: int,
@@ -120,47 +121,57 @@ def regions(
 
     Args:
         edits: Edits of the layer.
-        rows: Rows of the plan.
-        call: Where the query rows stand.
+        sequences: The sequences they belong to.
+        positions: Where the query rows stand.
         inputs: The attention call.
         layer_input: ``[batch, query, width]`` of this call, where an edit reads it.
         layer: The layer.
     """
     found = []
     for item in edits:
-        bound, row = call.bounds[item.batch_row], rows[item.row]
+        bound, sequence = positions.bounds[item.batch_row], sequences[item.sequence]
         touched = position_classes(item.edit.phase, item.edit.rows)
-        low, high = bound.span(touched, call.start, call.stop)
+        low, high = bound.span(touched, positions.start, positions.stop)
         if high <= low:
             continue
-        mine = None
-        if layer_input is not None and call.start == 0:
-            mine = layer_input[item.batch_row, bound.pad : bound.decode]
-        view = View(layer, low - bound.pad, row.prompt, row.spans, mine, row.memory, row.probes)
-        if call.start == 0 and "column_mass" in getattr(item.edit.op, "reads", ()):
+        prompt_input = None
+        if layer_input is not None and positions.start == 0:
+            prompt_input = layer_input[
+                item.batch_row, bound.pad : bound.decode
+            ]  # [position, width]
+        view = View(
+            layer,
+            low - bound.pad,
+            sequence.prompt,
+            sequence.spans,
+            prompt_input,
+            sequence.memory,
+            sequence.probes,
+        )
+        if positions.start == 0 and "column_mass" in getattr(item.edit.op, "reads", ()):
             view = replace(view, column_mass=column_mass(inputs, item.batch_row, bound))
-        columns, held = _columns(item, view, bound.pad, inputs)
+        columns, cached = _columns(item, view, bound.pad, inputs)
         if isinstance(item.edit.op, Visible) or columns.numel() > 0:
             found.append(
                 Region(
                     item.batch_row,
                     item.edit,
                     item.heads,
-                    low - call.start,
-                    high - call.start,
+                    low - positions.start,
+                    high - positions.start,
                     columns,
-                    _heads(item, inputs),
+                    _head_index(item, inputs),
                     view,
                     bound.pad,
                     item.number,
-                    item.row,
-                    held,
+                    item.sequence,
+                    cached,
                 )
             )
     return found
 
 
-def _heads(item: PatternEdit, inputs: AttentionInputs) -> Tensor:
+def _head_index(item: PatternEdit, inputs: AttentionInputs) -> Tensor:
     if "heads" not in item.index:
         item.index["heads"] = torch.tensor(item.heads, device=inputs.key.device)
     return item.index["heads"]
@@ -173,15 +184,15 @@ def _columns(
 
     ``None`` stands for all.
     """
-    every = _positions(item, view, inputs) + pad
+    indices = _prompt_positions(item, view, inputs) + pad
     if inputs.key_offset == 0 and not callable(getattr(item.edit.op, "keys", None)):
-        return every, None
-    every = every - inputs.key_offset
-    held = (every >= 0) & (every < inputs.key.shape[2])
-    return (every, None) if bool(held.all()) else (every[held], held)
+        return indices, None  # fixed columns of a whole cache: no look at the data, no waiting
+    indices = indices - inputs.key_offset
+    cached = (indices >= 0) & (indices < inputs.key.shape[2])
+    return (indices, None) if bool(cached.all()) else (indices[cached], cached)
 
 
-def _positions(item: PatternEdit, view: View, inputs: AttentionInputs) -> Tensor:
+def _prompt_positions(item: PatternEdit, view: View, inputs: AttentionInputs) -> Tensor:
     """Positions of an edit's columns in the unpadded prompt; fixed ones are made once."""
     device, op = inputs.key.device, item.edit.op
     if isinstance(op, Columns) and callable(op.keys):
@@ -190,12 +201,12 @@ def _positions(item: PatternEdit, view: View, inputs: AttentionInputs) -> Tensor
         return item.index["positions"]
     keys: Positions = ()
     if isinstance(op, Bias | Columns):
-        keys = _marked(op.keys, view) if isinstance(op.keys, str) else op.keys  # type: ignore[assignment]
+        keys = _span(op.keys, view) if isinstance(op.keys, str) else op.keys  # type: ignore[assignment]
     item.index["positions"] = torch.tensor(keys, dtype=torch.long, device=device)
     return item.index["positions"]
 
 
-def _marked(name: str, view: View) -> Positions:
+def _span(name: str, view: View) -> Positions:
     if name not in view.spans:
         raise RefusedError(
             f"the prompt marks no span {name!r}",

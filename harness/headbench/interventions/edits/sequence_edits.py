@@ -1,4 +1,4 @@
-"""What the engine is told about each row of a batch, and what it reports back."""
+"""What the engine is told about each sequence of a batch, and what it reports back."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class SequenceEdits:
     belongs to ``sequences[b // copies]``.
 
     Attributes:
-        plan: The edits of this row; ``Plan()`` leaves it alone.
-        prompt: Prompt length without padding; position ``prompt - 1`` is row t0, later positions
-            are decode rows, teacher-forced or not.
+        plan: The edits of this sequence; ``Plan()`` leaves it alone.
+        prompt: Prompt length without padding; position ``prompt - 1`` is the last prompt token,
+            later positions count as decoding, teacher-forced or not.
         pad: Padding tokens to the left of the prompt in the batch (0 under right padding).
-        length: Under right padding, positions of the row in all (prompt and forced tokens), so
-            that padding is not counted; ``None`` where nothing follows the row.
+        length: Under right padding, positions of the sequence in all (prompt and forced tokens), so
+            that padding is not counted; ``None`` where nothing follows the sequence.
         spans: Span name -> positions in the unpadded prompt, e.g. ``image``, ``question``.
-        probes: What the row's probes captured, by probe name.
-        memory: Lives as long as this row's answer. Give the same dict again when one answer is
+        probes: What the sequence's probes captured, by probe name.
+        memory: Lives as long as this sequence's answer. Give the same dict again when one answer is
             computed under several :meth:`Engine.attach` calls.
-        companion: Index of the companion row: head selection compares this row's z with the
-            companion's z. Give both the same memory, and one choice serves both.
+        companion: Index of the companion sequence: head selection compares this sequence's z with
+            the companion's z. Give both the same memory, and one choice serves both.
     """
 
     plan: Plan
@@ -46,50 +46,50 @@ class SequenceEdits:
 
 
 class EditReport:
-    """What the edits of one :meth:`Engine.attach` did, row by row.
+    """What the edits of one :meth:`Engine.attach` did, by sequence."""
 
-    Counts of data-dependent edits stay on the device until they are asked for, so that counting
-    never waits for an accelerator.
-    """
+    def __init__(self, sequences: int) -> None:
+        self._visited: list[set[tuple[str, int]]] = [set() for _ in range(sequences)]
+        self._changed = [0] * sequences
+        # Counts of data-dependent edits stay tensors on the device until they are asked for:
+        # int() would make the host wait for the accelerator in every layer of every step.
+        self._pending: list[Tensor | None] = [None] * sequences
+        self._chosen: list[dict[int, tuple[int, ...]]] = [{} for _ in range(sequences)]
 
-    def __init__(self, rows: int) -> None:
-        self._reached: list[set[tuple[str, int]]] = [set() for _ in range(rows)]
-        self._altered = [0] * rows
-        self._pending: list[Tensor | None] = [None] * rows
-        self._chosen: list[dict[int, tuple[int, ...]]] = [{} for _ in range(rows)]
+    def visited(self, sequence: int) -> int:
+        """Modules that the sequence's edits reached; 0 under an edited sequence is an error."""
+        return len(self._visited[sequence])
 
-    def visited(self, row: int) -> int:
-        """Modules that the row's edits reached; 0 under an edited row is an error."""
-        return len(self._reached[row])
+    def changed(self, sequence: int) -> int:
+        """Query positions x heads (x 1 at ``residual``) that the sequence's edits altered.
 
-    def changed(self, row: int) -> int:
-        """Query positions x heads (x 1 at ``residual``) that the row's edits altered.
-
-        0 is a legal outcome: the edit was inert on this row.
+        0 is a legal outcome: the edit was a no-op on this sequence.
         """
-        pending = self._pending[row]
+        pending = self._pending[sequence]
         if pending is not None:
-            self._altered[row] += int(pending)
-            self._pending[row] = None
-        return self._altered[row]
+            self._changed[sequence] += int(pending)
+            self._pending[sequence] = None
+        return self._changed[sequence]
 
-    def chosen(self, row: int) -> dict[int, tuple[int, ...]]:
-        """Layer -> heads that a per-sample selection picked for the row."""
-        return dict(self._chosen[row])
+    def chosen(self, sequence: int) -> dict[int, tuple[int, ...]]:
+        """Layer -> heads that a per-sample selection picked for the sequence."""
+        return dict(self._chosen[sequence])
 
-    def mark_visited(self, row: int, kind: str, layer: int) -> None:
-        """Note that an edit of ``row`` ran in module ``kind`` of ``layer``."""
-        self._reached[row].add((kind, layer))
+    def mark_visited(self, sequence: int, kind: str, layer: int) -> None:
+        """Note that an edit of ``sequence`` ran in module ``kind`` of ``layer``."""
+        self._visited[sequence].add((kind, layer))
 
-    def add_changed(self, row: int, count: int | Tensor) -> None:
+    def add_changed(self, sequence: int, count: int | Tensor) -> None:
         """Add altered positions x heads."""
         if isinstance(count, int):
-            self._altered[row] += count
+            self._changed[sequence] += count
         else:
-            pending = self._pending[row]
-            self._pending[row] = count if pending is None else pending + count.to(pending.device)
+            pending = self._pending[sequence]
+            # The layers of one model may lie on several devices.
+            total = count if pending is None else pending + count.to(pending.device)
+            self._pending[sequence] = total
 
-    def mark_chosen(self, row: int, layer: int, heads: tuple[int, ...]) -> None:
+    def mark_chosen(self, sequence: int, layer: int, heads: tuple[int, ...]) -> None:
         """Note the heads that a selection picked; several selections are united."""
-        known = self._chosen[row].get(layer, ())
-        self._chosen[row][layer] = tuple(sorted({*known, *heads}))
+        known = self._chosen[sequence].get(layer, ())
+        self._chosen[sequence][layer] = tuple(sorted({*known, *heads}))

@@ -1,7 +1,7 @@
-"""The model's own attention call: what every head gets that no edit concerns.
+"""The model's own attention call: what a head gets that no edit concerns.
 
 The one file of the edits that knows transformers. An unedited call must have the bits of the
-library's own, whatever its version does about masks, causality and grouped heads, so it *is* the
+library's own, whatever its version does about masks, causality and grouped heads; so it *is* the
 library's own.
 """
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def unedited(inputs: AttentionInputs) -> Tensor:
     """Head outputs ``[batch, query, head, dim]`` without any edit.
 
-    sdpa wherever it can compute the call, else (soft caps, attention sinks) the dense formula in
-    row chunks.
+    sdpa where it can compute the call; soft caps and attention sinks, which it cannot, take the
+    dense formula in row chunks.
     """
     if not inputs.plain:
         return dense(inputs)

@@ -11,10 +11,11 @@ import torch
 from headbench.edits import Rewrite
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.jobs import Job
+from headbench.models.adapter_catalogue import rows_a_batch
 from headbench.models.base import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.backend import HFBackend
-from headbench.models.hf.captures import absolute, captures_of
+from headbench.models.hf.captures import absolute, captures_of, check_keys
 from headbench.models.hf.chat import given_to, read_today
 from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.identity import identity_of
@@ -24,9 +25,9 @@ from headbench.models.hf.preparation import PreparedJob, RequestPreparation, che
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.state_check import check_state
 from headbench.models.hf.threads import threads
+from headbench.models.hf.tower import check_tower
 from headbench.models.hf.vision import Vision
 from headbench.models.images import decode
-from headbench.models.registry import rows_a_batch
 from headbench.models.runtime import Runtime
 from headbench.models.runtime.decoding import Decoder, Generation, Limits
 from headbench.models.runtime.forcing import Forced, force
@@ -35,7 +36,7 @@ from headbench.nouns import Answer, ModelInfo, Request, Site
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.interventions.edits.layer_programs import ModelShape
+    from headbench.interventions.edits.model_shape import ModelShape
 
 SITES: frozenset[Site] = frozenset({"q", "k", "v", "scores", "pattern", "z", "residual"})
 
@@ -104,14 +105,24 @@ class HFModel(BaseModel):
         if request.kind == "generate":
             Limits.read(request.ask, f"document {request.document!r}, step {request.step!r}")
         if request.kind == "represent":
-            for capture in captures_of(request):
-                absolute(capture, self.preparation.info.layers, self.preparation.info.attending)
+            self._check_captures(request)
         for part in job.condition.interventions:
             if "gradients" in part.needs:
                 raise RefusedError(
                     "the 'hf' adapter takes no gradients",
                     where=f"intervention {job.condition.name}",
                 )
+
+    def _check_captures(self, request: Request) -> None:
+        """Refuse captures that this model or this prompt does not have."""
+        where = f"document {request.document!r}, step {request.step!r}"
+        captures = captures_of(request)
+        for capture in captures:
+            absolute(capture, self.preparation.info.layers, self.preparation.info.attending)
+        check_keys(captures, self.prompter.resolve(request).spans, where)
+        inside = [capture for capture in captures if capture.tower == "vision"]
+        if inside:
+            check_tower(self.model, inside, len(request.images), where)
 
     def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
         """Batches over the whole run; see :mod:`headbench.models.hf.batching`."""

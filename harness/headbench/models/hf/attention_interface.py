@@ -1,4 +1,4 @@
-"""The one attention function and the mask function that headbench registers with transformers.
+"""What headbench registers with transformers: one attention function and its mask function.
 
 transformers calls the function named by a configuration for every attention module. Ours looks the
 module up: a module with an edited session goes there, every other call is the library's own sdpa
@@ -22,8 +22,14 @@ from headbench.interventions.edits.unedited import unedited
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from transformers import PreTrainedModel
 
 NAME = "headbench"
+"""No "sdpa", "flash" or "flex" in it: the library tests names for such parts, and would take ours
+for one of its own."""
+
+SavedImplementations = tuple[tuple[Any, Any], ...]
+"""Configurations, each with the attention implementation that it named."""
 
 
 class Session(Protocol):
@@ -39,7 +45,7 @@ class Session(Protocol):
         ...
 
 
-class Sizes(NamedTuple):
+class CallSizes(NamedTuple):
     """What one attention call shows of its module."""
 
     heads: int
@@ -57,24 +63,26 @@ class Slot:
 
 
 _SLOTS: WeakKeyDictionary[nn.Module, Slot] = WeakKeyDictionary()
-_WATCHED: list[list[tuple[nn.Module, Sizes]]] = []
+"""By module and not by number: vision towers have no layer index, and two models may be loaded."""
+_WATCHED: list[list[tuple[nn.Module, CallSizes]]] = []
+"""Lists that :func:`watch` is filling, the innermost last."""
 
 
 def assign_slot(module: nn.Module, layer: int) -> Slot:
-    """Give ``module`` a assign_slot, replacing any earlier one."""
+    """Give ``module`` a slot, replacing any earlier one."""
     _SLOTS[module] = Slot(layer)
     return _SLOTS[module]
 
 
 def release_slot(module: nn.Module) -> None:
-    """Take the assign_slot of ``module`` away."""
+    """Take the slot of ``module`` away."""
     _SLOTS.pop(module, None)
 
 
 @contextmanager
-def watch() -> Iterator[list[tuple[nn.Module, Sizes]]]:
-    """Collect the calls of attention modules meanwhile, in order."""
-    seen: list[tuple[nn.Module, Sizes]] = []
+def watch() -> Iterator[list[tuple[nn.Module, CallSizes]]]:
+    """Collect the calls of attention modules inside the block, in order."""
+    seen: list[tuple[nn.Module, CallSizes]] = []
     _WATCHED.append(seen)
     try:
         yield seen
@@ -91,14 +99,14 @@ def attend(
     **extra: Any,
 ) -> tuple[Tensor, None]:
     """The function transformers calls; see :class:`AttentionInputs` for shapes."""
-    place = _SLOTS.get(module)
-    if place is not None and place.session is not None:
-        session = place.session
+    slot = _SLOTS.get(module)
+    if slot is not None and slot.session is not None:
+        session = slot.session
         inputs = AttentionInputs(module, query, key, value, attention_mask, extra, session.start)
-        return session.attend(place.layer, inputs), None
+        return session.attend(slot.layer, inputs), None
     inputs = AttentionInputs(module, query, key, value, attention_mask, extra)
     if _WATCHED:
-        sizes = Sizes(query.shape[1], key.shape[1], query.shape[3], value.shape[3])
+        sizes = CallSizes(query.shape[1], key.shape[1], query.shape[3], value.shape[3])
         _WATCHED[-1].append((module, sizes))
     return unedited(inputs), None
 
@@ -107,3 +115,29 @@ def register() -> None:
     """Register the attention function and its mask function; harmless when repeated."""
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
+def snapshot(model: PreTrainedModel) -> SavedImplementations:
+    """Every configuration of the model with the attention implementation it names."""
+    from transformers import PretrainedConfig
+
+    # Towers and text models hold configurations of their own, some of them shared.
+    found = (getattr(module, "config", None) for module in model.modules())
+    configs = {id(one): one for one in found if isinstance(one, PretrainedConfig)}
+    return tuple((c, getattr(c, "_attn_implementation_internal", None)) for c in configs.values())
+
+
+def restore(saved: SavedImplementations) -> None:
+    """Put back what :func:`snapshot` read."""
+    # The private field: the public setter would set sub-configurations along with their owner.
+    for config, name in saved:
+        config._attn_implementation_internal = name
+
+
+def install(model: PreTrainedModel) -> None:
+    """Route the text model's attention through headbench; a vision tower keeps its own."""
+    register()
+    wanted: str | dict[str, str] = NAME
+    if "text_config" in getattr(model.config, "sub_configs", {}):
+        wanted = {"": NAME, "text_config": NAME}
+    model.set_attn_implementation(wanted)

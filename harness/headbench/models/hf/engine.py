@@ -1,4 +1,12 @@
-"""The engine: one model, its attention routed through headbench, edits attached by batch."""
+"""The engine: one model, its attention routed through headbench, edits attached by batch.
+
+::
+
+    engine = Engine(model)
+    with engine.attach([SequenceEdits(plan, prompt=len(tokens), pad=0)]) as report:
+        model.generate(...)
+    report.visited(0), report.changed(0)
+"""
 
 from __future__ import annotations
 
@@ -14,16 +22,27 @@ from headbench.errors import RefusedError
 from headbench.interventions.edits.edit_session import EditSession
 from headbench.interventions.edits.recorder import Recorder
 from headbench.interventions.edits.sequence_edits import EditReport, SequenceEdits
-from headbench.models.hf import engine_support
-from headbench.models.hf.attention_interface import NAME, Slot, assign_slot, release_slot
-from headbench.models.hf.routers import Gate, check_gates, gates
+from headbench.models.hf.attention_interface import (
+    NAME,
+    SavedImplementations,
+    Slot,
+    assign_slot,
+    install,
+    release_slot,
+    restore,
+    snapshot,
+)
+from headbench.models.hf.identity_check import identity_check, refuse_unsupported
+from headbench.models.hf.layer_stack import shape_of, stack_of
+from headbench.models.hf.routers import Router, check_routers, find_routers
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
 
-_LIVE: weakref.WeakKeyDictionary[nn.Module, weakref.ref[Engine]] = weakref.WeakKeyDictionary()
+_ENGINES: weakref.WeakKeyDictionary[nn.Module, weakref.ref[Engine]] = weakref.WeakKeyDictionary()
+"""Model -> the engine that edits it. Weak both ways: neither keeps the other alive."""
 
 
 class Engine:
@@ -42,46 +61,47 @@ class Engine:
 
     Attributes:
         blocks: The decoder layers, in order.
-        gates: Layer -> gate of the layers with experts.
         model: The model.
         modules: Layer -> attention module of the layers that have attention.
+        routers: Layer -> router of the layers with experts.
         shape: Layers, heads and widths, read from the modules.
         own: The attention implementation the model came with, e.g. ``sdpa``.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
-        held = _LIVE.get(model)
-        if held is not None and held() is not None:
+        other = _ENGINES.get(model)
+        if other is not None and other() is not None:
             raise RefusedError(
                 "another engine already edits this model",
-                hint="close it first, or join the toggles with '+'",
+                hint="close it first, or join the interventions with '+'",
             )
-        engine_support.refuse_unsupported(model)
+        refuse_unsupported(model)
         self.model = model
-        saved = engine_support.snapshot(model)
+        saved = snapshot(model)
         self.own = str(model.config.get_text_config()._attn_implementation)
-        engine_support.install(model)
+        install(model)
         try:
-            found = engine_support.identity_check(model, saved)
-            stack = engine_support.stack_of(model, found)
-            self.shape = engine_support.shape_of(model, found, stack)
+            found = identity_check(model, saved)
+            stack = stack_of(model, found)
+            self.shape = shape_of(model, found, stack)
         except BaseException:
-            engine_support.restore(saved)
+            restore(saved)
             raise
         self.modules = stack.modules
         self.blocks = stack.blocks
-        self.gates = gates(model, self.blocks)
+        self.routers = find_routers(model, self.blocks)
         self._slots: tuple[Slot, ...] = tuple(
             assign_slot(module, layer) for layer, module in self.modules.items()
         )
         self._session: EditSession | None = None
+        # Runs when the engine is collected, too: the model gets its own attention back.
         self._close = weakref.finalize(self, _release, saved, tuple(self.modules.values()))
-        _LIVE[model] = weakref.ref(self)
+        _ENGINES[model] = weakref.ref(self)
 
     def close(self) -> None:
         """Give the model back its own attention. Harmless when repeated."""
         self._close()
-        _LIVE.pop(self.model, None)
+        _ENGINES.pop(self.model, None)
 
     def __enter__(self) -> Engine:
         return self
@@ -90,12 +110,12 @@ class Engine:
         self.close()
 
     @contextmanager
-    def attach(self, rows: Sequence[SequenceEdits]) -> Iterator[EditReport]:
-        """Run every forward pass inside the block under the rows' edits.
+    def attach(self, sequences: Sequence[SequenceEdits]) -> Iterator[EditReport]:
+        """Run every forward pass inside the block under the sequences' edits.
 
         Args:
-            rows: One for each prompt of the batch, in batch order. Rows with an empty plan stay
-                as they are, beside edited ones.
+            sequences: One for each prompt of the batch, in batch order. Sequences with an empty
+                plan stay as they are, beside edited ones.
 
         Yields:
             EditReport: What the edits reached and altered, readable during and after the block.
@@ -103,35 +123,35 @@ class Engine:
         Raises:
             RefusedError: An edit that this model cannot carry, or an attach inside another.
         """
-        with self.running(EditSession(rows, self.shape)) as session:
+        with self.running(EditSession(sequences, self.shape)) as session:
             yield session.report
 
     @contextmanager
     def capture(
-        self, captures: Sequence[Capture], rows: Sequence[SequenceEdits]
+        self, captures: Sequence[Capture], sequences: Sequence[SequenceEdits]
     ) -> Iterator[dict[int, dict[Capture, Tensor]]]:
-        """Bring activations home, under the rows' edits.
+        """Record activations, under the sequences' edits.
 
-        Inside an :meth:`attach` of the same rows it joins that block; alone, it attaches the rows
+        Inside an :meth:`attach` of the same sequences it joins that block; alone, it attaches them
         itself. What is recorded is what the model used, after edits.
 
         Yields:
-            Row -> capture -> tensor, filled when the block ends. Shapes by site: ``z`` and ``q``
-            ``[layer, row, head, dim]``; ``k`` and ``v`` ``[layer, row, kv head, dim]``;
+            Sequence -> capture -> tensor, filled when the block ends. Shapes by site: ``z`` and
+            ``q`` ``[layer, row, head, dim]``; ``k`` and ``v`` ``[layer, row, kv head, dim]``;
             ``pattern`` and ``scores`` ``[layer, head, row, key]``; ``residual``
             ``[layer, row, width]``, the output of the decoder layer; ``router``
-            ``[layer, row, expert]``, the gate's logits before any expert is chosen.
+            ``[layer, row, expert]``, the router's logits before any expert is chosen.
         """
         for capture in captures:
             if capture.site == "router":
-                check_gates(capture.layers, self.gates, type(self.model).__name__)
-        recorder = Recorder(captures, rows, self.shape)
+                check_routers(capture.layers, self.routers, type(self.model).__name__)
+        recorder = Recorder(captures, sequences, self.shape)
         found: dict[int, dict[Capture, Tensor]] = {}
         with ExitStack() as stack:
             session = self._session
             if session is None:
-                session = stack.enter_context(self.running(EditSession(rows, self.shape)))
-            elif session.recorder is not None or len(session.rows) != len(rows):
+                session = stack.enter_context(self.running(EditSession(sequences, self.shape)))
+            elif session.recorder is not None or len(session.sequences) != len(sequences):
                 raise RefusedError("captures are already being made, or of other rows")
             stack.enter_context(self._recording(session, recorder))
             yield found
@@ -145,8 +165,8 @@ class Engine:
             if recorder.wants(layer, "residual")
         ]
         hooks += [
-            gate.module.register_forward_hook(_CaptureHook(session, recorder, layer, gate))
-            for layer, gate in self.gates.items()
+            router.module.register_forward_hook(_CaptureHook(session, recorder, layer, router))
+            for layer, router in self.routers.items()
             if recorder.wants(layer, "router")
         ]
         session.recorder = recorder
@@ -159,10 +179,10 @@ class Engine:
 
     @contextmanager
     def running(self, session: EditSession, *, announce: bool = True) -> Iterator[EditSession]:
-        """Put ``session`` in charge of the model's attention; :meth:`attach` is the usual door.
+        """Put ``session`` in charge of the model's attention; :meth:`attach` is the usual way.
 
         Args:
-            session: The rows with their compiled edits.
+            session: The sequences with their compiled edits.
             announce: Tell the session where each forward pass begins; without it, the caller does.
         """
         if not self._close.alive:
@@ -170,13 +190,13 @@ class Engine:
         if self._session is not None:
             raise RefusedError(
                 "edits are already attached to this model",
-                hint="join the edits in one plan; toggles join with '+'",
+                hint="join the edits in one plan; interventions join with '+'",
             )
         if self.model.training:
             raise RefusedError("the model is in training mode", hint="call model.eval() first")
         if self.model.config.get_text_config()._attn_implementation != NAME:
             raise RefusedError(
-                "somebody changed the model's attention implementation after the engine was built",
+                "the model's attention implementation was changed after the engine was built",
                 hint="build a new Engine(model)",
             )
         self._session = session
@@ -186,27 +206,28 @@ class Engine:
             hooks.append(self.blocks[layer].register_forward_pre_hook(note, with_kwargs=True))
         for layer in session.edits_residual:
             hooks.append(self.blocks[layer].register_forward_hook(_ResidualHook(session, layer)))
-        for place in self._slots:
-            place.session = session
+        # The attention function finds the session in the slot of the module that calls it.
+        for slot in self._slots:
+            slot.session = session
         try:
             yield session
         finally:
-            for place in self._slots:
-                place.session = None
+            for slot in self._slots:
+                slot.session = None
             for hook in hooks:
                 hook.remove()
             self._session = None
 
     def _announcing(self, session: EditSession) -> RemovableHandle:
         def announce(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            session.begin(*reach(arguments(module, args, kwargs)))
+            session.begin(*batch_and_start(named_arguments(module, args, kwargs)))
 
         hook: RemovableHandle = self.model.register_forward_pre_hook(announce, with_kwargs=True)
         return hook
 
 
-def reach(given: Mapping[str, Any]) -> tuple[int, int]:
-    """Batch rows of a forward call, and the position it starts at: the cache knows how far it is.
+def batch_and_start(given: Mapping[str, Any]) -> tuple[int, int]:
+    """Batch rows of a forward call, and the position it starts at: the length of its cache.
 
     Raises:
         RefusedError: The call brings no tokens, embeddings or pixels.
@@ -242,25 +263,25 @@ class _ResidualHook:
 
 
 class _CaptureHook:
-    """Hands the output of a decoder layer, or of its gate, to a recorder."""
+    """Hands the output of a decoder layer, or of its router, to a recorder."""
 
     def __init__(
-        self, session: EditSession, recorder: Recorder, layer: int, gate: Gate | None = None
+        self, session: EditSession, recorder: Recorder, layer: int, router: Router | None = None
     ) -> None:
-        self.session, self.recorder, self.layer, self.gate = session, recorder, layer, gate
+        self.session, self.recorder, self.layer, self.router = session, recorder, layer, router
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if self.gate is not None:
-            logits = self.gate.logits(output, len(self.session.bounds))
-            call = self.session.locate(logits.shape[1])
-            self.recorder.outside("router", self.layer, call, logits)
+        if self.router is not None:
+            logits = self.router.logits(output, len(self.session.bounds))  # [batch, query, expert]
+            positions = self.session.locate(logits.shape[1])
+            self.recorder.outside("router", self.layer, positions, logits)
             return
-        hidden = output[0] if isinstance(output, tuple) else output
-        call = self.session.locate(hidden.shape[1])
-        self.recorder.outside("residual", self.layer, call, hidden)
+        hidden = output[0] if isinstance(output, tuple) else output  # [batch, query, width]
+        positions = self.session.locate(hidden.shape[1])
+        self.recorder.outside("residual", self.layer, positions, hidden)
 
 
-def arguments(
+def named_arguments(
     module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """The arguments of a forward call by name."""
@@ -269,7 +290,7 @@ def arguments(
     return {**inspect.signature(module.forward).bind_partial(*args).arguments, **kwargs}
 
 
-def _release(saved: engine_support.Saved, modules: Sequence[nn.Module]) -> None:
-    engine_support.restore(saved)
+def _release(saved: SavedImplementations, modules: Sequence[nn.Module]) -> None:
+    restore(saved)
     for module in modules:
         release_slot(module)

@@ -1,4 +1,4 @@
-"""Gates of mixture layers, found by what the model itself declares."""
+"""Routers of mixture-of-experts layers, found by what the model itself declares."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 DECLARED = "router_logits"
-"""The name under which transformers' mixture models say which modules are gates."""
+"""The name under which transformers' mixture models say which modules are routers."""
 
 
 @dataclass(frozen=True)
-class Gate:
-    """The gate of one layer.
+class Router:
+    """The router of one layer.
 
     Attributes:
-        module: Called once a layer and pass, with the positions of all rows flattened.
+        module: Called once per layer and pass, with the positions of all rows flattened.
         index: Where its output holds the logits.
     """
 
@@ -36,28 +36,28 @@ class Gate:
             rows: Rows of the batch.
         """
         found: Tensor = output[self.index] if isinstance(output, tuple) else output
-        return found.reshape(rows, -1, found.shape[-1])
+        return found.reshape(rows, -1, found.shape[-1])  # from [batch * query, expert]
 
 
-def gates(model: nn.Module, blocks: Sequence[nn.Module]) -> dict[int, Gate]:
-    """Layer -> gate; layers without experts are left out.
+def find_routers(model: nn.Module, blocks: Sequence[nn.Module]) -> dict[int, Router]:
+    """Layer -> router; layers without experts are left out.
 
     Args:
         model: A transformers model.
         blocks: Its decoder layers, in order.
     """
-    wanted = _declared(model)
-    found: dict[int, Gate] = {}
-    for layer, block in enumerate(blocks if wanted else ()):
+    declared = _declared_classes(model)
+    found: dict[int, Router] = {}
+    for layer, block in enumerate(blocks if declared else ()):
         for module in block.modules():
-            for kind, index in wanted.items():
+            for kind, index in declared.items():
                 if isinstance(module, kind):
-                    found[layer] = Gate(module, index)
+                    found[layer] = Router(module, index)
     return found
 
 
-def check_gates(layers: Sequence[int], known: Mapping[int, Gate], name: str) -> None:
-    """Refuse layers that have no gate.
+def check_routers(layers: Sequence[int], known: Mapping[int, Router], name: str) -> None:
+    """Refuse layers that have no router.
 
     Raises:
         RefusedError: The model, or one of the layers, has none.
@@ -74,8 +74,12 @@ def check_gates(layers: Sequence[int], known: Mapping[int, Gate], name: str) -> 
         )
 
 
-def _declared(model: nn.Module) -> dict[type[nn.Module], int]:
-    """Classes of gates, with the place of the logits in what they return."""
+def _declared_classes(model: nn.Module) -> dict[type[nn.Module], int]:
+    """Classes of routers, with the place of the logits in what they return.
+
+    A model class declares its router either as a class, whose whole output is the logits, or with
+    an index into the output.
+    """
     found: dict[type[nn.Module], int] = {}
     for module in model.modules():
         recorders = getattr(module, "_can_record_outputs", None) or {}

@@ -16,7 +16,7 @@ import torch
 
 from headbench.errors import RefusedError
 from headbench.models.hf.backend import HFBackend
-from headbench.models.hf.engine_support import special_tokens
+from headbench.models.hf.identity_check import special_tokens
 from headbench.models.runtime import Runtime, TokenSequence
 
 if TYPE_CHECKING:

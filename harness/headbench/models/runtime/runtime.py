@@ -338,7 +338,7 @@ class Runtime:
             stack.enter_context(engine.running(session))
             found: Captured = {}
             if captures:
-                found = stack.enter_context(engine.capture(captures, session.rows))
+                found = stack.enter_context(engine.capture(captures, session.sequences))
             yield found
 
     def _settle(self, batch: Batch) -> None:

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from headbench.errors import ConfigError
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.models.base import BaseModel
 
 
@@ -21,7 +21,7 @@ def make_custom(args):
 
 
 def offer(monkeypatch, *points):
-    monkeypatch.setattr(registry, "entry_points", lambda group: list(points))
+    monkeypatch.setattr(adapter_catalogue, "entry_points", lambda group: list(points))
 
 
 def point(name, value):
@@ -30,45 +30,45 @@ def point(name, value):
 
 def test_shipped_names_are_listed_with_a_line_each():
     assert {"hf", "reference", "ref-lm", "ref-vlm", "recorded", "encoder"} <= set(
-        registry.model_names()
+        adapter_catalogue.model_names()
     )
-    assert set(registry.summaries()) == set(registry.model_names())
+    assert set(adapter_catalogue.summaries()) == set(adapter_catalogue.model_names())
 
 
 def test_an_unknown_name_gets_the_nearest_one():
     with pytest.raises(ConfigError, match="'ref-llm'") as caught:
-        registry.create("ref-llm", {})
+        adapter_catalogue.create("ref-llm", {})
     assert "ref-lm" in caught.value.hint
 
 
 def test_an_entry_point_adds_a_model(monkeypatch):
     offer(monkeypatch, point("custom", "test_registry:make_custom"))
     monkeypatch.setattr(EntryPoint, "load", lambda self: make_custom)
-    assert "custom" in registry.model_names()
-    assert registry.create("custom", {"name": "mine"}).identity["name"] == "mine"
+    assert "custom" in adapter_catalogue.model_names()
+    assert adapter_catalogue.create("custom", {"name": "mine"}).identity["name"] == "mine"
 
 
 def test_two_packages_may_not_claim_one_name(monkeypatch):
     offer(monkeypatch, point("custom", "one:make"), point("custom", "two:make"))
     with pytest.raises(ConfigError, match="two packages"):
-        registry.create("custom", {})
+        adapter_catalogue.create("custom", {})
 
 
 @pytest.mark.parametrize("name", ["hf", "encoder", "recorded"])
 def test_an_unknown_argument_is_named(name):
     with pytest.raises(ConfigError, match="'pretraind'"):
-        registry.create(name, {"pretraind": "x"})
+        adapter_catalogue.create(name, {"pretraind": "x"})
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5"])
 def test_a_batch_size_is_auto_or_positive(text):
     with pytest.raises(ConfigError, match="batch_size"):
-        registry.create("hf", {"pretrained": "x", "batch_size": text})
+        adapter_catalogue.create("hf", {"pretrained": "x", "batch_size": text})
 
 
 def test_listing_models_imports_no_torch():
     code = (
-        "import sys; from headbench.models.registry import summaries; summaries(); "
+        "import sys; from headbench.models.adapter_catalogue import summaries; summaries(); "
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
