@@ -39,7 +39,9 @@ FAMILIES = frozenset(
 MAY_NAME_A_FAMILY = {
     "cli/run.py": "shows an example command",
     "cli/heads.py": "lists the worlds that detectors run on",
+    "running/familiarity.py": "the old path of a name, for one release",
     "running/selftest.py": "runs one shipped task",
+    "scoring/stickiness_familiarity.py": "the old path of a name, for one release",
 }
 """File -> why it may."""
 
