@@ -18,7 +18,7 @@ from pathlib import Path
 from measuring import ROUNDS, alternate, median
 
 from headbench.models import registry
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 from headbench.running.execute import run_plan
 from headbench.running.plan import RunPlan, make_plan
 from headbench.running.spec import make_spec

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from headbench.models import registry
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 from headbench.types import Answer, Job, ModelInfo, Request
 
 INFO = ModelInfo("fake-1", "fake", layers=2, heads=4, kv_heads=4, head_dim=8, images=True)

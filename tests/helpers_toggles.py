@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from headbench.interventions.api import model_info
 from headbench.interventions.engine import Engine, Row
 from headbench.interventions.resolve import resolve
+from headbench.models.hf.intervene import model_info
 from headbench.types import Case, Edit, ModelInfo, Plan, Request
 from helpers_families import make
 

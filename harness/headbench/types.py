@@ -492,7 +492,7 @@ class ModelInfo:
 
 
 class Model(Protocol):
-    """An adapter that answers requests. ``models.base.BaseModel`` keeps a user's one short."""
+    """An adapter that answers requests; ``models.base_model.BaseModel`` keeps an own one short."""
 
     identity: Mapping[str, str]
     """Everything about the model that changes a number: weights fingerprint, dtype, device kind,

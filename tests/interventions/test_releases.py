@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 from transformers import DynamicCache
 
 from headbench.heads.formats import import_heads
-from headbench.interventions.api import intervene
 from headbench.interventions.engine import Engine, Row
 from headbench.interventions.grammar import parse
 from headbench.interventions.methods.gift import saliency
 from headbench.interventions.resolve import build
+from headbench.models.hf.intervene import intervene
 from headbench.types import Edit, ModelInfo, Plan, Scale, Visible
 from helpers_formula import Formula, by_formula
 from helpers_tiny import tiny_llama

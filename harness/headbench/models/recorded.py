@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headbench.errors import ConfigError, DataError, RefusedError
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 from headbench.models.registry import check_args
 from headbench.results.fields import Fields, Reading, Row, as_text, contains, normal
 from headbench.results.recorded import log_name, read_rows

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.engine import Engine
 from headbench.models.hf import cache
-from headbench.models.hf.backend import HFBackend
+from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.runtime import OPEN, Batch, Runtime, SequenceGroup, TokenSequence, runtime
 from headbench.types import Capture, Columns, Edit, Plan, Scale
 from helpers_families import DECODERS

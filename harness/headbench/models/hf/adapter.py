@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
-from headbench.models.base import BaseModel, digest_of
+from headbench.models.base_model import BaseModel, digest_of
 from headbench.models.hf import batching
-from headbench.models.hf.backend import HFBackend
 from headbench.models.hf.captures import absolute, captures_of
 from headbench.models.hf.chat import given_to, read_today
 from headbench.models.hf.fingerprint import fingerprint_tensors
+from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.identity import identity_of
 from headbench.models.hf.length import room_of
 from headbench.models.hf.load import Loaded, Settings, describe, load

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from headbench.errors import HeadbenchError, RefusedError
-from headbench.models.hf.backend import HFBackend
+from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.prompts import Prompt
 from headbench.models.hf.tower import capture_tower
 from headbench.models.runtime import MAIN, Runtime, SequenceGroup, TokenSequence

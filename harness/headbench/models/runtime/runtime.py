@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from headbench.interventions.engine import Engine
-    from headbench.models.runtime.backend import Backend
+    from headbench.models.runtime.backend_protocol import Backend
 
 PREFILL_TOKENS = 1024
 """Rows x padded length of one prefill pass on a CPU.

@@ -8,7 +8,7 @@ import pytest
 import headbench
 from headbench.errors import DataError, RefusedError
 from headbench.interventions.resolve import resolve
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 from headbench.models.registry import code_of
 from headbench.types import Arm, Job, ModelInfo, Request
 from helpers_models import BASELINE, request

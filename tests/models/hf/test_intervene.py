@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from headbench.errors import ConfigError, RefusedError
-from headbench.interventions.api import intervene
 from headbench.interventions.engine import Engine, Row
 from headbench.interventions.resolve import resolve
+from headbench.models.hf.intervene import intervene
 from headbench.types import Capture, Edit, Job, Plan, Scale
 from helpers_formula import Formula, logits
 from helpers_models import answers, images, llava, request
