@@ -49,7 +49,7 @@ def test_identity_and_key_hold_what_changes_an_answer():
     assert Shout().identity["headbench"] == headbench.__version__
     code = code_of("shout", Shout())
     assert {Path(name).name for name in code.files} == {
-        "test_base.py",
+        "test_base_model.py",
         "helpers_models.py",
         "helpers_tiny.py",
     }
