@@ -25,7 +25,7 @@ from headbench.models.hf.threads import threads
 from headbench.models.hf.vision import Vision
 from headbench.models.registry import rows_a_batch
 from headbench.models.runtime import Runtime
-from headbench.models.runtime.decoding import Decoder, Generation, Limits
+from headbench.models.runtime.decoding import Decoder, DecodingSettings, Generation
 from headbench.models.runtime.forcing import Forced, force
 from headbench.types import Answer, Job, ModelInfo, Request, Site
 
@@ -96,9 +96,10 @@ class HFModel(BaseModel):
         """Also: settings that cannot be answered, interventions that need gradients, overruns."""
         super().refuse(job)
         request = job.request
+        where = f"document {request.document!r}, step {request.step!r}"
         self.refuse_overrun(request)
         if request.kind == "generate":
-            Limits.read(request.ask, f"document {request.document!r}, step {request.step!r}")
+            DecodingSettings.read(request.ask, where)
         if request.kind == "represent":
             for capture in captures_of(request):
                 absolute(capture, self.preparation.info.layers, self.preparation.info.attending)
@@ -187,7 +188,14 @@ class HFModel(BaseModel):
         return [answers[place] for place in range(len(jobs))]
 
     def _answer_generate(self, works: Sequence[PreparedJob]) -> list[Answer]:
-        found = [Generation(Limits.read(w.job.request.ask, w.where), w.where) for w in works]
+        found = [
+            Generation(
+                DecodingSettings.read(work.job.request.ask, work.where),
+                work.where,
+                work.job.request.seed,
+            )
+            for work in works
+        ]
         groups = [self.preparation.group(work) for work in works]
         self.decoder.run(groups, found)
         answers = []
@@ -256,7 +264,7 @@ class HFModel(BaseModel):
         prompt = self.prompter.resolve(request)
         new = 0
         if request.kind == "generate":
-            new = Limits.read(request.ask, request.document).new_tokens
+            new = DecodingSettings.read(request.ask, request.document).new_tokens
         group = (request.kind, "image" if request.images else "text", f"{new:06d}")
         order = (request.document, request.step, f"{request.index:06d}", job.arm.name)
         return batching.Need(group, len(prompt.tokens) + new, order)
@@ -265,7 +273,7 @@ class HFModel(BaseModel):
         """Positions that a request takes: its prompt, images included, and the longest answer."""
         held = len(prompt.tokens)
         if request.kind == "generate":
-            return held + Limits.read(request.ask, request.document).new_tokens
+            return held + DecodingSettings.read(request.ask, request.document).new_tokens
         if request.kind in ("represent", "nexttoken"):
             return held + (request.kind == "nexttoken")
         texts = cast("Sequence[str]", request.ask.get("continuations") or ())

@@ -40,6 +40,8 @@ class PreparedJob:
         prompt: The request as the model sees it; the rewritten one, where a method rewrites.
         case: What interventions read.
         plan: The joined plan of the arm.
+        companion: The prompt of a probe that runs in the pass of the request's own prompt, and the
+            edits of its row; ``None`` where no intervention has one.
         probes: What the arm's probes captured, by name.
         memory: The engine's memory of this row; lives as long as its answer.
         passes: Forward passes spent on it, probes and branches included.
@@ -52,6 +54,7 @@ class PreparedJob:
     prompt: Prompt
     case: Case
     plan: Plan = field(default_factory=Plan)
+    companion: tuple[Prompt, Plan] | None = None
     probes: dict[str, dict[Capture, Tensor]] = field(default_factory=dict)
     memory: dict[str, Tensor] = field(default_factory=dict)
     passes: int = 0
@@ -126,10 +129,7 @@ class RequestPreparation:
             ]
             work.plan = join(plans, work.where)
             work.probes = merge(captured)
-            for number, part in enumerate(probes):
-                for probe in part:
-                    if probe.beside and plans[number].edits:
-                        self._run_beside(work, probe, alone(plans, number))
+            work.companion = self._companion_of(probes, plans, work.where)
             if work.plan.request is not None:
                 work.prompt = self.resolve(work.plan.request)
                 work.case = self.case(work.plan.request)
@@ -163,9 +163,17 @@ class RequestPreparation:
 
     def _main(self, job: PreparedJob) -> TokenSequence:
         """A job's own prompt under its edits."""
-        return replace(
+        row = replace(
             self.sequence(job.prompt), plan=job.plan, probes=job.probes, memory=job.memory
         )
+        return self._accompanied(job, row)
+
+    def _accompanied(self, job: PreparedJob, row: TokenSequence) -> TokenSequence:
+        """A row with the companion that its selections read, where the job has one."""
+        if job.companion is not None:
+            prompt, plan = job.companion
+            row.companion = replace(self.sequence(prompt), plan=plan, memory=row.memory)
+        return row
 
     def _branch(self, job: PreparedJob, main: TokenSequence, branch: Branch) -> TokenSequence:
         """A companion of the main sequence."""
@@ -176,8 +184,11 @@ class RequestPreparation:
         )
         if branch.pixels is not None:
             row = replace(row, pixels=tuple(branch.pixels(image) for image in row.pixels))
-        edits = main.plan.edits if branch.edits is None else branch.edits
-        return replace(row, plan=Plan(edits=edits), probes=main.probes)
+        if branch.edits is not None:
+            return replace(row, plan=Plan(edits=branch.edits), probes=main.probes)
+        return self._accompanied(
+            job, replace(row, plan=Plan(edits=main.plan.edits), probes=main.probes)
+        )
 
     def _capture(
         self, works: Sequence[PreparedJob], captures: Sequence[Capture]
@@ -185,12 +196,12 @@ class RequestPreparation:
         groups = [SequenceGroup.of(self._main(work)) for work in works]
         arrays: dict[int, Mapping[Capture, Tensor]] = {}
         for part in self.runtime.parts(groups):
-            batch = self.runtime.encode(
-                [groups[index].main for index in part], cache=False, captures=captures
-            )
+            rows = [row for index in part for row in groups[index].prompt_rows]
+            batch = self.runtime.encode(rows, cache=False, captures=captures)
             self.runtime.finish(batch)
-            for place, index in enumerate(part):
-                arrays[index] = batch.captured.get(place, {})
+            place = {id(row): number for number, row in enumerate(rows)}
+            for index in part:
+                arrays[index] = batch.captured.get(place[id(groups[index].main)], {})
                 note(works[index], groups[index])
         return [arrays[index] for index in range(len(works))]
 
@@ -219,20 +230,30 @@ class RequestPreparation:
             for arm in asked
         ]
 
-    def _run_beside(self, work: PreparedJob, probe: Probe, plan: Plan) -> None:
-        """Run a request and its probe in one batch; the choices made stay in the row's memory.
+    def _companion_of(
+        self, probes: Sequence[Sequence[Probe]], plans: Sequence[Plan], where: str
+    ) -> tuple[Prompt, Plan] | None:
+        """The probe that runs in the request's own pass, and its edits.
 
-        Args:
-            work: The request, under all its edits.
-            probe: The other prompt.
-            plan: What the probe's row runs under, numbered as the request's plan.
+        Its row runs under the edits of the intervention that asked for it, and under no others,
+        numbered as in the request's plan: one choice of heads serves both rows.
+
+        Raises:
+            RefusedError: Two interventions ask for one.
         """
-        companion = replace(
-            self.sequence(self.resolve(probe.request)), plan=plan, memory=work.memory
-        )
-        main = replace(self._main(work), companion=companion)
-        self.runtime.encode([main, companion], cache=False)
-        work.passes += 1
+        found = [
+            (self.resolve(probe.request), alone(plans, number))
+            for number, part in enumerate(probes)
+            for probe in part
+            if probe.beside and plans[number].edits
+        ]
+        if len(found) > 1:
+            raise RefusedError(
+                "two interventions select heads by a companion of the request",
+                where=where,
+                mend="run them one at a time",
+            )
+        return found[0] if found else None
 
     def _probe_key(self, probe: Probe) -> tuple[object, ...]:
         prompt = self.resolve(probe.request)
@@ -301,9 +322,9 @@ def note(work: PreparedJob, group: SequenceGroup) -> None:
     for row in group.rows:
         work.visited = max(work.visited, row.visited)
         work.changed += row.changed
-        work.passes += row.passes
         for layer, heads in row.chosen.items():
             work.chosen[layer] = tuple(sorted({*work.chosen.get(layer, ()), *heads}))
+    work.passes += sum(row.passes for row in group.prompt_rows)
 
 
 def check_visited(work: PreparedJob) -> None:

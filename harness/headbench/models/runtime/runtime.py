@@ -278,12 +278,12 @@ class Runtime:
             return []
         if self.backend.device.type != "cpu" or not self.backend.joins:
             return [list(range(len(groups)))]
-        length = [max(len(row.tokens) for row in group.rows) for group in groups]
+        length = [max(len(row.tokens) for row in group.prompt_rows) for group in groups]
         order = sorted(range(len(groups)), key=lambda number: -length[number])
         parts: list[list[int]] = []
         rows = 0
         for number in order:
-            count = len(groups[number].sequences)
+            count = len(groups[number].prompt_rows)
             longest = length[parts[-1][0]] if parts else 0
             if parts and (rows + count) * longest <= PREFILL_TOKENS:
                 parts[-1].append(number)
