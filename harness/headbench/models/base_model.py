@@ -7,11 +7,11 @@ the kinds it answers follow from the methods it wrote. Batching adapters overrid
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from headbench._version import __version__
 from headbench.errors import DataError, RefusedError
-from headbench.types import Answer, Capture, Job, Kind, ModelInfo, Request, Site
+from headbench.types import Answer, Capture, Intervention, Job, Kind, ModelInfo, Request, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,13 +32,15 @@ class BaseModel:
         info: Shapes, for interventions; ``None`` where the inside cannot be reached.
         kinds: Request kinds that are answered.
         sites: Places that edits may reach.
-        branches: Whether contrast branches are combined.
+        branches: Whether plans may compare branches.
+        gradients: Whether probes may differentiate.
         images: Whether requests may hold images.
     """
 
     kinds: frozenset[Kind] = frozenset()
     sites: frozenset[Site] = frozenset()
     branches: bool = False
+    gradients: bool = False
     images: bool = False
     info: ModelInfo | None = None
     batch_size: ClassVar[int] = 1
@@ -105,7 +107,8 @@ class BaseModel:
         """Stop a job that cannot be answered truthfully, before anything runs.
 
         Raises:
-            RefusedError: an unsupported kind, images without eyes, or an edit out of reach.
+            RefusedError: an unsupported kind, images without eyes, an edit out of reach, branches or
+                gradients that the adapter does not offer.
         """
         request = job.request
         where = f"document {request.document!r}, step {request.step!r}"
@@ -123,6 +126,8 @@ class BaseModel:
                 where=f"intervention {job.arm.name}",
                 mend="run it without --intervention, or load the weights with --model hf",
             )
+        for part in job.arm.interventions:
+            refuse_needs(self, part, job.arm.name)
 
     def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
         """Batches of ``batch_size`` jobs in the given order; refuses what cannot be answered."""
@@ -160,6 +165,29 @@ class BaseModel:
             where=where,
             mend=f"it answers: {answered}",
         )
+
+
+class Offers(Protocol):
+    """What of a model decides whether an intervention's needs can be met."""
+
+    branches: bool
+    gradients: bool
+
+
+def refuse_needs(model: Offers, part: Intervention, name: str) -> None:
+    """Stop an intervention that needs what a model does not offer.
+
+    Raises:
+        RefusedError: It compares branches or differentiates, and the model does not.
+    """
+    offered = {"branches": model.branches, "gradients": model.gradients}
+    for need, what in (("branches", "compares branches"), ("gradients", "needs gradients")):
+        if need in part.needs and not offered[need]:
+            raise RefusedError(
+                f"{part.canonical} {what}, which this model does not offer",
+                where=f"intervention {name}",
+                mend="load the weights with --model hf and attn=headbench",
+            )
 
 
 def digest_of(value: object) -> str:

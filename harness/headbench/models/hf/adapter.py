@@ -46,7 +46,6 @@ class HFModel(BaseModel):
     """
 
     kinds = frozenset({"generate", "score", "nexttoken", "represent"})
-    branches = True
 
     def __init__(self, loaded: Loaded, settings: Settings) -> None:
         super().__init__(loaded.info.name)
@@ -69,7 +68,7 @@ class HFModel(BaseModel):
             from headbench.interventions.engine import Engine
 
             engine = Engine(loaded.model)
-            self.sites = SITES
+            self.sites, self.branches, self.gradients = SITES, True, True
             self.info = as_found(loaded.info, engine.shape)
         self.backend.extends = check_state(loaded.model, self.backend.pad_id)
         self.runtime = Runtime(self.backend, engine)
@@ -93,7 +92,7 @@ class HFModel(BaseModel):
         return key
 
     def refuse(self, job: Job) -> None:
-        """Also: settings that cannot be answered, interventions that need gradients, overruns."""
+        """Also: settings that cannot be answered, layers that are not there, overruns."""
         super().refuse(job)
         request = job.request
         where = f"document {request.document!r}, step {request.step!r}"
@@ -103,11 +102,6 @@ class HFModel(BaseModel):
         if request.kind == "represent":
             for capture in captures_of(request):
                 absolute(capture, self.preparation.info.layers, self.preparation.info.attending)
-        for part in job.arm.interventions:
-            if "gradients" in part.needs:
-                raise RefusedError(
-                    "the 'hf' adapter takes no gradients", where=f"intervention {job.arm.name}"
-                )
 
     def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
         """Batches over the whole run; see :mod:`headbench.models.hf.batching`."""

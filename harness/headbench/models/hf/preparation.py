@@ -17,6 +17,7 @@ from headbench.types import (
     Case,
     Edit,
     Heads,
+    Intervention,
     Job,
     ModelInfo,
     Plan,
@@ -127,6 +128,9 @@ class RequestPreparation:
                 part.plan(work.case, found)
                 for part, found in zip(work.job.arm.interventions, captured, strict=True)
             ]
+            for method, plan in zip(work.job.arm.interventions, plans, strict=True):
+                if plan.branches:
+                    check_declared(method, "branches", "its plan compares branches", work.where)
             work.plan = join(plans, work.where)
             work.probes = merge(captured)
             work.companion = self._companion_of(probes, plans, work.where)
@@ -215,9 +219,10 @@ class RequestPreparation:
         """
         distinct: dict[tuple[object, ...], tuple[Probe, PreparedJob]] = {}
         for work, arm in zip(works, asked, strict=True):
+            for part, probes in zip(work.job.arm.interventions, arm, strict=True):
+                if any(probe.gradient for probe in probes):
+                    check_declared(part, "gradients", "a probe differentiates", work.where)
             for probe in (probe for part in arm for probe in part if not probe.beside):
-                if probe.gradient:
-                    raise RefusedError("probes with gradients are not supported", where=work.where)
                 plain = PreparedJob(work.job, self.resolve(probe.request), self.case(probe.request))
                 distinct.setdefault(self._probe_key(probe), (probe, plain))
                 work.passes += 1
@@ -258,17 +263,70 @@ class RequestPreparation:
     def _probe_key(self, probe: Probe) -> tuple[object, ...]:
         prompt = self.resolve(probe.request)
         spans = tuple(sorted(prompt.spans.items()))
-        return (probe.captures, prompt.tokens, prompt.images, spans)
+        look = (probe.captures, probe.gradient, probe.objective)
+        return (look, prompt.tokens, prompt.images, spans)
 
     def _run_probes(
         self, distinct: Mapping[tuple[object, ...], tuple[Probe, PreparedJob]]
     ) -> dict[tuple[object, ...], Mapping[Capture, Tensor]]:
+        """What each distinct probe saw; those that look for the same share passes."""
         found: dict[tuple[object, ...], Mapping[Capture, Tensor]] = {}
-        for captures in dict.fromkeys(probe.captures for probe, _ in distinct.values()):
-            keys = [key for key, (probe, _) in distinct.items() if probe.captures == captures]
-            rows = self.capture([distinct[key][1] for key in keys], captures)
+        for look in dict.fromkeys(key[0] for key in distinct):
+            keys = [key for key in distinct if key[0] == look]
+            probe = distinct[keys[0]][0]
+            works = [distinct[key][1] for key in keys]
+            rows = (
+                self._gradients(works, probe)
+                if probe.gradient
+                else self.capture(works, probe.captures)
+            )
             found |= dict(zip(keys, rows, strict=True))
         return found
+
+    def _gradients(
+        self, works: Sequence[PreparedJob], probe: Probe
+    ) -> list[Mapping[Capture, Tensor]]:
+        """Differentiate unedited prompts as a probe asks, one mapping per prompt.
+
+        Raises:
+            RefusedError: The probe looks into the vision tower.
+        """
+        if any(capture.tower == "vision" for capture in probe.captures):
+            raise RefusedError(
+                "gradients are taken in the text model, not in the vision tower",
+                where=f"probe {probe.name!r}",
+                mend="capture values there, without gradient",
+            )
+        rows = [self.sequence(work.prompt) for work in works]
+        found: dict[int, Mapping[Capture, Tensor]] = {}
+        for part in self.runtime.parts([SequenceGroup.of(row) for row in rows]):
+            gradients = self.runtime.gradients(
+                [rows[index] for index in part],
+                probe.captures,
+                probe.objective or likeliest,
+            )
+            found |= {index: gradients[place] for place, index in enumerate(part)}
+        return [found[index] for index in range(len(rows))]
+
+
+def likeliest(logits: Tensor) -> Tensor:
+    """Log-probability of the likeliest token of ``[vocabulary]``: what probes differentiate."""
+    highest: Tensor = logits.log_softmax(-1).max()
+    return highest
+
+
+def check_declared(part: Intervention, need: str, what: str, where: str) -> None:
+    """A method's needs tell, before anything runs, which models cannot answer it.
+
+    Raises:
+        RefusedError: It does not declare this one.
+    """
+    if need not in part.needs:
+        raise RefusedError(
+            f"{what}, and {part.canonical} does not declare {need!r} among its needs",
+            where=where,
+            mend=f"return frozenset({{{need!r}}}) from its `needs`",
+        )
 
 
 def join(plans: Sequence[Plan], where: str) -> Plan:

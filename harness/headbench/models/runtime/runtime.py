@@ -23,7 +23,7 @@ from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.engine.rows import Row
 from headbench.interventions.engine.session import EditSession
 from headbench.models.runtime.sequence import SequenceGroup, TokenSequence
-from headbench.types import Capture
+from headbench.types import Capture, Objective
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,6 +89,7 @@ class Runtime:
 
     # ------------------------------------------------------------------ verbs
 
+    @torch.inference_mode()
     def encode(
         self,
         rows: Sequence[TokenSequence],
@@ -96,7 +97,6 @@ class Runtime:
         keep: int = 1,
         cache: bool = True,
         captures: Sequence[Capture] = (),
-        grad: bool = False,
     ) -> Batch:
         """Feed whole rows in one pass.
 
@@ -105,7 +105,6 @@ class Runtime:
             keep: Positions at the end whose logits are wanted.
             cache: Whether anything may follow; without it this is a probe or a forced pass.
             captures: What to bring home, for every row.
-            grad: Record the pass for autograd; only with ``cache=False``.
 
         Returns:
             The batch, with the logits of the last ``keep`` positions.
@@ -113,11 +112,36 @@ class Runtime:
         store = self.backend.new_cache() if cache else None
         batch = Batch(list(rows), max(len(row.tokens) for row in rows), store)
         _check_distinct(batch.rows)
-        if grad and cache:
-            raise RefusedError("a pass that is differentiated keeps no cache")
-        with torch.enable_grad() if grad else torch.inference_mode():
-            self._pass(batch, 0, keep, captures)
+        self._pass(batch, 0, keep, captures)
         return batch
+
+    def gradients(
+        self,
+        rows: Sequence[TokenSequence],
+        captures: Sequence[Capture],
+        objective: Objective,
+    ) -> Captured:
+        """Differentiate a figure of each row's last distribution by what captures name.
+
+        Args:
+            rows: Whole prompts, fed in one pass that keeps no cache.
+            captures: What to differentiate by; shapes as in a capture of values.
+            objective: Logits ``[vocabulary]`` of the last position -> scalar.
+
+        Returns:
+            Row -> capture -> gradient, float32.
+        """
+        batch = Batch(list(rows), max(len(row.tokens) for row in rows))
+        _check_distinct(batch.rows)
+        engine = self.check_engine()
+        session = batch._session = EditSession(_engine_rows(batch), engine.shape)
+        batch._accounted = [0] * len(batch.rows)
+        with engine.running(session), engine.gradients(captures, session.rows) as recorder:
+            logits = self._forward(batch, 0, 1)[:, -1]  # [row, vocabulary]
+            # Rows do not read each other: the gradient of the sum is each row's own gradient.
+            recorder.differentiate(torch.stack([objective(row) for row in logits]).sum())
+        self._settle(batch)
+        return recorder.result()
 
     @torch.inference_mode()
     def step(self, batch: Batch, tokens: Sequence[int], captures: Sequence[Capture] = ()) -> None:
@@ -320,11 +344,16 @@ class Runtime:
             found: Captured = {}
             if edited or captures:
                 found = stack.enter_context(self._watching(batch, captures))
-            self.passes += 1
-            logits = self.backend.forward(batch.rows, start, batch.seen, batch.cache, keep)
+            logits = self._forward(batch, start, keep)
+        batch.logits, batch.captured = logits, found
+
+    def _forward(self, batch: Batch, start: int, keep: int) -> Tensor:
+        """Feed padded positions ``[start, seen)`` and count the pass."""
+        self.passes += 1
+        logits = self.backend.forward(batch.rows, start, batch.seen, batch.cache, keep)
         for row in batch.rows:
             row.passes += 1
-        batch.logits, batch.captured = logits, found
+        return logits
 
     @contextmanager
     def _watching(self, batch: Batch, captures: Sequence[Capture]) -> Iterator[Captured]:
