@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import save_file
 
 from headbench.edits import Case, Edit, Plan
-from headbench.interventions.api import model_info
 from headbench.interventions.engine import Engine, Row
 from headbench.interventions.resolve import resolve
+from headbench.models.hf.intervene import model_info
 from headbench.nouns import ModelInfo, Request
 from helpers_families import make
 

@@ -23,7 +23,6 @@ LONGER_FOR_A_REASON: dict[str, str] = {}
 HEAVY = frozenset({"torch", "transformers", "datasets", "scipy", "sklearn"})
 MAY_BE_HEAVY = (
     "interventions/engine/",  # runs inside a model
-    "interventions/api.py",  # the same, from Python
     "interventions/fold.py",  # writes into a loaded model
     "models/hf/",
     "models/runtime/",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from headbench._version import __version__
 
 if TYPE_CHECKING:
-    from headbench.interventions.api import intervene
+    from headbench.models.hf.intervene import intervene
     from headbench.running.api import compare, run
 
 __all__ = ["__version__", "compare", "intervene", "run"]
@@ -19,7 +19,7 @@ __all__ = ["__version__", "compare", "intervene", "run"]
 _HOMES = {
     "run": "headbench.running.api",
     "compare": "headbench.running.api",
-    "intervene": "headbench.interventions.api",
+    "intervene": "headbench.models.hf.intervene",
 }
 
 

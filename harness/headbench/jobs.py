@@ -49,6 +49,9 @@ class Model(Protocol):
     kinds: frozenset[Kind]
     sites: frozenset[Site]
     branches: bool
+    """Whether plans may compare branches."""
+    gradients: bool
+    """Whether probes may differentiate."""
     images: bool
 
     def key(self, job: Job) -> Mapping[str, object]:

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 
 from headbench.errors import ConfigError, RefusedError
-from headbench.interventions.api import intervene, model_info
 from headbench.interventions.engine import Engine
 from headbench.interventions.fold import fold, foldable
 from headbench.interventions.resolve import resolve
+from headbench.models.hf.intervene import intervene, model_info
 from helpers_families import make
 from helpers_tiny import tiny_llama, tiny_tokenizer
 

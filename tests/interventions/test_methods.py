@@ -11,10 +11,10 @@ from safetensors.torch import save_file
 
 from headbench.edits import View
 from headbench.errors import DataError, RefusedError
-from headbench.interventions.api import intervene
 from headbench.interventions.grammar import parse
 from headbench.interventions.resolve import build
 from headbench.interventions.vectors import locate
+from headbench.models.hf.intervene import intervene
 from headbench.nouns import ModelInfo
 from helpers_formula import Formula, logits
 from helpers_tiny import picture, tiny_llama, tiny_llava, tiny_llava_processor

@@ -15,11 +15,11 @@ from transformers import DynamicCache
 
 from headbench.edits import Edit, Plan, Scale, Visible
 from headbench.heads.formats import import_heads
-from headbench.interventions.api import intervene
 from headbench.interventions.engine import Engine, Row
 from headbench.interventions.grammar import parse
 from headbench.interventions.methods.gift import saliency
 from headbench.interventions.resolve import build
+from headbench.models.hf.intervene import intervene
 from headbench.nouns import ModelInfo
 from helpers_formula import Formula, by_formula
 from helpers_tiny import tiny_llama

@@ -14,7 +14,7 @@ import transformers as t
 
 from headbench.edits import Bias, Edit, Plan, Scale, ZeroDims
 from headbench.interventions.engine import Engine
-from headbench.models.hf.backend import HFBackend
+from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.runtime import OPEN, Batch, Runtime, TokenSequence
 from helpers_families import BASE, DECODERS
 from helpers_tiny import tiny_llava, tiny_qwen2_vl

@@ -47,23 +47,24 @@ class Recorder:
 
     def wants(self, layer: int, *sites: str) -> bool:
         """Whether a capture of ``layer`` is at one of ``sites``."""
-        return any(capture.site in sites for capture in self._by_layer.get(layer, ()))
+        return any(capture.site in sites for capture in self.captures_of(layer))
 
     def attention(self, layer: int, call: Call, inputs: Inputs, z: Tensor) -> None:
         """Record from one attention call: its (edited) inputs and its head outputs."""
-        for capture in self._by_layer.get(layer, ()):
+        for capture in self.captures_of(layer):
             if capture.site in OUTSIDE:
                 continue
-            for index, (low, high) in self._places(capture, call):
-                part = _read(capture, inputs, z, index, low, high, self._columns(capture, index))
-                self._parts[index, capture, layer].append(part)
+            for index, (low, high) in self.places(capture, call):
+                columns = self.columns(capture, index)
+                part = read_part(capture, inputs, z, index, low, high, columns)
+                self.add(index, capture, layer, part)
 
     def outside(self, site: str, layer: int, call: Call, hidden: Tensor) -> None:
         """Record what a decoder layer or a gate gives, ``[batch, query, width]``."""
-        for capture in self._by_layer.get(layer, ()):
+        for capture in self.captures_of(layer):
             if capture.site == site:
-                for index, (low, high) in self._places(capture, call):
-                    self._parts[index, capture, layer].append(hidden[index, low:high].clone())
+                for index, (low, high) in self.places(capture, call):
+                    self.add(index, capture, layer, hidden[index, low:high].clone())
 
     def result(self) -> dict[int, dict[Capture, Tensor]]:
         """Row -> capture -> tensor, layers stacked in front."""
@@ -90,7 +91,15 @@ class Recorder:
         joined = torch.cat(parts, axis)
         return joined.mean(axis, keepdim=True) if capture.pool == "mean" else joined
 
-    def _places(self, capture: Capture, call: Call) -> list[tuple[int, tuple[int, int]]]:
+    def captures_of(self, layer: int) -> Sequence[Capture]:
+        """The captures of a layer."""
+        return self._by_layer.get(layer, ())
+
+    def add(self, index: int, capture: Capture, layer: int, part: Tensor) -> None:
+        """Add one row's part of a capture."""
+        self._parts[index, capture, layer].append(part)
+
+    def places(self, capture: Capture, call: Call) -> list[tuple[int, tuple[int, int]]]:
         """Rows of the batch with the part of the call, relative to its start, that is wanted."""
         if capture.site in OUTSIDE or len(call.bounds) == len(self.rows):
             touched = classes("both", capture.rows)
@@ -102,7 +111,8 @@ class Recorder:
             ]
         raise RefusedError("captures need one batch row a prompt: no beams, no several samples")
 
-    def _columns(self, capture: Capture, index: int) -> list[int] | None:
+    def columns(self, capture: Capture, index: int) -> list[int] | None:
+        """Padded positions of the keys that a capture wants; ``None``: all, or not a pattern."""
         if capture.keys is None or capture.site not in ("pattern", "scores"):
             return None
         row = self.rows[index]
@@ -144,7 +154,7 @@ def _lost(capture: Capture) -> float:
     return 0.0 if capture.site == "pattern" else float("-inf")
 
 
-def _read(
+def read_part(
     capture: Capture,
     inputs: Inputs,
     z: Tensor,
@@ -182,10 +192,19 @@ def _pattern(
     scores = grouped_scores(inputs, *rows)
     sink = inputs.extra.get("s_aux")
     found = normalise(scores, sink) if capture.site == "pattern" else scores
-    # Columns that a sliding window has dropped from the cache carry no attention.
-    lost = _lost(capture)
+    return whole_rows(found[0], inputs.key_offset, columns, _lost(capture))
+
+
+def whole_rows(found: Tensor, offset: int, columns: list[int] | None, lost: float) -> Tensor:
+    """Rows ``[head, row, key]`` by padded position, or the columns that are wanted.
+
+    Args:
+        found: Keys from padded position ``offset`` on.
+        offset: Keys before it have left a sliding window's cache.
+        columns: Padded positions; ``None``: all.
+        lost: What a key holds that the cache has dropped.
+    """
     if columns is None:
-        return torch.nn.functional.pad(found[0], (inputs.key_offset, 0), value=lost)
-    held = torch.tensor(columns, device=found.device) - inputs.key_offset
-    part = found[0][..., held.clamp(min=0)]
-    return part.masked_fill(held < 0, lost)
+        return torch.nn.functional.pad(found, (offset, 0), value=lost)
+    held = torch.tensor(columns, device=found.device) - offset
+    return found[..., held.clamp(min=0)].masked_fill(held < 0, lost)

@@ -6,14 +6,16 @@ import inspect
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from headbench.errors import RefusedError
 from headbench.interventions.engine import support
 from headbench.interventions.engine.attention import NAME, Seat, seat, unseat
 from headbench.interventions.engine.capture import Recorder
+from headbench.interventions.engine.gradient import GradientRecorder, from_embeddings
 from headbench.interventions.engine.routers import Gate, check_gates, gates
 from headbench.interventions.engine.rows import Firing, Row
 from headbench.interventions.engine.session import EditSession
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
 
+SomeRecorder = TypeVar("SomeRecorder", bound=Recorder)
 _LIVE: weakref.WeakKeyDictionary[nn.Module, weakref.ref[Engine]] = weakref.WeakKeyDictionary()
 
 
@@ -122,11 +125,36 @@ class Engine:
             ``[layer, row, width]``, the output of the decoder layer; ``router``
             ``[layer, row, expert]``, the gate's logits before any expert is chosen.
         """
+        with self._recorded(captures, rows, Recorder) as recorder:
+            found: dict[int, dict[Capture, Tensor]] = {}
+            yield found
+        found.update(recorder.result())
+
+    @contextmanager
+    def gradients(
+        self, captures: Sequence[Capture], rows: Sequence[Row]
+    ) -> Iterator[GradientRecorder]:
+        """Differentiate one pass by what captures name, in the shapes of :meth:`capture`.
+
+        Yields:
+            GradientRecorder: Give its ``differentiate`` a figure of the pass's logits.
+        """
+        with (
+            torch.inference_mode(mode=False),
+            torch.enable_grad(),
+            from_embeddings(self.model),
+            self._recorded(captures, rows, GradientRecorder) as recorder,
+        ):
+            yield recorder
+
+    @contextmanager
+    def _recorded(
+        self, captures: Sequence[Capture], rows: Sequence[Row], kind: type[SomeRecorder]
+    ) -> Iterator[SomeRecorder]:
         for capture in captures:
             if capture.site == "router":
                 check_gates(capture.layers, self.gates, type(self.model).__name__)
-        recorder = Recorder(captures, rows, self.shape)
-        found: dict[int, dict[Capture, Tensor]] = {}
+        recorder = kind(captures, rows, self.shape)
         with ExitStack() as stack:
             session = self._session
             if session is None:
@@ -134,8 +162,7 @@ class Engine:
             elif session.recorder is not None or len(session.rows) != len(rows):
                 raise RefusedError("captures are already being made, or of other rows")
             stack.enter_context(self._recording(session, recorder))
-            yield found
-        found.update(recorder.result())
+            yield recorder
 
     @contextmanager
     def _recording(self, session: EditSession, recorder: Recorder) -> Iterator[None]:

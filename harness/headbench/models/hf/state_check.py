@@ -16,7 +16,7 @@ import torch
 
 from headbench.errors import RefusedError
 from headbench.interventions.engine.support import special_tokens
-from headbench.models.hf.backend import HFBackend
+from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.runtime import Runtime, TokenSequence
 
 if TYPE_CHECKING:

@@ -38,7 +38,8 @@ class TokenSequence:
         probes: What the row's probes captured, by probe name.
         memory: What edits must remember (chosen heads, the first token's value). A companion may
             share it; a continuation gets a copy.
-        companion: The sequence of the same batch whose ``z`` selections of this row read.
+        companion: The sequence of the same batch whose ``z`` selections of this row read. Outside a
+            group's named sequences it is a row of the prompt's pass only.
         shift: For multi-part rotary positions: the next token's position minus :attr:`tokens`'s
             length.
         visited: Attention modules that the edits reached.
@@ -137,7 +138,7 @@ class SequenceGroup:
         }
         renewed = {id(row): new[name] for name, row in self.sequences.items()}
         for row in new.values():
-            if row.companion is not None:
+            if row.companion is not None:  # one of the prompt's pass only has done its work
                 row.companion = renewed.get(id(row.companion))
         return SequenceGroup(new, self.combine)
 
@@ -150,6 +151,19 @@ class SequenceGroup:
     def rows(self) -> list[TokenSequence]:
         """The sequences in batch order."""
         return list(self.sequences.values())
+
+    @property
+    def prompt_rows(self) -> list[TokenSequence]:
+        """All rows of the pass that reads the prompt: :attr:`rows`, then their other companions.
+
+        Those are read by selections at the last prompt token, and have left the batch before the
+        first step. They come last: the row that selects must meet its choice first.
+        """
+        found = {id(row): row for row in self.rows}
+        for row in self.rows:
+            if row.companion is not None:
+                found.setdefault(id(row.companion), row.companion)
+        return list(found.values())
 
     def combined(self, logits: Tensor, *, forced: bool) -> Tensor:
         """The logits the answer is read from.

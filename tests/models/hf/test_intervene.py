@@ -5,10 +5,10 @@ import torch
 
 from headbench.edits import Edit, Plan, Scale
 from headbench.errors import ConfigError, RefusedError
-from headbench.interventions.api import intervene
 from headbench.interventions.engine import Engine, Row
 from headbench.interventions.resolve import resolve
 from headbench.jobs import Job
+from headbench.models.hf.intervene import intervene
 from headbench.nouns import Capture
 from helpers_formula import Formula, logits
 from helpers_models import answers, images, llava, request

@@ -9,11 +9,11 @@ import torch
 
 from headbench.detectors.data import without_image
 from headbench.errors import RefusedError
-from headbench.interventions.api import intervene
 from headbench.interventions.methods.vhr import above_median, divergence
 from headbench.interventions.resolve import resolve
 from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import HFModel
+from headbench.models.hf.intervene import intervene
 from headbench.nouns import Request
 from helpers_models import BASELINE, answers, images, llava, request
 
