@@ -28,8 +28,9 @@ contracts: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 smoke: $(VENV)/.installed
-	$(BIN)/python -m headbench.reference.train lm --smoke
-	$(BIN)/python -m headbench.reference.train vlm --smoke
+	$(BIN)/python -m training lm-v1 --smoke --out $$(mktemp -d)
+	$(BIN)/python -m training lm-v2 --smoke --out $$(mktemp -d)
+	$(BIN)/python -m training vlm-v2 --smoke --out $$(mktemp -d)
 
 # Every decoder class of transformers, tiny, against the library; goes on where it was stopped.
 sweep: $(VENV)/.tests
@@ -45,7 +46,7 @@ wheel: $(VENV)/.dev
 # What is too heavy for every change: one line per check.
 nightly: $(VENV)/.dev
 	HEADBENCH_KILLS=50 $(BIN)/python -m pytest tests/running/test_same_bytes.py
-	$(BIN)/python docs/write_statistics.py --check
+	$(BIN)/python -m training.pages.statistics --check
 	$(BIN)/python .ci/mutants.py
 	cd tests && ../$(BIN)/python -m sweep
 

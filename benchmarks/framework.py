@@ -18,11 +18,11 @@ from pathlib import Path
 from measuring import ROUNDS, alternate, median
 
 from headbench.jobs import Job
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.models.base_model import BaseModel
 from headbench.nouns import Answer
 from headbench.running.execute import run_plan
-from headbench.running.plan import RunPlan, make_plan
+from headbench.running.run_plan import RunPlan, make_plan
 from headbench.running.spec import make_spec
 
 LIMIT = 0.3
@@ -61,7 +61,10 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=ROUNDS)
     rounds = options.parse_args().rounds
-    registry.SHIPPED = {**registry.SHIPPED, "instant": (f"{__name__}:create", "for benchmarks")}
+    adapter_catalogue.SHIPPED = {
+        **adapter_catalogue.SHIPPED,
+        "instant": (f"{__name__}:create", "for benchmarks"),
+    }
     plan = make_plan(make_spec(tasks=("pope",), model="instant"))
     cost(plan)
     found = median(alternate({"run": partial(cost, plan)}, rounds)["run"])

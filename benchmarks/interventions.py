@@ -32,7 +32,7 @@ from interventions_page import machine, table, write
 from measuring import ROUNDS, one_thread
 
 from headbench.edits import Plan
-from headbench.interventions.engine import Engine
+from headbench.models.hf.engine import Engine
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"

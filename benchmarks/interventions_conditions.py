@@ -15,10 +15,11 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import DynamicCache, LlamaForCausalLM
 
 from headbench.edits import Case, Columns, Edit, Intervention, Plan, View
-from headbench.interventions.engine import Engine, Row
-from headbench.interventions.engine.inputs import Inputs
-from headbench.interventions.engine.session import EditSession
+from headbench.interventions.edits import SequenceEdits
+from headbench.interventions.edits.attention_inputs import AttentionInputs
+from headbench.interventions.edits.edit_session import EditSession
 from headbench.interventions.resolve import resolve
+from headbench.models.hf.engine import Engine
 from headbench.nouns import Capture, ModelInfo, Positions, Request
 
 GOALS = {"z": 1.03, "one column": 1.05, "last row": 1.02, "all rows": 1.5}
@@ -139,7 +140,9 @@ class Bench:
             for item in probes:
                 keep = [i for i in range(self.length) if i not in set(self.spans["image"])]
                 ids = self.ids if item.request.images else self.ids[:, keep]
-                row = Row(Plan(), ids.shape[1], spans=self.spans if item.request.images else {})
+                row = SequenceEdits(
+                    Plan(), ids.shape[1], spans=self.spans if item.request.images else {}
+                )
                 with self.engine.capture(item.captures, [row]) as captured:
                     self.model(ids, use_cache=False, logits_to_keep=1)
                 found[item.name] = captured[0]
@@ -149,12 +152,12 @@ class Bench:
             text, kind, lambda seen: method.plan(case, seen), probe if probes else None
         )
 
-    def row(self, condition: Condition) -> Row:
+    def row(self, condition: Condition) -> SequenceEdits:
         """A fresh row of the condition; its probes run once and are not part of what is timed."""
         if condition.name not in self._seen:
             self._seen[condition.name] = condition.probe() if condition.probe else {}
         seen = self._seen[condition.name]
-        return Row(condition.plan(seen), self.length, spans=self.spans, probes=seen)
+        return SequenceEdits(condition.plan(seen), self.length, spans=self.spans, probes=seen)
 
     def plain(self) -> object:
         """An unedited pass over the prompt; only the last logits are made."""
@@ -164,11 +167,11 @@ class Bench:
         """The same pass under a condition; returns the logits."""
 
         def run() -> torch.Tensor:
-            with self.engine.attach([self.row(condition)]) as firing:
+            with self.engine.attach([self.row(condition)]) as report:
                 logits: torch.Tensor = self.model(
                     self.ids, use_cache=False, logits_to_keep=1
                 ).logits
-            if not firing.changed(0):
+            if not report.changed(0):
                 raise SystemExit(
                     f"{condition.name} changed nothing, so its time would mean nothing"
                 )
@@ -209,11 +212,11 @@ class Bench:
         module.is_causal = True  # type: ignore[assignment]
 
         def run() -> None:
-            row = self.row(condition) if condition else Row(Plan(), self.length)
+            row = self.row(condition) if condition else SequenceEdits(Plan(), self.length)
             session = EditSession([row], self.engine.shape)
             session.begin(1, 0)
             session.note_input(0, hidden)
-            session.attend(0, Inputs(module, query, key, value, None, {}))
+            session.attend(0, AttentionInputs(module, query, key, value, None, {}))
             session.residual(0, hidden)
 
         return run

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from measuring import ROUNDS, alternate, median, one_thread
 
-from headbench.models.reference import checkpoint
+from headbench.reference.shipped import checkpoint
 from headbench.tasks.loader import load
 
 BATCH, NEW_TOKENS, GOAL = 16, 5, 1.3

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from headbench.jobs import Job
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.models.base_model import BaseModel
 from headbench.nouns import Answer, ModelInfo, Request
 
@@ -89,7 +89,7 @@ def create(args: Mapping[str, str]) -> FakeModel:
 
 def install() -> None:
     """Make ``--model fake`` known to this process."""
-    registry.SHIPPED["fake"] = ("helpers_fake_model:create", "for tests")  # type: ignore[index]
+    adapter_catalogue.SHIPPED["fake"] = ("helpers_fake_model:create", "for tests")  # type: ignore[index]
 
 
 if os.environ.get("HEADBENCH_FAKE_MODEL"):

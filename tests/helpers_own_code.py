@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from headbench import _code, _plugins
-from headbench.interventions import registry as interventions
-from headbench.scoring import registry as scoring
+from headbench.interventions import method_catalogue as interventions
+from headbench.scoring import lookup as scoring
 
 KINDS = ("model", "intervention", "scorer", "parser", "metric", "detector")
 OWN = {
@@ -23,9 +23,9 @@ def create(args):
 """,
     "intervention": """
 from dataclasses import dataclass
-from headbench.interventions.base import HeadMethod
-from headbench.interventions.choice import HeadChoice
-from headbench.interventions.registry import Method
+from headbench.interventions.method import HeadMethod
+from headbench.interventions.head_choice import HeadChoice
+from headbench.interventions.method_catalogue import Method
 from headbench.edits import Edit, Scale
 
 class OwnParams(HeadChoice):
@@ -54,23 +54,23 @@ from headbench.scoring.parser import Parser
 PARSER = Parser("own_parser", 1, lambda text: text[inner(0):] or None, "own")
 """,
     "metric": """
-from headbench.statistics.metric import Metric, column
+from headbench.statistics.metric import SumMetric, column
 
-METRIC = Metric(
+METRIC = SumMetric(
     "hits", ("hit",), lambda record: [record.parts["hit"]], lambda sums: column(sums, 0), True,
     unit="count", high=None,
 )
 """,
     "detector": """
-from headbench.detectors.base import Detector, Found, Params
+from headbench.detectors.detector import Detector, DetectorParams, Measurement
 
-class OwnParams(Params):
+class OwnParams(DetectorParams):
     pass
 
 def run(model, trials, params):
     import torch
 
-    return Found(torch.full((model.info.layers, model.info.heads), float(inner(CONSTANT))), 1)
+    return Measurement(torch.full((model.info.layers, model.info.heads), float(inner(CONSTANT))), 1)
 
 DETECTOR = Detector("own_look", OwnParams, run, "needles", 1)
 """,

@@ -9,7 +9,7 @@ import pytest
 
 from headbench.errors import MOST, ConfigError, nearest
 from headbench.interventions.grammar import parse
-from headbench.interventions.registry import get
+from headbench.interventions.method_catalogue import get
 from headbench.tasks.loader import resolve_names
 
 
@@ -56,7 +56,7 @@ def test_a_wrong_parameter_is_told_in_words_of_the_toggle(
 def test_a_folder_that_is_missing_is_no_hub_id(
     pretrained: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headbench.models.registry import create
+    from headbench.models.adapter_catalogue import create
 
     # Whatever stands beside the checkout, or at home, is none of this test's business.
     (tmp_path / "inside").mkdir()

@@ -22,12 +22,10 @@ LONGER_FOR_A_REASON: dict[str, str] = {}
 
 HEAVY = frozenset({"torch", "transformers", "datasets", "scipy", "sklearn"})
 MAY_BE_HEAVY = (
-    "interventions/engine/",  # runs inside a model
-    "interventions/fold.py",  # writes into a loaded model
+    "interventions/edits/",  # run inside a model
     "models/hf/",
     "models/runtime/",
     "models/encoder.py",
-    "reference/",  # trains the shipped models
     "detectors/",  # score heads by running a model
 )
 """Places that only a verb which runs a model imports."""

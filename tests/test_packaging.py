@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import headbench
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "harness" / "headbench"
+LARGEST_WHEEL = 8_000_000
+"""Bytes; three reference models are most of it."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -47,6 +50,7 @@ class Dist:
     folder: Path
     package: set[str]
     tasks: set[str]
+    training: set[str]
     tests: set[str]
 
 
@@ -54,7 +58,8 @@ class Dist:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Dist:
     """Build both; the tree is read first, because somebody may be working in it."""
     out = tmp_path_factory.mktemp("dist")
-    held = [files_of(folder) for folder in (SOURCE, ROOT / "tasks", ROOT / "tests")]
+    folders = (SOURCE, ROOT / "tasks", ROOT / "training", ROOT / "tests")
+    held = [files_of(folder) for folder in folders]
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -104,6 +109,53 @@ def test_the_wheel_holds_nothing_but_the_package(inside: set[str]) -> None:
     assert not [name for name in inside if name.endswith((".pyc", ".pkl", ".pt", ".bin"))]
 
 
+def test_the_wheel_holds_nothing_of_the_training(inside: set[str], wheel: zipfile.ZipFile) -> None:
+    """Neither its code nor its tables, and no line that would import it."""
+    own = {name: ast.parse(wheel.read(name)) for name in inside if name.endswith(".py")}
+    imported = {
+        (name, module)
+        for name, tree in own.items()
+        for node in ast.walk(tree)
+        for module in modules_named(node)
+        if module.partition(".")[0] == "training"
+    }
+    assert imported == set()
+    reference = {
+        name.removeprefix("headbench/reference/")
+        for name in inside
+        if name.startswith("headbench/reference/") and "/checkpoints/" not in name
+    }
+    assert reference == {
+        "__init__.py",
+        "loader.py",
+        "shipped.py",
+        # Old commands that name the new ones, for one release.
+        "_old_commands.py",
+        "evidence.py",
+        "lm2_evidence.py",
+        "train.py",
+    }
+    kept = {"heads-retrieval.json", "heads-vhd.json", "README.md", "model.safetensors"}
+    kept |= {"config.json", "generation_config.json", "chat_template.jinja", "tokenizer.json"}
+    kept |= {"tokenizer_config.json", "processor_config.json", "pins.json"}
+    assert {PurePosixPath(name).name for name in inside if "/checkpoints/" in name} == kept
+
+
+def modules_named(node: ast.AST) -> list[str]:
+    """Modules that an import statement names."""
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=str(module), level=0):
+            return [module]
+    return []
+
+
+def test_the_wheel_is_small(dist: Dist) -> None:
+    (path,) = dist.folder.glob("*.whl")
+    assert path.stat().st_size < LARGEST_WHEEL
+
+
 def test_the_wheel_says_its_licence_and_its_command(wheel: zipfile.ZipFile) -> None:
     info = f"headbench-{headbench.__version__}.dist-info"
     facts = Parser().parsestr(wheel.read(f"{info}/METADATA").decode())
@@ -121,6 +173,7 @@ def test_the_sdist_holds_what_the_wheel_and_the_tests_need(dist: Dist) -> None:
     names = {"/".join(parts) for parts in members}
     wanted = {f"harness/headbench/{name}" for name in dist.package}
     wanted |= {f"tasks/{name}" for name in dist.tasks}
+    wanted |= {f"training/{name}" for name in dist.training}
     wanted |= {f"tests/{name}" for name in dist.tests}
     wanted |= {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"}
     assert wanted - names == set()

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 from headbench._version import __version__
 
 if TYPE_CHECKING:
+    from headbench.detectors.head_detection import detect
     from headbench.models.hf.intervene import intervene
-    from headbench.running.api import compare, run
+    from headbench.running.from_python import compare, load_model, run
 
-__all__ = ["__version__", "compare", "intervene", "run"]
+__all__ = ["__version__", "compare", "detect", "intervene", "load_model", "run"]
 
 _HOMES = {
-    "run": "headbench.running.api",
-    "compare": "headbench.running.api",
+    "run": "headbench.running.from_python",
+    "compare": "headbench.running.from_python",
+    "load_model": "headbench.running.from_python",
+    "detect": "headbench.detectors.head_detection",
     "intervene": "headbench.models.hf.intervene",
 }
 

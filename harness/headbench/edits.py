@@ -8,12 +8,14 @@ branches + combine``. A leaf above :mod:`headbench.nouns`; torch is named for th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from headbench.errors import RefusedError
 from headbench.nouns import Capture, HeadTable, ModelInfo, Phase, Positions, Request, Rows, Site
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
 
 
@@ -26,18 +28,18 @@ class Probe:
     """An unedited pass before the main one.
 
     With ``gradient`` its captures hold, in the place of values, the gradients of a figure of the
-    logits at the last prompt token: of ``objective``, by default the log-probability of the
-    likeliest token. The method that asks for one has ``gradients`` among its ``needs``.
+    logits at the last prompt token: of ``objective``, by default the log-probability of the most
+    likely token. The method that asks for one has ``gradients`` among its ``needs``.
 
-    One ``beside`` the request runs in a batch with it under the method's own edits and brings
-    nothing home: selections read it (:attr:`View.beside`), serve both rows, and are remembered.
+    A ``companion`` of the request runs in a batch with it under the method's own edits and brings
+    nothing home: selections read it (:attr:`View.companion`), serve both rows, and are remembered.
     """
 
     name: str
     request: Request
     captures: tuple[Capture, ...]
     gradient: bool = False
-    beside: bool = False
+    companion: bool = False
     objective: Objective | None = None
 
 
@@ -53,6 +55,24 @@ class Case:
     tokens: tuple[int, ...]
     spans: Mapping[str, Positions]
     info: ModelInfo
+    read: Callable[[str], Image] | None = field(default=None, compare=False, repr=False)
+    """Content hash -> image, upright, in 8-bit RGB."""
+
+    def image(self, number: int = 0) -> Image:
+        """One of the request's images, upright, in 8-bit RGB.
+
+        Raises:
+            RefusedError: the request has no such image, or images cannot be read here.
+        """
+        names = self.request.images
+        if self.read is None or not 0 <= number < len(names):
+            raise RefusedError(
+                "images can be read under `headbench run` only"
+                if self.read is None
+                else f"the request has {len(names)} images, and image {number} was asked for",
+                where=f"document {self.request.document!r}, step {self.request.step!r}",
+            )
+        return self.read(names[number])
 
 
 @dataclass(frozen=True)
@@ -67,7 +87,8 @@ class View:
         layer_input: ``[position, width]`` at prefill, on demand, else ``None``.
         memory: Lives as long as this row's answer: chosen heads, sinks.
         probes: What the row's probes captured.
-        beside: This layer's z of row t0 of the probe beside the request, before edits, or ``None``.
+        companion: This layer's z at the last prompt token of the companion row, before edits,
+            ``[head, dim]``; ``None`` without a companion.
         column_mass: ``[head, position]`` at prefill, on demand: mean weight each prompt key gets.
     """
 
@@ -78,7 +99,7 @@ class View:
     layer_input: Tensor | None
     memory: dict[str, Tensor]
     probes: Mapping[str, Mapping[Capture, Tensor]]
-    beside: Tensor | None = None
+    companion: Tensor | None = None
     column_mass: Tensor | None = None
 
 
@@ -189,6 +210,22 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class Rewrite:
+    """The request that is asked in place of the given one.
+
+    Attributes:
+        request: Differs from the given one in messages, images and spans only.
+        images: Content hash -> PNG file of each image that was made for it;
+            :func:`headbench.interventions.rewriting.with_images` fills it in.
+        passes: Forward passes that its probes took; the adapter fills it in.
+    """
+
+    request: Request
+    images: Mapping[str, bytes] = field(default_factory=dict)
+    passes: int = 0
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything one row needs.
 
@@ -272,4 +309,21 @@ class Intervention(Protocol):
 
     def controls(self, count: int, seed: int) -> Controls | None:
         """``count`` control draws matched in the method's own unit; ``None``: there is none."""
+        ...
+
+
+@runtime_checkable
+class Rewriter(Intervention, Protocol):
+    """An intervention that rewrites requests before they are asked.
+
+    The rewritten request is what is keyed, batched and answered, so the images that a method makes
+    are part of the response key by their content. Probes and plans see the rewritten request.
+    """
+
+    def rewrite_probes(self, case: Case) -> tuple[Probe, ...]:
+        """Unedited passes that must run before :meth:`rewrite`."""
+        ...
+
+    def rewrite(self, case: Case, seen: Mapping[str, Mapping[Capture, Tensor]]) -> Rewrite:
+        """The request to ask instead; it depends on nothing but the case and the probes."""
         ...

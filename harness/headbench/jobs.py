@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from headbench.edits import Intervention
+from headbench.edits import Intervention, Rewrite
 from headbench.nouns import Answer, Kind, ModelInfo, Request, Site
 
 
@@ -40,7 +40,7 @@ class Job:
 
 
 class Model(Protocol):
-    """An adapter that answers requests. ``models.base.BaseModel`` keeps a user's one short."""
+    """An adapter that answers requests. ``models.base_model.BaseModel`` keeps an own one short."""
 
     identity: Mapping[str, str]
     """Everything about the model that changes a number: weights fingerprint, dtype, device kind,
@@ -60,6 +60,10 @@ class Model(Protocol):
 
     def bind(self, images: Callable[[str], bytes]) -> None:
         """Give the adapter a way to read images by content hash."""
+        ...
+
+    def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
+        """The requests that the rewriting interventions of one planned batch ask instead."""
         ...
 
     def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:

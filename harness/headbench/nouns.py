@@ -91,7 +91,8 @@ class Record:
         outputs: Raw outputs, one a request, in step order.
         parsed: What the parser read (``None``: unparsed).
         parser: Name and version of the parser, e.g. ``pope_ref@1``.
-        parts: Score parts: numbers, strings or lists of strings. Metrics are recomputed from these.
+        parts: Score parts: numbers, strings or lists of strings, or a numpy array, which is stored
+            beside the records (:mod:`headbench.results.arrays`). Metrics are recomputed from these.
         target: Ground truth, kept so that a record file can be rescored by itself.
         tokens: Token ids of each output, where the model gives them.
     """

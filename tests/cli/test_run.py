@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from headbench.cli import app
 from headbench.cli.run import split_names
 from headbench.errors import ConfigError, HeadbenchError
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.running.spec import RunSpec, make_spec, parse_model_args, spec_from_result
 from helpers_fake_task import write_tasks
 
@@ -35,7 +35,7 @@ def headbench(*words: str, folder: Path | None = None) -> subprocess.CompletedPr
 
 @pytest.fixture(autouse=True)
 def _fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+    monkeypatch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
 
 
 @pytest.fixture(scope="module")

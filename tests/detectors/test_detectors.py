@@ -7,9 +7,9 @@ import torch
 
 from headbench.detectors import attribution as attribution_module
 from headbench.detectors import distance, evidence, image_centric, retrieval, vhd
-from headbench.detectors.api import detect
-from headbench.detectors.base import Trial, Trials, engine_of
-from headbench.detectors.data import load, without_image, without_question
+from headbench.detectors.calibration import load, without_image, without_question
+from headbench.detectors.detector import Trial, Trials, engine_of
+from headbench.detectors.head_detection import detect
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.adapter import HFModel
 from headbench.nouns import Request
@@ -248,7 +248,7 @@ def test_calibration_trials_are_a_function_of_their_arguments() -> None:
 def test_the_shipped_model_has_the_retrieval_heads_it_was_shipped_with() -> None:
     from headbench._paths import checkpoints_root
     from headbench.heads.headmap import HeadMap
-    from headbench.models.registry import create
+    from headbench.models.adapter_catalogue import create
 
     shipped = HeadMap.load(checkpoints_root() / "ref-lm-v1" / "heads-retrieval.json")
     found = detect("retrieval", create("reference", {"name": "ref-lm-v1"}), limit=4)

@@ -7,7 +7,7 @@ import torch
 import transformers
 
 from headbench.detectors import distance, future_influence
-from headbench.detectors.base import Trial, Trials
+from headbench.detectors.detector import Trial, Trials
 from headbench.errors import DataError
 from headbench.models.hf.adapter import HFModel, wrap
 from helpers_families import BASE, MIXED

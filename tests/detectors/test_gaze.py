@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from headbench.cli.heads import heads
 from headbench.detectors import gaze
-from headbench.detectors.api import detect
-from headbench.detectors.base import Marks, Trial, Trials
+from headbench.detectors.detector import Marks, Trial, Trials
 from headbench.detectors.gaze_file import laid_over, trials_of
+from headbench.detectors.head_detection import detect
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.models.hf.adapter import HFModel
 from headbench.nouns import Request

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from headbench.cli.heads import summary
 from headbench.detectors import image_centric
-from headbench.detectors.agreement import agree
-from headbench.detectors.api import detect
-from headbench.detectors.base import Trial, Trials
-from headbench.detectors.picture import layout, terminal
+from headbench.detectors.detector import Trial, Trials
+from headbench.detectors.head_detection import detect
 from headbench.errors import ConfigError
+from headbench.heads.agreement import agree
 from headbench.heads.headmap import HeadMap
+from headbench.heads.heatmap import layout, terminal
 from headbench.interventions.methods import var
 from headbench.models.hf.adapter import HFModel, wrap
 from headbench.models.hf.prompts import Prompt
@@ -59,7 +59,7 @@ def test_the_row_of_a_layer_is_that_layers(mixed: HFModel) -> None:
     """A masked head costs what masking it costs, under the same number."""
     found = detect("masking_loss", mixed, trials())
     from headbench.detectors.masking_loss import losses
-    from headbench.detectors.represent import BASELINE
+    from headbench.detectors.prompt_captures import BASELINE
     from headbench.interventions.resolve import resolve
 
     request = trials().trials[0].request

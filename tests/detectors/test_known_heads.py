@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from headbench.detectors.api import detect
-from headbench.detectors.base import Marks, Trial, Trials
+from headbench.detectors.detector import Marks, Trial, Trials
+from headbench.detectors.head_detection import detect
 from headbench.heads.headmap import HeadMap
 from headbench.nouns import Request
 from helpers_known_head import KNOWN, known_llama, known_llava

@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 
-from headbench.detectors import registry
-from headbench.detectors.api import detect
-from headbench.detectors.base import Trial, Trials
+from headbench.detectors import detector_catalogue
+from headbench.detectors.detector import Trial, Trials
+from headbench.detectors.head_detection import detect
 from headbench.heads.headmap import HeadMap
 from helpers_models import llama, request
 from helpers_own_code import EDITS, edit, restart, write_package
@@ -40,9 +40,9 @@ def measured(name: str = "own_look") -> HeadMap:
 
 
 def test_it_is_listed_and_its_code_stands_in_the_map(kit: Path) -> None:
-    assert "own_look" in registry.names()
+    assert "own_look" in detector_catalogue.names()
     assert {"name": "own_look", "summary": "", "source": "from own_kit.detector:DETECTOR"} in (
-        registry.rows()
+        detector_catalogue.rows()
     )
     code = cast("dict[str, object]", measured().data["code"])
     assert code["packages"] == {"own-kit": "1.0", "torch": version("torch")}

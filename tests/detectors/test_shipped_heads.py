@@ -14,12 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from headbench.cli.heads import heads
-from headbench.detectors import data, gaze
-from headbench.detectors.api import detect
-from headbench.detectors.base import Marks
+from headbench.detectors import calibration, gaze
+from headbench.detectors.detector import Marks
+from headbench.detectors.head_detection import detect
 from headbench.heads.headmap import HeadMap
 from headbench.jobs import Model
-from headbench.models.registry import create
+from headbench.models.adapter_catalogue import create
 
 RECALL = {(1, 0), (1, 7)}
 
@@ -35,7 +35,7 @@ def vision() -> Model:
 
 
 def on_needles(model: Model, detector: str, **parameters: object) -> HeadMap:
-    return detect(detector, model, data.load("needles", 2, 0, 128), parameters=parameters)
+    return detect(detector, model, calibration.load("needles", 2, 0, 128), parameters=parameters)
 
 
 @pytest.mark.parametrize("detector", ["retrieval", "attribution", "masking_loss", "distance"])

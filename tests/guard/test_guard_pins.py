@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from headbench.cli.guard import guard
 from headbench.errors import DataError
+from headbench.families.chair.rescore_chair import rescore_chair
 from headbench.guard.pins import check_pins, current, read_pins, write_pins
-from headbench.guard.stored import check_stored
+from headbench.guard.stored_results import check_stored
 from headbench.results.figures import Sampling
-from headbench.running.rescore import rescore_chair
 
 TASK = """
 task: mine

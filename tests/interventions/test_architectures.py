@@ -9,8 +9,9 @@ import torch
 
 from headbench.edits import Bias, Columns, Edit, Mix, Plan, Scale, View, Visible, ZeroDims
 from headbench.errors import RefusedError
-from headbench.interventions.engine import Engine, Row, paths
-from headbench.interventions.engine.support import short_input
+from headbench.interventions.edits import SequenceEdits, path_choice
+from headbench.models.hf.engine import Engine
+from headbench.models.hf.identity_check import short_input
 from helpers_families import DECODERS, ENCODERS, REFUSED, make
 from helpers_formula import Formula, by_formula
 
@@ -90,7 +91,7 @@ def tokens(length: int = LENGTH, seed: int = 0) -> torch.Tensor:
 def test_edits_are_true_to_the_formula(
     name: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths, "FEW", few)
+    monkeypatch.setattr(path_choice, "FEW", few)
     model = make(name)
     image = name == "CLIP vision"
     inputs = short_input(model) if image else {"input_ids": tokens()}
@@ -102,9 +103,9 @@ def test_edits_are_true_to_the_formula(
         with Engine(model) as engine:
             if engine.own == "sdpa":
                 assert torch.equal(outputs(model, **inputs), plain)
-            with engine.attach([Row(Plan(edits=EDITS), length)]) as firing:
+            with engine.attach([SequenceEdits(Plan(edits=EDITS), length)]) as report:
                 found = outputs(model, **inputs)
-            assert firing.visited(0) == 2
+            assert report.visited(0) == 2
         assert torch.equal(outputs(model, **inputs), plain)
     scale = float(expected.abs().max().clamp(min=1.0))
     assert (found - expected).abs().max() < 3e-4 * scale
@@ -127,18 +128,18 @@ def test_padded_generation_equals_single_runs_and_forced_scores(name: str) -> No
         output_logits=True, return_dict_in_generate=True,
     )  # fmt: skip
     with torch.no_grad(), Engine(model) as engine:
-        rows = [Row(p, n, PROMPT - n) for p, n in zip(plans, lengths, strict=True)]
+        rows = [SequenceEdits(p, n, PROMPT - n) for p, n in zip(plans, lengths, strict=True)]
         with engine.attach(rows):
             together = model.generate(input_ids=ids, attention_mask=mask, **settings)
         for row, (plan, length) in enumerate(zip(plans, lengths, strict=True)):
             one = tokens(length, row)
-            with engine.attach([Row(plan, length)]):
+            with engine.attach([SequenceEdits(plan, length)]):
                 alone = model.generate(
                     input_ids=one, attention_mask=torch.ones_like(one), **settings
                 )
             assert torch.equal(alone.sequences[0, length:], together.sequences[row, PROMPT:])
             steps = torch.cat(alone.logits)
-            with engine.attach([Row(plan, length)]):
+            with engine.attach([SequenceEdits(plan, length)]):
                 forced = model(input_ids=alone.sequences).logits[0, length - 1 : -1]
             scale = float(steps.abs().max().clamp(min=1.0))
             assert (steps - forced).abs().max() < 5e-4 * scale

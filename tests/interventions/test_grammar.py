@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headbench.errors import ConfigError
-from headbench.interventions.grammar import Toggle, ToggleSpec, canonical, parse
+from headbench.interventions.grammar import InterventionSpec, MethodSpec, canonical, parse
 
 words = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 names = words.filter(lambda w: parse_name(w))
@@ -24,12 +24,12 @@ def parse_name(word: str) -> bool:
     return not keyword.iskeyword(word) and word not in ("baseline", "__debug__")
 
 
-specs = st.builds(ToggleSpec, names, st.dictionaries(names, values, max_size=4))
-toggles = st.lists(specs, min_size=1, max_size=5).map(lambda parts: Toggle(tuple(parts)))
+specs = st.builds(MethodSpec, names, st.dictionaries(names, values, max_size=4))
+toggles = st.lists(specs, min_size=1, max_size=5).map(lambda parts: InterventionSpec(tuple(parts)))
 
 
 @given(toggles)
-def test_a_printed_toggle_reads_back_as_itself(toggle: Toggle) -> None:
+def test_a_printed_toggle_reads_back_as_itself(toggle: InterventionSpec) -> None:
     text = canonical(toggle)
     assert parse(text) == toggle
     assert canonical(parse(text)) == text
@@ -51,8 +51,8 @@ def test_truth_words_and_quoted_words_differ() -> None:
 
 
 def test_the_baseline_is_the_toggle_without_parts() -> None:
-    assert parse("baseline") == Toggle()
-    assert canonical(Toggle()) == "baseline"
+    assert parse("baseline") == InterventionSpec()
+    assert canonical(InterventionSpec()) == "baseline"
 
 
 def test_a_chain_is_read_left_to_right_however_long() -> None:

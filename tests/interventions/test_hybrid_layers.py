@@ -14,13 +14,14 @@ import headbench
 from headbench.edits import Edit, Plan, Scale
 from headbench.errors import RefusedError
 from headbench.heads import HeadMap
-from headbench.interventions.choice import AnyHeads, choose
-from headbench.interventions.depth import check_layers, with_attention
-from headbench.interventions.draws import other_sets
-from headbench.interventions.engine import Engine, Row
-from headbench.interventions.engine.support import stack_of
-from headbench.interventions.fold import fold, foldable
+from headbench.interventions.control_draws import other_sets
+from headbench.interventions.edits import SequenceEdits
+from headbench.interventions.head_choice import AnyHeads, choose
+from headbench.interventions.layer_ranges import check_layers, with_attention
 from headbench.interventions.resolve import resolve
+from headbench.models.hf.engine import Engine
+from headbench.models.hf.fold import fold, foldable
+from headbench.models.hf.layer_stack import stack_of
 from headbench.nouns import Capture, ModelInfo
 from helpers_hybrids import HYBRIDS, hybrid, output_projection, silence
 
@@ -58,7 +59,7 @@ def test_a_masked_head_is_the_one_of_the_layer_that_was_named(name: str) -> None
 @pytest.mark.parametrize("name", ["LFM2", "Qwen3-Next"])
 def test_engine_edits_captures_and_folds_by_the_models_own_numbers(name: str) -> None:
     model, ids = hybrid(name), tokens()
-    row = Row(Plan(), 20)
+    row = SequenceEdits(Plan(), 20)
     with torch.no_grad(), Engine(model) as engine:
         assert (engine.shape.layers, engine.shape.attending) == (4, (1, 3))
         assert list(engine.modules) == [1, 3]
@@ -78,13 +79,13 @@ def test_engine_edits_captures_and_folds_by_the_models_own_numbers(name: str) ->
         masked = Plan(edits=(Edit("z", Scale(0.0), {2: (0,)}),))
         with (
             pytest.raises(RefusedError, match=r"layer 2 of .* has no attention heads"),
-            engine.attach([Row(masked, 20)]),
+            engine.attach([SequenceEdits(masked, 20)]),
         ):
             pass
         everywhere = Plan(edits=(Edit("z", Scale(0.0), lambda view, z: torch.ones(HEADS) > 0),))
-        with engine.attach([Row(everywhere, 20)]) as firing:
+        with engine.attach([SequenceEdits(everywhere, 20)]) as report:
             model(ids)
-        assert firing.chosen(0) == {1: (0, 1, 2, 3), 3: (0, 1, 2, 3)}
+        assert report.chosen(0) == {1: (0, 1, 2, 3), 3: (0, 1, 2, 3)}
         hook = silence(output_projection(model, 3), 2, WIDTH)
         hooked = model(ids).logits
         hook.remove()

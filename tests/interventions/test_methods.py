@@ -13,7 +13,7 @@ from headbench.edits import View
 from headbench.errors import DataError, RefusedError
 from headbench.interventions.grammar import parse
 from headbench.interventions.resolve import build
-from headbench.interventions.vectors import locate
+from headbench.interventions.vector_files import locate
 from headbench.models.hf.intervene import intervene
 from headbench.nouns import ModelInfo
 from helpers_formula import Formula, logits
@@ -369,9 +369,9 @@ def test_controls_of_image_toggles_edit_other_columns_alike(
 def test_image_toggles_are_inert_on_text(llava: Any, name: str) -> None:
     with torch.no_grad(), intervene(llava, name) as running:
         assert torch.equal(llava(prompt()).logits, llava(prompt()).logits)
-    assert running.firing is not None
-    assert running.firing.visited(0) > 0
-    assert running.firing.changed(0) == 0
+    assert running.report is not None
+    assert running.report.visited(0) > 0
+    assert running.report.changed(0) == 0
 
 
 def test_vectors_that_change_after_the_plan_are_refused(tmp_path: Any) -> None:

@@ -14,11 +14,12 @@ from safetensors.torch import save_file
 from transformers import DynamicCache
 
 from headbench.edits import Edit, Plan, Scale, Visible
-from headbench.heads.formats import import_heads
-from headbench.interventions.engine import Engine, Row
+from headbench.heads.head_lists import import_heads
+from headbench.interventions.edits import SequenceEdits
 from headbench.interventions.grammar import parse
 from headbench.interventions.methods.gift import saliency
 from headbench.interventions.resolve import build
+from headbench.models.hf.engine import Engine
 from headbench.models.hf.intervene import intervene
 from headbench.nouns import ModelInfo
 from helpers_formula import Formula, by_formula
@@ -135,7 +136,7 @@ def test_from_last_is_one_set_of_positions_whatever_the_rows_and_the_pass(
     model: Any, rows: Any
 ) -> None:
     edit = Edit("z", Scale(0.0), TABLE, "from_last", rows)
-    row = Row(Plan(edits=(edit,)), LENGTH, spans={"image": (2, 3)})
+    row = SequenceEdits(Plan(edits=(edit,)), LENGTH, spans={"image": (2, 3)})
     whole = torch.cat([prompt(), torch.tensor([[11, 12, 13]])], 1)
     with torch.no_grad(), Engine(model) as engine:
         with engine.attach([row]) as forced:

@@ -9,8 +9,8 @@ import headbench
 from headbench.errors import DataError, RefusedError
 from headbench.interventions.resolve import resolve
 from headbench.jobs import Condition, Job
+from headbench.models.adapter_catalogue import code_of
 from headbench.models.base_model import BaseModel
-from headbench.models.registry import code_of
 from headbench.nouns import ModelInfo, Request
 from helpers_models import BASELINE, request
 

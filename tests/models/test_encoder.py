@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from headbench.errors import ConfigError, RefusedError
+from headbench.models.adapter_catalogue import create
 from headbench.models.encoder import wrap
-from headbench.models.registry import create
 from headbench.nouns import Capture
 from helpers_models import answers, jobs, request
 from helpers_tiny import tiny_bert, tiny_tokenizer

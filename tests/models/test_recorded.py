@@ -7,7 +7,7 @@ import pytest
 
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.jobs import Job
-from headbench.models.registry import create
+from headbench.models.adapter_catalogue import create
 from helpers_models import BASELINE, request
 
 

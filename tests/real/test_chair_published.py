@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from headbench.families.chair.chair_lexicon import coco_lexicon
+from headbench.families.chair.chair_truth import coco_truth, given_truth
+from headbench.families.chair.rescore_chair import rescore_chair
 from headbench.results.figures import Sampling
-from headbench.running.rescore import rescore_chair
-from headbench.scoring.chair_lexicon import coco_lexicon
-from headbench.scoring.chair_truth import coco_truth, given_truth
 
 FEW = Sampling(draws=50)
 pytestmark = pytest.mark.real

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from headbench.families.needles.judged_cells import JUDGE, cell_records
 from headbench.nouns import Record
 from headbench.scoring.breakdown import by_part, effective_length, grid
-from headbench.scoring.niah_cells import JUDGE, cell_records
 
 pytestmark = pytest.mark.real
 

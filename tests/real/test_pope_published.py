@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headbench.nouns import Document, Record
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.scoring.coverage import Coverage, headline
 
 pytestmark = pytest.mark.real
@@ -40,14 +40,14 @@ def scored(folder: Path, setting: str, parser: str) -> tuple[list[Record], Cover
         if row["question_id"] in answers:
             document = Document(str(row["question_id"]), str(row["image"]), {}, label)
             answer = str(answers[row["question_id"]])
-            reader = registry.parser(parser)
-            records.append(registry.scorer("pope").record(document, (answer,), reader))
+            reader = lookup.parser(parser)
+            records.append(lookup.scorer("pope").record(document, (answer,), reader))
     assert asked == len(labels)
     return records, Coverage(len(records), asked)
 
 
 def counts(records: list[Record]) -> list[float]:
-    return [registry.metric(f"pope.{name}").of(records) for name in ("tp", "fp", "tn", "fn")]
+    return [lookup.metric(f"pope.{name}").of(records) for name in ("tp", "fp", "tn", "fn")]
 
 
 @pytest.mark.parametrize("parser", ["pope_ref", "pope_strict", "pope_robust"])
@@ -55,15 +55,15 @@ def test_adversarial_answers_are_complete_and_score_as_counted(folder: Path, par
     records, coverage = scored(folder, "adversarial", parser)
     assert coverage.complete
     assert counts(records) == [1187, 133, 1367, 313]
-    assert f"{registry.metric('pope.f1').of(records):.4f}" == "0.8418"
-    assert headline(registry.metric("pope.f1"), records, coverage.expected) is not None
+    assert f"{lookup.metric('pope.f1').of(records):.4f}" == "0.8418"
+    assert headline(lookup.metric("pope.f1"), records, coverage.expected) is not None
 
 
 def test_random_answers_are_partial_and_get_no_headline(folder: Path) -> None:
     records, coverage = scored(folder, "random", "pope_ref")
     assert (coverage.answered, coverage.expected) == (2712, 2910)
     assert counts(records) == [1104, 29, 1285, 294]
-    assert headline(registry.metric("pope.f1"), records, coverage.expected) is None
+    assert headline(lookup.metric("pope.f1"), records, coverage.expected) is None
 
 
 def test_popular_answers_are_absent(folder: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from headbench.guard.cells import load_cells
 from headbench.guard.published import check_cells
+from headbench.guard.published_cells import load_cells
 
 pytestmark = pytest.mark.real
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from headbench.families.needles.rescore_needles import rescore_niah
+from headbench.families.pope.rescore_pope import rescore_pope
+from headbench.families.walls.rescore_walls import rescore_walls
 from headbench.results.figures import Sampling
-from headbench.running.rescore import rescore_niah, rescore_pope
-from headbench.running.rescore_walls import rescore_walls
 
 FEW = Sampling(draws=50)
 pytestmark = pytest.mark.real

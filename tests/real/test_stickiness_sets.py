@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headbench.results.recorded import Fields, read_rows
-from headbench.scoring.stickiness_labels import as_flag
+from headbench.scoring.binary_labels import as_flag
 
 pytestmark = pytest.mark.real
 

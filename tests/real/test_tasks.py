@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from headbench.scoring.chair_truth import image_key
+from headbench.results.image_keys import image_key
 from headbench.tasks.loader import load
 
 pytestmark = pytest.mark.real

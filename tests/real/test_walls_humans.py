@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from headbench.families.walls.walls_forms import Wall, wall_of
+from headbench.families.walls.walls_scorer import grouping_parts
 from headbench.results.recorded import read_rows
-from headbench.scoring.walls import grouping_parts
-from headbench.scoring.walls_forms import Wall, wall_of
 
 pytestmark = pytest.mark.real
 

@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 import headbench
 from headbench.cli import app
 from headbench.errors import HeadbenchError, StoreError
-from headbench.guard.stored import check_stored
-from headbench.models import registry as models
+from headbench.families.pope.rescore_pope import rescore_pope
+from headbench.guard.stored_results import check_stored
+from headbench.models import adapter_catalogue as models
 from headbench.results.check import read_checked
-from headbench.running.rescore import rescore_pope
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.statistics.metric import Metric
 from helpers_fake_task import write_tasks
 
@@ -299,11 +299,11 @@ def test_a_replayed_run_is_the_one_that_was_made(cell: Path) -> None:
 def test_a_metric_that_is_not_installed_is_named_and_not_refused(
     cell: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = dataclasses.replace(registry.metric("niah.fraction"), name="mine")
+    own = dataclasses.replace(lookup.metric("niah.fraction"), name="mine")
     assert isinstance(own, Metric)
     with monkeypatch.context() as patch:
-        patch.setitem(registry.METRICS, "own.mine", "nowhere:MINE")
-        names = registry.metric_names()
+        patch.setitem(lookup.METRICS, "own.mine", "nowhere:MINE")
+        names = lookup.metric_names()
     assert "own.mine" in names
     for path in (cell, baseline_of(cell)):
         change(

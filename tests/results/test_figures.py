@@ -9,14 +9,14 @@ import pytest
 
 from headbench.errors import ConfigError, GuardError
 from headbench.results.figures import Sampling, estimate, figures, split_figures
-from headbench.scoring import registry
-from headbench.statistics.metric import Metric
+from headbench.scoring import lookup
+from headbench.statistics.metric import SumMetric
 from helpers_records import answers
 
 RIGHT = answers(["yes", "no", "yes", "no"], ["yes", "no", "yes", "yes"])
 NEVER = answers(["yes", "no"], ["no", "no"])
 NAMES = ("pope.accuracy", "pope.precision", "pope.tp", "pope.fp")
-METRICS = {name: registry.metric(name) for name in NAMES}
+METRICS = {name: lookup.metric(name) for name in NAMES}
 SAMPLING = Sampling(draws=200)
 
 
@@ -61,11 +61,11 @@ def test_figures_are_split_by_a_part_with_numbers_printed_short() -> None:
 
 
 def test_two_metrics_of_one_name_and_impossible_values_stop() -> None:
-    twice = {name: registry.metric(name) for name in ("pope.recall", "chair.recall")}
+    twice = {name: lookup.metric(name) for name in ("pope.recall", "chair.recall")}
     with pytest.raises(ConfigError, match="two metrics of one task are called 'recall'"):
         figures(twice, [], None, "here")
-    broken = Metric("share", ("x",), lambda record: (7.0,), lambda sums: sums[..., 0], True)
+    broken = SumMetric("share", ("x",), lambda record: (7.0,), lambda sums: sums[..., 0], True)
     with pytest.raises(GuardError, match="share = 28"):
         figures({"mine.share": broken}, RIGHT, None, "here")
-    nothing = Metric("none", ("x",), lambda record: (math.nan,), lambda sums: sums[..., 0], True)
+    nothing = SumMetric("none", ("x",), lambda record: (math.nan,), lambda sums: sums[..., 0], True)
     assert figures({"mine.none": nothing}, RIGHT, None, "here")["none"].value is None

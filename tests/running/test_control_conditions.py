@@ -12,13 +12,13 @@ from rich.console import Console
 import headbench
 from headbench.cli.compare import document
 from headbench.errors import ConfigError, RefusedError
-from headbench.models import registry
+from headbench.models import adapter_catalogue
+from headbench.results.comparison import compare_files
 from headbench.results.files import read_result
-from headbench.running.compare import compare_files
 from headbench.running.execute import RunOutcome
-from headbench.running.plan import make_plan
+from headbench.running.outcome_table import print_outcome
+from headbench.running.run_plan import make_plan
 from headbench.running.spec import make_spec
-from headbench.running.table import print_outcome
 from headbench.statistics import holm
 from helpers_fake_task import write_tasks
 
@@ -28,7 +28,7 @@ SWEEP = "scale_heads(heads=[[0,1]],alpha=[0.5,2,3])"
 @pytest.fixture(autouse=True, scope="module")
 def _fake_model() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+        patch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
         yield
 
 

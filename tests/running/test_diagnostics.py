@@ -15,7 +15,7 @@ import pytest
 import headbench
 import helpers_fake_model as fake
 from headbench.jobs import Job
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.nouns import Answer, Request
 from headbench.results.files import read_entries
 from headbench.results.schema import Diagnostics, Result
@@ -86,7 +86,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
     folder = tmp_path_factory.mktemp("diagnostics")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fake, "create", Scripted)
-        patch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+        patch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
         outcome = headbench.run(
             "colours", MASK, model="fake", include=(str(write_tasks(folder / "mine", 4)),),
             controls=1, draws=50, out=folder / "out",
@@ -186,7 +186,7 @@ def test_a_documents_divergence_is_the_mean_over_its_requests(tmp_path: Path) ->
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fake, "create", Steps)
-        patch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+        patch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
         outcome = headbench.run(
             "twice", MASK, model="fake", include=(str(write_tasks(tmp_path / "mine", 4)),),
             controls=0, draws=50, out=tmp_path / "out",
@@ -221,7 +221,7 @@ def test_a_cell_is_inert_by_what_was_altered_and_not_by_what_was_reached(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fake, "create", Reaching)
-        patch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+        patch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
         outcome = headbench.run(
             "colours", MASK, model="fake", include=(str(write_tasks(tmp_path / "mine", 4)),),
             controls=0, draws=50, out=tmp_path / "out",

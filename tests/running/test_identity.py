@@ -14,13 +14,13 @@ import helpers_fake_model as fake
 from headbench.errors import ConfigError, RefusedError
 from headbench.heads.headmap import HeadMap
 from headbench.jobs import Job
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.results.files import read_result
 from headbench.results.keys import ResponseKeys
 from headbench.results.schema import Result
 from headbench.running.collect import first_step
-from headbench.running.plan import RunPlan, make_plan
 from headbench.running.replay import plan_from_result
+from headbench.running.run_plan import RunPlan, make_plan
 from headbench.running.spec import make_spec
 from helpers_fake_task import SIMPLE, write_tasks
 from helpers_own_code import EDITS, KINDS, edit, restart, write_package
@@ -37,9 +37,9 @@ metric_list:
 metadata: {version: 1}
 """
 HALVE = """
-from headbench.interventions.base import HeadMethod
-from headbench.interventions.choice import HeadChoice
-from headbench.interventions.registry import Method
+from headbench.interventions.method import HeadMethod
+from headbench.interventions.head_choice import HeadChoice
+from headbench.interventions.method_catalogue import Method
 from headbench.edits import Edit, Scale
 from factor import FACTOR
 
@@ -63,7 +63,7 @@ def _fake_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[fake.FakeModel
         return made[-1]
 
     monkeypatch.setattr(fake, "create", create)
-    monkeypatch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+    monkeypatch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
     restart()
     yield made
     restart()
@@ -268,8 +268,8 @@ def test_a_name_that_is_defined_twice_or_taken_is_refused(folder: Path) -> None:
 def test_what_was_typed_at_a_prompt_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headbench.interventions import registry as methods
-    from headbench.interventions.choice import HeadChoice
+    from headbench.interventions import method_catalogue as methods
+    from headbench.interventions.head_choice import HeadChoice
 
     def build(params: object, info: object) -> object:
         raise AssertionError("not built")

@@ -10,7 +10,7 @@ import pytest
 from headbench.errors import DataError
 from headbench.interventions.resolve import resolve
 from headbench.jobs import Condition, Job
-from headbench.models.registry import create
+from headbench.models.adapter_catalogue import create
 from headbench.nouns import Answer
 from headbench.results.schema import NeutralLoss
 from headbench.running import neutral

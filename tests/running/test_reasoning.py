@@ -10,13 +10,15 @@ from typer.testing import CliRunner
 
 from headbench.cli import app
 from headbench.errors import ConfigError
+from headbench.families.chair.rescore_chair import rescore_chair
+from headbench.families.needles.rescore_needles import rescore_niah
+from headbench.families.pope.rescore_pope import rescore_pope
+from headbench.families.walls.rescore_walls import rescore_walls
+from headbench.results.rescored import Rescored
 from headbench.results.schema import ReasoningFacts, Result
 from headbench.running.execute import RunOutcome, execute
-from headbench.running.rescore import rescore_chair, rescore_niah, rescore_pope
-from headbench.running.rescore_walls import rescore_walls
-from headbench.running.rescored import Rescored
+from headbench.running.outcome_table import footer
 from headbench.running.spec import make_spec
-from headbench.running.table import footer
 from headbench.scoring.thoughts import DEFAULT
 from headbench.tasks.loader import load
 from headbench.tasks.task import Task

@@ -12,11 +12,11 @@ import pytest
 import headbench
 import helpers_fake_model as fake
 from headbench.errors import ConfigError, HeadbenchError, RefusedError, StoreError
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.results.disk import TEMPORARY, hold
 from headbench.results.files import read_entries, read_result
 from headbench.results.store import FILE, ResponseStore
-from headbench.running.plan import make_plan
+from headbench.running.run_plan import make_plan
 from headbench.running.spec import make_spec
 from helpers_fake_task import write_tasks
 
@@ -34,7 +34,7 @@ def _fake_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[fake.FakeModel
         return made[-1]
 
     monkeypatch.setattr(fake, "create", create)
-    monkeypatch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+    monkeypatch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
     yield made
 
 
@@ -225,7 +225,7 @@ def test_nan_stops_the_run_and_what_was_answered_stays(
 
 
 def test_a_dry_run_refuses_as_a_run_does_and_writes_nothing(tmp_path: Path, folder: str) -> None:
-    from headbench.running.describe import describe
+    from headbench.running.dry_run import describe
 
     spec = make_spec(tasks=("colours",), interventions=(MASK,), model="fake", include=(folder,))
     told = "\n".join(describe(make_plan(spec)))
@@ -277,7 +277,9 @@ def test_what_cannot_be_done_is_refused_before_anything_runs(
     }.items():
         other = type(name, (fake.FakeModel,), changes)
         monkeypatch.setattr(fake, f"create_{name}", other, raising=False)
-        monkeypatch.setitem(registry.SHIPPED, name, (f"helpers_fake_model:create_{name}", ""))  # type: ignore[misc]
+        monkeypatch.setitem(
+            adapter_catalogue.SHIPPED, name, (f"helpers_fake_model:create_{name}", "")
+        )  # type: ignore[misc]
     spec = make_spec(**{"model": "fake", "include": (folder,), **values})
     with pytest.raises(kind, match=words):
         make_plan(spec)
@@ -296,7 +298,7 @@ def test_without_a_model_the_tasks_choose_and_the_user_is_told(
     folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ref-lm", "ref-vlm"):
-        monkeypatch.setitem(registry.SHIPPED, name, ("helpers_fake_model:create", ""))  # type: ignore[misc]
+        monkeypatch.setitem(adapter_catalogue.SHIPPED, name, ("helpers_fake_model:create", ""))  # type: ignore[misc]
     text = make_plan(make_spec(tasks=("colours",), include=(folder,)))
     assert text.spec.model == "ref-lm" and "no task needs images" in text.notes[0]
     seen = make_plan(make_spec(tasks=("colours", "pope"), include=(folder,), limit=2))

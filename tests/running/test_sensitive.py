@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 import headbench
 from headbench.cli import app
 from headbench.errors import DataError
-from headbench.guard.stored import check_stored
-from headbench.models import registry
+from headbench.guard.stored_results import check_stored
+from headbench.models import adapter_catalogue
 from headbench.models.base_model import BaseModel
 from headbench.models.recorded import RecordedModel
 from headbench.results.check import read_checked
@@ -45,9 +45,9 @@ def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [f"r{at},{SECRET} number {at} {'x' * (at % 3)},{at % 2}" for at in range(ROWS)]
     file.write_text("id,text,label\n" + "\n".join(rows) + "\n")
     monkeypatch.setenv("HEADBENCH_GAMETOX", str(file))
-    monkeypatch.setitem(registry.SHIPPED, "echo", (f"{__name__}:create", ""))  # type: ignore[misc]
-    monkeypatch.setattr(registry, "create", lambda name, args: Echo())
-    monkeypatch.setattr("headbench.running.plan.create", lambda name, args: Echo())
+    monkeypatch.setitem(adapter_catalogue.SHIPPED, "echo", (f"{__name__}:create", ""))  # type: ignore[misc]
+    monkeypatch.setattr(adapter_catalogue, "create", lambda name, args: Echo())
+    monkeypatch.setattr("headbench.running.run_plan.create", lambda name, args: Echo())
 
 
 def run(out: Path) -> RunOutcome:

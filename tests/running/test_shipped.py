@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import headbench
-from headbench.models.reference import checkpoint
+from headbench.reference.shipped import checkpoint
 from headbench.results.files import read_entries, read_result
 from headbench.running.execute import RunOutcome
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from headbench.errors import DataError
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.scoring.coverage import Coverage, headline
 from helpers_records import answers
 
-F1 = registry.metric("pope.f1")
+F1 = lookup.metric("pope.f1")
 
 
 def test_a_partial_log_gets_no_headline() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headbench.errors import ConfigError
 from headbench.nouns import Document
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.scoring.thoughts import DEFAULT, FORMS, PLAIN_WORDS, UNFINISHED, cut, marks_of
 
 MARKS = {
@@ -143,14 +143,14 @@ SCORED: dict[str, tuple[object, str, str, dict[str, object]]] = {
 
 
 def test_every_scorer_of_the_house_is_tried() -> None:
-    assert set(SCORED) == set(registry.SCORERS)
+    assert set(SCORED) == set(lookup.SCORERS)
 
 
 @pytest.mark.parametrize("name", SCORED)
 def test_no_scorer_reads_a_thought(name: str) -> None:
     target, right, wrong, options = SCORED[name]
-    scorer = registry.scorer(name)
-    parser, document = registry.parser(scorer.default_parser), Document("d", "d", {}, target)
+    scorer = lookup.scorer(name)
+    parser, document = lookup.parser(scorer.default_parser), Document("d", "d", {}, target)
 
     def parts(output: str) -> dict[str, object]:
         return dict(scorer.record(document, (output,), parser, options).parts)
@@ -165,9 +165,9 @@ def test_no_scorer_reads_a_thought(name: str) -> None:
     assert {**parts(""), "unclosed_thoughts": 1}.keys() == record.parts.keys()
 
 
-@pytest.mark.parametrize("name", registry.PARSERS)
+@pytest.mark.parametrize("name", lookup.PARSERS)
 def test_every_parser_leaves_an_unclosed_thought_unparsed(name: str) -> None:
-    scorer = registry.scorer("keyphrase3")
-    record = scorer.record(Document("d", "d", {}), ("<think>no",), registry.parser(name))
+    scorer = lookup.scorer("keyphrase3")
+    record = scorer.record(Document("d", "d", {}), ("<think>no",), lookup.parser(name))
     assert record.parsed is None
     assert record.outputs == ("<think>no",)

@@ -5,12 +5,12 @@ import math
 import pytest
 
 from headbench.errors import GuardError
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.statistics import check_all, check_counts, check_f1, check_value
 from helpers_records import answers
 
-F1 = registry.metric("pope.f1")
-METRICS = registry.metrics_of(registry.scorer("pope"))
+F1 = lookup.metric("pope.f1")
+METRICS = lookup.metrics_of(lookup.scorer("pope"))
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 1.0 + 1e-12, -1e-12, math.nan])
@@ -25,9 +25,9 @@ def test_impossible_values_stop_the_run(value: float) -> None:
 
 
 def test_unbounded_metrics_still_refuse_infinity() -> None:
-    check_value(registry.metric("pope.tp"), 1e9)
+    check_value(lookup.metric("pope.tp"), 1e9)
     with pytest.raises(GuardError, match="tp = inf is outside"):
-        check_value(registry.metric("pope.tp"), math.inf)
+        check_value(lookup.metric("pope.tp"), math.inf)
 
 
 def test_f1_must_follow_from_precision_and_recall() -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from headbench.errors import RefusedError
-from headbench.interventions.draws import apart_sets, other_sets
+from headbench.interventions.control_draws import apart_sets, other_sets
 from headbench.nouns import Record
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.statistics import against_controls, control_rank, smallest_p
 
-ACCURACY = registry.metric("niah.recall")
+ACCURACY = lookup.metric("niah.recall")
 
 
 def cell(right: list[int], cluster: int = 1) -> list[Record]:

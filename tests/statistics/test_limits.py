@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from headbench.nouns import Record
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.statistics import compare_paired, value_limits, wilson
-from headbench.statistics.metric import Metric, ratio
+from headbench.statistics.metric import SumMetric, ratio
 from helpers_records import answers
 
-ACCURACY, F1 = registry.metric("pope.accuracy"), registry.metric("pope.f1")
+ACCURACY, F1 = lookup.metric("pope.accuracy"), lookup.metric("pope.f1")
 
 
 def pictures(count: int, right: list[bool]) -> list[Record]:
@@ -43,23 +43,23 @@ def test_one_proportion_has_wilsons_interval() -> None:
 
 def test_a_proportion_of_some_documents_has_wilsons_interval_over_those() -> None:
     records = answers(["yes"] * 4 + ["no"] * 6, ["yes"] * 3 + ["no"] * 6 + ["yes"])
-    found = value_limits(registry.metric("pope.precision"), records)
+    found = value_limits(lookup.metric("pope.precision"), records)
     assert (found.low, found.high) == wilson(3, 4)
 
 
 def test_rate_group_rate_and_their_counts_have_width_where_no_wall_is_solved() -> None:
     """The four figures of twenty unsolved walls; 0 .. 0 beside a rate of 0 .. .16 cannot be."""
     records = walls(0)
-    rate = value_limits(registry.metric("walls.solved_rate"), records)
-    count = value_limits(registry.metric("walls.solved_walls"), records)
-    group_rate = value_limits(registry.metric("walls.group_rate"), records)
-    groups = value_limits(registry.metric("walls.correct_groups"), records)
+    rate = value_limits(lookup.metric("walls.solved_rate"), records)
+    count = value_limits(lookup.metric("walls.solved_walls"), records)
+    group_rate = value_limits(lookup.metric("walls.group_rate"), records)
+    groups = value_limits(lookup.metric("walls.correct_groups"), records)
     assert (rate.low, rate.high) == wilson(0, 20)
     assert (count.low, count.high) == (0.0, pytest.approx(20 * wilson(0, 20).high))
     assert group_rate.low == 0.0 and group_rate.high is not None and group_rate.high > 0.1
     assert groups.high == pytest.approx(80 * group_rate.high)
     assert count.method == "wilson"
-    some = value_limits(registry.metric("walls.group_rate"), walls(1))
+    some = value_limits(lookup.metric("walls.group_rate"), walls(1))
     assert some.method == "cluster-score"
     assert some.low is not None and 0.15 < some.low < 23 / 80
 
@@ -69,12 +69,12 @@ def test_counts_that_add_more_than_one_have_their_means_interval() -> None:
         Record(f"c{i}", f"c{i}", (), None, "p@1", {"mentions": ["x"] * (i % 5), "hallucinated": []})
         for i in range(40)
     ]
-    found = value_limits(registry.metric("chair.mentions"), captions)
+    found = value_limits(lookup.metric("chair.mentions"), captions)
     counts = np.arange(40) % 5
     half = 40 * 2.0227 * counts.std(ddof=1) / np.sqrt(40)
     assert (found.low, found.high) == pytest.approx((80 - half, 80 + half), rel=0.01)
     assert found.method == "jackknife-t"
-    none = value_limits(registry.metric("chair.hallucinated_mentions"), captions)
+    none = value_limits(lookup.metric("chair.hallucinated_mentions"), captions)
     assert none.low == 0.0 and none.high is not None and none.high > 1
 
 
@@ -103,14 +103,14 @@ def test_clusters_are_those_that_say_something_about_the_figure() -> None:
     """Forty pictures of which two drew a yes: precision rests on two."""
     labels, images = ["no"] * 80, [f"i{place // 2}" for place in range(80)]
     said = ["yes"] * 3 + ["no"] * 77
-    found = value_limits(registry.metric("pope.precision"), answers(labels, said, images))
+    found = value_limits(lookup.metric("pope.precision"), answers(labels, said, images))
     assert found.clusters == 2
     assert found.low is None and "2 cluster(s)" in found.note
 
 
 def test_a_figure_that_few_resamples_can_give_has_no_interval() -> None:
     """Below 30 wrong items there is no rescue rate; with 30, leaving one out leaves none."""
-    rescue = registry.metric("stickiness.rescue")
+    rescue = lookup.metric("stickiness.rescue")
 
     def items(wrong: int) -> list[Record]:
         return [
@@ -129,7 +129,7 @@ def test_a_figure_that_few_resamples_can_give_has_no_interval() -> None:
 
 
 def test_an_unbounded_figure_without_spread_has_no_interval() -> None:
-    length = registry.metric("chair.len")
+    length = lookup.metric("chair.len")
     records = [
         Record(f"c{i}", f"c{i}", (), None, "p@1", {"words": 9, "mentions": [], "hallucinated": []})
         for i in range(12)
@@ -142,19 +142,19 @@ def test_an_unbounded_figure_without_spread_has_no_interval() -> None:
 
 def test_a_difference_of_counts_is_the_difference_of_rates_times_n() -> None:
     before, after = walls(2), walls(9)
-    rate = compare_paired(registry.metric("walls.solved_rate"), before, after, seed=0)
-    count = compare_paired(registry.metric("walls.solved_walls"), before, after, seed=0, draws=4000)
+    rate = compare_paired(lookup.metric("walls.solved_rate"), before, after, seed=0)
+    count = compare_paired(lookup.metric("walls.solved_walls"), before, after, seed=0, draws=4000)
     assert rate.low is not None and rate.high is not None and rate.detectable is not None
     assert rate.p == 2 / 2**7
     assert (count.high, count.detectable) == pytest.approx((20 * rate.high, 20 * rate.detectable))
     assert count.low == pytest.approx(20 * rate.low, abs=0.1)  # its p is permuted
-    groups = compare_paired(registry.metric("walls.correct_groups"), before, after, seed=0)
+    groups = compare_paired(lookup.metric("walls.correct_groups"), before, after, seed=0)
     assert (groups.difference, groups.method) == (21.0, "cluster-score")
     assert groups.high is not None and groups.high < 80
 
 
 def test_a_users_unbounded_score_is_compared_too() -> None:
-    mine = Metric(
+    mine = SumMetric(
         "mine",
         ("x", "n"),
         lambda record: (float(record.parts["x"]), 1.0),  # type: ignore[arg-type]

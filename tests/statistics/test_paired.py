@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headbench.errors import DataError, RefusedError
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.statistics import compare_paired, mcnemar_exact
 from helpers_records import answers
 
-F1 = registry.metric("pope.f1")
-ACCURACY = registry.metric("pope.accuracy")
+F1 = lookup.metric("pope.f1")
+ACCURACY = lookup.metric("pope.accuracy")
 LABELS = ["yes", "no"] * 20
 RIGHT = list(LABELS)
 WRONG = ["no", "yes"] * 20

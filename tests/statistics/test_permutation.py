@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.statistics import mcnemar_exact, permutation_p, swap_test
 from helpers_records import answers
 
-F1 = registry.metric("pope.f1")
-ACCURACY = registry.metric("pope.accuracy")
+F1 = lookup.metric("pope.f1")
+ACCURACY = lookup.metric("pope.accuracy")
 YESNO = st.sampled_from(["yes", "no"])
 
 

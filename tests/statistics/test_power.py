@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.statistics import (
     Changes,
     compare_paired,
@@ -20,7 +20,7 @@ from headbench.statistics import (
 from headbench.statistics.power import _power
 from helpers_records import answers
 
-ACCURACY = registry.metric("pope.accuracy")
+ACCURACY = lookup.metric("pope.accuracy")
 
 
 def power_of_mcnemar(n: int, up: float, down: float, alpha: float) -> float:

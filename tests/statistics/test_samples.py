@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from headbench.nouns import Record
-from headbench.scoring import registry
-from headbench.statistics.metric import Metric, ratio
+from headbench.scoring import lookup
+from headbench.statistics.metric import SumMetric, ratio
+from headbench.statistics.resamplable import resamplable, resamplable_pair
 from headbench.statistics.samples import jackknife, proportion
 from helpers_records import answers
 
@@ -19,9 +20,9 @@ def graded(values: list[float], **parts: float) -> list[Record]:
     ]
 
 
-def users(value, **facts) -> Metric:
+def users(value, **facts) -> SumMetric:
     """A metric as a user writes one: nothing says what kind it is."""
-    return Metric("mine", ("x", "n"), lambda r: (float(r.parts["x"]), 1.0), value, True, **facts)  # type: ignore[arg-type]
+    return SumMetric("mine", ("x", "n"), lambda r: (float(r.parts["x"]), 1.0), value, True, **facts)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def users(value, **facts) -> Metric:
     ],
 )
 def test_a_proportion_is_known_by_its_records(name: str, expected: list[float] | None) -> None:
-    found = proportion(registry.metric(name), RECORDS)
+    found = proportion(lookup.metric(name), RECORDS)
     if expected is None:
         assert found is None
     else:
@@ -46,7 +47,7 @@ def test_a_proportion_is_known_by_its_records(name: str, expected: list[float] |
 
 def test_what_is_counted_per_captions_or_walls_is_no_proportion_of_documents() -> None:
     walls = graded([1.0] * 4, correct_groups=2, groups=4, walls=1)
-    assert proportion(registry.metric("walls.group_rate"), walls) is None
+    assert proportion(lookup.metric("walls.group_rate"), walls) is None
 
 
 def test_a_users_hit_rate_is_a_proportion_and_a_users_ratio_is_not() -> None:
@@ -63,7 +64,7 @@ def test_a_users_hit_rate_is_a_proportion_and_a_users_ratio_is_not() -> None:
 
 
 def test_a_least_number_of_items_does_not_hide_a_proportion() -> None:
-    rescued = registry.metric("stickiness.ever_rescued")
+    rescued = lookup.metric("stickiness.ever_rescued")
     items = [
         Record(f"d{i}", f"d{i}", (), None, "p@1", {"z": 1, "ever": i % 3 == 0}) for i in range(31)
     ]
@@ -72,32 +73,30 @@ def test_a_least_number_of_items_does_not_hide_a_proportion() -> None:
 
 
 def test_the_jackknife_leaves_out_one_cluster_after_the_other() -> None:
-    f1 = registry.metric("pope.f1")
-    table = np.random.default_rng(3).integers(1, 9, size=(12, 6)).astype(float)
-    other = np.random.default_rng(4).integers(1, 9, size=(12, 6)).astype(float)
-    sizes = table[:, 5]
-    found = jackknife(f1, sizes, table, other)
+    f1 = lookup.metric("pope.f1")
+    labels, images = ["yes", "no", "yes"] * 12, [f"i{place // 3:02}" for place in range(36)]
+    base, other = (
+        answers(labels, np.random.default_rng(seed).choice(["yes", "no"], 36), images)
+        for seed in (3, 4)
+    )
+    found = jackknife(resamplable_pair(f1, base, other))
     without = []
-    for left in range(12):
-        kept = [place for place in range(12) if place != left]
-        without.append(float(f1.value(other[kept].sum(0)) - f1.value(table[kept].sum(0))))
+    for image in sorted(set(images)):
+        kept = [[r for r in side if r.cluster != image] for side in (base, other)]
+        without.append(f1.of(kept[1]) - f1.of(kept[0]))
     variance = 11 / 12 * sum((value - np.mean(without)) ** 2 for value in without)
     assert found.sample is not None
     assert (found.sample.influence**2).sum() == pytest.approx(variance)
     assert found.sample.influence.sum() == pytest.approx(0, abs=1e-12)
-    assert found.sample.value == pytest.approx(
-        float(f1.value(other.sum(0)) - f1.value(table.sum(0)))
-    )
+    assert found.sample.value == pytest.approx(f1.of(other) - f1.of(base))
     assert found.sample.weight.sum() == pytest.approx(1)
 
 
 def test_clusters_without_anything_to_say_take_no_part() -> None:
-    precision = registry.metric("pope.precision")
-    table = np.zeros((20, 6))
-    table[:, 5] = 18  # documents
-    table[:, 2] = 18  # true negatives: nobody said yes
-    table[0] = (3, 1, 14, 0, 0, 18)
-    found = jackknife(precision, table[:, 5], table)
+    precision = lookup.metric("pope.precision")
+    images = [f"i{place // 18:02}" for place in range(360)]
+    records = answers(["yes", "no"] * 180, ["yes"] * 4 + ["no"] * 356, images)
+    found = jackknife(resamplable(precision, records))
     assert found.part.sum() == 1
     assert found.undefined == 1.0  # without that cluster there is no precision
     assert found.sample is None

@@ -8,14 +8,10 @@ bootstrap cover the settings below in 18 to 90 % of runs, and are flat in up to 
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
-
-from statistics_runs import (
+from training.pages.statistics.simulations import (
     Chair,
     Pope,
     one_condition,

@@ -17,8 +17,8 @@ from transformers import AutoConfig
 from headbench.errors import HeadbenchError
 from headbench.interventions.resolve import resolve
 from headbench.jobs import Condition, Job
+from headbench.models.adapter_catalogue import create
 from headbench.models.hf.load import auto_class, is_vision_language
-from headbench.models.registry import create
 from headbench.nouns import Answer, Request
 from sweep.checkpoint import TextOnly, prompts, tokenizer
 from sweep.configs import FAULTS

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from headbench.errors import ConfigError, DataError, HeadbenchError
-from headbench.tasks.data.base import AbsentDataError
+from headbench.tasks.data.source import AbsentDataError
 from headbench.tasks.loader import load_file
 from helpers_tasks import ROWS, write_task
 

@@ -10,8 +10,9 @@ import pytest
 
 from headbench.errors import HeadbenchError
 from headbench.nouns import Record
+from headbench.scoring.withheld import text_digest
 from headbench.tasks.loader import load
-from headbench.tasks.sensitive import label_set, text_digest, without_texts
+from headbench.tasks.sensitive import label_set, without_texts
 
 SECRET = 'it\'s a secret "text" that nobody prints'
 FILE = """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from headbench.running.compare import Comparison
+    from headbench.results.comparison import Comparison
 
 
 def compare(
@@ -19,7 +19,7 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare two results, document by document, and say in what the runs differ."""
-    from headbench.running.compare import compare_files
+    from headbench.results.comparison import compare_files
 
     found = compare_files(first, second)
     if as_json:
@@ -29,7 +29,7 @@ def compare(
         return
     from rich.console import Console
 
-    from headbench.running.table import differs_lines, print_comparisons
+    from headbench.results.comparison_table import differs_lines, print_comparisons
 
     names = (found.base.arm.name, found.other.arm.name)
     base, other = names if names[0] != names[1] else ("A", "B")  # the same condition of two logs

@@ -21,9 +21,9 @@ def fold(
     The result is a standard checkpoint: it runs in any engine, at no cost, under the toggle.
     """
     from headbench.errors import ConfigError
-    from headbench.interventions.fold import fold as write
-    from headbench.interventions.fold import foldable
     from headbench.interventions.resolve import resolve
+    from headbench.models.hf.fold import fold as write
+    from headbench.models.hf.fold import foldable
     from headbench.models.hf.load import Settings, load
 
     if out.exists() and any(out.iterdir()):

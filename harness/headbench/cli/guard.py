@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from headbench.guard.pins import Pin, Pins
     from headbench.guard.published import Verdict
-    from headbench.guard.stored import Fault
+    from headbench.guard.stored_results import Fault
 
 
 def guard(
@@ -42,10 +42,10 @@ def guard(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Recompute published cells, check pinned prompts and stored results; exit 1 on drift."""
-    from headbench.guard.cells import load_cells
     from headbench.guard.pins import check_pins, current, read_pins, write_pins
     from headbench.guard.published import check_cells
-    from headbench.guard.stored import check_stored
+    from headbench.guard.published_cells import load_cells
+    from headbench.guard.stored_results import check_stored
 
     named = os.environ.get("HEADBENCH_DATA", "")
     folder = data or (Path(named).expanduser() if named else None)
@@ -110,7 +110,7 @@ def _measured(
     results: Path, pinned: Pins, *, hold: bool, measure: bool
 ) -> tuple[int | None, list[Fault]]:
     """Hold measurements, or make the held ones again; else only see whether they are current."""
-    from headbench.guard.measured import check_held, hold_runs, remeasure
+    from headbench.guard.golden import check_held, hold_runs, remeasure
 
     if hold:
         for path in hold_runs(results):

@@ -68,7 +68,7 @@ def import_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read a released head list; say how many heads it detects, and which are the best."""
-    from headbench.heads.formats import import_heads
+    from headbench.heads.head_lists import import_heads
 
     found = import_heads(file, form.value, shape=_shape(shape), threshold=threshold)
     if out is not None:
@@ -104,9 +104,9 @@ def detect_(
     top: Annotated[int, typer.Option(min=1, help="How many of the best heads to print.")] = 10,
 ) -> None:
     """Score every head of a model and write the head map."""
-    from headbench.detectors.api import detect, read_params, trials_for
-    from headbench.detectors.registry import get
-    from headbench.models.registry import create
+    from headbench.detectors.detector_catalogue import get
+    from headbench.detectors.head_detection import detect, read_params, trials_for
+    from headbench.models.adapter_catalogue import create
     from headbench.running.spec import parse_model_args
 
     chosen = get(detector)
@@ -127,7 +127,7 @@ def detectors() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from headbench.detectors.registry import rows
+    from headbench.detectors.detector_catalogue import rows
 
     table = Table("name", "a high score says of a head", "source", box=box.SIMPLE, pad_edge=False)
     for row in rows():
@@ -143,16 +143,16 @@ def show_(
     top: Annotated[int, typer.Option(min=1, help="How many of the best heads to print.")] = 10,
 ) -> None:
     """Draw a head map: layers down, heads across, darker for higher scores."""
-    from headbench.detectors import picture
+    from headbench.heads import heatmap
     from headbench.heads.headmap import HeadMap
 
     found = HeadMap.load(file)
     show(found, summary(found, top))
-    typer.echo(picture.terminal(found))
+    typer.echo(heatmap.terminal(found))
     if svg is not None:
-        svg.write_text(picture.svg(found), encoding="utf-8")
+        svg.write_text(heatmap.svg(found), encoding="utf-8")
     if png is not None:
-        picture.save_png(found, png)
+        heatmap.save_png(found, png)
 
 
 @heads.command("agree")
@@ -164,7 +164,7 @@ def agree_(
     """Say how far two head maps agree."""
     from dataclasses import asdict
 
-    from headbench.detectors.agreement import agree
+    from headbench.heads.agreement import agree
     from headbench.heads.headmap import HeadMap
 
     found = agree(HeadMap.load(one), HeadMap.load(other))

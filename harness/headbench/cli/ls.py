@@ -86,9 +86,9 @@ def _tasks(include: list[Path]) -> Rows:
 
 
 def _interventions() -> Rows:
-    from headbench.interventions import registry
+    from headbench.interventions import method_catalogue
 
-    methods = [registry.get(name) for name in registry.names()]
+    methods = [method_catalogue.get(name) for name in method_catalogue.names()]
     return [
         {
             "name": method.name,
@@ -101,16 +101,16 @@ def _interventions() -> Rows:
 
 
 def _models() -> Rows:
-    from headbench.models.registry import summaries
+    from headbench.models.adapter_catalogue import summaries
 
     return [{"name": name, "summary": line} for name, line in summaries().items()]
 
 
 def _metrics() -> Rows:
-    from headbench.scoring import registry
+    from headbench.scoring import lookup
 
     better = {True: "higher", False: "lower", None: ""}
-    found = [(name, registry.metric(name)) for name in registry.metric_names()]
+    found = [(name, lookup.metric(name)) for name in lookup.metric_names()]
     return [
         {"name": name, "unit": metric.unit, "better": better[metric.higher_is_better]}
         for name, metric in found
@@ -118,6 +118,6 @@ def _metrics() -> Rows:
 
 
 def _detectors() -> Rows:
-    from headbench.detectors.registry import rows
+    from headbench.detectors.detector_catalogue import rows
 
     return rows()

@@ -13,8 +13,8 @@ from headbench.cli.run import split_names
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from headbench.results.recorded_join import Vouched
-    from headbench.running.rescored import Rescored
+    from headbench.results.joins import Vouched
+    from headbench.results.rescored import Rescored
 
 _Given = TypeVar("_Given", Path, list[Path])
 
@@ -85,9 +85,11 @@ def rescore(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result document.")] = False,
 ) -> None:
     """Score recorded outputs; no model is needed."""
+    from headbench.families.chair.rescore_chair import rescore_chair
+    from headbench.families.needles.rescore_needles import rescore_niah
+    from headbench.families.pope.rescore_pope import rescore_pope
+    from headbench.families.walls.rescore_walls import HUMANS, rescore_walls
     from headbench.results.fields import Fields
-    from headbench.running.rescore import rescore_chair, rescore_niah, rescore_pope
-    from headbench.running.rescore_walls import HUMANS, rescore_walls
     from headbench.scoring.thoughts import CLOSED, marks_of
 
     marks = marks_of(split_names(reasoning_marks) or (CLOSED,))
@@ -179,8 +181,8 @@ def show(found: Rescored) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from headbench.results.comparison_notes import count, result_notes
     from headbench.results.fields import FILES
-    from headbench.running.table_notes import count, result_notes
 
     result = found.result
     title = f"{result.task.name} of {result.model.name}: {result.task.scorer}, {result.task.parser}"
@@ -207,7 +209,7 @@ def show(found: Rescored) -> None:
         typer.echo(f"joined by: {result.source['joined by']}")
     if "connections" in result.source:
         typer.echo(f"connections: {result.source['connections']}")
-    from headbench.running.reasoning import reasoning_lines
+    from headbench.results.reasoning import reasoning_lines
 
     for line in reasoning_lines(result):
         typer.echo(line)

@@ -11,7 +11,7 @@ import typer
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from headbench.running.plan import RunPlan
+    from headbench.running.run_plan import RunPlan
 
 
 def run(
@@ -123,7 +123,7 @@ def run(
     }
     plan = _replayed(replay, tasks, given) if replay else _written(tasks, given)
     if dry_run:
-        from headbench.running.describe import describe
+        from headbench.running.dry_run import describe
 
         for line in describe(plan):
             typer.echo(line)
@@ -131,14 +131,14 @@ def run(
     from rich.console import Console
 
     from headbench.running.execute import run_plan
-    from headbench.running.table import print_outcome
+    from headbench.running.outcome_table import print_outcome
 
     print_outcome(run_plan(plan, out), Console(), raw=raw_p)
 
 
 def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
     """The run that the options say; what was left out takes the spec's own default."""
-    from headbench.running.plan import make_plan
+    from headbench.running.run_plan import make_plan
     from headbench.running.spec import make_spec, parse_model_args, template_args
 
     names = split_names(tasks)

@@ -68,7 +68,7 @@ def _show_task(task: Task) -> None:
 
 def _show_example(task: Task) -> None:
     """The first document's prompt, which says more than any template."""
-    from headbench.tasks.data.base import AbsentDataError
+    from headbench.tasks.data.source import AbsentDataError
 
     try:
         documents = task.documents(limit=1)
@@ -135,9 +135,9 @@ def _line(key: str, value: Any, source: str) -> str:
 
 
 def _intervention_data(name: str) -> dict[str, Any]:
-    from headbench.interventions import registry
+    from headbench.interventions import method_catalogue
 
-    method = registry.get(name)
+    method = method_catalogue.get(name)
     schema = method.params_model.model_json_schema()
     return {
         "name": method.name,

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
-from headbench.detectors.base import (
+from headbench.detectors.detector import (
     Detector,
-    Found,
-    Params,
+    DetectorParams,
+    Measurement,
     Trial,
     Trials,
     attending_layers,
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from headbench.interventions.engine import Engine
     from headbench.models.hf.adapter import HFModel
+    from headbench.models.hf.engine import Engine
 
 OUTPUTS = ("o_proj", "out_proj", "dense", "c_proj")
 """Names of the projection after attention."""
@@ -52,7 +52,7 @@ TOLERANCE = 1e-3
 """Largest difference of recomputed logits, relative to their size (x 100 in half precision)."""
 
 
-class AttributionParams(Params):
+class AttributionParams(DetectorParams):
     """What the answer's logit is compared with."""
 
     contrast: Literal["mean", "none"] = "mean"
@@ -92,7 +92,7 @@ class Parts:
         return found
 
 
-def run(model: HFModel, trials: Trials, params: AttributionParams) -> Found:
+def run(model: HFModel, trials: Trials, params: AttributionParams) -> Measurement:
     """Score every head.
 
     Raises:
@@ -102,7 +102,7 @@ def run(model: HFModel, trials: Trials, params: AttributionParams) -> Found:
     scores: list[Tensor] = []
     for batch in chunks(model, trials.trials):
         scores += _batch(model, batch, parts, params)
-    return Found(torch.stack(scores).mean(0), len(scores))
+    return Measurement(torch.stack(scores).mean(0), len(scores))
 
 
 @torch.inference_mode()

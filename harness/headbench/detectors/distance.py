@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 
-from headbench.detectors.base import (
+from headbench.detectors.detector import (
     Detector,
-    Found,
-    Params,
+    DetectorParams,
+    Measurement,
     Trial,
     Trials,
     attending_layers,
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
     from headbench.models.hf.adapter import HFModel
 
 
-class DistanceParams(Params):
+class DistanceParams(DetectorParams):
     """The window."""
 
     window: int | None = Field(10, ge=1)
     """Distances count up to this many tokens; ``null``: in full."""
 
 
-def run(model: HFModel, trials: Trials, params: DistanceParams) -> Found:
+def run(model: HFModel, trials: Trials, params: DistanceParams) -> Measurement:
     """Score every head."""
     scores: list[Tensor] = []
     for batch in chunks(model, trials.trials):
         scores += _batch(model, batch, params.window)
-    return Found(torch.stack(scores).mean(0), len(scores))
+    return Measurement(torch.stack(scores).mean(0), len(scores))
 
 
 def _batch(model: HFModel, batch: Sequence[Trial], window: int | None) -> list[Tensor]:

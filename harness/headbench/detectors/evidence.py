@@ -19,8 +19,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headbench.detectors.base import Detector, Found, Params, Trials, attending_layers, chunks
-from headbench.detectors.data import without_question
+from headbench.detectors.calibration import without_question
+from headbench.detectors.detector import (
+    Detector,
+    DetectorParams,
+    Measurement,
+    Trials,
+    attending_layers,
+    chunks,
+)
 from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
 from headbench.nouns import Capture
@@ -35,14 +42,14 @@ if TYPE_CHECKING:
     from headbench.nouns import Request
 
 
-class EvidenceParams(Params):
+class EvidenceParams(DetectorParams):
     """How attention is calibrated."""
 
     calibrate: bool = True
     """Subtract the attention under the question ``N/A``."""
 
 
-def run(model: HFModel, trials: Trials, params: EvidenceParams) -> Found:
+def run(model: HFModel, trials: Trials, params: EvidenceParams) -> Measurement:
     """Score every head."""
     scores: list[Tensor] = []
     for batch in chunks(model, trials.trials):
@@ -52,7 +59,7 @@ def run(model: HFModel, trials: Trials, params: EvidenceParams) -> Found:
             nothing = masses(model, [without_question(r) for r in requests], trials.evidence)
             found = [asked - null for asked, null in zip(found, nothing, strict=True)]
         scores += found
-    return Found(torch.stack(scores).mean(0), len(scores))
+    return Measurement(torch.stack(scores).mean(0), len(scores))
 
 
 def masses(model: HFModel, requests: Sequence[Request], evidence: str) -> list[Tensor]:

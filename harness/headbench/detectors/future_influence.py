@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from pydantic import Field
 
-from headbench.detectors.base import (
+from headbench.detectors.detector import (
     Detector,
-    Found,
-    Params,
+    DetectorParams,
+    Measurement,
     Trial,
     Trials,
     attending_layers,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from headbench.models.hf.adapter import HFModel
 
 
-class FutureInfluenceParams(Params):
+class FutureInfluenceParams(DetectorParams):
     """Which rows look back at which tokens."""
 
     over: Literal["text", "answer"] = "text"
@@ -107,7 +107,7 @@ class _Account:
         return influence.amax(-1) if peak else influence.mean(-1)
 
 
-def run(model: HFModel, trials: Trials, params: FutureInfluenceParams) -> Found:
+def run(model: HFModel, trials: Trials, params: FutureInfluenceParams) -> Measurement:
     """Score every head.
 
     Raises:
@@ -116,7 +116,7 @@ def run(model: HFModel, trials: Trials, params: FutureInfluenceParams) -> Found:
     scores: list[Tensor] = []
     for batch in chunks(model, trials.trials):
         scores += _batch(model, batch, params)
-    return Found(torch.stack(scores).mean(0), len(scores))
+    return Measurement(torch.stack(scores).mean(0), len(scores))
 
 
 def _batch(model: HFModel, batch: Sequence[Trial], params: FutureInfluenceParams) -> list[Tensor]:

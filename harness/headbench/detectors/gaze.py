@@ -35,12 +35,12 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from headbench.detectors import data
-from headbench.detectors.base import (
+from headbench.detectors import calibration
+from headbench.detectors.detector import (
     Detector,
-    Found,
+    DetectorParams,
     Marks,
-    Params,
+    Measurement,
     Trial,
     Trials,
     attending_layers,
@@ -66,7 +66,7 @@ UNKNOWN = 0.01
 """Largest share of a text's tokens that may be unknown to the tokenizer."""
 
 
-class GazeParams(Params):
+class GazeParams(DetectorParams):
     """Whose gaze, and how attention is compared with it."""
 
     file: str = ""
@@ -105,7 +105,7 @@ def load(params: GazeParams, limit: int | None, seed: int) -> Trials:
     """
     if params.of == "object":
         wanted = limit or SCENES
-        found = data.load("scenes", 2 * wanted, seed)
+        found = calibration.load("scenes", 2 * wanted, seed)
         kept = tuple(trial for trial in found.trials if trial.request.document in found.marks)
         facts = {**found.facts, "documents": len(kept), "marks": "cell of the asked object"}
         return Trials(kept, facts, "image", found.images, found.marks)
@@ -119,7 +119,7 @@ def load(params: GazeParams, limit: int | None, seed: int) -> Trials:
     return trials_of(Path(params.file), Path(params.images) if params.images else None, limit)
 
 
-def run(model: HFModel, trials: Trials, params: GazeParams) -> Found:
+def run(model: HFModel, trials: Trials, params: GazeParams) -> Measurement:
     """Score every head.
 
     Raises:
@@ -132,7 +132,7 @@ def run(model: HFModel, trials: Trials, params: GazeParams) -> Found:
     scores: list[Tensor] = []
     for batch in chunks(model, trials.trials):
         scores += _batch(model, batch, trials, params)
-    return Found(torch.stack(scores).mean(0), len(scores))
+    return Measurement(torch.stack(scores).mean(0), len(scores))
 
 
 def _batch(

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from headbench.detectors.base import Marks, Trial, Trials
+from headbench.detectors.detector import Marks, Trial, Trials
 from headbench.errors import DataError
 from headbench.nouns import Request
 

@@ -21,8 +21,15 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field, JsonValue
 
-from headbench.detectors.base import Detector, Found, Params, Trials, attending_layers, chunks
-from headbench.detectors.represent import represent
+from headbench.detectors.detector import (
+    Detector,
+    DetectorParams,
+    Measurement,
+    Trials,
+    attending_layers,
+    chunks,
+)
+from headbench.detectors.prompt_captures import represent
 from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.edits import View
 from headbench.errors import DataError
@@ -38,7 +45,7 @@ if TYPE_CHECKING:
     from headbench.models.hf.prompts import Prompt
 
 
-class ImageCentricParams(Params):
+class ImageCentricParams(DetectorParams):
     """The thresholds of the paper."""
 
     mass: float = Field(0.2, ge=0, le=1)
@@ -51,7 +58,7 @@ class ImageCentricParams(Params):
     """Sink dimensions. Default: by model, else those in which the first token stands out."""
 
 
-def run(model: HFModel, trials: Trials, params: ImageCentricParams) -> Found:
+def run(model: HFModel, trials: Trials, params: ImageCentricParams) -> Measurement:
     """Score every head.
 
     Raises:
@@ -80,7 +87,7 @@ def run(model: HFModel, trials: Trials, params: ImageCentricParams) -> Found:
         "sink_dims": ", ".join(map(str, finder.sink_dims)) or "from the first token",
         "sinks_per_layer_and_image": round(sinks / (len(trials.trials) * len(layers)), 4),
     }
-    return Found(chosen / rows, len(trials.trials), facts)
+    return Measurement(chosen / rows, len(trials.trials), facts)
 
 
 def outside_sinks(finder: var.Var, prompt: Prompt, layers: Sequence[int], inputs: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from headbench.detectors.base import Detector, Found, Params, Trials, engine_of
-from headbench.detectors.represent import BASELINE, answers
+from headbench.detectors.detector import Detector, DetectorParams, Measurement, Trials, engine_of
+from headbench.detectors.prompt_captures import BASELINE, answers
 from headbench.errors import DataError, RefusedError
 from headbench.interventions.resolve import resolve
 from headbench.jobs import Condition, Job
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from headbench.models.hf.adapter import HFModel
 
 
-class MaskingLossParams(Params):
+class MaskingLossParams(DetectorParams):
     """What masking means, and the unit."""
 
     mode: Literal["zero", "uniform"] = "zero"
@@ -41,7 +41,7 @@ class MaskingLossParams(Params):
     """Divide each trial's difference by its unmasked loss (Eq. 5)."""
 
 
-def run(model: HFModel, trials: Trials, params: MaskingLossParams) -> Found:
+def run(model: HFModel, trials: Trials, params: MaskingLossParams) -> Measurement:
     """Score every head."""
     shape = engine_of(model).shape
     requests = [
@@ -56,7 +56,9 @@ def run(model: HFModel, trials: Trials, params: MaskingLossParams) -> Found:
     costs = torch.stack([torch.stack(row) for row in rows])
     if params.relative:
         costs = costs / base
-    return Found(costs.mean(-1), len(requests), {"unmasked_loss": round(float(base.mean()), 6)})
+    return Measurement(
+        costs.mean(-1), len(requests), {"unmasked_loss": round(float(base.mean()), 6)}
+    )
 
 
 def losses(model: HFModel, requests: Sequence[Request], condition: Condition) -> Tensor:

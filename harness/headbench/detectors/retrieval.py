@@ -12,7 +12,7 @@ value span, the part that an answer consists of. A largest weight that several k
 argmax: a head without preference copies nothing.
 
 Trials whose answer was not found (ROUGE-1 recall of the expected answer at or below
-:data:`~headbench.scoring.needle_rouge.SUCCESS`) are dropped, not scored 0. ``compat=repo`` counts
+:data:`SUCCESS`) are dropped, not scored 0. ``compat=repo`` counts
 every copying step, as the released code does: repeats count again, and scores may exceed 1.
 """
 
@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from pydantic import Field
 
-from headbench.detectors.base import (
+from headbench.detectors.detector import (
     Detector,
-    Found,
-    Params,
+    DetectorParams,
+    Measurement,
     Trial,
     Trials,
     attending_layers,
@@ -34,8 +34,9 @@ from headbench.detectors.base import (
 )
 from headbench.detectors.stepwise import Path, decode_stepwise
 from headbench.errors import DataError
+from headbench.families.needles.needle_rouge import SUCCESS
 from headbench.nouns import Capture
-from headbench.scoring.needle_rouge import SUCCESS, rouge1_recall
+from headbench.scoring.rouge import rouge1_recall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ THRESHOLD = 0.1
 """Score from which a head is a retrieval head (sec. 2)."""
 
 
-class RetrievalParams(Params):
+class RetrievalParams(DetectorParams):
     """How copying is counted."""
 
     compat: Literal["paper", "repo"] = "paper"
@@ -98,7 +99,7 @@ def copies(row: Tensor, part: Tensor, same: Tensor) -> Tensor:
     return ((part == peak) & alone & same).float()
 
 
-def run(model: HFModel, trials: Trials, params: RetrievalParams) -> Found:
+def run(model: HFModel, trials: Trials, params: RetrievalParams) -> Measurement:
     """Score every head.
 
     Raises:
@@ -112,7 +113,7 @@ def run(model: HFModel, trials: Trials, params: RetrievalParams) -> Found:
             f"the model found none of {len(trials.trials)} needles: nobody copies",
             hint="take shorter prompts (--length), or a model that recalls",
         )
-    return Found(torch.stack(scores).mean(0), len(scores), {"asked": len(trials.trials)})
+    return Measurement(torch.stack(scores).mean(0), len(scores), {"asked": len(trials.trials)})
 
 
 def _batch(

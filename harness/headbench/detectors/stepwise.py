@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from headbench.detectors.base import engine_of
+from headbench.detectors.detector import engine_of
 from headbench.errors import DataError
 from headbench.models.hf.prompts import Prompt
 from headbench.models.hf.threads import threads

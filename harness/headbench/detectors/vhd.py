@@ -18,9 +18,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headbench.detectors.base import Detector, Found, Params, Trials, attending_layers, chunks
-from headbench.detectors.data import without_image
-from headbench.detectors.represent import represent
+from headbench.detectors.calibration import without_image
+from headbench.detectors.detector import (
+    Detector,
+    DetectorParams,
+    Measurement,
+    Trials,
+    attending_layers,
+    chunks,
+)
+from headbench.detectors.prompt_captures import represent
 from headbench.errors import DataError
 from headbench.interventions.methods.vhr import divergence
 from headbench.nouns import Capture
@@ -31,14 +38,14 @@ if TYPE_CHECKING:
     from headbench.models.hf.adapter import HFModel
 
 
-class VhdParams(Params):
+class VhdParams(DetectorParams):
     """Which divergences count."""
 
     outlier_removal: bool = True
     """Zero heads that wake up because the image is missing (Eq. 6)."""
 
 
-def run(model: HFModel, trials: Trials, params: VhdParams) -> Found:
+def run(model: HFModel, trials: Trials, params: VhdParams) -> Measurement:
     """Score every head.
 
     Raises:
@@ -59,7 +66,7 @@ def run(model: HFModel, trials: Trials, params: VhdParams) -> Found:
                     [divergence(a, b, outlier_removal=params.outlier_removal) for a, b in layers]
                 ).cpu()
             )
-    return Found(torch.stack(scores).mean(0), len(scores))
+    return Measurement(torch.stack(scores).mean(0), len(scores))
 
 
 DETECTOR = Detector("vhd", VhdParams, run, "scenes", 40)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from headbench.errors import HeadbenchError
-from headbench.guard.alike import Facts, differences, unstated
-from headbench.guard.cells import Cell
+from headbench.guard.comparability import Facts, differences, unstated
+from headbench.guard.published_cells import Cell
 from headbench.guard.recipes import Figures, Recomputed, recompute
 
 Status = Literal["holds", "drifts", "absent", "printed only", "impossible", "error"]

@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.errors import ConfigError, DataError
-from headbench.guard import cells as form
-from headbench.guard.alike import Facts
-from headbench.heads.formats import import_heads
+from headbench.families.chair.rescore_chair import rescore_chair
+from headbench.families.needles.judged_cells import JUDGE, SCALE, cell_records
+from headbench.families.pope.rescore_pope import rescore_pope
+from headbench.families.walls.rescore_walls import rescore_walls
+from headbench.guard import published_cells as form
+from headbench.guard.comparability import Facts
+from headbench.heads.head_lists import import_heads
 from headbench.nouns import Document, Record
 from headbench.results.figures import Sampling
+from headbench.results.joins import unproven
 from headbench.results.recorded import read_rows
-from headbench.results.recorded_join import unproven
-from headbench.running.rescore import rescore_chair, rescore_pope
-from headbench.running.rescore_walls import rescore_walls
-from headbench.running.rescored import Rescored
-from headbench.scoring import registry
+from headbench.results.rescored import Rescored
+from headbench.scoring import lookup
 from headbench.scoring.breakdown import by_part
-from headbench.scoring.niah_cells import JUDGE, SCALE, cell_records
 from headbench.scoring.parts import exact
 
 Figures = dict[str, tuple[float, str]]
@@ -153,12 +154,12 @@ def _confusion(recipe: form.Confusion, reader: str, where: str) -> Recomputed:
         ("no", "Yes"): recipe.fp,
         ("no", "No"): recipe.negatives - recipe.fp,
     }
-    scorer, parser = registry.scorer("pope"), registry.parser(reader)
+    scorer, parser = lookup.scorer("pope"), lookup.parser(reader)
     records: list[Record] = []
     for (label, answer), count in answers.items():
         records += [scorer.record(Document("", "", {}, target=label), (answer,), parser)] * count
     figures: Figures = {
-        metric.name: (metric.of(records), metric.unit) for metric in registry.metrics_of(scorer)
+        metric.name: (metric.of(records), metric.unit) for metric in lookup.metrics_of(scorer)
     }
     return Recomputed(figures, Facts(n=len(records), parser=parser.id))
 

@@ -1,6 +1,6 @@
 """Head maps as data: a score per (layer, head), and the forms papers release them in."""
 
-from headbench.heads.formats import import_heads, sniff
+from headbench.heads.head_lists import import_heads, sniff
 from headbench.heads.headmap import FORMAT, Head, HeadMap
 
 __all__ = ["FORMAT", "Head", "HeadMap", "import_heads", "sniff"]

@@ -1,5 +1,5 @@
-"""Interventions: named methods that turn attention heads, and the engine that carries them out.
+"""Interventions: named methods that edit attention heads, and the arithmetic of their edits.
 
-``grammar``, ``registry``, ``params`` and ``resolve`` are light; only ``engine`` and the inside of
-the methods' functions load torch.
+Reading, listing and checking interventions is light; only ``edits`` and the inside of the methods'
+functions load torch. What attaches edits to a loaded model is in :mod:`headbench.models.hf`.
 """

@@ -29,7 +29,7 @@ _EXAMPLE = "write name, name(key=value), or several joined with '+'"
 
 
 @dataclass(frozen=True)
-class ToggleSpec:
+class MethodSpec:
     """One method with the parameters that were written."""
 
     name: str
@@ -43,13 +43,13 @@ class ToggleSpec:
 
 
 @dataclass(frozen=True)
-class Toggle:
+class InterventionSpec:
     """Methods applied left to right; no part at all is the baseline."""
 
-    parts: tuple[ToggleSpec, ...] = ()
+    parts: tuple[MethodSpec, ...] = ()
 
 
-def parse(text: str) -> Toggle:
+def parse(text: str) -> InterventionSpec:
     """Read a toggle.
 
     Args:
@@ -62,7 +62,7 @@ def parse(text: str) -> Toggle:
         raise ConfigError(f"the toggle is longer than {LONGEST} characters")
     source = text.strip()
     if source == BASELINE:
-        return Toggle()
+        return InterventionSpec()
     try:
         tree = ast.parse(source, mode="eval").body
     except SyntaxError as error:
@@ -75,15 +75,15 @@ def parse(text: str) -> Toggle:
         nodes.append(tree.right)
         tree = tree.left
     nodes.append(tree)
-    return Toggle(tuple(_part(source, node) for node in reversed(nodes)))
+    return InterventionSpec(tuple(_part(source, node) for node in reversed(nodes)))
 
 
-def canonical(toggle: Toggle) -> str:
+def canonical(toggle: InterventionSpec) -> str:
     """The one printed form of ``toggle``."""
     return "+".join(print_part(part) for part in toggle.parts) or BASELINE
 
 
-def print_part(part: ToggleSpec) -> str:
+def print_part(part: MethodSpec) -> str:
     """The one printed form of a part."""
     if not part.params:
         return part.name
@@ -117,10 +117,10 @@ def _error(source: str, column: int, what: str) -> ConfigError:
     return ConfigError(what, where=f"column {column} of {source[:200]!r}", hint=_EXAMPLE)
 
 
-def _part(source: str, node: ast.expr) -> ToggleSpec:
+def _part(source: str, node: ast.expr) -> MethodSpec:
     column = node.col_offset + 1
     if isinstance(node, ast.Name):
-        return ToggleSpec(_word(source, node))
+        return MethodSpec(_word(source, node))
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
         raise _error(source, column, "expected a method's name")
     if node.args:
@@ -132,7 +132,7 @@ def _part(source: str, node: ast.expr) -> ToggleSpec:
         if item.arg in params:
             raise _error(source, item.col_offset + 1, f"{item.arg!r} is given twice")
         params[item.arg] = _value(source, item.value)
-    return ToggleSpec(_word(source, node.func), params)
+    return MethodSpec(_word(source, node.func), params)
 
 
 def _word(source: str, node: ast.Name) -> str:

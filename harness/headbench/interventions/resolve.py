@@ -8,8 +8,8 @@ from pathlib import Path
 
 from headbench.edits import Contrast, Controls, Intervention
 from headbench.errors import ConfigError
-from headbench.interventions import registry
-from headbench.interventions.grammar import Toggle, ToggleSpec, Value, canonical, parse
+from headbench.interventions import method_catalogue
+from headbench.interventions.grammar import InterventionSpec, MethodSpec, Value, canonical, parse
 from headbench.jobs import Condition
 from headbench.nouns import ModelInfo
 
@@ -28,11 +28,11 @@ def resolve(text: str, info: ModelInfo, include: Sequence[Path] = ()) -> tuple[C
         ConfigError: Not a toggle, an unknown method or parameter, a wrong value.
         RefusedError: Heads that the model does not have.
     """
-    registry.load_include(include)
+    method_catalogue.load_include(include)
     return tuple(_condition(toggle, info) for toggle in sweep(parse(text)))
 
 
-def sweep(toggle: Toggle) -> tuple[Toggle, ...]:
+def sweep(toggle: InterventionSpec) -> tuple[InterventionSpec, ...]:
     """One toggle for each combination of the lists given to scalar parameters.
 
     The last list varies fastest. A toggle without such lists comes back alone.
@@ -48,11 +48,11 @@ def sweep(toggle: Toggle) -> tuple[Toggle, ...]:
                     f"{part.name}: {key}=[] sweeps over nothing", hint=f"give {key} a value"
                 )
             single[index] = [
-                ToggleSpec(spec.name, {**spec.params, key: value})
+                MethodSpec(spec.name, {**spec.params, key: value})
                 for spec in single[index]
                 for value in values
             ]
-    return tuple(Toggle(parts) for parts in itertools.product(*single))
+    return tuple(InterventionSpec(parts) for parts in itertools.product(*single))
 
 
 def control_conditions(
@@ -116,25 +116,25 @@ def _controls(
     return found
 
 
-def build(spec: ToggleSpec, info: ModelInfo) -> Intervention:
+def build(spec: MethodSpec, info: ModelInfo) -> Intervention:
     """One method with its parameters, for a model."""
-    method = registry.get(spec.name)
+    method = method_catalogue.get(spec.name)
     return method.build(method.params(spec), info)
 
 
-def _condition(toggle: Toggle, info: ModelInfo) -> Condition:
+def _condition(toggle: InterventionSpec, info: ModelInfo) -> Condition:
     if not toggle.parts:
         return BASELINE
     return Condition(canonical(toggle), tuple(build(part, info) for part in toggle.parts), "toggle")
 
 
-def _swept(part: ToggleSpec) -> dict[str, tuple[Value, ...]]:
+def _swept(part: MethodSpec) -> dict[str, tuple[Value, ...]]:
     """Scalar parameters of ``part`` that were given a list."""
-    fields = registry.get(part.name).params_model.model_fields
+    fields = method_catalogue.get(part.name).params_model.model_fields
     return {
         key: value
         for key, value in part.params.items()
         if isinstance(value, tuple)
         and key in fields
-        and registry.shapes(fields[key].annotation) == {"scalar"}
+        and method_catalogue.shapes(fields[key].annotation) == {"scalar"}
     }

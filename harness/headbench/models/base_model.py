@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from headbench._version import __version__
-from headbench.edits import Intervention
+from headbench.edits import Intervention, Rewrite
 from headbench.errors import DataError, RefusedError
 from headbench.jobs import Job
 from headbench.nouns import Answer, Capture, Kind, ModelInfo, Request, Site
@@ -143,6 +143,18 @@ class BaseModel:
         for index, job in enumerate(jobs):
             self.refuse(job)
             yield index, self._one(job.request)
+
+    def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
+        """Requests that interventions rewrite: none here.
+
+        Raises:
+            RefusedError: always.
+        """
+        raise RefusedError(
+            f"{self.name} cannot have its requests rewritten by an intervention",
+            where=f"intervention {jobs[0].condition.name}" if jobs else "",
+            hint="load the weights with --model hf",
+        )
 
     def unknown_share(self, request: Request) -> float:
         """Share of the prompt's tokens that are the unknown token; 0 without a tokenizer."""

@@ -15,6 +15,7 @@ from transformers import AutoModel, AutoTokenizer
 from headbench._version import __version__
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.jobs import Job
+from headbench.models.adapter_catalogue import check_args, positive, rows_a_batch
 from headbench.models.base_model import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.captures import captures_of
@@ -23,7 +24,6 @@ from headbench.models.hf.identity import config_text, unused_weights
 from headbench.models.hf.length import encoder_room, sentence_config
 from headbench.models.hf.load import DTYPES, display_name, pick_device, quiet
 from headbench.models.hf.weights import check_weights
-from headbench.models.registry import check_args, positive, rows_a_batch
 from headbench.nouns import Answer, Capture, Request
 
 if TYPE_CHECKING:

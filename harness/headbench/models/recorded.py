@@ -8,8 +8,8 @@ from pathlib import Path
 
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.jobs import Job
+from headbench.models.adapter_catalogue import check_args
 from headbench.models.base_model import BaseModel
-from headbench.models.registry import check_args
 from headbench.nouns import Request
 from headbench.results.fields import Fields, Reading, Row, as_text, contains, normal
 from headbench.results.recorded import log_name, read_rows

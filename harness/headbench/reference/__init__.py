@@ -1,1 +1,1 @@
-"""The reference models that ship: their training, their evidence, their checkpoints."""
+"""The reference models that ship: checkpoints, head maps, and what loads them."""

@@ -64,6 +64,12 @@ def _rare(value: object) -> Plain:
         return sorted((plain(item) for item in value), key=lambda item: json.dumps(item))
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        raise StoreError(
+            f"an array of {value.size} numbers is not written as JSON",
+            where=f"{value.dtype}{list(value.shape)}",
+            hint="an array that is a record part of its own is stored by reference",
+        )
     raise StoreError(f"a value of type {type(value).__name__} has no JSON form", where=repr(value))
 
 

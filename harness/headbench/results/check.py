@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from headbench.results.canonical import digest
 from headbench.results.figures import Sampling, estimate, split_figures
 from headbench.results.files import Entry, read_entries, read_result
 from headbench.results.schema import Diagnostics, Estimate, Result
-from headbench.scoring import registry
+from headbench.scoring import lookup
 from headbench.scoring.breakdown import groups
 from headbench.statistics import check_all
 from headbench.statistics.metric import Metric
@@ -38,7 +38,7 @@ SLACK = 1e-9
 """What summing in another order may change."""
 BOUND_SLACK = 1e-6
 """What another machine's root finding may change in the end of an interval."""
-RESAMPLED = frozenset({"cluster-bootstrap"})
+RESAMPLED = frozenset({"cluster-bootstrap", "bootstrap-t"})
 """Interval methods that depend on random draws; they are not repeated to check a file."""
 EXTENT = frozenset({"n", "coverage"})
 """Figures of a log that no metric gives."""
@@ -97,10 +97,10 @@ def _other_scorer(result: Result) -> str:
     """A hint where another version of the scorer made the records; empty where it is this one."""
     made = result.task.scorer
     with contextlib.suppress(HeadbenchError):
-        if registry.scorer(made).id == made:  # an earlier version may be kept here
+        if lookup.scorer(made).id == made:  # an earlier version may be kept here
             return ""
     try:
-        here = registry.scorer(made.partition("@")[0]).id
+        here = lookup.scorer(made.partition("@")[0]).id
     except HeadbenchError:
         return ""
     return f"the scorer {made} made the records, and {here} is here: score the outputs again"
@@ -156,12 +156,12 @@ def _figures(result: Result, records: Sequence[Record]) -> Iterator[str]:
 def metric_of(name: str, one: Estimate) -> Metric | None:
     """The metric behind a figure, under the name that the figure has, or ``None``."""
     try:
-        metric = registry.metric(one.metric)
+        metric = lookup.metric(one.metric)
     except (HeadbenchError, ImportError, AttributeError):  # the package may be there in part
         return None
     # A rescored log may call a family's metric by a name of its own, which no other metric has.
-    taken = {full.rpartition(".")[2] for full in registry.metric_names()}
-    return metric if name in taken else replace(metric, name=name)
+    taken = {full.rpartition(".")[2] for full in lookup.metric_names()}
+    return metric if name in taken else metric.called(name)
 
 
 def _told(what: str, work: Callable[[], Iterator[str]]) -> Iterator[str]:
@@ -314,16 +314,19 @@ def _diagnostics(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
     told = result.diagnostics
     if told is None:
         return
-    for name in ("visited", "changed"):
+    for name in ("visited", "changed", "rewritten"):
         counts = [entry.facts.get(name) for entry in entries]
         known = [count for count in counts if isinstance(count, int)]
-        stored = getattr(told, name)
+        stored = getattr(told, name) or 0
         if len(known) == len(entries) and sum(known) != stored:
             yield f"{name} is stored as {stored}, its records give {sum(known)}"
     if result.status == "inert" and told.changed:
         yield f"it is called inert, and {told.changed} heads were altered"
-    if result.status == "ok" and result.arm.role != "baseline" and not told.changed:
-        yield "it is called ok, and its edits altered nothing"
+    if result.status == "inert" and told.rewritten:
+        yield f"it is called inert, and {told.rewritten} requests were rewritten"
+    altered = told.changed or told.rewritten
+    if result.status == "ok" and result.arm.role != "baseline" and not altered:
+        yield "it is called ok, and it altered nothing"
     for name in ("changed_share", "truncated_share"):
         share = getattr(told, name)
         if share is not None and not 0 <= share <= 1:

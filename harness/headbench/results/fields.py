@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headbench.errors import ConfigError, DataError, nearest
-from headbench.scoring.chair_truth import image_key
+from headbench.results.image_keys import image_key
 
 Row = Mapping[str, object]
 

@@ -20,8 +20,8 @@ class Sampling:
     """How intervals and tests are made.
 
     Attributes:
-        seed: Of the permutation tests' random swaps.
-        draws: Random swaps.
+        seed: Of the permutation tests' random swaps, and of a bootstrap's draws.
+        draws: Random swaps; a bootstrap makes at most a thousand.
         level: Coverage of intervals, 0..1.
     """
 
@@ -46,7 +46,7 @@ def estimate(
     figure = _plain_estimate(name, metric, known, records)
     if known is None or sampling is None:
         return figure
-    limits = value_limits(metric, records, sampling.level)
+    limits = value_limits(metric, records, sampling.level, seed=sampling.seed, draws=sampling.draws)
     made = {"low": limits.low, "high": limits.high, "note": limits.note}
     if limits.low is not None:
         made |= {"level": sampling.level, "method": limits.method}

@@ -2,6 +2,7 @@
 
 <out>/measured/<model>/<task>/<condition>-<id8>.json          the result
 <out>/measured/<model>/<task>/<condition>-<id8>.records.jsonl.gz   its item records
+<out>/measured/<model>/<task>/<condition>-<id8>.arrays.safetensors   arrays of the records, if any
 <out>/measured/<model>/timing.json                      wall-clock figures, never in a result
 """
 
@@ -22,10 +23,11 @@ from pydantic import ValidationError
 from headbench._json import strict_json
 from headbench.errors import StoreError
 from headbench.nouns import Record
+from headbench.results import arrays
 from headbench.results.canonical import Plain, dumps, plain
 from headbench.results.disk import read_bytes, write_atomic
 from headbench.results.migrations import migrate
-from headbench.results.schema import RecordsFile, Result
+from headbench.results.schema import ArraysFile, RecordsFile, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +42,8 @@ class Entry:
     Attributes:
         record: The document's outcome.
         facts: What is known of its answers beside it: ``visited``, ``changed``, ``truncated``,
-            ``kl`` (nats, first generated position, against the run's baseline), ``logprob``.
+            ``kl`` (nats, first generated position, against the run's baseline), ``logprob``;
+            ``rewritten`` requests and the content hashes of the ``images`` that they showed.
     """
 
     record: Record
@@ -67,11 +70,11 @@ def to_bytes(result: Result) -> bytes:
 
 
 def write_result(out: Path, result: Result, entries: Iterable[Entry] = ()) -> Path:
-    """Write a result and its records; the records come first, so a result never lacks them.
+    """Write a result and its records; these come first, so that a result never lacks them.
 
     Args:
         out: Output folder.
-        result: The cell; its ``records`` field is filled in here.
+        result: The cell; its ``records`` and ``arrays`` are filled in here.
         entries: The item records; none for a published cell.
 
     Returns:
@@ -82,16 +85,28 @@ def write_result(out: Path, result: Result, entries: Iterable[Entry] = ()) -> Pa
     """
     path = result_path(out, result)
     _refuse_other(path, result)
-    lines = list(entries)
+    lines, tensors = _bare(list(entries))
+    beside: dict[str, RecordsFile | ArraysFile] = {}
+    if tensors:
+        packed = arrays.pack(tensors)
+        name, digest = f"{path.stem}.arrays.safetensors", hashlib.sha256(packed).hexdigest()
+        write_atomic(path.parent / name, packed)
+        beside["arrays"] = ArraysFile(name=name, sha256=digest, bytes=len(packed))
     if lines:
         packed = pack_records(lines)
-        name = f"{path.stem}.records.jsonl.gz"
-        digest = hashlib.sha256(packed).hexdigest()
+        name, digest = f"{path.stem}.records.jsonl.gz", hashlib.sha256(packed).hexdigest()
         write_atomic(path.parent / name, packed)
-        beside = RecordsFile(name=name, sha256=digest, count=len(lines))
-        result = result.model_copy(update={"records": beside})
-    write_atomic(path, to_bytes(result))
+        beside["records"] = RecordsFile(name=name, sha256=digest, count=len(lines))
+    write_atomic(path, to_bytes(result.model_copy(update=beside)))
     return path
+
+
+def _bare(entries: Sequence[Entry]) -> tuple[list[Entry], arrays.Tensors]:
+    """Entries with references in place of arrays, and the arrays."""
+    records, tensors = arrays.take_out([entry.record for entry in entries])
+    if not tensors:
+        return list(entries), tensors
+    return [Entry(r, entry.facts) for r, entry in zip(records, entries, strict=True)], tensors
 
 
 def _refuse_other(path: Path, result: Result) -> None:
@@ -166,28 +181,57 @@ def read_entries(path: Path, result: Result) -> tuple[Entry, ...]:
             where=str(path),
             hint="a published cell can be looked at, not compared item by item",
         )
-    beside = path.parent / result.records.name
-    if Path(result.records.name).name != result.records.name:
+    packed = _beside(path, result.records, "records")
+    entries = unpack_records(packed, str(path.parent / result.records.name))
+    referring = any(
+        type(value) is dict and arrays.MARK in value
+        for entry in entries
+        for value in entry.record.parts.values()
+    )
+    if result.arrays is None and not referring:
+        return entries
+    if result.arrays is None:
         raise StoreError(
-            "the records' name is a path; it must lie beside the result", where=str(path)
+            "the records refer to arrays, and the result names no file of them",
+            where=str(path),
+            hint="restore the result, or run the cell again",
         )
-    packed = read_bytes(beside, "cannot read the records")
-    if hashlib.sha256(packed).hexdigest() != result.records.sha256:
+    where = str(path.parent / result.arrays.name)
+    tensors = arrays.unpack(_beside(path, result.arrays, "arrays"), where)
+    records = arrays.put_back([entry.record for entry in entries], tensors, where)
+    return tuple(Entry(r, entry.facts) for r, entry in zip(records, entries, strict=True))
+
+
+def _beside(path: Path, told: RecordsFile | ArraysFile, what: str) -> bytes:
+    """The bytes of a file beside a result, checked against the digest that the result states."""
+    beside = path.parent / told.name
+    if Path(told.name).name != told.name:
         raise StoreError(
-            "the records are not those the result was made of: their digest differs",
+            f"the {what}' name is a path; it must lie beside the result", where=str(path)
+        )
+    packed = read_bytes(beside, f"cannot read the {what}")
+    if hashlib.sha256(packed).hexdigest() != told.sha256:
+        raise StoreError(
+            f"the {what} are not those the result was made of: their digest differs",
             where=str(beside),
             hint="restore the file, or run the cell again",
         )
-    return unpack_records(packed, str(beside))
+    return packed
 
 
 def as_read(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Entries as a file would give them back: tuples become lists, sets sorted lists.
 
-    A run computes its figures from these, so that ``compare`` finds the very same numbers.
+    Arrays stay arrays. A run computes its figures from these, so that ``compare`` finds the very
+    same numbers.
     """
-    texts = (dumps(_line(entry)) for entry in entries)
-    return tuple(_entry(json.loads(text), text) for text in texts)
+    bare, tensors = _bare(list(entries))
+    texts = [dumps(_line(entry)) for entry in bare]
+    read = [_entry(json.loads(text), text) for text in texts]
+    if not tensors:
+        return tuple(read)
+    records = arrays.put_back([entry.record for entry in read], tensors)
+    return tuple(Entry(r, entry.facts) for r, entry in zip(records, read, strict=True))
 
 
 def pack_records(entries: Sequence[Entry]) -> bytes:

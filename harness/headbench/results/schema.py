@@ -39,8 +39,8 @@ class Estimate(Frozen):
     level: float | None = None
     """Confidence level of the interval, e.g. 0.95."""
     method: str | None = None
-    """How the interval was made: ``wilson``, ``cluster-score`` or ``jackknife-t``; in results of
-    schema version 1 also ``cluster-bootstrap``."""
+    """How the interval was made: ``wilson``, ``cluster-score``, ``jackknife-t`` or ``bootstrap-t``;
+    in results of schema version 1 also ``cluster-bootstrap``."""
     n: int = 0
     """Records behind the figure."""
     clusters: int | None = None
@@ -188,6 +188,9 @@ class Diagnostics(Frozen):
     """Share of generations that stopped at the token limit."""
     passes: int = 0
     """Forward passes spent, probes and branches included."""
+    rewritten: int | None = None
+    """Requests that the arm changed before they were asked, for instance by another image; null:
+    not recorded, or the arm rewrites none."""
     overrun: int | None = None
     """Requests that went beyond the length that the model's configuration allows, which a run does
     under ``--allow-overrun`` only; null: not recorded, or the model names no length."""
@@ -256,6 +259,17 @@ class RecordsFile(Frozen):
     """Records in it."""
 
 
+class ArraysFile(Frozen):
+    """The arrays that records refer to, beside this file: safetensors, one tensor per part."""
+
+    name: str
+    """File name, in the same folder."""
+    sha256: str
+    """Digest of the file's bytes."""
+    bytes: int
+    """Size of the file."""
+
+
 class Result(Frozen):
     """One (model, task, arm) cell."""
 
@@ -296,6 +310,10 @@ class Result(Frozen):
     """Whether the records hold digests in place of texts, because the task is sensitive."""
     records: RecordsFile | None = None
     """The item records; null only where nobody has them (published cells)."""
+
+    arrays: ArraysFile | None = None
+    """Arrays that record parts refer to; null where no part is an array, and not recorded before
+    there were any."""
 
     @model_validator(mode="after")
     def _partial_has_no_headline(self) -> Self:

@@ -4,21 +4,31 @@ Batches are planned over all conditions and tasks of a step together. A batch wh
 in the store is served from it; any other is run again WHOLE, because a row's last bits depend on
 the rows beside it. An answer that was known before keeps its stored form, and a new one is used in
 the form in which it was stored. So a run that was killed, or is repeated, ends in the same bytes.
+
+Interventions that rewrite requests come first, in batches of their own: a rewritten request is
+stored like an answer, and then asked in the place of the given one, under a key that names its
+images by content.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from headbench.errors import GuardError
+from headbench.interventions.rewriting import rewriter
 from headbench.jobs import Job, Model
-from headbench.nouns import Answer
+from headbench.nouns import Answer, Request
 from headbench.results.canonical import digest
+from headbench.results.derived import DerivedImages
 from headbench.results.keys import ResponseKeys
 from headbench.results.store import BATCH_DIGITS, ResponseStore
+from headbench.running import rewrites
+
+Answering = Callable[[Sequence[Job]], Iterator[tuple[int, Answer]]]
+"""Answers one planned batch: index of the job, answer."""
 
 
 class Ticker(Protocol):
@@ -31,10 +41,19 @@ class Ticker(Protocol):
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer with its identity."""
+    """An answer with its identity.
+
+    Attributes:
+        key: Response key.
+        answer: What the model said.
+        rewrite: For a request that an intervention rewrites: the stored rewrite, with its own key.
+        asked: What was asked in place of the task's request, where an intervention changed it.
+    """
 
     key: str
     answer: Answer
+    rewrite: Reply | None = None
+    asked: Request | None = None
 
 
 @dataclass
@@ -56,6 +75,7 @@ class Asker:
         progress: Whether a bar is shown.
         tally: What it cost so far.
         identity: What the model's answers are known by, where that is more than the adapter says.
+        images: Where images go that interventions make.
     """
 
     model: Model
@@ -63,6 +83,7 @@ class Asker:
     progress: bool = False
     tally: Tally = field(default_factory=Tally)
     identity: Mapping[str, str] | None = None
+    images: DerivedImages | None = None
 
     def ask(self, jobs: Sequence[Job], what: str) -> list[Reply]:
         """Answer all jobs.
@@ -79,8 +100,61 @@ class Asker:
         Raises:
             HeadbenchError: the model refuses or fails; all answers before that are stored.
         """
+        known = self._rewrites(jobs, what)
+        asked = [
+            replace(job, request=rewrites.decode(job.request, said.answer.text or ""))
+            if said
+            else job
+            for job, said in zip(jobs, known, strict=True)
+        ]
         identify = ResponseKeys(self.identity or self.model.identity)
-        keys = [identify.key(self.model.key(job), job) for job in jobs]
+        keys = [identify.key(self.model.key(job), job) for job in asked]
+        answers = self._all(keys, asked, what, self.model.answer)
+        return [
+            Reply(key, answers[key], said, now.request if now.request != job.request else None)
+            for key, job, now, said in zip(keys, jobs, asked, known, strict=True)
+        ]
+
+    def _rewrites(self, jobs: Sequence[Job], what: str) -> list[Reply | None]:
+        """The stored rewrite of each request that an intervention rewrites."""
+        places = [at for at, job in enumerate(jobs) if rewriter(job.condition, job.request)]
+        found: list[Reply | None] = [None] * len(jobs)
+        if not places:
+            return found
+        mine = [jobs[at] for at in places]
+        identify = ResponseKeys(self.identity or self.model.identity)
+        # A stage of its own in the key: a rewrite is never served as an answer.
+        keys = [identify.key({"rewrite": self.model.key(job)}, job) for job in mine]
+        images = self._images()
+
+        def rewrite(batch: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
+            return rewrites.rewrite_jobs(self.model, batch, images)
+
+        def whole(job: Job, answer: Answer) -> bool:
+            """Whether every image of a stored rewrite is still there."""
+            shown = rewrites.decode(job.request, answer.text or "").images
+            return all(one in job.request.images or one in images for one in shown)
+
+        answers = self._all(keys, mine, f"{what}, rewrites", rewrite, whole)
+        for at, key in zip(places, keys, strict=True):
+            found[at] = Reply(key, answers[key])
+        return found
+
+    def _images(self) -> DerivedImages:
+        """Where images go that interventions make: beside the answers, unless told otherwise."""
+        if self.images is None:
+            self.images = DerivedImages(self.store.path.parent)
+        return self.images
+
+    def _all(
+        self,
+        keys: Sequence[str],
+        jobs: Sequence[Job],
+        what: str,
+        answer: Answering,
+        usable: Callable[[Job, Answer], bool] | None = None,
+    ) -> dict[str, Answer]:
+        """Key -> answer; jobs of one key are asked once."""
         first: dict[str, Job] = {}
         for key, job in zip(keys, jobs, strict=True):
             first.setdefault(key, job)
@@ -91,19 +165,40 @@ class Asker:
         with _bar(len(unique), what, self.progress) as bar:
             for batch in batches:
                 members = [unique[index] for index in batch]
-                answers.update(self._batch(members, [first[key] for key in members], bar))
-        return [Reply(key, answers[key]) for key in keys]
+                asked = [first[key] for key in members]
+                known = self._known(members, asked, usable)
+                answers.update(self._batch(members, asked, known, bar, answer))
+        return answers
 
-    def _batch(self, keys: Sequence[str], jobs: Sequence[Job], bar: Ticker) -> dict[str, Answer]:
-        known = {key: self.store.get(key) for key in keys if key in self.store}
-        whole = {key: answer for key, answer in known.items() if answer is not None}
+    def _known(
+        self,
+        keys: Sequence[str],
+        jobs: Sequence[Job],
+        usable: Callable[[Job, Answer], bool] | None,
+    ) -> dict[str, Answer]:
+        """What the store has of a batch, as far as it can be used."""
+        stored = {key: self.store.get(key) for key in keys if key in self.store}
+        return {
+            key: answer
+            for key, job in zip(keys, jobs, strict=True)
+            if (answer := stored.get(key)) is not None and (usable is None or usable(job, answer))
+        }
+
+    def _batch(
+        self,
+        keys: Sequence[str],
+        jobs: Sequence[Job],
+        whole: Mapping[str, Answer],
+        bar: Ticker,
+        answering: Answering,
+    ) -> Mapping[str, Answer]:
         if len(whole) == len(keys):
             self.tally.reused += len(keys)
             bar.update(len(keys))
             return whole
         batch_name = digest(list(keys))[:BATCH_DIGITS]
         fresh: dict[str, Answer] = {}
-        for index, answer in self.model.answer(jobs):
+        for index, answer in answering(jobs):
             key, represent = keys[index], jobs[index].request.kind == "represent"
             if key in whole:  # of an earlier batch, and results show it already
                 fresh[key] = whole[key]

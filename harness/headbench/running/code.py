@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from headbench._code import Code
-from headbench.interventions import registry as interventions
+from headbench.interventions import method_catalogue as interventions
 from headbench.interventions.grammar import parse
 from headbench.jobs import Condition, Model
-from headbench.models import registry as models
+from headbench.models import adapter_catalogue as models
+from headbench.results.code_facts import facts, scored_by
 from headbench.results.schema import CodeFacts
 from headbench.running.spec import RunSpec
-from headbench.scoring import registry as scoring
 
 if TYPE_CHECKING:
     from headbench.tasks.task import Task
-
-Kind = Literal["model", "intervention", "scorer", "parser", "metric"]
 
 
 def with_code(condition: Condition) -> Condition:
@@ -47,27 +44,3 @@ def used(
     found += facts("intervention", {one: interventions.get(one).code for one in methods})
     scored = [one for task in tasks for one in scored_by(task.scorer, task.parser, task.metrics)]
     return found + list({(one.kind, one.name): one for one in scored}.values())
-
-
-def scored_by(scorer: str, parser: str, metrics: Iterable[str]) -> list[CodeFacts]:
-    """What turns outputs into figures and is not headbench's own."""
-    return [
-        *facts("scorer", {scorer: scoring.code_of("scorer", scorer)}),
-        *facts("parser", {parser: scoring.code_of("parser", parser)}),
-        *facts("metric", {name: scoring.code_of("metric", name) for name in metrics}),
-    ]
-
-
-def facts(kind: Kind, codes: Mapping[str, Code]) -> list[CodeFacts]:
-    """Codes as a result records them, sorted by name; headbench's own is left out."""
-    return [
-        CodeFacts(
-            kind=kind,
-            name=name,
-            digest=code.digest,
-            files=dict(code.files),
-            packages=dict(code.packages),
-        )
-        for name, code in sorted(codes.items())
-        if code
-    ]

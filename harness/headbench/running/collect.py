@@ -12,7 +12,7 @@ from headbench.results.schema import NeutralLoss
 from headbench.running import neutral
 from headbench.running.ask import Asker, Reply
 from headbench.running.outputs import output_text
-from headbench.running.plan import BASELINE, RunPlan
+from headbench.running.run_plan import BASELINE, RunPlan
 
 FirstStep = Mapping[str, Sequence[tuple[Request, ...]]]
 """Task name -> the requests of its first step, one tuple a document."""

@@ -7,6 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from headbench.results.cell import Cell
+from headbench.results.comparison import Comparison, adjust, compare_cells
+from headbench.results.derived import DerivedImages
 from headbench.results.disk import remove_leftovers, write_atomic
 from headbench.results.files import read_result, slug, write_result
 from headbench.results.provenance import commit
@@ -14,12 +17,10 @@ from headbench.results.schema import Kind, Result
 from headbench.results.store import ResponseStore
 from headbench.results.timing import add_timing
 from headbench.running.ask import Asker
-from headbench.running.cell import Cell
-from headbench.running.cells import build_cells
+from headbench.running.build_results import build_cells
 from headbench.running.collect import check_known_words, collect, first_step
-from headbench.running.compare import Comparison, adjust, compare_cells
-from headbench.running.matching import match_norms
-from headbench.running.plan import BASELINE, RunPlan, make_plan, meets
+from headbench.running.control_matching import match_norms
+from headbench.running.run_plan import BASELINE, RunPlan, image_reader, make_plan, meets
 from headbench.running.spec import RunSpec
 
 STORE = ".store"
@@ -27,7 +28,8 @@ README = "README.txt"
 KEPT = """\
 responses.jsonl holds every answer of the models as it came, also those to tasks that are marked
 sensitive. Such answers may repeat offensive or private texts. They are nowhere else: results and
-records hold labels and digests. Do not publish this folder; deleting it loses no result.
+records hold labels and digests. The folder images holds what interventions made of the task's
+images. Do not publish this folder; deleting it loses no result.
 """
 """What is written beside the store once a sensitive task has run."""
 MEASURED: Kind = "measured"
@@ -73,14 +75,16 @@ def execute(spec: RunSpec, out: Path = DEFAULT_OUT, *, progress: bool | None = N
 
 
 def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOutcome:
-    """Run what :func:`headbench.running.plan.make_plan` decided; see :func:`execute`."""
+    """Run what :func:`headbench.running.run_plan.make_plan` decided; see :func:`execute`."""
     first = first_step(plan)
     check_known_words(plan, first)
     plan = match_norms(plan, first)
     shown = sys.stderr.isatty() if progress is None else progress
     started = time.perf_counter()
     with ResponseStore(out / STORE) as store:
-        asker = Asker(plan.model, store, shown, identity=plan.identity)
+        derived = DerivedImages(out / STORE)
+        plan.model.bind(image_reader(plan.tasks, plan.documents, derived.read))
+        asker = Asker(plan.model, store, shown, identity=plan.identity, images=derived)
         kept = _say_what_the_store_keeps(plan, store.path)  # before anything is stored
         cells = build_cells(plan, collect(plan, first, asker))
         # Still under the store's lock: no other run cleans up or writes here.

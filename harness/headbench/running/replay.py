@@ -8,7 +8,7 @@ from pathlib import Path
 from headbench.errors import RefusedError
 from headbench.results.files import read_result
 from headbench.results.schema import CodeFacts, Result
-from headbench.running.plan import RunPlan, make_plan
+from headbench.running.run_plan import RunPlan, make_plan
 from headbench.running.spec import spec_from_result
 
 

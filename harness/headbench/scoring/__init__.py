@@ -1,6 +1,6 @@
 """Parsers, scorers, metrics and statistics: pure, knowing no model and no file.
 
-Names are looked up in :mod:`headbench.scoring.registry`.
+Names are looked up in :mod:`headbench.scoring.lookup`.
 """
 
 from headbench.scoring.parser import Parser

@@ -1,4 +1,4 @@
-"""What a scorer is: from a document and its raw outputs to the parts that metrics sum."""
+"""What a scorer is: from a document and its raw outputs to the parts that metrics read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Scorer:
         name: Registry name.
         version: Raised whenever any output would be scored differently.
         score: ``(document, outputs, parser, options) -> parts``. Parts are JSON values: numbers,
-            strings, lists of strings. Every metric is recomputed from them, without the model.
+            strings, lists of strings; or numpy arrays of one shape in all documents. Every metric
+            is recomputed from them, without the model.
         metrics: Registry names of all metrics that read these parts (``pope.f1``), headline first.
         breakdowns: Parts by which a result is split into a table (``length``, ``depth``).
         default_parser: Registry name of the parser that is used where a task names none.

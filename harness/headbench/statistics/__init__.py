@@ -1,11 +1,14 @@
-"""Paired statistics: differences over the same documents, their intervals, tests and limits."""
+"""Statistics of records: intervals, paired tests, resampling, permutation, adjustment.
+
+Metrics come in two kinds (:mod:`headbench.statistics.metric`); all functions here take both.
+"""
 
 from headbench.statistics.binary import (
     mcnemar_clustered,
     mcnemar_exact,
     wilson,
 )
-from headbench.statistics.bootstrap import Bootstrap, cluster_bootstrap
+from headbench.statistics.bootstrap import Spread, dual_variance, spread
 from headbench.statistics.change import (
     LossChange,
     changed_share,
@@ -32,17 +35,19 @@ from headbench.statistics.limits import (
 from headbench.statistics.paired import PairedResult, compare_paired
 from headbench.statistics.permutation import permutation_p, swap_test
 from headbench.statistics.power import detectable, detectable_binary
+from headbench.statistics.resamplable import Resamplable, resamplable, resamplable_pair
 from headbench.statistics.score import Interval, agree, tango
 
 __all__ = [
     "AgainstControls",
-    "Bootstrap",
     "Changes",
     "ControlRank",
     "Interval",
     "Limits",
     "LossChange",
     "PairedResult",
+    "Resamplable",
+    "Spread",
     "against_controls",
     "agree",
     "changed_share",
@@ -50,13 +55,13 @@ __all__ = [
     "check_counts",
     "check_f1",
     "check_value",
-    "cluster_bootstrap",
     "cluster_sums",
     "compare_paired",
     "control_rank",
     "detectable",
     "detectable_binary",
     "difference_limits",
+    "dual_variance",
     "first_token_kl",
     "holm",
     "loss_change",
@@ -65,7 +70,10 @@ __all__ = [
     "mean_first_token_kl",
     "pair",
     "permutation_p",
+    "resamplable",
+    "resamplable_pair",
     "smallest_p",
+    "spread",
     "swap_test",
     "tango",
     "value_limits",

@@ -11,7 +11,7 @@ import numpy as np
 from headbench.errors import DataError
 from headbench.nouns import Record
 from headbench.statistics.clusters import pair
-from headbench.statistics.controls import t_quantile
+from headbench.statistics.score import t_quantile
 
 FLOOR = 1e-6
 """Least probability given to what is not listed: single-precision sums miss 1 by about as much."""

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headbench.errors import DataError, RefusedError
 from headbench.nouns import Record
-from headbench.statistics.metric import Floats, Metric
+from headbench.statistics.metric import Floats, SumMetric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,20 @@ class Sums:
         return len(self.table)
 
 
-def cluster_sums(metric: Metric, records: Sequence[Record]) -> Sums:
+def cluster_sums(metric: SumMetric, records: Sequence[Record]) -> Sums:
     """Sum a metric's rows within clusters; the order of the records does not matter."""
+    owners = cluster_places(records)
+    sizes = np.bincount(owners).astype(np.float64)
+    table = np.zeros((len(sizes), len(metric.parts)), dtype=np.float64)
+    np.add.at(table, owners, metric.rows(records))
+    return Sums(table, sizes)
+
+
+def cluster_places(records: Sequence[Record]) -> NDArray[np.intp]:
+    """``[record]``, the place of its cluster among the clusters' sorted names."""
     names = sorted({record.cluster for record in records})
     place = {name: index for index, name in enumerate(names)}
-    table = np.zeros((len(names), len(metric.parts)), dtype=np.float64)
-    owners = np.array([place[record.cluster] for record in records], dtype=np.intp)
-    np.add.at(table, owners, metric.rows(records))
-    sizes = np.bincount(owners, minlength=len(names)).astype(np.float64)
-    return Sums(table, sizes)
+    return np.array([place[record.cluster] for record in records], dtype=np.intp)
 
 
 def pair(base: Sequence[Record], other: Sequence[Record]) -> list[tuple[Record, Record]]:

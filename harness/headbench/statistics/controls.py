@@ -15,12 +15,11 @@ from statistics import NormalDist
 import numpy as np
 
 from headbench.nouns import Record
-from headbench.statistics.clusters import cluster_sums, pair
-from headbench.statistics.metric import Floats, Metric
-from headbench.statistics.permutation import SLACK
-
-FEWEST_CLUSTERS = 10
-"""Fewer clusters than this give no interval."""
+from headbench.statistics.bootstrap import DRAWS, spread
+from headbench.statistics.clusters import pair
+from headbench.statistics.metric import Metric, SumMetric
+from headbench.statistics.resamplable import SLACK, LessMean, Resamplable, resamplable
+from headbench.statistics.score import t_quantile
 
 
 @dataclass(frozen=True)
@@ -113,26 +112,30 @@ def against_controls(
     *,
     possible: int,
     level: float = 0.95,
+    seed: int = 0,
+    draws: int = DRAWS,
 ) -> AgainstControls | None:
     """The difference to the mean of the controls, over the same documents, with an interval.
 
-    The difference is one statistic of the documents: for each way to leave one cluster out, the
-    metric is computed anew under the intervention and under every control. Two things vary, and
-    their variances add up::
+    The difference is one statistic of the documents: for each way to leave one cluster out, or for
+    each resample, the metric is computed anew under the intervention and under every control. Two
+    things vary, and their variances add up::
 
         V = V_documents + V_draws
-        V_documents   delete-one-cluster jackknife of the difference, for these draws
+        V_documents   delete-one-cluster jackknife of the difference, for these draws; where the
+                      metric is resampled by a bootstrap, that one's variance
         V_draws       (1 - K / N) s^2 / K       s^2: variance of the metric over the K of N draws
 
     ``V_draws`` also holds some noise of the documents, so the sum is a little too large, never too
     small. The interval is ``difference +- t sqrt(V)`` with Satterthwaite's degrees of freedom.
     With one draw, ``V_draws`` is unknown: the interval then speaks of that draw alone. Where all
-    possible draws were made it is zero. Fewer than ten clusters give no interval.
+    possible draws were made it is zero. Below ``metric.fewest`` clusters there is no interval.
 
     Where documents are right or wrong, ``V_documents`` is at least ``z^2 / (n + z^2)^2`` for n
     documents, which is the width of Tango's interval (1998) for a paired difference without any
     change: nothing seen in n documents does not mean that nothing is there. Where no document
-    differs at all, n counts the clusters: how alike their documents are cannot be seen then.
+    differs at all, n counts the clusters: how alike their documents are cannot be seen then. A
+    sample statistic may say itself how many independent documents it is worth.
 
     Args:
         metric: What to compute.
@@ -140,32 +143,41 @@ def against_controls(
         controls: Records under each control draw, over the same documents; none gives ``None``.
         possible: N, how many distinct draws exist.
         level: Coverage, 0..1.
+        seed: Of the resamples, where the metric is resampled by a bootstrap.
+        draws: How many of them.
 
     Raises:
         RefusedError: the cells do not hold the same documents.
     """
     if not controls:
         return None
-    tables = [cluster_sums(metric, other).table]
     for records in controls:
         pair(other, records)
-        tables.append(cluster_sums(metric, records).table)
-    values = np.array([float(metric.value(table.sum(axis=0))) for table in tables])
+    others = [resamplable(metric, records) for records in controls]
+    apart = LessMean(resamplable(metric, other), others)
+    values = np.array([apart.figure.value(), *(one.value() for one in others)])
     mean = float(values[1:].mean())
     found = AgainstControls(mean, float(values[0]) - mean, None, None, len(controls), level)
-    clusters = len(tables[0])
-    if clusters < FEWEST_CLUSTERS:
+    clusters = len(apart.sizes)
+    if clusters < metric.fewest:
         return _without(found, f"no interval from {clusters} cluster(s)")
     if not np.isfinite(values).all():
         return _without(found, "the metric is undefined under the intervention or a control")
-    documents = _jackknife(metric, tables)
+    freedom = float(clusters - 1)
+    if metric.resampling == "bootstrap":
+        resampled = spread(apart, seed=seed, draws=draws)
+        documents, freedom = resampled.variance, resampled.freedom
+    else:
+        documents = _jackknife(apart)
     if not math.isfinite(documents):
         return _without(found, "the metric is undefined when a cluster is left out")
-    if metric.outcome is not None:
+    worth = apart.independent
+    if isinstance(metric, SumMetric) and metric.outcome is not None:
+        worth = len(other) if documents > 0 else clusters
+    if worth is not None:
         z = NormalDist().inv_cdf(0.5 + level / 2)
-        n = len(other) if documents > 0 else clusters
-        documents = max(documents, z**2 / (n + z**2) ** 2)
-    drawn, freedom, note = 0.0, float(clusters - 1), ""
+        documents = max(documents, z**2 / (worth + z**2) ** 2)
+    drawn, note = 0.0, ""
     if len(controls) > 1:
         share = max(0.0, 1 - len(controls) / possible)
         drawn = share * float(values[1:].var(ddof=1)) / len(controls)
@@ -195,16 +207,8 @@ def _without(found: AgainstControls, note: str) -> AgainstControls:
     return AgainstControls(found.mean, found.difference, None, None, found.draws, found.level, note)
 
 
-def _jackknife(metric: Metric, tables: Sequence[Floats]) -> float:
-    """Variance of ``first - mean of the others`` when one cluster at a time is left out."""
-    left = [metric.value(table.sum(axis=0) - table) for table in tables]  # each [cluster]
-    apart = left[0] - np.mean(left[1:], axis=0)
-    clusters = len(apart)
-    return float((clusters - 1) / clusters * ((apart - apart.mean()) ** 2).sum())
-
-
-def t_quantile(share: float, freedom: float) -> float:
-    """Quantile of Student's t distribution; the degrees of freedom need not be whole."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, share))
+def _jackknife(figure: Resamplable) -> float:
+    """Variance of a figure when one cluster at a time is left out."""
+    without = figure.without_each()  # [cluster]
+    clusters = len(without)
+    return float((clusters - 1) / clusters * ((without - without.mean()) ** 2).sum())

@@ -5,11 +5,12 @@
 ``tango``          the difference of two such proportions over the same documents
 ``cluster-score``  every other figure between bounds, and every other difference
 ``jackknife-t``    a figure without a bound, such as a mean length
+``bootstrap-t``    statistics of pairs of records, and their differences
 =================  ==================================================================
 
-A count has the interval of its rate times the number counted over. The two without clusters hold
-from one document up. The other two learn the variance from the clusters: below
-:data:`FEWEST` of them there is no interval, below :data:`FEW` a note.
+A count has the interval of its rate times the number counted over. ``wilson`` and ``tango`` hold
+from one document up. The others learn the variance from the clusters: below ``Metric.fewest`` of
+them there is no interval, below :data:`FEW` a note.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ import numpy as np
 
 from headbench.nouns import Record
 from headbench.statistics.binary import wilson
-from headbench.statistics.bootstrap import UNDEFINED
-from headbench.statistics.clusters import cluster_sums
-from headbench.statistics.metric import Floats, Metric, ratio
+from headbench.statistics.bootstrap import DRAWS, UNDEFINED, Spread, spread
+from headbench.statistics.metric import Floats, Metric, SumMetric, ratio
+from headbench.statistics.resamplable import resamplable, resamplable_pair
 from headbench.statistics.samples import Jackknife, jackknife, proportion
 from headbench.statistics.score import (
     Interval,
@@ -33,11 +34,10 @@ from headbench.statistics.score import (
     bounded,
     paired,
     student,
+    t_quantile,
     tango,
 )
 
-FEWEST = 10
-"""Clusters below which the variance between them is not known well enough for an interval."""
 FEW = 30
 """Clusters below which an interval that rests on them is called rough."""
 
@@ -49,7 +49,7 @@ class Limits:
     Attributes:
         low: Lower end; ``None`` where there is no interval.
         high: Upper end.
-        method: ``wilson``, ``tango``, ``cluster-score`` or ``jackknife-t``; empty for none.
+        method: One of the table above; empty for none.
         clusters: Clusters that take part in the figure.
         undefined: Share of them without which the figure is undefined.
         note: Why there is no interval, or that it rests on few clusters; empty otherwise.
@@ -84,36 +84,51 @@ class Changes:
     unit: float = 0.0
 
 
-def value_limits(metric: Metric, records: Sequence[Record], level: float = 0.95) -> Limits:
+def value_limits(
+    metric: Metric,
+    records: Sequence[Record],
+    level: float = 0.95,
+    *,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> Limits:
     """The interval of a metric over one condition.
 
     Args:
         metric: What is computed.
         records: Over which; in any order.
         level: Coverage, 0..1.
+        seed: Of the draws, where the interval is a bootstrap's.
+        draws: How many, at most :data:`headbench.statistics.bootstrap.DRAWS`; fewer than two make
+            no interval.
     """
     if not records:
         return Limits(None, None, "", 0, note="no interval from 0 documents")
-    if metric.unit == "count" and _adds_up(metric, records):
-        trials = metric.trials or _one
-        rate = _per_trial(metric, trials, 1.0 if _most(metric, records) else None)
-        return value_limits(rate, records, level).times(sum(map(trials, records)))
-    outcomes = proportion(metric, records)
-    if outcomes is not None:
-        known = np.isfinite(outcomes)
-        n = int(known.sum())
-        if len({r.cluster for r, takes in zip(records, known, strict=True) if takes}) == n:
-            low, high = wilson(int(outcomes[known].sum()), n, level)
-            return Limits(low, high, "wilson", n)
-    sums = cluster_sums(metric, records)
-    found = jackknife(metric, sums.sizes, sums.table)
-    refused = _refused(found)
+    documents: float | None = None
+    if isinstance(metric, SumMetric):
+        if metric.unit == "count" and _adds_up(metric, records):
+            trials = metric.trials or _one
+            rate = _per_trial(metric, trials, 1.0 if _most(metric, records) else None)
+            return value_limits(rate, records, level).times(sum(map(trials, records)))
+        outcomes = proportion(metric, records)
+        if outcomes is not None:
+            known = np.isfinite(outcomes)
+            n = int(known.sum())
+            if len({r.cluster for r, takes in zip(records, known, strict=True) if takes}) == n:
+                low, high = wilson(int(outcomes[known].sum()), n, level)
+                return Limits(low, high, "wilson", n)
+            documents = n
+    figure = resamplable(metric, records)
+    if metric.resampling == "bootstrap":
+        drawn = spread(figure, seed=seed, draws=draws)
+        return spread_limits(drawn, metric.fewest, level, metric.low, metric.high)
+    found = jackknife(figure)
+    refused = _refused(found, metric)
     if refused is not None or found.sample is None:
         return refused or _none(found, "the figure is undefined")
     if metric.low is None or metric.high is None:
         return _limits(_clip(student(found.sample, level), metric), "jackknife-t", found)
-    documents = None if outcomes is None else int(np.isfinite(outcomes).sum())
-    sample = replace(_within(found.sample, metric), documents=documents)
+    sample = replace(_within(found.sample, metric), documents=documents or figure.independent)
     interval = bounded(sample, metric.low, metric.high, level)
     return _limits(interval, "cluster-score", found)
 
@@ -133,27 +148,75 @@ def difference_limits(
         The interval, and the changes behind the difference; ``None`` where it is undefined.
     """
     conditions = [list(condition) for condition in zip(*pairs, strict=True)]
-    if metric.unit == "count" and _adds_up(metric, conditions[0] + conditions[1]):
-        most = _most(metric, [*conditions[0], *conditions[1]])
-        scale = (most or 1.0) * len(pairs)
-        rate = _per_trial(metric, lambda _: most or 1.0, 1.0 if most else None)
-        limits, changes = difference_limits(rate, pairs, p, level)
-        if changes is not None:
-            changes = replace(changes, effects=changes.effects * scale, unit=changes.unit * scale)
-        return limits.times(scale), changes
-    outcomes = [proportion(metric, condition) for condition in conditions]
-    if outcomes[0] is not None and outcomes[1] is not None:
-        same = np.isfinite(outcomes[0]) == np.isfinite(outcomes[1])
-        if same.all():
-            part = np.isfinite(outcomes[0])
-            members = [one for one, takes in zip(conditions[0], part, strict=True) if takes]
-            moved = (outcomes[1] - outcomes[0])[part]
-            return _outcome_difference(members, moved, p, level)
+    if isinstance(metric, SumMetric):
+        if metric.unit == "count" and _adds_up(metric, conditions[0] + conditions[1]):
+            return _count_difference(metric, pairs, p, level)
+        outcomes = [proportion(metric, condition) for condition in conditions]
+        if outcomes[0] is not None and outcomes[1] is not None:
+            same = np.isfinite(outcomes[0]) == np.isfinite(outcomes[1])
+            if same.all():
+                part = np.isfinite(outcomes[0])
+                members = [one for one, takes in zip(conditions[0], part, strict=True) if takes]
+                moved = (outcomes[1] - outcomes[0])[part]
+                return _outcome_difference(metric, members, moved, p, level)
     return _figure_difference(metric, conditions, p, level)
 
 
+def spread_limits(
+    found: Spread,
+    fewest: int,
+    level: float,
+    low: float | None = None,
+    high: float | None = None,
+) -> Limits:
+    """Student's interval around a figure whose variance was bootstrapped.
+
+    Args:
+        found: The figure, or a difference.
+        fewest: Clusters below which there is no interval.
+        level: Coverage, 0..1.
+        low: Least possible value; ``None`` is unbounded.
+        high: Greatest possible value; ``None`` is unbounded.
+    """
+    note = ""
+    if found.clusters < fewest:
+        note = f"no interval from {found.clusters} cluster(s): below {fewest}"
+    elif found.undefined > UNDEFINED:
+        share = f"{100 * found.undefined:.0f} % of the resamples"
+        note = f"no interval: the figure is undefined in {share}"
+    elif math.isnan(found.variance):
+        note = "no interval: the figure is undefined, or was not resampled"
+    elif found.variance == 0:
+        note = "no interval: no two resamples differ"
+    if note:
+        return Limits(None, None, "", found.clusters, found.undefined, note)
+    half = t_quantile(0.5 + level / 2, found.freedom) * found.error
+    note = f"only {found.clusters} clusters: below {FEW} an interval is rough"
+    return Limits(
+        max(found.value - half, -math.inf if low is None else low),
+        min(found.value + half, math.inf if high is None else high),
+        "bootstrap-t",
+        found.clusters,
+        found.undefined,
+        note if found.clusters < FEW else "",
+    )
+
+
+def _count_difference(
+    metric: SumMetric, pairs: Sequence[tuple[Record, Record]], p: float | None, level: float
+) -> tuple[Limits, Changes | None]:
+    """A count: the difference of its rates, times what it is counted over."""
+    most = _most(metric, [record for both in pairs for record in both])
+    scale = (most or 1.0) * len(pairs)
+    rate = _per_trial(metric, lambda _: most or 1.0, 1.0 if most else None)
+    limits, changes = difference_limits(rate, pairs, p, level)
+    if changes is not None:
+        changes = replace(changes, effects=changes.effects * scale, unit=changes.unit * scale)
+    return limits.times(scale), changes
+
+
 def _outcome_difference(
-    members: Sequence[Record], moved: Floats, p: float | None, level: float
+    metric: Metric, members: Sequence[Record], moved: Floats, p: float | None, level: float
 ) -> tuple[Limits, Changes | None]:
     """Documents right or wrong under both conditions; ``moved`` holds -1, 0 or 1 for each."""
     n, gains, losses = len(moved), int((moved > 0).sum()), int((moved < 0).sum())
@@ -170,7 +233,7 @@ def _outcome_difference(
         return Limits(low, high, "tango", n), changes
     sample = Sample(difference, net / n - difference * sizes / n, sizes / n, documents=n)
     found = Jackknife(sample, np.ones(len(sizes), dtype=bool), 0.0)
-    refused = _refused(found)
+    refused = _refused(found, metric)
     if refused is not None:
         return refused, changes
     interval = paired(sample, gains / n, losses / n, 1.0, level)
@@ -181,15 +244,14 @@ def _figure_difference(
     metric: Metric, conditions: Sequence[Sequence[Record]], p: float | None, level: float
 ) -> tuple[Limits, Changes | None]:
     """Any other metric: each cluster's change is how far it moves the difference."""
-    before, after = (cluster_sums(metric, condition) for condition in conditions)
-    found = jackknife(metric, before.sizes, before.table, after.table)
+    figure = resamplable_pair(metric, *conditions)
+    found = jackknife(figure)
     if found.sample is None:
         return _none(found, "the difference is undefined"), None
-    sample, count = found.sample, int(found.part.sum())
-    changed = (before.table != after.table).any(axis=1)[found.part]
-    effects = np.where(changed, sample.influence + sample.value * sample.weight, 0.0)
+    sample, count = replace(found.sample, documents=figure.independent), int(found.part.sum())
+    effects, changed = figure.effects(sample.influence, sample.weight)
     changes = Changes(effects[changed], count)
-    refused = _refused(found)
+    refused = _refused(found, metric)
     if refused is not None:
         return refused, changes
     bounds = None if metric.low is None or metric.high is None else metric.high - metric.low
@@ -197,7 +259,7 @@ def _figure_difference(
     # the bounds allow, or as two documents of the first condition differ where there are none.
     possible = bounds
     if possible is None:
-        alone = jackknife(metric, before.sizes, before.table).sample
+        alone = jackknife(resamplable(metric, conditions[0])).sample
         spread = 0.0 if alone is None else float(alone.influence @ alone.influence)
         possible = math.sqrt(2 * count * spread)
     largest = float((np.abs(effects) / sample.weight).max())
@@ -212,9 +274,11 @@ def _figure_difference(
     return _limits(agree(interval, sample.value, p, level), "cluster-score", found), changes
 
 
-def _per_trial(metric: Metric, trials: Callable[[Record], float], high: float | None) -> Metric:
+def _per_trial(
+    metric: SumMetric, trials: Callable[[Record], float], high: float | None
+) -> SumMetric:
     """What a count is per trial: a last part sums the trials."""
-    return Metric(
+    return SumMetric(
         name=metric.name,
         parts=(*metric.parts, "trials"),
         row=lambda record: (*metric.row(record), trials(record)),
@@ -225,7 +289,7 @@ def _per_trial(metric: Metric, trials: Callable[[Record], float], high: float | 
     )
 
 
-def _most(metric: Metric, records: Sequence[Record]) -> float | None:
+def _most(metric: SumMetric, records: Sequence[Record]) -> float | None:
     """The most that any of the records may add to a count; ``None`` where nobody knows."""
     if metric.trials is not None:
         return max(metric.trials(record) for record in records)
@@ -237,7 +301,7 @@ def _one(_: Record) -> float:
     return 1.0
 
 
-def _adds_up(metric: Metric, records: Sequence[Record]) -> bool:
+def _adds_up(metric: SumMetric, records: Sequence[Record]) -> bool:
     """Whether the figure of all records is the sum of the figures of each."""
     rows = metric.rows(records)
     return bool(np.isclose(metric.value(rows.sum(axis=0)), np.sum(metric.value(rows))))
@@ -255,11 +319,11 @@ def _clip(interval: Interval, metric: Metric) -> Interval:
     return Interval(low, high)
 
 
-def _refused(found: Jackknife) -> Limits | None:
+def _refused(found: Jackknife, metric: Metric) -> Limits | None:
     """Limits without an interval, where the clusters cannot give one."""
     count = int(found.part.sum())
-    if count < FEWEST:
-        return _none(found, f"no interval from {count} cluster(s): below {FEWEST}")
+    if count < metric.fewest:
+        return _none(found, f"no interval from {count} cluster(s): below {metric.fewest}")
     if found.undefined > UNDEFINED:
         share = f"{100 * found.undefined:.0f} % of the resamples"
         return _none(found, f"no interval: the figure is undefined in {share}")

@@ -16,11 +16,13 @@ from typing import Literal
 
 from headbench.nouns import Record
 from headbench.statistics.binary import mcnemar_clustered
+from headbench.statistics.bootstrap import DRAWS, Spread, spread
 from headbench.statistics.clusters import pair
-from headbench.statistics.limits import Changes, difference_limits
-from headbench.statistics.metric import Metric
+from headbench.statistics.limits import Changes, difference_limits, spread_limits
+from headbench.statistics.metric import Metric, SumMetric
 from headbench.statistics.permutation import least_p, swap_test
-from headbench.statistics.power import detectable
+from headbench.statistics.power import detectable, detectable_by_t
+from headbench.statistics.resamplable import resamplable_pair
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class PairedResult:
     low: float | None
     high: float | None
     p: float | None
-    test: Literal["mcnemar", "permutation"]
+    test: Literal["mcnemar", "permutation", "bootstrap-t"]
     n: int
     clusters: int
     detectable: float | None
@@ -67,13 +69,12 @@ class PairedResult:
     undefined: float = 0.0
     least_p: float | None = None
     alpha: float = 0.05
-    changes: Changes | None = field(default=None, repr=False, compare=False)
+    changes: Changes | Spread | None = field(default=None, repr=False, compare=False)
 
     def in_family(self, size: int) -> PairedResult:
         """The same with ``detectable`` at alpha / ``size``: Holm's first step in that family."""
         alpha = round(1 - self.level, 12) / size
-        found = None if self.changes is None else detectable(self.changes, alpha)
-        return replace(self, alpha=alpha, detectable=found)
+        return replace(self, alpha=alpha, detectable=_detectable(self.changes, alpha))
 
 
 def compare_paired(
@@ -88,12 +89,15 @@ def compare_paired(
 ) -> PairedResult:
     """Compare two conditions document by document.
 
+    Statistics that are resampled by a bootstrap have p from Student's t of the paired difference;
+    all others from swapping the conditions.
+
     Args:
         metric: What to compare.
         base_records: The first condition, usually the baseline.
         other_records: The second condition, over the same documents, in any order.
-        seed: Of the random swaps.
-        draws: Random swaps.
+        seed: Of the random swaps, or of the resamples.
+        draws: Random swaps, or resamples.
         level: Coverage of the interval, 0..1.
         family: Tests among which this one is adjusted; ``detectable`` is at (1 - level) / family.
 
@@ -106,6 +110,9 @@ def compare_paired(
     """
     pairs = pair(base_records, other_records)
     base, other = [one for one, _ in pairs], [two for _, two in pairs]
+    alpha = round(1 - level, 12) / family
+    if metric.resampling == "bootstrap":
+        return _resampled(metric, base, other, seed=seed, draws=draws, level=level, alpha=alpha)
     value_a, value_b = metric.of(base), metric.of(other)
     by_cluster = outcome_changes(metric, pairs)
     clusters = len({record.cluster for record in base})
@@ -117,7 +124,6 @@ def compare_paired(
             else mcnemar_clustered(by_cluster)
         )
     limits, changes = difference_limits(metric, pairs, p, level)
-    alpha = round(1 - level, 12) / family
     return PairedResult(
         value_a=value_a,
         value_b=value_b,
@@ -128,7 +134,7 @@ def compare_paired(
         test="permutation" if by_cluster is None else "mcnemar",
         n=len(pairs),
         clusters=clusters,
-        detectable=None if changes is None else detectable(changes, alpha),
+        detectable=_detectable(changes, alpha),
         level=level,
         draws=draws,
         note=limits.note,
@@ -140,6 +146,54 @@ def compare_paired(
     )
 
 
+def _resampled(
+    metric: Metric,
+    base: Sequence[Record],
+    other: Sequence[Record],
+    *,
+    seed: int,
+    draws: int,
+    level: float,
+    alpha: float,
+) -> PairedResult:
+    """The comparison by a bootstrap: interval and p are both Student's, so they agree.
+
+    Conditions of a statistic of pairs cannot be swapped record by record: a pair of records from
+    two conditions is a pair of neither. Both see the same draws of stimuli and subjects instead.
+    """
+    difference = resamplable_pair(metric, base, other)
+    found = spread(difference, seed=seed, draws=draws)
+    reach = None if metric.low is None or metric.high is None else metric.high - metric.low
+    limits = spread_limits(found, metric.fewest, level, None if reach is None else -reach, reach)
+    return PairedResult(
+        value_a=metric.of(base),
+        value_b=metric.of(other),
+        difference=found.value,
+        low=limits.low,
+        high=limits.high,
+        p=None if limits.low is None and found.variance != 0 else found.p,
+        test="bootstrap-t",
+        n=len(base),
+        clusters=len(difference.sizes),
+        detectable=None if limits.low is None else _detectable(found, alpha),
+        level=level,
+        draws=min(draws, DRAWS),
+        note=limits.note,
+        method=limits.method,
+        undefined=limits.undefined,
+        alpha=alpha,
+        changes=None if limits.low is None else found,
+    )
+
+
+def _detectable(changes: Changes | Spread | None, alpha: float) -> float | None:
+    if changes is None:
+        return None
+    if isinstance(changes, Spread):
+        return detectable_by_t(changes.error, changes.freedom, alpha)
+    return detectable(changes, alpha)
+
+
 def outcome_changes(
     metric: Metric, pairs: Sequence[tuple[Record, Record]]
 ) -> tuple[int, ...] | None:
@@ -147,7 +201,7 @@ def outcome_changes(
 
     A document without an outcome under one condition takes no part.
     """
-    if metric.outcome is None:
+    if not isinstance(metric, SumMetric) or metric.outcome is None:
         return None
     by_cluster: dict[str, int] = {}
     for one, two in pairs:

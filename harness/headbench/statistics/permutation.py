@@ -8,13 +8,10 @@ from typing import Literal
 import numpy as np
 
 from headbench.nouns import Record
-from headbench.statistics.bootstrap import CELLS
-from headbench.statistics.clusters import cluster_sums, pair
 from headbench.statistics.metric import Floats, Metric
+from headbench.statistics.resamplable import CELLS, SLACK, resamplable_pair
 
 Tail = Literal["two-sided", "greater", "less"]
-SLACK = 1e-12
-"""Differences this close count as equal: the same numbers, summed in another order."""
 
 
 def swap_test(
@@ -46,17 +43,8 @@ def swap_test(
     Raises:
         RefusedError: The conditions do not hold the same documents.
     """
-    pairs = pair(base, other)
-    first, second = (
-        cluster_sums(metric, condition).table for condition in zip(*pairs, strict=True)
-    )
-    moved = second - first
-
-    def difference(swapped: Floats) -> Floats:
-        shift = swapped @ moved
-        return metric.value(second.sum(axis=0) - shift) - metric.value(first.sum(axis=0) + shift)
-
-    return _two_sided(difference, first.shape[0], seed, draws)
+    figure = resamplable_pair(metric, base, other)
+    return _two_sided(figure.swapped, len(figure.sizes), seed, draws)
 
 
 def least_p(clusters: int, draws: int) -> float | None:

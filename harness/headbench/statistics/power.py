@@ -14,6 +14,7 @@ import numpy as np
 
 from headbench.statistics.limits import Changes
 from headbench.statistics.metric import Floats
+from headbench.statistics.score import t_quantile
 
 DRAWS = 2_000
 """Simulated runs behind a power; its standard error is then .009 at a power of .80."""
@@ -62,6 +63,25 @@ def detectable(changes: Changes, alpha: float = 0.05, power: float = 0.8) -> flo
 
         share = _least(seen_in, top, TOLERANCE)
     return float(share * clusters * sizes.mean())
+
+
+def detectable_by_t(
+    error: float, freedom: float, alpha: float = 0.05, power: float = 0.8
+) -> float | None:
+    """The smallest difference that a t test with this standard error finds in most runs.
+
+    Args:
+        error: Standard error of the difference.
+        freedom: Degrees of freedom of the test.
+        alpha: Level of the two-sided test, after adjustment.
+        power: Share of runs in which the difference is found.
+
+    Returns:
+        A difference in the metric's unit; ``None`` where the standard error is 0.
+    """
+    if error <= 0:
+        return None
+    return error * (t_quantile(1 - alpha / 2, freedom) + t_quantile(power, freedom))
 
 
 def _least(found: Callable[[float], bool], top: float, tolerance: float) -> float:

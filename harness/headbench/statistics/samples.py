@@ -13,17 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from headbench.nouns import Record
-from headbench.statistics.metric import Floats, Metric
+from headbench.statistics.metric import Floats, SumMetric
+from headbench.statistics.resamplable import MANY, Resamplable
 from headbench.statistics.score import Sample
 
-MANY = 1_000.0
-"""A record is asked for its value as if it stood there so often, past any least number of items."""
 PROBES = 16
 """Random subsets on which a proportion must be the mean of its records."""
 SLACK = 1e-9
 
 
-def proportion(metric: Metric, records: Sequence[Record]) -> Floats | None:
+def proportion(metric: SumMetric, records: Sequence[Record]) -> Floats | None:
     """Each record's 0 or 1, where the metric is their mean.
 
     Args:
@@ -68,34 +67,23 @@ class Jackknife:
     undefined: float
 
 
-def jackknife(metric: Metric, sizes: Floats, *tables: Floats) -> Jackknife:
+def jackknife(figure: Resamplable) -> Jackknife:
     """Leave out one cluster after the other (Efron and Tibshirani 1993, ch. 11).
 
     Args:
-        metric: What to compute.
-        sizes: ``[cluster]``, documents of each.
-        tables: ``[cluster, part]`` of one condition; or of two, whose difference second less first
-        is
-            then the figure.
+        figure: A metric over the clusters of one condition, or the difference of two.
     """
-    part = np.zeros(len(sizes), dtype=bool)
-    for table in tables:
-        part |= np.isfinite(metric.value(table * MANY))
+    part = figure.part
     if not part.any():
         return Jackknife(None, part, 1.0)
-    figure = _figure(metric, *(table.sum(axis=0) for table in tables))
-    without = _figure(metric, *(table.sum(axis=0) - table[part] for table in tables))
+    value = figure.value()
+    without = figure.without_each()[part]
     defined = np.isfinite(without)
     undefined = float(1 - defined.mean())
-    if not np.isfinite(figure) or not defined.any():
+    if not np.isfinite(value) or not defined.any():
         return Jackknife(None, part, undefined)
     count = len(without)
     moved = np.where(defined, np.mean(without[defined]) - without, 0.0)
     influence = moved * np.sqrt((count - 1) / count)
-    weight = sizes[part] / sizes[part].sum()
-    return Jackknife(Sample(float(figure), influence, weight), part, undefined)
-
-
-def _figure(metric: Metric, *sums: Floats) -> Floats:
-    values = [np.asarray(metric.value(one), dtype=np.float64) for one in sums]
-    return values[0] if len(values) == 1 else values[1] - values[0]
+    weight = figure.sizes[part] / figure.sizes[part].sum()
+    return Jackknife(Sample(value, influence, weight), part, undefined)

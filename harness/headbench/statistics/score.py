@@ -42,15 +42,15 @@ class Sample:
         weight: ``[cluster]``, each cluster's share of the documents; sums to 1.
         freedom: Degrees of freedom of the quantile; infinite for the normal one, ``None`` for those
             that the influences have.
-        documents: For a proportion, the documents that are right or wrong: its variance is taken to
-            be at least that of so many independent ones. ``None`` elsewhere.
+        documents: The variance is taken to be at least that of a share of so many independent
+            documents: for a proportion, those that are right or wrong. ``None`` elsewhere.
     """
 
     value: float
     influence: Floats
     weight: Floats
     freedom: float | None = None
-    documents: int | None = None
+    documents: float | None = None
 
 
 def bounded(sample: Sample, low: float, high: float, level: float) -> Interval:
@@ -122,6 +122,13 @@ def student(sample: Sample, level: float) -> Interval:
     moments = _Moments.of(sample)
     half = _quantile(_freedom(sample, moments, 0.0), level) * spread
     return Interval(sample.value - half, sample.value + half)
+
+
+def t_quantile(share: float, freedom: float) -> float:
+    """Quantile of Student's t distribution; the degrees of freedom need not be whole."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, share))
 
 
 def agree(interval: Interval, difference: float, p: float | None, level: float) -> Interval:

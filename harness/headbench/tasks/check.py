@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.nouns import Document
-from headbench.tasks.data.base import AbsentDataError
+from headbench.tasks.data.source import AbsentDataError
 from headbench.tasks.index import Index, build_index, task_files
 from headbench.tasks.merge import Merged, read_merged
 from headbench.tasks.problems import TaskFileError, checked
@@ -145,7 +145,7 @@ def _leaves(value: object, at: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]
 
 def _wrong_names(merged: Merged) -> Iterator[HeadbenchError]:
     """Names of scorers, parsers and metrics that no registry knows."""
-    from headbench.scoring import registry
+    from headbench.scoring import lookup
 
     def unknown(
         kind: str, name: object, path: KeyPath, known: Callable[[], tuple[str, ...]]
@@ -158,13 +158,13 @@ def _wrong_names(merged: Merged) -> Iterator[HeadbenchError]:
             )
 
     data = merged.data
-    yield from unknown("scorer", data.get("scorer"), ("scorer",), registry.scorer_names)
-    yield from unknown("parser", data.get("parser"), ("parser",), registry.parser_names)
+    yield from unknown("scorer", data.get("scorer"), ("scorer",), lookup.scorer_names)
+    yield from unknown("parser", data.get("parser"), ("parser",), lookup.parser_names)
     metrics = data.get("metric_list")
     for number, item in enumerate(metrics if isinstance(metrics, list) else []):
         name = item.get("metric") if isinstance(item, dict) else None
         path = ("metric_list", number, "metric")
-        yield from unknown("metric", name, path, registry.metric_names)
+        yield from unknown("metric", name, path, lookup.metric_names)
 
 
 def _check_rendering(merged: Merged, limit: int) -> Report:

@@ -53,7 +53,7 @@ def _cluster(items: Sequence[str], outputs: Sequence[str], document: Document) -
     """
     import numpy as np
 
-    from headbench.scoring.walls_cluster import balanced_kmeans
+    from headbench.tasks.balanced_kmeans import balanced_kmeans
 
     vectors = np.array([_vector(output, document) for output in outputs], dtype=np.float64)
     groups = document.fields.get("groups")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from headbench.errors import ConfigError, DataError
 from headbench.nouns import Document
 from headbench.tasks.classes import Classes, label_text
-from headbench.tasks.data.base import Row
+from headbench.tasks.data.source import Row
 from headbench.tasks.merge import Merged
 from headbench.tasks.schema import TaskConfig
 from headbench.tasks.templates import Template, compile_template, is_field, refuse_markers

@@ -7,7 +7,7 @@ from random import Random
 
 from headbench.errors import ConfigError, DataError
 from headbench.tasks.data import read_rows
-from headbench.tasks.data.base import DataSpec
+from headbench.tasks.data.source import DataSpec
 from headbench.tasks.documents import Shaper
 from headbench.tasks.images import Images
 from headbench.tasks.merge import Merged

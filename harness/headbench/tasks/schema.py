@@ -79,6 +79,28 @@ class CaptureConfig(Strict):
     )
     rows: Literal["all", "last"] = Field("all", description="Query rows.")
     pool: Literal["none", "mean"] = Field("mean", description="Mean over the rows, or none.")
+    keys: str | None = Field(
+        None,
+        description="For `pattern` and `scores`: the key positions, as the name of a span that a "
+        "template marks, or `image`, `first`, `last`, `prompt`; in the vision tower `image` (the "
+        "patches), `class` or `prompt`.",
+    )
+    tower: Literal["text", "vision"] = Field(
+        "text", description="`vision`: inside the vision tower, while it looks at the one image."
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> CaptureConfig:
+        by_key = self.site in ("pattern", "scores")
+        if self.keys is not None and not by_key:
+            raise ValueError(f"keys: {self.keys} needs the site pattern or scores, not {self.site}")
+        if by_key and self.keys is None and self.rows != "last":
+            raise ValueError(
+                f"{self.site} is never captured whole: name a span with `keys`, or say `rows: last`"
+            )
+        if self.tower == "vision" and self.rows != "all":
+            raise ValueError("a vision tower has no prompt and no last row: say `rows: all`")
+        return self
 
 
 class Prompt(Strict):

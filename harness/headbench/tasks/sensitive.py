@@ -8,7 +8,6 @@ digests, which still show whether two outputs are equal.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from numbers import Number
 
 from headbench.errors import HeadbenchError
 from headbench.nouns import Document, Record
+from headbench.scoring.withheld import text_digest
 
 WITHHELD = "[withheld]"
 """What stands in a message for a text of a sensitive task."""
@@ -28,11 +28,6 @@ _LONGEST_LABEL = 20
 """A document's text without a blank that is no longer than this may be a label in a message."""
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _LONGEST_QUOTE = 2  # words: names of fields and types
-
-
-def text_digest(text: str) -> str:
-    """What stands for a text that is not stored."""
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def label_set(options: Mapping[str, object]) -> frozenset[str]:

@@ -244,4 +244,4 @@ def request_seed(run_seed: int, document: str, step: str, index: int) -> int:
 
 
 def _capture(config: CaptureConfig) -> Capture:
-    return Capture(config.site, config.layers, config.rows, None, config.pool)
+    return Capture(config.site, config.layers, config.rows, config.keys, config.pool, config.tower)

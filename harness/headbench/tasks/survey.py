@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from headbench.nouns import Document
 from headbench.tasks.classes import label_text
-from headbench.tasks.data.base import Row
+from headbench.tasks.data.source import Row
 from headbench.tasks.documents import Shaper
 
 MOST_CLASSES = 12

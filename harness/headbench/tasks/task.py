@@ -12,7 +12,7 @@ from headbench.errors import ConfigError, nearest
 from headbench.nouns import Document, Record, Request
 from headbench.tasks.combine import combine_outputs
 from headbench.tasks.data import read_rows
-from headbench.tasks.data.base import DataSpec
+from headbench.tasks.data.source import DataSpec
 from headbench.tasks.documents import Shaper, hash_documents
 from headbench.tasks.fewshot import Fewshot
 from headbench.tasks.images import Images
@@ -115,9 +115,9 @@ class Task:
         """Registry name of the parser: the file's, else the scorer's default."""
         if self.config.parser is not None:
             return self.config.parser
-        from headbench.scoring import registry
+        from headbench.scoring import lookup
 
-        return registry.scorer(self.scorer).default_parser
+        return lookup.scorer(self.scorer).default_parser
 
     @property
     def needs_images(self) -> bool:
@@ -309,10 +309,10 @@ class Task:
         tokens: tuple[tuple[int, ...], ...],
         marks: Sequence[str] | None,
     ) -> Record:
-        from headbench.scoring import registry, thoughts
+        from headbench.scoring import lookup, thoughts
 
-        scorer = registry.scorer(self.scorer)
-        parser = registry.parser(self.parser)
+        scorer = lookup.scorer(self.scorer)
+        parser = lookup.parser(self.parser)
         marks = thoughts.DEFAULT if marks is None else marks
         options = self.config.scorer_options
         if all(step.config.combine == "none" for step in self.steps):

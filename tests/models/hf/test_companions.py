@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from headbench.detectors.data import without_image
+from headbench.detectors.calibration import without_image
 from headbench.errors import RefusedError
 from headbench.interventions.methods.vhr import above_median, divergence
 from headbench.interventions.resolve import resolve

@@ -13,11 +13,11 @@ from transformers import AutoModelForCausalLM
 
 from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.resolve import resolve
+from headbench.models.adapter_catalogue import create
 from headbench.models.hf import state_check
 from headbench.models.hf.adapter import HFModel, wrap
 from headbench.models.hf.cache import known_cache, take_rows
 from headbench.models.hf.forward_pass import HFBackend
-from headbench.models.registry import create
 from headbench.models.runtime import TokenSequence
 from headbench.nouns import Answer, Capture
 from helpers_families import BASE as FAMILY

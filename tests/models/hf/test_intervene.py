@@ -5,9 +5,10 @@ import torch
 
 from headbench.edits import Edit, Plan, Scale
 from headbench.errors import ConfigError, RefusedError
-from headbench.interventions.engine import Engine, Row
+from headbench.interventions.edits import SequenceEdits
 from headbench.interventions.resolve import resolve
 from headbench.jobs import Job
+from headbench.models.hf.engine import Engine
 from headbench.models.hf.intervene import intervene
 from headbench.nouns import Capture
 from helpers_formula import Formula, logits
@@ -25,13 +26,16 @@ def test_generate_under_a_toggle_equals_the_engine_and_leaves_no_trace() -> None
     plain = model.generate(ids, attention_mask=mask, **SETTINGS)
     with intervene(model, "mask_heads(heads=[[0,1],[2,3]],phase=decode)") as running:
         edited = model.generate(ids, attention_mask=mask, **SETTINGS)
-        assert running.firing is not None
-        assert running.firing.changed(0) == 4 * 2
+        assert running.report is not None
+        assert running.report.changed(0) == 4 * 2
         again = model.generate(ids, attention_mask=mask, **SETTINGS)
-        assert running.firing.changed(0) == 4 * 2
+        assert running.report.changed(0) == 4 * 2
     assert torch.equal(edited, again)
     plan = Plan(edits=(Edit("z", Scale(0.0), {0: (1,), 2: (3,)}, "decode"),))
-    with Engine(model) as engine, engine.attach([Row(plan, 5, 2), Row(plan, 7)]):
+    with (
+        Engine(model) as engine,
+        engine.attach([SequenceEdits(plan, 5, 2), SequenceEdits(plan, 7)]),
+    ):
         assert torch.equal(edited, model.generate(ids, attention_mask=mask, **SETTINGS))
     assert torch.equal(plain, model.generate(ids, attention_mask=mask, **SETTINGS))
     assert model.config._attn_implementation == "sdpa"
@@ -57,9 +61,9 @@ def test_vhr_strips_the_image_for_its_own_probe() -> None:
     ids = batch["input_ids"]
     with torch.no_grad(), intervene(model, "vhr(alpha=3)") as running:
         edited = model(**batch).logits
-    assert running.firing is not None
-    assert running.firing.visited(0) == 3
-    chosen = running.firing.chosen(0)
+    assert running.report is not None
+    assert running.report.visited(0) == 3
+    chosen = running.report.chosen(0)
     assert all(len(heads) in (1, 2) for heads in chosen.values())
 
     without = ids[ids != 4][None]
@@ -96,8 +100,8 @@ def test_vhr_on_text_is_inert() -> None:
         plain = model(ids).logits
         with intervene(model, "vhr") as running:
             assert torch.equal(model(ids).logits, plain)
-    assert running.firing is not None
-    assert (running.firing.visited(0), running.firing.changed(0)) == (3, 0)
+    assert running.report is not None
+    assert (running.report.visited(0), running.report.changed(0)) == (3, 0)
 
 
 def test_sweeps_and_lost_prompts_are_refused() -> None:

@@ -23,9 +23,9 @@ import headbench
 from headbench.errors import ConfigError, RefusedError
 from headbench.jobs import Job
 from headbench.models import encoder
+from headbench.models.adapter_catalogue import create
 from headbench.models.hf.adapter import HFModel, wrap
 from headbench.models.hf.length import learned, positions_of, room_of
-from headbench.models.registry import create
 from headbench.nouns import Capture
 from headbench.results.files import read_result
 from headbench.results.keys import response_key
@@ -200,7 +200,7 @@ def test_relative_positions_without_a_limit_are_not_refused() -> None:
 
 
 def test_detectors_refuse_what_a_run_refuses() -> None:
-    from headbench.detectors.api import detect
+    from headbench.detectors.head_detection import detect
 
     model = wrap(tiny_llama(max_position_embeddings=LIMIT), tiny_tokenizer(), attn="headbench")
     with pytest.raises(RefusedError, match="positions"):

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from headbench.errors import ConfigError, RefusedError
+from headbench.models.adapter_catalogue import create
 from headbench.models.hf.fingerprint import fingerprint_files
-from headbench.models.registry import create
 from helpers_models import answers, images, jobs, llama, llava, request
 from helpers_tiny import (
     tiny_llama,

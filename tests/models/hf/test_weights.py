@@ -19,8 +19,8 @@ from transformers import (
 
 from headbench.errors import RefusedError
 from headbench.jobs import Job
+from headbench.models.adapter_catalogue import create
 from headbench.models.hf.weights import check_weights
-from headbench.models.registry import create
 from headbench.nouns import Capture
 from headbench.results.keys import response_key
 from helpers_models import BASELINE, answers, jobs, request

@@ -13,7 +13,7 @@ import torch
 import transformers as t
 
 from headbench.edits import Bias, Edit, Plan, Scale, ZeroDims
-from headbench.interventions.engine import Engine
+from headbench.models.hf.engine import Engine
 from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.runtime import OPEN, Batch, Runtime, TokenSequence
 from helpers_families import BASE, DECODERS

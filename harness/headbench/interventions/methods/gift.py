@@ -33,11 +33,11 @@ from pydantic import Field
 
 from headbench.edits import Case, Columns, Controls, Edit, Probe, View
 from headbench.errors import RefusedError
-from headbench.interventions.base import Seen
-from headbench.interventions.depth import carried, check_layers, with_attention
 from headbench.interventions.grammar import Value
-from headbench.interventions.image import ImageBoost
-from headbench.interventions.registry import Method, Params
+from headbench.interventions.image_methods import ImageBoost
+from headbench.interventions.layer_ranges import carried, check_layers, with_attention
+from headbench.interventions.method import Seen
+from headbench.interventions.method_catalogue import Method, MethodParams
 from headbench.nouns import Capture, ModelInfo
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ ALPHA = {"qwen2_vl": 4.0}
 DEFAULT_ALPHA = 5.0
 
 
-class GiftParams(Params):
+class GiftParams(MethodParams):
     """GIFT's layers and strength."""
 
     alpha: float | None = Field(None, ge=0)

@@ -32,9 +32,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from headbench.edits import Case, Edit, Mix, Scale, ZeroDims
-from headbench.interventions.base import HeadMethod, Seen
-from headbench.interventions.choice import HeadChoice
-from headbench.interventions.registry import Method
+from headbench.interventions.head_choice import HeadChoice
+from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method_catalogue import Method
 from headbench.nouns import ModelInfo, Phase
 
 

@@ -22,12 +22,12 @@ from dataclasses import dataclass, replace
 
 from headbench.edits import Case, Contrast, Controls, Edit, Intervention
 from headbench.errors import RefusedError
-from headbench.interventions.base import Seen
-from headbench.interventions.choice import table_of
-from headbench.interventions.draws import Draws, apart_sets, other_sets
+from headbench.interventions.control_draws import Draws, apart_sets, other_sets
 from headbench.interventions.grammar import Value
-from headbench.interventions.registry import Method
-from headbench.interventions.vectors import GivenVectors, VectorMethod, locate
+from headbench.interventions.head_choice import table_of
+from headbench.interventions.method import Seen
+from headbench.interventions.method_catalogue import Method
+from headbench.interventions.vector_files import GivenVectors, VectorMethod, locate
 from headbench.nouns import HeadTable, ModelInfo
 
 

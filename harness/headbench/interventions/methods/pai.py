@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from headbench.edits import Case, Columns, Controls, Edit, View
-from headbench.interventions.base import Seen
-from headbench.interventions.depth import carried, check_layers, with_attention
-from headbench.interventions.image import ImageBoost, image_keys
-from headbench.interventions.registry import Method, Params
+from headbench.interventions.image_methods import ImageBoost, image_keys
+from headbench.interventions.layer_ranges import carried, check_layers, with_attention
+from headbench.interventions.method import Seen
+from headbench.interventions.method_catalogue import Method, MethodParams
 from headbench.nouns import ModelInfo
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ ALPHA = {"llava": 0.5, "llava_next": 0.5}
 DEFAULT_ALPHA = 0.2
 
 
-class PaiParams(Params):
+class PaiParams(MethodParams):
     """How strongly, and where."""
 
     alpha: float | None = Field(None, ge=0)

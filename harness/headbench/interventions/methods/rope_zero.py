@@ -26,11 +26,11 @@ from pydantic import Field
 
 from headbench.edits import Case, Edit, ZeroDims
 from headbench.errors import ConfigError, RefusedError
-from headbench.interventions.base import HeadMethod, Seen
-from headbench.interventions.choice import HeadChoice
 from headbench.interventions.grammar import Value
+from headbench.interventions.head_choice import HeadChoice
+from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method_catalogue import Method
 from headbench.interventions.methods.scale_values import whole_groups
-from headbench.interventions.registry import Method
 from headbench.nouns import ModelInfo, Phase
 
 UNROTATED = frozenset(

@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from headbench.edits import Case, Edit, Scale
-from headbench.interventions.base import HeadMethod, Seen
-from headbench.interventions.choice import HeadChoice
-from headbench.interventions.registry import Method
+from headbench.interventions.head_choice import HeadChoice
+from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method_catalogue import Method
 from headbench.nouns import ModelInfo, Phase
 
 

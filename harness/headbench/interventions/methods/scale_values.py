@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from headbench.edits import Case, Edit, Scale
-from headbench.interventions.base import HeadMethod, Seen
-from headbench.interventions.choice import Chosen, HeadChoice
-from headbench.interventions.registry import Method
+from headbench.interventions.head_choice import ChosenHeads, HeadChoice
+from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method_catalogue import Method
 from headbench.nouns import HeadTable, ModelInfo, Phase
 
 
@@ -76,7 +76,7 @@ class ScaleValues(HeadMethod):
         return self.info.heads // self.info.kv_heads
 
     def _on(self, units: HeadTable) -> ScaleValues:
-        return replace(self, chosen=Chosen(expanded(units, self._ratio)))
+        return replace(self, chosen=ChosenHeads(expanded(units, self._ratio)))
 
 
 def whole_groups(table: HeadTable, info: ModelInfo) -> HeadTable:

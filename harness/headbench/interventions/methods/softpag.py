@@ -23,9 +23,9 @@ from typing import Literal
 from pydantic import Field
 
 from headbench.edits import Case, Edit, Mix, Scale
-from headbench.interventions.base import HeadMethod, Seen
-from headbench.interventions.choice import HeadChoice
-from headbench.interventions.registry import Method
+from headbench.interventions.head_choice import HeadChoice
+from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method_catalogue import Method
 from headbench.nouns import ModelInfo, Phase
 
 TARGETS: dict[str, Literal["self", "mean", "first"]] = {

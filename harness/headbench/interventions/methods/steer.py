@@ -15,10 +15,10 @@ from pydantic import Field
 
 from headbench.edits import Case, Controls, Edit
 from headbench.errors import RefusedError
-from headbench.interventions.base import Seen
 from headbench.interventions.grammar import Value
-from headbench.interventions.registry import Method
-from headbench.interventions.vectors import GivenVectors, VectorMethod, locate
+from headbench.interventions.method import Seen
+from headbench.interventions.method_catalogue import Method
+from headbench.interventions.vector_files import GivenVectors, VectorMethod, locate
 from headbench.nouns import ModelInfo
 
 SEEDS = 2**32

@@ -25,10 +25,10 @@ from typing import Literal
 from pydantic import Field
 
 from headbench.edits import Case, Edit, Visible
-from headbench.interventions.base import HeadMethod, Seen
-from headbench.interventions.choice import HeadChoice, choose, read_map
 from headbench.interventions.grammar import Value
-from headbench.interventions.registry import Method
+from headbench.interventions.head_choice import HeadChoice, choose, read_map
+from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method_catalogue import Method
 from headbench.nouns import HeadTable, ModelInfo, Phase
 
 TASK_KV = (16, 256)

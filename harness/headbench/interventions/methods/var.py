@@ -35,11 +35,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from headbench.edits import Case, Columns, Controls, Edit, View
-from headbench.interventions.base import Seen
-from headbench.interventions.depth import check_layers, with_attention
 from headbench.interventions.grammar import Value
-from headbench.interventions.image import ImageMethod, image_keys
-from headbench.interventions.registry import Method, Params
+from headbench.interventions.image_methods import ImageMethod, image_keys
+from headbench.interventions.layer_ranges import check_layers, with_attention
+from headbench.interventions.method import Seen
+from headbench.interventions.method_catalogue import Method, MethodParams
 from headbench.nouns import ModelInfo
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ SINK_DIMS: dict[tuple[str, int, int], tuple[int, ...]] = {
 EPSILON = 1e-6
 
 
-class VarParams(Params):
+class VarParams(MethodParams):
     """VAR's thresholds, with the paper's defaults."""
 
     p: float = Field(0.6, ge=0, le=1)

@@ -38,13 +38,12 @@ from pydantic import model_validator
 
 from headbench.edits import Case, Contrast, Controls, Edit, Plan, Probe, Scale, View
 from headbench.errors import RefusedError
-from headbench.interventions.base import SAME_LAYERS, Seen, contrast_sets
-from headbench.interventions.base import Method as BaseMethod
-from headbench.interventions.choice import Chosen, HeadChoice, Pair, choose
-from headbench.interventions.depth import check_layers, with_attention
-from headbench.interventions.draws import Draws, other_sets
+from headbench.interventions.control_draws import Draws, other_sets
 from headbench.interventions.grammar import Value
-from headbench.interventions.registry import Method, Params
+from headbench.interventions.head_choice import ChosenHeads, HeadChoice, Pair, choose
+from headbench.interventions.layer_ranges import check_layers, with_attention
+from headbench.interventions.method import SAME_LAYERS, BoundMethod, Seen, contrast_sets
+from headbench.interventions.method_catalogue import Method, MethodParams
 from headbench.nouns import Capture, ModelInfo, Request
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ SHALLOW = 8
 or two layers."""
 
 
-class VhrParams(Params):
+class VhrParams(MethodParams):
     """VHR's switches, with the paper's defaults (Sec. 4.4)."""
 
     alpha: float = 2.0
@@ -156,7 +155,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Vhr(BaseMethod):
+class Vhr(BoundMethod):
     """VHR on one model.
 
     Attributes:
@@ -168,7 +167,7 @@ class Vhr(BaseMethod):
 
     params: VhrParams
     layers: tuple[int, ...]
-    chosen: Chosen | None = None
+    chosen: ChosenHeads | None = None
     draw: Draw | None = None
     donor: Request | None = None
 
@@ -226,7 +225,7 @@ class Vhr(BaseMethod):
             )
         request = without_image(case.request)
         if self.params.reinforce_text_branch:
-            return (Probe(PROBE, request, (), beside=True),)
+            return (Probe(PROBE, request, (), companion=True),)
         return (Probe(PROBE, request, (self.capture,)),)
 
     def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
@@ -279,8 +278,8 @@ class Vhr(BaseMethod):
         """Row t0 of a probe in this layer, ``[head, dim]``."""
         if view.layer not in self.layers:
             return None
-        if view.beside is not None or probe not in view.probes:
-            return view.beside
+        if view.companion is not None or probe not in view.probes:
+            return view.companion
         return view.probes[probe][self.capture][self.layers.index(view.layer), -1]
 
     # ------------------------------------------------------------- controls
@@ -349,7 +348,7 @@ class Vhr(BaseMethod):
     def _fixed(self, draws: Draws, unit: str, *, excluded: bool) -> Controls | None:
         if not draws.possible:
             return None
-        fixed = tuple(replace(self, chosen=Chosen(table)) for table in draws.tables)
+        fixed = tuple(replace(self, chosen=ChosenHeads(table)) for table in draws.tables)
         return Controls(unit, fixed, draws.possible, excluded, test=not excluded)
 
 
@@ -403,7 +402,7 @@ def build(params: VhrParams, info: ModelInfo) -> Vhr:
     elif params.map is not None:
         half = choose(HeadChoice(map=params.map, fraction=0.5), info)
         kept = {layer: heads for layer, heads in half.table.items() if layer in layers}
-        chosen = Chosen(kept, half.source)
+        chosen = ChosenHeads(kept, half.source)
     return Vhr("vhr", params, info, layers, chosen)
 
 

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from headbench.edits import Bias, Case, Edit
-from headbench.interventions.base import HeadMethod, Seen
-from headbench.interventions.choice import AnyHeads
-from headbench.interventions.registry import Method
+from headbench.interventions.head_choice import AnyHeads
+from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method_catalogue import Method
 from headbench.nouns import ModelInfo, Phase
 
 

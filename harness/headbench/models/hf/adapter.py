@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from headbench.edits import Rewrite
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.jobs import Job
+from headbench.models.adapter_catalogue import rows_a_batch
 from headbench.models.base_model import BaseModel, digest_of
 from headbench.models.hf import batching
-from headbench.models.hf.captures import absolute, captures_of
+from headbench.models.hf.captures import absolute, captures_of, check_keys
 from headbench.models.hf.chat import given_to, read_today
 from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.forward_pass import HFBackend
@@ -23,8 +25,9 @@ from headbench.models.hf.preparation import PreparedJob, RequestPreparation, che
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.state_check import check_state
 from headbench.models.hf.threads import threads
+from headbench.models.hf.tower import check_tower
 from headbench.models.hf.vision import Vision
-from headbench.models.registry import rows_a_batch
+from headbench.models.images import decode
 from headbench.models.runtime import Runtime
 from headbench.models.runtime.decoding import Decoder, DecodingSettings, Generation
 from headbench.models.runtime.forcing import Forced, force
@@ -33,7 +36,7 @@ from headbench.nouns import Answer, ModelInfo, Request, Site
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.interventions.engine.stages import Shape
+    from headbench.interventions.edits.model_shape import ModelShape
 
 SITES: frozenset[Site] = frozenset({"q", "k", "v", "scores", "pattern", "z", "residual"})
 
@@ -66,7 +69,7 @@ class HFModel(BaseModel):
         self.prompter = Prompter(tokenizer, vision, template, given)
         engine = None
         if settings.attn == "headbench":
-            from headbench.interventions.engine import Engine
+            from headbench.models.hf.engine import Engine
 
             engine = Engine(loaded.model)
             self.sites, self.branches, self.gradients = SITES, True, True
@@ -79,6 +82,7 @@ class HFModel(BaseModel):
             self.info,
             self.prompter.resolve,
             vision.tensors if vision is not None else _no_pixels,
+            lambda sha256: decode(self.image(sha256), sha256),
         )
         self.decoder = Decoder(self.runtime, self.prompter.decode, end_ids(loaded))
 
@@ -101,8 +105,18 @@ class HFModel(BaseModel):
         if request.kind == "generate":
             DecodingSettings.read(request.ask, where)
         if request.kind == "represent":
-            for capture in captures_of(request):
-                absolute(capture, self.preparation.info.layers, self.preparation.info.attending)
+            self._check_captures(request)
+
+    def _check_captures(self, request: Request) -> None:
+        """Refuse captures that this model or this prompt does not have."""
+        where = f"document {request.document!r}, step {request.step!r}"
+        captures = captures_of(request)
+        for capture in captures:
+            absolute(capture, self.preparation.info.layers, self.preparation.info.attending)
+        check_keys(captures, self.prompter.resolve(request).spans, where)
+        inside = [capture for capture in captures if capture.tower == "vision"]
+        if inside:
+            check_tower(self.model, inside, len(request.images), where)
 
     def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
         """Batches over the whole run; see :mod:`headbench.models.hf.batching`."""
@@ -116,6 +130,13 @@ class HFModel(BaseModel):
         for job in jobs:
             self.refuse(job)
         yield from self._halving(jobs, tuple(range(len(jobs))), batch_name(jobs))
+
+    def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
+        """The requests that the jobs' rewriting methods ask in place of the given ones."""
+        for job in jobs:
+            self.refuse(job)
+        with threads(self.threads):
+            yield from self.preparation.rewrite(jobs)
 
     def refuse_overrun(self, request: Request) -> None:
         """Stop a request that is longer than the configuration allows.
@@ -139,7 +160,7 @@ class HFModel(BaseModel):
         Raises:
             RefusedError: no engine, or no output projection inside the attention module.
         """
-        from headbench.interventions.fold import output_columns
+        from headbench.models.hf.fold import output_columns
 
         engine = self.runtime.check_engine()
         columns = output_columns(engine.modules[layer], layer).detach().float().cpu()
@@ -354,7 +375,7 @@ def wrap(
     return HFModel(Loaded(model, tokenizer, processor, info, weights), settings)
 
 
-def as_found(info: ModelInfo, shape: Shape) -> ModelInfo:
+def as_found(info: ModelInfo, shape: ModelShape) -> ModelInfo:
     """What the configuration says of a model, with the shapes that its modules showed."""
     return dataclasses.replace(
         info,

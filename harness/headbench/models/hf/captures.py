@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from headbench.errors import ConfigError, RefusedError
-from headbench.interventions.depth import without_attention
+from headbench.interventions.layer_ranges import without_attention
 from headbench.nouns import Capture, Request
 
 
@@ -31,6 +31,35 @@ def captures_of(request: Request) -> tuple[Capture, ...]:
         except (TypeError, KeyError) as error:
             raise ConfigError(f"a capture is malformed: {error}", where=where) from error
     return tuple(found)
+
+
+def check_keys(captures: Sequence[Capture], spans: Collection[str], where: str) -> None:
+    """Refuse captures of the text model whose key positions the prompt does not have.
+
+    Args:
+        captures: What a request asks for.
+        spans: Names of the prompt's spans.
+        where: Document and step, for errors.
+
+    Raises:
+        RefusedError: A whole pattern is asked for, or a span that the prompt does not have.
+    """
+    for capture in captures:
+        if capture.tower != "text" or capture.site not in ("pattern", "scores"):
+            continue
+        if capture.keys is None and capture.rows != "last":
+            raise RefusedError(
+                f"{capture.site} is never captured whole",
+                where=where,
+                hint='name a span in keys=, or take rows="last"',
+            )
+        if capture.keys not in (None, "prompt") and capture.keys not in spans:
+            raise RefusedError(
+                f"the prompt has no span {capture.keys!r} whose keys could be captured",
+                where=where,
+                hint=f"its spans: {', '.join(sorted(spans))}; mark others in the template with "
+                '{{ ... | span("name") }}',
+            )
 
 
 def absolute(capture: Capture, layers: int, attending: Sequence[int] | None = None) -> Capture:

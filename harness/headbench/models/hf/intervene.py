@@ -19,10 +19,10 @@ from torch import Tensor
 
 from headbench.edits import Case, Intervention, Plan, Probe
 from headbench.errors import ConfigError, RefusedError
-from headbench.interventions.engine import Engine, Firing, Row
-from headbench.interventions.engine.engine import arguments, reach
-from headbench.interventions.engine.session import EditSession
+from headbench.interventions.edits import EditReport, SequenceEdits
+from headbench.interventions.edits.edit_session import EditSession
 from headbench.interventions.resolve import resolve
+from headbench.models.hf.engine import Engine, batch_and_start, named_arguments
 from headbench.nouns import Capture, ModelInfo, Positions, Request
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Running:
     """Keeps the rows of the running generation attached to the model.
 
     Attributes:
-        firing: Reports of the latest prompt's rows; ``None`` before the first pass.
+        report: Reports of the latest prompt's rows; ``None`` before the first pass.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Running:
     ) -> None:
         self.engine, self.interventions = engine, tuple(interventions)
         self.spans = spans
-        self.firing: Firing | None = None
+        self.report: EditReport | None = None
         self._stack = ExitStack()
         self._session: EditSession | None = None
         self._probing = False
@@ -139,14 +139,14 @@ class Running:
         """A forward pass begins: at a prompt's start, attach rows for it."""
         if self._probing:
             return
-        given = arguments(module, args, kwargs)
-        batch, start = reach(given)
+        given = named_arguments(module, args, kwargs)
+        batch, start = batch_and_start(given)
         if not start:
             self._stack.close()
             self._session = None
             session = EditSession(self._rows(given), self.engine.shape)
             self._stack.enter_context(self.engine.running(session, announce=False))
-            self._session, self.firing = session, session.firing
+            self._session, self.report = session, session.report
         if self._session is None:
             raise RefusedError(
                 "the first pass inside the block continues a cache, so the prompt is unknown",
@@ -154,7 +154,7 @@ class Running:
             )
         self._session.begin(batch, start)
 
-    def _rows(self, given: Mapping[str, Any]) -> list[Row]:
+    def _rows(self, given: Mapping[str, Any]) -> list[SequenceEdits]:
         ids: Tensor | None = given.get("input_ids")
         if ids is None:
             raise RefusedError("the model was called without input_ids", hint="pass input_ids")
@@ -167,7 +167,7 @@ class Running:
             pad, prompt = int(seen.int().argmax()), int(seen.sum())
             case = self._case(tokens[pad : pad + prompt], marked)
             cases.append(case)
-            bare.append(Row(Plan(), prompt, pad, None, case.spans))
+            bare.append(SequenceEdits(Plan(), prompt, pad, None, case.spans))
         probes = self._probes(given, bare, cases)
         rows = []
         for row, case, seen_before in zip(bare, cases, probes, strict=True):
@@ -207,14 +207,14 @@ class Running:
         return Case(request, tuple(tokens.tolist()), spans, model_info(self.engine, {}))
 
     def _probes(
-        self, given: Mapping[str, Any], rows: Sequence[Row], cases: Sequence[Case]
+        self, given: Mapping[str, Any], rows: Sequence[SequenceEdits], cases: Sequence[Case]
     ) -> list[dict[str, Mapping[Capture, Tensor]]]:
         """Run what the methods ask for first: the same prompt, or the prompt without its image."""
         found: list[dict[str, Mapping[Capture, Tensor]]] = [{} for _ in rows]
         same: set[Capture] = set()
         for case, mine in zip(cases, found, strict=True):
             for probe in (p for m in self.interventions for p in m.probes(case)):
-                if probe.beside:
+                if probe.companion:
                     raise RefusedError(
                         f"the probe {probe.name!r} runs in one batch with the request",
                         where="headbench.intervene",
@@ -239,11 +239,11 @@ class Running:
         device = next(self.engine.model.parameters()).device
         marks = image_marks(self.engine.model.config) | {token}
         ids = torch.tensor([[t for t in tokens if t not in marks]], device=device)
-        row = Row(Plan(), ids.shape[1])
+        row = SequenceEdits(Plan(), ids.shape[1])
         return self._captured(probe.captures, [row], {"input_ids": ids, "use_cache": False})[0]
 
     def _captured(
-        self, captures: Sequence[Capture], rows: Sequence[Row], inputs: Mapping[str, Any]
+        self, captures: Sequence[Capture], rows: Sequence[SequenceEdits], inputs: Mapping[str, Any]
     ) -> dict[int, dict[Capture, Tensor]]:
         self._probing = True
         try:

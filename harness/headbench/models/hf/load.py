@@ -28,11 +28,11 @@ from transformers.models.auto.processing_auto import (
 from transformers.utils import logging
 
 from headbench.errors import ConfigError, RefusedError
+from headbench.models.adapter_catalogue import check_args, positive, rows_a_batch
 from headbench.models.hf.cache import known_cache
 from headbench.models.hf.chat import Argument, read_arguments, read_today
 from headbench.models.hf.fingerprint import weights_of
 from headbench.models.hf.weights import check_weights
-from headbench.models.registry import check_args, positive, rows_a_batch
 from headbench.nouns import ModelInfo
 
 ChatFlag = Literal["auto", "on", "off"]

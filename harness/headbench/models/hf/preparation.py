@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from headbench.edits import Branch, Case, Edit, Intervention, Plan, Probe, Scale
+from headbench.edits import Branch, Case, Edit, Intervention, Plan, Probe, Rewrite, Scale
 from headbench.errors import HeadbenchError, RefusedError
+from headbench.interventions.rewriting import rewriter
 from headbench.jobs import Job
 from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.prompts import Prompt
@@ -16,6 +17,7 @@ from headbench.models.runtime import MAIN, Runtime, SequenceGroup, TokenSequence
 from headbench.nouns import Capture, Heads, ModelInfo, Request
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
 
 Seen = Mapping[str, Mapping[Capture, "Tensor"]]
@@ -69,6 +71,7 @@ class RequestPreparation:
         info: Shapes.
         resolve: Request -> prompt.
         pixels: Content hash -> the processor's tensors.
+        image: Content hash -> image, for methods that rewrite requests.
     """
 
     def __init__(
@@ -78,12 +81,14 @@ class RequestPreparation:
         info: ModelInfo,
         resolve: Callable[[Request], Prompt],
         pixels: Callable[[str], Mapping[str, Tensor]],
+        image: Callable[[str], Image],
     ) -> None:
         self.runtime = runtime
         self.backend = backend
         self.info = info
         self.resolve = resolve
         self.pixels = pixels
+        self.image = image
 
     def sequence(self, prompt: Prompt) -> TokenSequence:
         """A prompt as an unedited row."""
@@ -106,13 +111,37 @@ class RequestPreparation:
     def case(self, request: Request) -> Case:
         """A request as interventions see it."""
         prompt = self.resolve(request)
-        return Case(request, prompt.tokens, prompt.spans, self.info)
+        return Case(request, prompt.tokens, prompt.spans, self.info, self.image)
+
+    def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
+        """Run the probes of rewriting methods together, then rewrite one request after another.
+
+        Images are made when they are taken, so that one is in memory at a time.
+        """
+        methods = [rewriter(job.condition, job.request) for job in jobs]
+        works = [self._prepared(job) for job in jobs]
+        asked = [
+            [checked(method, method.rewrite_probes(work.case), work.where)]
+            if method is not None
+            else []
+            for method, work in zip(methods, works, strict=True)
+        ]
+        seen = self._probe(works, asked)
+        for index, (method, work) in enumerate(zip(methods, works, strict=True)):
+            if method is None:
+                yield index, Rewrite(work.job.request)
+            else:
+                yield index, replace(method.rewrite(work.case, seen[index][0]), passes=work.passes)
 
     def open(self, jobs: Sequence[Job]) -> list[PreparedJob]:
         """Resolve prompts, run probes, and ask every intervention for its plan."""
         works = [self._prepared(job) for job in jobs]
         asked = [
-            [part.probes(work.case) for part in work.job.condition.interventions] for work in works
+            [
+                checked(part, part.probes(work.case), work.where)
+                for part in work.job.condition.interventions
+            ]
+            for work in works
         ]
         seen = self._probe(works, asked)
         for work, captured, probes in zip(works, seen, asked, strict=True):
@@ -211,17 +240,14 @@ class RequestPreparation:
         """
         distinct: dict[tuple[object, ...], tuple[Probe, PreparedJob]] = {}
         for work, condition in zip(works, asked, strict=True):
-            for part, probes in zip(work.job.condition.interventions, condition, strict=True):
-                if any(probe.gradient for probe in probes):
-                    check_declared(part, "gradients", "a probe differentiates", work.where)
-            for probe in (probe for part in condition for probe in part if not probe.beside):
+            for probe in (probe for part in condition for probe in part if not probe.companion):
                 plain = PreparedJob(work.job, self.resolve(probe.request), self.case(probe.request))
                 distinct.setdefault(self._probe_key(probe), (probe, plain))
                 work.passes += 1
         found = self._run_probes(distinct)
         return [
             [
-                {probe.name: found[self._probe_key(probe)] for probe in part if not probe.beside}
+                {probe.name: found[self._probe_key(probe)] for probe in part if not probe.companion}
                 for part in condition
             ]
             for condition in asked
@@ -242,7 +268,7 @@ class RequestPreparation:
             (self.resolve(probe.request), alone(plans, number))
             for number, part in enumerate(probes)
             for probe in part
-            if probe.beside and plans[number].edits
+            if probe.companion and plans[number].edits
         ]
         if len(found) > 1:
             raise RefusedError(
@@ -305,6 +331,13 @@ def likeliest(logits: Tensor) -> Tensor:
     """Log-probability of the likeliest token of ``[vocabulary]``: what probes differentiate."""
     highest: Tensor = logits.log_softmax(-1).max()
     return highest
+
+
+def checked(part: Intervention, probes: Sequence[Probe], where: str) -> Sequence[Probe]:
+    """The probes of a method, which has declared what they need."""
+    if any(probe.gradient for probe in probes):
+        check_declared(part, "gradients", "a probe differentiates", where)
+    return probes
 
 
 def check_declared(part: Intervention, need: str, what: str, where: str) -> None:

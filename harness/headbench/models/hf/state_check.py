@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headbench.errors import RefusedError
-from headbench.interventions.engine.support import special_tokens
 from headbench.models.hf.forward_pass import HFBackend
+from headbench.models.hf.identity_check import special_tokens
 from headbench.models.runtime import Runtime, TokenSequence
 
 if TYPE_CHECKING:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NAMES = ("vision_tower", "vision_model")
 """Attributes under which families keep their tower."""
+SPANS = ("image", "class", "prompt")
+"""Spans of a tower's positions: its patches, its class token, all of them."""
 _HINTS = "capture at the text model's image positions, or use a LLaVA-like model with whole images"
 
 
@@ -44,26 +46,57 @@ def capture_tower(
     Raises:
         RefusedError: No image or several, a capture of single rows, or a tower of another kind.
     """
-    from headbench.interventions.engine import Engine, Row
+    from headbench.interventions.edits import SequenceEdits
+    from headbench.models.hf.engine import Engine
 
-    tower = tower_of(model)
-    if len(pixels) != 1:
-        raise RefusedError(
-            f"a vision tower is watched while it looks at one image, not at {len(pixels)}",
-            hint="ask about requests with one image",
-        )
-    if any(capture.rows != "all" for capture in captures):
-        raise RefusedError(
-            "a vision tower has no prompt and no last row", hint='ask for rows="all"'
-        )
+    tower = check_tower(model, captures, len(pixels))
     image = pixels[0]["pixel_values"].to(model.device, model.dtype)
     with torch.inference_mode(), Engine(tower) as engine:
         spans = positions_of(tower, image)
         asked = {one: absolute(replace(one, tower="text"), engine.shape.layers) for one in captures}
-        row = Row(Plan(), prompt=len(spans["class"]) + len(spans["image"]), spans=spans)
+        row = SequenceEdits(Plan(), prompt=len(spans["class"]) + len(spans["image"]), spans=spans)
         with engine.capture(tuple(dict.fromkeys(asked.values())), [row]) as found:
             tower(pixel_values=image)
     return {one: found[0][capture] for one, capture in asked.items()}
+
+
+def check_tower(model: Any, captures: Sequence[Capture], images: int, where: str = "") -> Any:
+    """Refuse captures that the vision tower does not have; nothing is run.
+
+    Args:
+        model: The whole model.
+        captures: With ``tower="vision"``.
+        images: How many images the request shows.
+        where: Document and step, for errors.
+
+    Returns:
+        The tower.
+
+    Raises:
+        RefusedError: As :func:`capture_tower`.
+    """
+    tower = tower_of(model)
+    if images != 1:
+        raise RefusedError(
+            f"a vision tower is watched while it looks at one image, not at {images}",
+            where=where,
+            hint="ask about requests with one image",
+        )
+    for capture in captures:
+        if capture.rows != "all":
+            raise RefusedError(
+                "a vision tower has no prompt and no last row",
+                where=where,
+                hint='ask for rows="all"',
+            )
+        if capture.keys not in (None, *SPANS):
+            raise RefusedError(
+                f"a vision tower has no span {capture.keys!r}",
+                where=where,
+                hint=f"its spans: {', '.join(SPANS)}",
+            )
+        absolute(replace(capture, tower="text"), tower.config.num_hidden_layers)
+    return tower
 
 
 def tower_of(model: Any) -> Any:

@@ -21,15 +21,15 @@ import torch
 
 from headbench.edits import Objective
 from headbench.errors import HeadbenchError, RefusedError
-from headbench.interventions.engine.rows import Row
-from headbench.interventions.engine.session import EditSession
+from headbench.interventions.edits.edit_session import EditSession
+from headbench.interventions.edits.sequence_edits import SequenceEdits
 from headbench.models.runtime.sequence import SequenceGroup, TokenSequence
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.interventions.engine import Engine
+    from headbench.models.hf.engine import Engine
     from headbench.models.runtime.backend_protocol import Backend
 
 PREFILL_TOKENS = 1024
@@ -137,7 +137,7 @@ class Runtime:
         engine = self.check_engine()
         session = batch._session = EditSession(_engine_rows(batch), engine.shape)
         batch._accounted = [0] * len(batch.rows)
-        with engine.running(session), engine.gradients(captures, session.rows) as recorder:
+        with engine.running(session), engine.gradients(captures, session.sequences) as recorder:
             logits = self._forward(batch, 0, 1)[:, -1]  # [row, vocabulary]
             # Rows do not read each other: the gradient of the sum is each row's own gradient.
             recorder.differentiate(torch.stack([objective(row) for row in logits]).sum())
@@ -368,14 +368,14 @@ class Runtime:
             stack.enter_context(engine.running(session))
             found: Captured = {}
             if captures:
-                found = stack.enter_context(engine.capture(captures, session.rows))
+                found = stack.enter_context(engine.capture(captures, session.sequences))
             yield found
 
     def _settle(self, batch: Batch) -> None:
         """Move what the engine counted for this layout into the rows; harmless when repeated."""
         if batch._session is None:
             return
-        report = batch._session.firing
+        report = batch._session.report
         for number, row in enumerate(batch.rows):
             if not row.plan.edits:
                 continue
@@ -415,18 +415,18 @@ class Runtime:
             raise HeadbenchError("this batch was handed over to another one")
 
 
-def _engine_rows(batch: Batch) -> list[Row]:
+def _engine_rows(batch: Batch) -> list[SequenceEdits]:
     """The rows as the engine reads them; companions by their place."""
     place = {id(row): number for number, row in enumerate(batch.rows)}
     return [
-        Row(
+        SequenceEdits(
             plan=row.plan,
             prompt=row.prompt,
             pad=pad,
             spans=row.spans,
             probes=row.probes,
             memory=row.memory,
-            beside=None if row.companion is None else place.get(id(row.companion)),
+            companion=None if row.companion is None else place.get(id(row.companion)),
         )
         for row, pad in zip(batch.rows, batch.pads, strict=True)
     ]

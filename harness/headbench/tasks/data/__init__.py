@@ -6,23 +6,23 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 from headbench.errors import ConfigError, nearest
-from headbench.tasks.data.base import DataSpec, Row
+from headbench.tasks.data.source import DataSpec, Row
 from headbench.tasks.images import Images
 
 SOURCES: Mapping[str, str] = {
-    "world": "world",
-    "json": "files",
-    "jsonl": "files",
-    "csv": "files",
-    "text_folder": "text_folder",
-    "ruler": "ruler",
-    "walls": "walls_files",
-    "annotations": "annotations",
-    "pope_files": "pope_files",
-    "coco": "coco",
-    "datasets": "hub",
+    "world": "headbench.tasks.data.world",
+    "json": "headbench.tasks.data.files",
+    "jsonl": "headbench.tasks.data.files",
+    "csv": "headbench.tasks.data.files",
+    "text_folder": "headbench.families.needles.text_folder_rows",
+    "ruler": "headbench.families.needles.ruler_rows",
+    "walls": "headbench.families.walls.walls_files",
+    "annotations": "headbench.families.stickiness.annotation_files",
+    "pope_files": "headbench.families.pope.pope_files",
+    "coco": "headbench.families.coco_rows",
+    "datasets": "headbench.tasks.data.hub",
 }
-"""``dataset_path`` -> module of this package, imported when a task first uses it."""
+"""``dataset_path`` -> module, imported when a task first uses it."""
 
 
 def read_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
@@ -38,7 +38,7 @@ def read_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
     """
     module = SOURCES.get(spec.path)
     if module is None and "/" in spec.path and "revision" in spec.kwargs:
-        module = "hub"
+        module = "headbench.tasks.data.hub"
     if module is None:
         hint = nearest(spec.path, SOURCES)
         if "/" in spec.path:
@@ -48,6 +48,6 @@ def read_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
             where=spec.merged.where(("dataset_path",)),
             hint=hint,
         )
-    source = import_module(f"headbench.tasks.data.{module}")
+    source = import_module(module)
     rows: Iterator[Row] = source.rows(spec, images)
     return rows

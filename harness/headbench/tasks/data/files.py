@@ -11,7 +11,7 @@ from random import Random
 from pydantic import Field
 
 from headbench.errors import ConfigError, DataError, nearest
-from headbench.tasks.data.base import DataSpec, Row
+from headbench.tasks.data.source import DataSpec, Row
 from headbench.tasks.data.tables import read_table
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import Field
 
 from headbench.errors import ConfigError, DataError, nearest
-from headbench.tasks.data.base import DataSpec, Row
+from headbench.tasks.data.source import DataSpec, Row
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 from headbench.worlds.png import png

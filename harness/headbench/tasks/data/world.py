@@ -7,17 +7,17 @@ from dataclasses import replace
 from importlib import import_module
 
 from headbench.errors import ConfigError, nearest
-from headbench.tasks.data.base import DataSpec, Row
+from headbench.tasks.data.source import DataSpec, Row
 from headbench.tasks.images import Images
 
 WORLDS: Mapping[str, str] = {
-    "needles": "world_needles:needle_rows",
-    "scenes-pope": "world_scenes:pope_rows",
-    "scenes-chair": "world_scenes:caption_rows",
-    "walls": "world_walls:wall_rows",
-    "labels": "world_labels:label_rows",
+    "needles": "headbench.families.needles.needle_world_rows:needle_rows",
+    "scenes-pope": "headbench.families.scene_rows:pope_rows",
+    "scenes-chair": "headbench.families.scene_rows:caption_rows",
+    "walls": "headbench.families.walls.wall_world_rows:wall_rows",
+    "labels": "headbench.families.stickiness.label_world_rows:label_rows",
 }
-"""``dataset_kwargs.name`` -> function of this package."""
+"""``dataset_kwargs.name`` -> function."""
 
 
 def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
@@ -39,6 +39,6 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
     if own.get("seed") == "run":
         own["seed"] = spec.seed
     module, _, function = WORLDS[name].partition(":")
-    make = getattr(import_module(f"headbench.tasks.data.{module}"), function)
+    make = getattr(import_module(module), function)
     made: Iterator[Row] = make(replace(spec, kwargs=own), images)
     return made

@@ -1,0 +1,70 @@
+"""The table of detectors: names first, modules only when a detector is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING
+
+from headbench._code import Code, of_entry_point
+from headbench._plugins import entry_points
+from headbench.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from headbench.detectors.detector import Detector
+
+SHIPPED: Mapping[str, tuple[str, str]] = {
+    "retrieval": ("copies tokens of the needle while the answer is produced", "arXiv 2404.15574"),
+    "evidence": ("looks from the question at the evidence, text or image", "arXiv 2605.27243"),
+    "vhd": ("its output moves when the image is taken away", "arXiv 2412.13949"),
+    "image_centric": ("looks at the image, and past its attention sinks", "arXiv 2503.03321"),
+    "attribution": ("writes towards the answer's logit, directly", "own"),
+    "masking_loss": ("the answer's loss rises when the head is masked", "arXiv 2505.07293"),
+    "distance": ("how far back it looks, within a window", "arXiv 2510.13554"),
+    "future_influence": ("later rows keep one token in view", "arXiv 2510.13554"),
+    "gaze": ("looks where people looked, in a text or a picture", "own, after arXiv 2606.14703"),
+}
+"""Name -> (what a high score says of a head, source). The module has the detector's name."""
+
+
+def names() -> tuple[str, ...]:
+    """Every detector, sorted."""
+    return tuple(sorted({*SHIPPED, *_installed()}))
+
+
+def rows() -> list[dict[str, str]]:
+    """Every detector with its summary and source, for listing."""
+    others = {name: ("", f"from {point.value}") for name, point in _installed().items()}
+    every = others | dict(SHIPPED)
+    return [{"name": name, "summary": every[name][0], "source": every[name][1]} for name in names()]
+
+
+def get(name: str) -> Detector:
+    """Import a detector.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    if name in SHIPPED:
+        found: Detector = importlib.import_module(f"headbench.detectors.{name}").DETECTOR
+        return found
+    if name not in _installed():
+        raise ConfigError(
+            f"there is no detector {name!r}",
+            where=f"--detector {name}",
+            hint=nearest(name, names()),
+        )
+    theirs: Detector = _installed()[name].load()
+    return theirs
+
+
+def code_of(name: str) -> Code:
+    """The code of a detector that another package offers; nothing of a shipped one."""
+    get(name)
+    return Code() if name in SHIPPED else of_entry_point(_installed()[name])
+
+
+def _installed() -> Mapping[str, EntryPoint]:
+    """Entry points of the group ``headbench.detectors``; shipped names cannot be taken over."""
+    return {point.name: point for point in entry_points(group="headbench.detectors")}

@@ -1,0 +1,1 @@
+"""One folder per task family: rows, parsers, scorers, metrics, recorded outputs, recipes."""

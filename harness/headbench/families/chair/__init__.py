@@ -1,0 +1,1 @@
+"""CHAIR: objects that captions name and images do not hold."""

@@ -1,0 +1,184 @@
+"""CHAIR of recorded captions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from headbench.errors import DataError
+from headbench.families.chair.chair_lexicon import Lexicon, coco_lexicon
+from headbench.families.chair.chair_truth import Truth, coco_truth, given_truth
+from headbench.nouns import Document
+from headbench.results.canonical import digest
+from headbench.results.fields import Fields, Reading
+from headbench.results.figures import Sampling
+from headbench.results.image_keys import ImageKeys
+from headbench.results.joins import is_prompt
+from headbench.results.recorded import Recorded, log_name, read_rows
+from headbench.results.rescored import SAMPLING, Log, Rescored, rescored
+from headbench.scoring import lookup
+from headbench.scoring.parser import VERBATIM
+from headbench.scoring.thoughts import DEFAULT
+
+
+def rescore_chair(
+    predictions: Path,
+    ground_truth: Sequence[Path],
+    profile: str = "chair-2018",
+    fields: Fields | None = None,
+    sampling: Sampling = SAMPLING,
+    marks: Sequence[str] = DEFAULT,
+) -> Rescored:
+    """CHAIR of recorded captions.
+
+    Args:
+        predictions: Captions, one an image.
+        ground_truth: ``{image: [object, ...]}``, or COCO's ``instances`` and ``captions`` files.
+        profile: Lexical profile.
+        fields: Field names; defaults fit the common ones.
+        sampling: How intervals are made.
+        marks: Marks of thoughts, which are cut before anything is read
+            (:func:`headbench.scoring.thoughts.marks_of`).
+
+    Returns:
+        ``chair_s``, ``chair_i``, ``recall``, ``len``, both F1, and the counts behind them.
+
+    Raises:
+        DataError: A row has no caption, several fields could hold it, or one image has two
+            captions or two names.
+    """
+    fields = fields or Fields()
+    lexicon = coco_lexicon(profile)
+    log, truth = read_rows(predictions), read_truth(ground_truth, lexicon)
+    reading = fields.of("predictions").reading(log.rows, ("caption", "image", "question"), log.name)
+    captions, left_out = _captions(log, reading)
+    scorer = lookup.scorer("chair")
+    records = tuple(
+        scorer.record(
+            Document(image, image, {}, target=truth[image]),
+            (text,),
+            VERBATIM,
+            {"profile": profile},
+            marks=marks,
+        )
+        for image, text in captions.items()
+        if image in truth
+    )
+    unknown = len(captions) - len(records)
+    left_out = {**left_out, "captions of images without ground truth": unknown}
+    said = {name: str(count) for name, count in left_out.items() if count}
+    missing = unknown + left_out["rows without an image"]
+    return rescored(
+        Log(
+            task="chair",
+            scorer=scorer.id,
+            parser=VERBATIM.id,
+            metrics=lookup.named_metrics("chair", without=("chair.hit_ratio",)),
+            records=records,
+            expected=len(records) + missing,
+            inputs={"predictions": log, **_truth_files(ground_truth)},
+            name=log_name(predictions),
+            profile=lexicon.id,
+            data=digest({record.document: truth[record.document] for record in records}),
+            source={"joined by": "image", "predictions.fields": str(reading), **said},
+            prompts=_prompts(log, reading),
+            marks=marks,
+        ),
+        sampling,
+    )
+
+
+def read_truth(files: Sequence[Path], lexicon: Lexicon) -> Truth:
+    """Objects of each image, from a file that lists them or from COCO's annotation files.
+
+    Raises:
+        DataError: A file is no JSON object, or of neither form.
+    """
+    loaded = [_json_object(file) for file in files]
+    if not any("annotations" in document for document in loaded):
+        truth: Truth = {}
+        for file, document in zip(files, loaded, strict=True):
+            for image, objects in given_truth(document, lexicon).items():
+                if truth.setdefault(image, objects) != objects:
+                    raise DataError(
+                        "an image has two lists of objects",
+                        where=f"{file}, image {image}",
+                        hint="give one file, or files that agree",
+                    )
+        return truth
+    instances = [document for document in loaded if "categories" in document]
+    captions = [document for document in loaded if "categories" not in document]
+    return coco_truth(instances, captions, lexicon)
+
+
+def _captions(log: Recorded, reading: Reading) -> tuple[dict[str, str], dict[str, int]]:
+    """Caption of each image, and what was left out, counted."""
+    captions: dict[str, str] = {}
+    images = ImageKeys(log.name)
+    counts = {"rows without an image": 0, "repeated rows": 0}
+    for number, row in enumerate(log.rows, start=1):
+        image, caption = reading.value(row, "image"), reading.text(row, "caption")
+        if caption is None:
+            raise DataError(
+                "a row holds no caption",
+                where=f"{log.name}, row {number}: {', '.join(map(str, row))}",
+                hint="name the field, for example --field caption=text",
+            )
+        if image is None:
+            counts["rows without an image"] += 1
+            continue
+        key = images.of(image)
+        if captions.get(key, caption) != caption:
+            raise DataError(
+                f"image {key} has two different captions",
+                where=f"{log.name}, row {number}",
+                hint="keep one run in the file",
+            )
+        counts["repeated rows"] += key in captions
+        captions[key] = caption
+    return captions, counts
+
+
+def _truth_files(files: Sequence[Path]) -> dict[str, Recorded]:
+    """The ground-truth files as inputs: their digests, without their rows."""
+    found = {}
+    for at, file in enumerate(files):
+        role = "ground_truth" if len(files) == 1 else f"ground_truth.{at + 1}"
+        found[role] = replace(read_rows(file), rows=())
+    return found
+
+
+def _json_object(path: Path) -> dict[str, object]:
+    try:
+        loaded = json.loads(path.read_bytes(), object_pairs_hook=lambda p: _once(p, path))
+    except OSError as error:
+        raise DataError(
+            f"cannot read the ground truth: {error.strerror}", where=str(path)
+        ) from error
+    except ValueError as error:
+        raise DataError(f"the ground truth is not JSON: {error}", where=str(path)) from error
+    if not isinstance(loaded, dict):
+        raise DataError(
+            "the ground truth must be an object",
+            where=str(path),
+            hint="give {image: [object, ...]}, or COCO's instances and captions files",
+        )
+    return loaded
+
+
+def _once(pairs: list[tuple[str, object]], path: Path) -> dict[str, object]:
+    """An object whose keys stand once; JSON itself would keep the last of two."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError("a key stands twice in one object", where=f"{path}, key {twice!r}")
+    return found
+
+
+def _prompts(log: Recorded, reading: Reading) -> tuple[str, ...]:
+    """Prompts of the rows, each once; empty where they hold none."""
+    asked = (reading.text(row, "question") for row in log.rows if is_prompt(reading))
+    return tuple(dict.fromkeys(text for text in asked if text is not None))

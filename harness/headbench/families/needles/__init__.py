@@ -1,0 +1,1 @@
+"""Needles in a haystack: packaged, generated and published ones."""

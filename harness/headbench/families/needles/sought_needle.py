@@ -1,0 +1,115 @@
+"""What recorded needle responses are scored for: the rows' needle, or phrases that were given.
+
+Rows of another needle score zero without a word, however good they are. So rows that name their
+needle are scored for it, and phrases that a row's needle does not hold are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from headbench.errors import DataError
+from headbench.families.needles.needle_text import holds_phrase, running, words
+from headbench.families.needles.niah_scorers import SAN_FRANCISCO
+from headbench.results.fields import Reading, Row
+from headbench.scoring import lookup
+from headbench.scoring.scorer import Scorer
+from headbench.statistics.metric import Metric
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What responses must hold.
+
+    Attributes:
+        scorer: ``keyphrase3`` for phrases, ``niah`` for the words of a needle.
+        texts: The phrases, or the needle's words.
+        how: Where they come from, in words.
+        options: For the scorer.
+    """
+
+    scorer: Scorer
+    texts: tuple[str, ...]
+    how: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str | None:
+        """What the scorer reads as the document's target."""
+        return None if self.options else self.texts[0]
+
+    def metrics(self) -> dict[str, Metric]:
+        """Registry name -> metric, the headline first."""
+        recall, fraction = (lookup.metric(f"niah.{name}") for name in ("recall", "fraction"))
+        if self.options:
+            recall = recall.called("keyphrase3")
+            fraction = fraction.called("keyphrase3_fraction")
+        return {"niah.recall": recall, "niah.fraction": fraction}
+
+
+def sought(rows: Sequence[Row], reading: Reading, phrases: Sequence[str], where: str) -> Sought:
+    """Decide what the responses of a file are scored for.
+
+    Args:
+        rows: Of one file.
+        reading: Where their needle and question stand.
+        phrases: Given by the user; none: the needle of the rows, and the San Francisco needle where
+            no row names one.
+        where: File name, for errors.
+
+    Raises:
+        DataError: The rows name several needles, one without the phrases, or one that says nothing
+            beyond its question.
+    """
+    needles = _distinct(rows, reading, "needle")
+    if len(needles) > 1:
+        raise DataError(
+            f"the rows are of {len(needles)} needles, e.g. {needles[0]!r} and {needles[1]!r}",
+            where=where,
+            hint="score the rows of one needle at a time",
+        )
+    if phrases or not needles or _holds(needles[0], SAN_FRANCISCO):
+        wanted = tuple(phrases) or SAN_FRANCISCO
+        lost = [phrase for phrase in wanted if needles and not _holds(needles[0], (phrase,))]
+        if lost:
+            raise DataError(
+                f"the rows are of another needle: {needles[0]!r} does not hold {lost[0]!r}",
+                where=where,
+                hint="give --phrases of the rows' needle, or leave them out to score for all of it",
+            )
+        how = "given" if phrases else "key phrases of the San Francisco needle"
+        if not needles and not phrases:
+            how += ", because no row names its needle"
+        return Sought(lookup.scorer("keyphrase3"), wanted, how, {"phrases": list(wanted)})
+    return _of_needle(needles[0], _distinct(rows, reading, "retrieval_question"), where)
+
+
+def _of_needle(needle: str, questions: Sequence[str], where: str) -> Sought:
+    """The needle's words that its question does not say; all of them where no question is named."""
+    asked = {word for question in questions for word in words(question)}
+    told = " ".join(word for word in words(needle) if word not in asked)
+    if not told:
+        raise DataError(
+            f"the needle {needle!r} says nothing beyond its question",
+            where=where,
+            hint="say with --phrases what a response must hold",
+        )
+    how = "words of the rows' needle, in order"
+    if questions:
+        how += ", without those of its question"
+    return Sought(lookup.scorer("niah"), (told,), how)
+
+
+def _distinct(rows: Sequence[Row], reading: Reading, role: str) -> list[str]:
+    """The texts of a role that differ in more than signs, blanks and case."""
+    found: dict[str, str] = {}
+    for row in rows:
+        text = reading.text(row, role)
+        if text is not None and running(text):
+            found.setdefault(running(text), " ".join(text.split()))
+    return list(found.values())
+
+
+def _holds(needle: str, phrases: Sequence[str]) -> bool:
+    return all(holds_phrase(running(needle), phrase) for phrase in phrases)

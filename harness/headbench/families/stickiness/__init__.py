@@ -1,0 +1,1 @@
+"""Annotation stickiness: whether a label survives a better definition."""

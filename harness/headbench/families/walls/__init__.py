@@ -1,0 +1,1 @@
+"""Only Connect walls: sixteen clues in four groups of four."""

@@ -1,0 +1,258 @@
+"""Published cells: what papers print, in files that a person can read and add to.
+
+A file holds one paper. Its tables hold rows, a row holds the figures of one model (or method) as
+they are PRINTED, so that "15.0" keeps its digit. A row that our scorers can recompute from recorded
+outputs names a recipe; the others stand for comparison only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from headbench.errors import DataError
+from headbench.guard.yaml_forms import Frozen, read_form
+
+Grade = Literal["P", "C", "S"]
+"""P: read in the paper. C: authors' code or released files. S: second hand, never fails a build."""
+NOT_STATED = "not stated"
+"""Written where the source does not say it, so that nobody takes the gap for an oversight."""
+_PRINTED = re.compile(r"[+-]?\d+(?:\.(\d+))?")
+
+
+class Chair(Frozen):
+    """Captions against the objects of their images."""
+
+    kind: Literal["chair"]
+    predictions: str
+    ground_truth: str
+
+
+class Pope(Frozen):
+    """Answers against labelled questions."""
+
+    kind: Literal["pope"]
+    predictions: str
+    questions: str
+    join: Literal["id", "order"] | None = None
+    """By what whoever wrote the recipe says that rows belong together."""
+
+
+class Confusion(Frozen):
+    """A pair of counts; guards the metrics where answers were never released."""
+
+    kind: Literal["confusion"]
+    tp: int = Field(ge=0)
+    fp: int = Field(ge=0)
+    positives: int = Field(gt=0)
+    negatives: int = Field(gt=0)
+
+
+class Humans(Frozen):
+    """People on walls."""
+
+    kind: Literal["humans"]
+    walls: str
+
+
+class NeedleCells(Frozen):
+    """Judged needle cells."""
+
+    kind: Literal["needle_cells"]
+    cells: str
+
+
+class Heads(Frozen):
+    """A released list of retrieval scores."""
+
+    kind: Literal["heads"]
+    file: str
+
+
+class Agreement(Frozen):
+    """Share of lines whose last word is the same in two files."""
+
+    kind: Literal["agreement"]
+    first: str
+    second: str
+
+
+class Correlation(Frozen):
+    """Pearson's r of two columns of a table inside an archive."""
+
+    kind: Literal["correlation"]
+    archive: str
+    member: str
+    first: str
+    second: str
+
+
+Recipe = Annotated[
+    Chair | Pope | Confusion | Humans | NeedleCells | Heads | Agreement | Correlation,
+    Field(discriminator="kind"),
+]
+
+
+Count = Annotated[int, Field(gt=0)] | Literal["not stated"]
+
+
+class Row(Frozen):
+    """The printed figures of one model under one condition."""
+
+    model: str
+    cells: dict[str, str]
+    """Metric -> the figure as printed."""
+    method: str | None = None
+    prompt: str | None = None
+    also_asked: tuple[str, ...] = ()
+    """Further wordings of the recorded outputs, which the source takes for its prompt."""
+    decoding: str | None = None
+    n: Count | None = None
+    tolerance: float | None = Field(default=None, ge=0)
+    note: str | None = None
+    recipe: Recipe | None = None
+
+    @field_validator("cells")
+    @classmethod
+    def _printed(cls, cells: dict[str, str]) -> dict[str, str]:
+        wrong = [value for value in cells.values() if not _PRINTED.fullmatch(value)]
+        if wrong or not cells:
+            raise ValueError(f"figures are quoted numbers, not {wrong}")
+        return cells
+
+
+class Table(Frozen):
+    """Rows of one table that share what a row does not say itself."""
+
+    table: str
+    task: str
+    grade: Grade
+    rows: tuple[Row, ...]
+    n: Count | None = None
+    prompt: str | None = None
+    also_asked: tuple[str, ...] = ()
+    """Further wordings of the recorded outputs, which the source takes for its prompt."""
+    decoding: str | None = None
+    parser: str | None = None
+    profile: str | None = None
+    setting: str | None = None
+    """POPE's setting, where the name of the task does not end with it."""
+    percent: bool = False
+    """Whether fractions are printed in per cent."""
+    tolerance: float | None = Field(default=None, ge=0)
+    """How far a recomputed figure may lie, in printed units; ``None``: not a printed digit."""
+    note: str | None = None
+
+
+class Paper(Frozen):
+    """One file."""
+
+    paper: str
+    arxiv: str | None
+    source: str
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed figure with everything that it hangs on.
+
+    Attributes:
+        file: Name of the paper's file, without its ending.
+        paper: The paper.
+        table: Its table.
+        row: Its row.
+        metric: Which figure of the row.
+    """
+
+    file: str
+    paper: Paper
+    table: Table
+    row: Row
+    metric: str
+
+    @property
+    def name(self) -> str:
+        """Where to find the cell."""
+        parts = (self.table.table, self.table.task, self.row.model, self.row.decoding, self.metric)
+        return " / ".join(part for part in parts if part)
+
+    @property
+    def printed(self) -> str:
+        """The figure as printed."""
+        return self.row.cells[self.metric]
+
+    @property
+    def digits(self) -> int:
+        """Digits after the point."""
+        match = _PRINTED.fullmatch(self.printed)
+        return len(match[1] or "") if match else 0
+
+    @property
+    def n(self) -> int | str | None:
+        """Items behind the figure, ``not stated``, or ``None`` where the file is silent."""
+        return self.row.n or self.table.n
+
+    @property
+    def prompt(self) -> str | None:
+        """What was asked."""
+        return self.row.prompt or self.table.prompt
+
+    @property
+    def tolerance(self) -> float | None:
+        """How far a recomputed figure may lie; ``None``: it must print the same digits."""
+        return self.table.tolerance if self.row.tolerance is None else self.row.tolerance
+
+    @property
+    def fails(self) -> bool:
+        """Whether a drift may fail a build: only what was read in the source may."""
+        return self.table.grade in ("P", "C")
+
+
+def load_paper(path: Path) -> Paper:
+    """Read one paper's file.
+
+    Raises:
+        DataError: It is missing, no YAML, or does not have this form; the first faults are named.
+    """
+    hint = "see the other files of the folder, or docs/rescoring.md, for the form"
+    return read_form(path, Paper, "a file of published cells", hint)
+
+
+def load_cells(folder: Path) -> tuple[Cell, ...]:
+    """Every cell of every paper of a folder, in order of file and place.
+
+    Raises:
+        DataError: A file is broken, the folder is there and holds none, or a cell is named twice.
+    """
+    if not folder.exists():
+        return ()  # whoever demands cells says so with --at-least
+    cells = [cell for path in sorted(folder.glob("*.yaml")) for cell in _cells(path)]
+    if not cells:
+        raise DataError(
+            "there are no published cells",
+            where=str(folder),
+            hint="docs/rescoring.md shows the form of a file",
+        )
+    return tuple(cells)
+
+
+def _cells(path: Path) -> Iterator[Cell]:
+    paper = load_paper(path)
+    seen: set[tuple[object, ...]] = set()
+    for table in paper.tables:
+        for row in table.rows:
+            prompt = row.prompt or table.prompt
+            key = (table.table, table.task, row.model, row.method, row.decoding, prompt)
+            if key in seen:
+                raise DataError(
+                    "a row stands twice", where=f"{path}: {' / '.join(filter(None, map(str, key)))}"
+                )
+            seen.add(key)
+            for metric in row.cells:
+                yield Cell(path.stem, paper, table, row, metric)

@@ -1,0 +1,370 @@
+"""Head lists in the forms that papers release, read into one :class:`HeadMap`.
+
+* ``retrieval_head``: JSON ``{"layer-head": [a score a trial]}`` (Wu et al. 2024, arXiv 2404.15574);
+  a head's score is the mean of its trials.
+* ``duo``: a table of numbers, a line a layer, with ``config.json`` beside it (Xiao et al. 2024,
+  arXiv 2410.10819, DuoAttention); heads are key/value heads. The configuration's sizes of sink and
+  recent cache (those for deployment, where it names them) go into the map.
+* ``rows``: (layer, head) or (layer, head, score) rows, as JSON lists or objects, or CSV.
+* ``per_layer``: a list a layer, or an object ``{"layer": list}``: scores of all heads, or the
+  indices of the chosen ones.
+* ``headbench``: the canonical form.
+
+Chosen heads without scores get 1, all others 0.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headbench.errors import ConfigError, DataError, nearest
+from headbench.heads.headmap import FORMAT, RECENT, SINK, HeadMap, read_text
+
+THRESHOLDS = {"retrieval_head": 0.1, "duo": 0.5, "rows": None, "per_layer": None}
+"""Score from which a head counts as detected, as each paper has it."""
+_PAIR = re.compile(r"(\d+)-(\d+)")
+_KEYS = ("layer", "head")
+
+
+@dataclass(frozen=True)
+class ListedScores:
+    """Scores as a file gave them.
+
+    Attributes:
+        cells: (layer, head) -> score.
+        full: Whether every head must be there; otherwise absent ones score 0.
+        trials: Trials behind each score, where the file says so.
+    """
+
+    cells: Mapping[tuple[int, int], float]
+    full: bool
+    trials: int | None = None
+
+
+def import_heads(
+    path: str | Path,
+    format: str = "auto",
+    *,
+    shape: tuple[int, int] | None = None,
+    threshold: float | None = None,
+    model: str = "",
+) -> HeadMap:
+    """Read a released head list.
+
+    Args:
+        path: The file; for ``duo`` its ``config.json`` is read where it lies beside it.
+        format: One of the formats above, or ``auto``.
+        shape: Layers and heads of the model. Needed where the file holds chosen heads only.
+        threshold: ``None`` takes the format's own.
+        model: Name of the model; by default what the file or its name says.
+
+    Returns:
+        The map; ``detector`` is the format, ``data`` names the file and its digest.
+
+    Raises:
+        DataError: The file is unreadable, of another form, incomplete, or exceeds the shape.
+        ConfigError: There is no such format.
+    """
+    path = Path(path)
+    text = read_text(path)
+    chosen = sniff(text, str(path)) if format == "auto" else format
+    if chosen == "headbench":
+        return HeadMap.parse(text, where=str(path))
+    if chosen not in READERS:
+        raise ConfigError(
+            f"there is no head-list format {format!r}",
+            where=f"format={format}",
+            hint=nearest(format, [*READERS, "headbench", "auto"]),
+        )
+    table = READERS[chosen](text, str(path))
+    scores = _grid(table, shape, str(path))
+    facts = _duo_facts(path) if chosen == "duo" else DuoFacts()
+    return HeadMap(
+        detector=chosen,
+        model=model or facts.model or path.stem,
+        layers=len(scores),
+        heads=len(scores[0]),
+        unit="kv" if chosen == "duo" else "query",
+        scores=scores,
+        threshold=THRESHOLDS[chosen] if threshold is None else threshold,
+        data={
+            "file": path.name,
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+            **facts.window,
+        },
+        trials=table.trials,
+    )
+
+
+def sniff(text: str, where: str = "") -> str:
+    """The format of a head list, by its content.
+
+    Raises:
+        DataError: It is none of the known ones.
+    """
+    if not text.lstrip().startswith(("{", "[")):
+        first = text.strip().partition("\n")[0]
+        if "layer" in first.lower():
+            return "rows"
+        if first and all(_is_number(cell) for cell in re.split(r"[\s,]+", first.strip())):
+            return "duo"
+        raise _unknown(where)
+    loaded = _json(text, where)
+    if isinstance(loaded, dict):
+        if loaded.get("format") == FORMAT:
+            return "headbench"
+        if loaded and all(_PAIR.fullmatch(key) for key in loaded):
+            return "retrieval_head"
+        if loaded and all(key.isdecimal() for key in loaded):
+            return "per_layer"
+    elif isinstance(loaded, list) and loaded:
+        if all(_is_row(item) for item in loaded):
+            return "rows"
+        if all(isinstance(item, list) for item in loaded):
+            return "per_layer"
+    raise _unknown(where)
+
+
+def read_retrieval_head(text: str, where: str) -> ListedScores:
+    """``{"layer-head": [scores]}``: the mean over trials, never clipped."""
+    loaded = _json(text, where)
+    if not isinstance(loaded, dict):
+        raise _wrong("retrieval_head", where)
+    cells: dict[tuple[int, int], float] = {}
+    trials = set()
+    for key, values in loaded.items():
+        match = _PAIR.fullmatch(key)
+        if not match or not isinstance(values, list) or not values or not _numbers(values):
+            raise _wrong("retrieval_head", f"{where}: key {key!r}")
+        trials.add(len(values))
+        cells[int(match[1]), int(match[2])] = sum(values) / len(values)
+    return ListedScores(cells, full=True, trials=trials.pop() if len(trials) == 1 else None)
+
+
+def read_duo(text: str, where: str) -> ListedScores:
+    """A line a layer, a number a key/value head, separated by blanks, tabs or commas."""
+    lines = [re.split(r"[\s,]+", line.strip()) for line in text.splitlines() if line.strip()]
+    cells: dict[tuple[int, int], float] = {}
+    for layer, line in enumerate(lines):
+        for head, cell in enumerate(line):
+            if not _is_number(cell):
+                raise _wrong("duo", f"{where}: line {layer + 1}: {cell!r}")
+            cells[layer, head] = float(cell)
+    return ListedScores(cells, full=True)
+
+
+def read_rows(text: str, where: str) -> ListedScores:
+    """(layer, head[, score]) as JSON lists or objects, or as CSV with these column names."""
+    if text.lstrip().startswith("["):
+        loaded = _json(text, where)
+    else:
+        lines = text.strip().splitlines()
+        separator = "\t" if lines and "\t" in lines[0] else ","
+        loaded = list(csv.DictReader(lines, delimiter=separator, skipinitialspace=True))
+    if not isinstance(loaded, list):
+        raise _wrong("rows", where)
+    cells: dict[tuple[int, int], float] = {}
+    for index, item in enumerate(loaded):
+        try:
+            fields = [item[key] for key in _KEYS] if isinstance(item, dict) else list(item[:2])
+            extra = item.get("score") if isinstance(item, dict) else (item[2:] or [None])[0]
+            pair = (int(fields[0]), int(fields[1]))
+            score = 1.0 if extra in (None, "") else float(extra)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise _wrong("rows", f"{where}: row {index + 1}: {item!r}") from error
+        if pair in cells:
+            raise DataError(
+                f"head {pair[0]}-{pair[1]} is listed twice",
+                where=f"{where}: row {index + 1}",
+                hint="keep one row a head",
+            )
+        cells[pair] = score
+    return ListedScores(cells, full=False)
+
+
+def read_per_layer(text: str, where: str) -> ListedScores:
+    """A list a layer: scores of all heads, or indices of chosen ones.
+
+    Distinct whole numbers are indices where the lists differ in length or hang on layer numbers;
+    everything else is scores.
+    """
+    loaded = _json(text, where)
+    if isinstance(loaded, dict) and all(key.isdecimal() for key in loaded):
+        lists = {int(key): value for key, value in loaded.items()}
+    elif isinstance(loaded, list):
+        lists = dict(enumerate(loaded))
+    else:
+        raise _wrong("per_layer", where)
+    for layer, values in lists.items():
+        if not isinstance(values, list) or not _numbers(values):
+            raise _wrong("per_layer", f"{where}: layer {layer}")
+    uneven = len({len(values) for values in lists.values()}) > 1 or isinstance(loaded, dict)
+    if uneven and all(_distinct_integers(values) for values in lists.values()):
+        cells = {(layer, head): 1.0 for layer, values in lists.items() for head in values}
+        return ListedScores(cells, full=False)
+    return ListedScores(
+        {
+            (layer, head): float(score)
+            for layer, values in lists.items()
+            for head, score in enumerate(values)
+        },
+        full=True,
+    )
+
+
+READERS: dict[str, Callable[[str, str], ListedScores]] = {
+    "retrieval_head": read_retrieval_head,
+    "duo": read_duo,
+    "rows": read_rows,
+    "per_layer": read_per_layer,
+}
+
+
+def _grid(
+    table: ListedScores, shape: tuple[int, int] | None, where: str
+) -> tuple[tuple[float, ...], ...]:
+    """Cells as ``[layer][head]``; the shape is never guessed from a list of chosen heads."""
+    if not table.cells:
+        raise DataError("the head list is empty", where=where, hint="check the file")
+    if below := [pair for pair in table.cells if min(pair) < 0]:
+        raise DataError(
+            f"layer {below[0][0]}, head {below[0][1]}: an index is below 0",
+            where=where,
+            hint="layers and heads both count from 0",
+        )
+    seen = tuple(1 + max(pair[axis] for pair in table.cells) for axis in (0, 1))
+    if shape is None and not table.full:
+        raise DataError(
+            "a list of chosen heads does not say how many heads the model has",
+            where=where,
+            hint="give the model's layers and heads",
+        )
+    layers, heads = shape or seen
+    if seen[0] > layers or seen[1] > heads:
+        raise DataError(
+            f"the list names layer {seen[0] - 1} and head {seen[1] - 1}, "
+            f"a model of {layers} x {heads} has neither more than {layers - 1} nor {heads - 1}",
+            where=where,
+            hint="check layers and heads; both count from 0",
+        )
+    broken = [pair for pair, score in table.cells.items() if not math.isfinite(score)]
+    if broken:
+        raise DataError(
+            f"the score of head {broken[0][0]}-{broken[0][1]} is not a finite number",
+            where=where,
+            hint="the detection run is broken: score the heads again",
+        )
+    missing = layers * heads - len(table.cells)
+    if table.full and missing:
+        raise DataError(
+            f"{missing} of {layers} x {heads} heads have no score",
+            where=where,
+            hint="the file is truncated, or of another model",
+        )
+    return tuple(
+        tuple(table.cells.get((layer, head), 0.0) for head in range(heads))
+        for layer in range(layers)
+    )
+
+
+@dataclass(frozen=True)
+class DuoFacts:
+    """What DuoAttention's ``config.json`` says.
+
+    Attributes:
+        model: Name of the model; empty where it says none.
+        window: Sizes of the cache of a streaming head, by the keys of the map's ``data``.
+    """
+
+    model: str = ""
+    window: Mapping[str, int] = field(default_factory=dict)
+
+
+def _duo_facts(path: Path) -> DuoFacts:
+    """DuoAttention's ``config.json`` beside the table, where there is one."""
+    beside = path.parent / "config.json"
+    if not beside.is_file():
+        return DuoFacts()
+    loaded = _json(read_text(beside), str(beside))
+    if not isinstance(loaded, dict):
+        raise _wrong("duo", str(beside))
+    name = loaded.get("model_name")
+    # The recorded name is a folder on its authors' machine; only its last piece is a name.
+    model = name.rstrip("/").rpartition("/")[2] if isinstance(name, str) else ""
+    window = {}
+    for key in (SINK, RECENT):
+        own, deployed = loaded.get(key), loaded.get(f"deploy_{key}")
+        size = own if deployed is None else deployed
+        if size is None:
+            return DuoFacts(model)
+        if not _is_int(size) or size < 0:
+            raise DataError(
+                f"{key} cannot be {size!r}", where=str(beside), hint="a number of keys, at least 0"
+            )
+        window[key] = size
+    return DuoFacts(model, window)
+
+
+def _json(text: str, where: str) -> object:
+    try:
+        loaded: object = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"not JSON: {error.msg}",
+            where=f"{where}: line {error.lineno}, column {error.colno}",
+            hint="the file may be truncated: fetch it again",
+        ) from error
+    return loaded
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _numbers(values: Sequence[object]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _distinct_integers(values: Sequence[object]) -> bool:
+    return all(_is_int(value) for value in values) and len(set(values)) == len(values)
+
+
+def _is_row(item: object) -> bool:
+    if isinstance(item, dict):
+        return all(key in item for key in _KEYS)
+    return (
+        isinstance(item, list)
+        and len(item) in (2, 3)
+        and _is_int(item[0])
+        and _is_int(item[1])
+        and _numbers(item)
+    )
+
+
+def _wrong(format: str, where: str) -> DataError:
+    return DataError(
+        f"this is no {format} head list", where=where, hint="name the format the file is in"
+    )
+
+
+def _unknown(where: str) -> DataError:
+    return DataError(
+        "the format of the head list is unknown",
+        where=where,
+        hint=f"name it: {', '.join(READERS)}",
+    )

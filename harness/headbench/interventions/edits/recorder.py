@@ -1,0 +1,233 @@
+"""Collecting captured activations: few rows, few layers, and never a whole pattern."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from headbench.errors import RefusedError
+from headbench.interventions.edits.dense import CHUNK_ELEMENTS, grouped_scores, normalise
+from headbench.interventions.edits.positions import PositionRange, position_classes
+from headbench.interventions.layer_ranges import without_attention
+from headbench.nouns import Capture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from headbench.interventions.edits.attention_inputs import AttentionInputs
+    from headbench.interventions.edits.model_shape import ModelShape
+    from headbench.interventions.edits.sequence_edits import SequenceEdits
+
+SITES = ("q", "k", "v", "scores", "pattern", "z", "residual", "router")
+OUTSIDE = ("residual", "router")
+"""Sites whose values come from other modules than attention."""
+BY_HEAD = ("scores", "pattern")
+"""Sites whose captures hold heads before rows, ``[head, row, key]``."""
+
+
+class Recorder:
+    """Collects captures over the forward passes of one block.
+
+    Args:
+        captures: What to record, for every sequence.
+        sequences: The sequences of the batch.
+        shape: Sizes of the model.
+    """
+
+    def __init__(
+        self,
+        captures: Sequence[Capture],
+        sequences: Sequence[SequenceEdits],
+        shape: ModelShape,
+    ) -> None:
+        for capture in captures:
+            _check(capture, sequences, shape)
+        self.captures, self.sequences = tuple(captures), tuple(sequences)
+        # (sequence, capture, layer) -> parts, one per pass that holds a wanted row.
+        self._parts: dict[tuple[int, Capture, int], list[Tensor]] = defaultdict(list)
+        self._by_layer: dict[int, list[Capture]] = defaultdict(list)
+        for capture in captures:
+            for layer in dict.fromkeys(capture.layers):
+                self._by_layer[layer].append(capture)
+
+    def wants(self, layer: int, *sites: str) -> bool:
+        """Whether a capture of ``layer`` is at one of ``sites``."""
+        return any(capture.site in sites for capture in self.captures_of(layer))
+
+    def attention(
+        self, layer: int, positions: PositionRange, inputs: AttentionInputs, z: Tensor
+    ) -> None:
+        """Record from one attention call: its (edited) inputs and its head outputs."""
+        for capture in self.captures_of(layer):
+            if capture.site in OUTSIDE:
+                continue
+            for index, rows in self.wanted_rows(capture, positions):
+                part = read_part(capture, inputs, z, index, rows, self.columns(capture, index))
+                self.add(index, capture, layer, part)
+
+    def outside(self, site: str, layer: int, positions: PositionRange, hidden: Tensor) -> None:
+        """Record what a decoder layer or a router gives, ``[batch, query, width]``."""
+        for capture in self.captures_of(layer):
+            if capture.site == site:
+                for index, (low, high) in self.wanted_rows(capture, positions):
+                    # A clone, so that a few rows do not keep the whole batch's tensor alive.
+                    self.add(index, capture, layer, hidden[index, low:high].clone())
+
+    def result(self) -> dict[int, dict[Capture, Tensor]]:
+        """Sequence -> capture -> tensor, layers stacked in front."""
+        found: dict[int, dict[Capture, Tensor]] = {i: {} for i in range(len(self.sequences))}
+        for index in found:
+            for capture in self.captures:
+                by_layer = [self._join(index, capture, layer) for layer in capture.layers]
+                if all(part is not None for part in by_layer):
+                    joined = torch.stack([part for part in by_layer if part is not None])
+                    found[index][capture] = joined
+        return found
+
+    def _join(self, index: int, capture: Capture, layer: int) -> Tensor | None:
+        """The parts of one layer in order of rows, pooled where that is asked for."""
+        parts = self._parts.get((index, capture, layer))
+        if not parts:
+            return None
+        if capture.site in BY_HEAD and capture.keys is None:
+            # Each decoding step sees one key more; shorter rows did not see the later keys.
+            width, lost = max(part.shape[-1] for part in parts), _lost(capture)
+            parts = [
+                torch.nn.functional.pad(p, (0, width - p.shape[-1]), value=lost) for p in parts
+            ]
+        row_axis = 1 if capture.site in BY_HEAD else 0
+        joined = torch.cat(parts, row_axis)
+        return joined.mean(row_axis, keepdim=True) if capture.pool == "mean" else joined
+
+    def captures_of(self, layer: int) -> Sequence[Capture]:
+        """The captures of a layer."""
+        return self._by_layer.get(layer, ())
+
+    def add(self, index: int, capture: Capture, layer: int, part: Tensor) -> None:
+        """Add one sequence's part of a capture."""
+        self._parts[index, capture, layer].append(part)
+
+    def wanted_rows(
+        self, capture: Capture, positions: PositionRange
+    ) -> list[tuple[int, tuple[int, int]]]:
+        """Sequences with the part of the pass, relative to its start, that is wanted."""
+        if capture.site in OUTSIDE or len(positions.bounds) == len(self.sequences):
+            touched = position_classes("both", capture.rows)
+            spans = [b.span(touched, positions.start, positions.stop) for b in positions.bounds]
+            return [
+                (index, (low - positions.start, high - positions.start))
+                for index, (low, high) in enumerate(spans)
+                if high > low
+            ]
+        raise RefusedError("captures need one batch row per prompt: no beams, no several samples")
+
+    def columns(self, capture: Capture, index: int) -> list[int] | None:
+        """Padded positions of the captured keys; ``None``: all of them."""
+        if capture.keys is None or capture.site not in BY_HEAD:
+            return None
+        sequence = self.sequences[index]
+        span = range(sequence.prompt) if capture.keys == "prompt" else sequence.spans[capture.keys]
+        return [position + sequence.pad for position in span]
+
+
+def _check(capture: Capture, sequences: Sequence[SequenceEdits], shape: ModelShape) -> None:
+    if capture.tower != "text":
+        raise RefusedError(
+            "this engine holds the text model; a vision tower is a model of its own",
+            hint="ask by a represent request (docs/interventions.md), or build an Engine on the "
+            "tower",
+        )
+    if capture.site not in SITES:
+        raise RefusedError(
+            f"nothing is captured at {capture.site!r}", hint=f"sites: {', '.join(SITES)}"
+        )
+    if wrong := [layer for layer in capture.layers if not 0 <= layer < shape.layers]:
+        raise RefusedError(
+            f"layer {wrong[0]} does not exist", hint=f"layers run from 0 to {shape.layers - 1}"
+        )
+    without = [layer for layer in capture.layers if layer not in shape.attending]
+    if without and capture.site not in OUTSIDE:
+        raise without_attention(shape.model, without[0], shape.attending)
+    if capture.site not in BY_HEAD:
+        return
+    if capture.keys is None and capture.rows != "last":
+        raise RefusedError(
+            "a pattern is never captured whole", hint="name a span in keys=, or take rows='last'"
+        )
+    for index, sequence in enumerate(sequences):
+        if capture.keys not in (None, "prompt") and capture.keys not in sequence.spans:
+            raise RefusedError(f"row {index} has no span {capture.keys!r}")
+
+
+def _lost(capture: Capture) -> float:
+    """What a column holds that a row does not see."""
+    return 0.0 if capture.site == "pattern" else float("-inf")
+
+
+def read_part(
+    capture: Capture,
+    inputs: AttentionInputs,
+    z: Tensor,
+    index: int,
+    rows: tuple[int, int],
+    columns: list[int] | None,
+) -> Tensor:
+    """One row's part of a capture: ``[row, head, dim]``, or ``[head, row, key]`` of a pattern.
+
+    Args:
+        capture: What is recorded.
+        inputs: The attention call.
+        z: Its head outputs, ``[batch, query, head, dim]``.
+        index: Row of the batch.
+        rows: First and last-plus-one query row, relative to the call.
+        columns: Padded positions of the keys; ``None``: all.
+    """
+    low, high = rows
+    match capture.site:
+        case "z":
+            return z[index, low:high].clone()
+        case "q":
+            return inputs.query[index, :, low:high].transpose(0, 1).clone()
+        case "k" | "v":
+            source = inputs.key if capture.site == "k" else inputs.value
+            offset = inputs.own_key  # keys of earlier passes stand before the rows' own
+            return source[index, :, offset + low : offset + high].transpose(0, 1).clone()
+        case _:
+            row = inputs.only(index)
+            step = max(1, CHUNK_ELEMENTS // max(1, inputs.query.shape[1] * inputs.key.shape[2]))
+            return torch.cat(
+                [
+                    _pattern(capture, row, (start, min(start + step, high)), columns)
+                    for start in range(low, high, step)
+                ],
+                1,
+            )
+
+
+def _pattern(
+    capture: Capture, inputs: AttentionInputs, rows: tuple[int, int], columns: list[int] | None
+) -> Tensor:
+    """``[head, row, key]`` of a few rows of one batch row: scores, or the pattern they make."""
+    scores = grouped_scores(inputs, *rows)  # [1, head, row, key]
+    sink = inputs.extra.get("s_aux")
+    found = normalise(scores, sink) if capture.site == "pattern" else scores
+    return whole_rows(found[0], inputs.key_offset, columns, _lost(capture))
+
+
+def whole_rows(found: Tensor, offset: int, columns: list[int] | None, lost: float) -> Tensor:
+    """Rows ``[head, row, key]`` by padded position, or the columns that are wanted.
+
+    Args:
+        found: Keys from padded position ``offset`` on.
+        offset: Keys before it have left a sliding window's cache, and carry no attention.
+        columns: Padded positions; ``None``: all.
+        lost: What such a key holds.
+    """
+    if columns is None:
+        # Padding in front makes the last axis count positions again, window or not.
+        return torch.nn.functional.pad(found, (offset, 0), value=lost)
+    cached = torch.tensor(columns, device=found.device) - offset
+    return found[..., cached.clamp(min=0)].masked_fill(cached < 0, lost)

@@ -1,0 +1,277 @@
+"""The table of methods: names first, modules only when a method is asked for.
+
+Built-in methods are listed by module; other packages add theirs through the entry point group
+``headbench.interventions``, and a user's file through :func:`load_file`. A method's module imports
+no torch when it is loaded, so that listing and validating stay fast.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import types
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from headbench._code import Code, of_entry_point, of_things
+from headbench._include import load
+from headbench._plugins import entry_points
+from headbench.edits import Intervention
+from headbench.errors import ConfigError, nearest
+from headbench.interventions.grammar import MethodSpec
+from headbench.nouns import ModelInfo
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+GROUP = "headbench.interventions"
+_PACKAGE = "headbench.interventions.methods"
+_BUILT_IN = (
+    "gift",
+    "mask_heads",
+    "offset_heads",
+    "pai",
+    "rope_zero",
+    "scale_heads",
+    "scale_values",
+    "softpag",
+    "steer",
+    "stream_heads",
+    "var",
+    "vhr",
+    "zerotuning",
+)
+_loaded: dict[str, Method] = {}
+
+
+class MethodParams(BaseModel):
+    """Base of every method's parameters: frozen, unknown keys forbidden."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A named kind of intervention.
+
+    Attributes:
+        name: What a toggle calls it.
+        params_model: Its parameters, with defaults and documentation.
+        build: Makes the intervention for a model.
+        summary: One line.
+        source: The paper and equation it follows.
+        needs: What must be there: ``image``, ``head_map``, ``artefact``, ...
+        code: What it runs that is not headbench's own; found when the method is registered.
+    """
+
+    name: str
+    params_model: type[MethodParams]
+    build: Callable[[Any, ModelInfo], Intervention]
+    summary: str
+    source: str
+    needs: frozenset[str] = frozenset()
+    code: Code = field(default_factory=Code, compare=False, repr=False)
+
+    def params(self, spec: MethodSpec) -> MethodParams:
+        """Check written parameters.
+
+        Raises:
+            ConfigError: An unknown parameter (with the nearest name) or a wrong value.
+        """
+        known = self.params_model.model_fields
+        for key in spec.params:
+            if key not in known:
+                raise ConfigError(f"{self.name} has no parameter {key!r}", hint=nearest(key, known))
+        try:
+            return self.params_model.model_validate(dict(spec.params))
+        except ValidationError as error:
+            raise self._wrong(error.errors()[0]) from None
+
+    def _wrong(self, fault: ErrorDetails) -> ConfigError:
+        """A fault of the parameters in words of the toggle, not of the library that found it."""
+        place, value = [str(part) for part in fault["loc"]], fault["input"]
+        said = fault["msg"].removeprefix("Value error, ")
+        wanted = next((word for end, word in _WANTED.items() if fault["type"].startswith(end)), "")
+        if not place:
+            return ConfigError(
+                f"{self.name}: {said}", hint=f"headbench show intervention {self.name}"
+            )
+        pairs = "; heads are pairs: heads=[[2, 5], [3, 1]]" if place[0] == "heads" else ""
+        return ConfigError(
+            f"{self.name}: {f'{place[0]} wants {wanted}' if wanted else said}",
+            where=f"{'.'.join(place)} = {value!r}",
+            hint=f"headbench show intervention {self.name} lists its parameters{pairs}",
+        )
+
+
+_WANTED = {
+    "tuple": "a list",
+    "list": "a list",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a word",
+    "finite": "a finite number",
+}
+"""How the library's error types begin -> what a parameter wants."""
+
+
+def names() -> tuple[str, ...]:
+    """All known methods, sorted."""
+    return tuple(sorted({*_BUILT_IN, *_loaded, *_plugins()}))
+
+
+def get(name: str) -> Method:
+    """Look a method up.
+
+    Raises:
+        ConfigError: No such method; the message holds the nearest name.
+    """
+    if name in _loaded:
+        return _loaded[name]
+    if name in _BUILT_IN:
+        found = importlib.import_module(f"{_PACKAGE}.{name}").METHOD
+    elif name in (plugins := _plugins()):
+        point = plugins[name]
+        found = replace(point.load(), code=of_entry_point(point))
+    else:
+        raise ConfigError(f"there is no intervention {name!r}", hint=nearest(name, names()))
+    return register(found)
+
+
+def register(method: Method) -> Method:
+    """Add a method, checking that each of its parameters is plainly a scalar or plainly a list.
+
+    Its code, where nobody said it, is that of the modules which define its function and parameters.
+
+    Raises:
+        ConfigError: A parameter's type accepts both, so that a list given to it would be
+            ambiguous between one value and a sweep.
+    """
+    for key, info in method.params_model.model_fields.items():
+        if shapes(info.annotation) == {"scalar", "list"}:
+            raise ConfigError(
+                f"parameter {key!r} of {method.name!r} accepts a scalar and a list",
+                hint="a list given to a scalar parameter is a sweep: split the parameter in two",
+            )
+    if not method.code:
+        method = replace(method, code=of_things(method.build, method.params_model))
+    _loaded[method.name] = method
+    return method
+
+
+def load_include(paths: Sequence[Path]) -> None:
+    """Register what the user's files define; of a folder, every file that defines an intervention.
+
+    Args:
+        paths: Python files and folders. Files of a folder that define no ``METHOD`` are left
+            alone: they may be neighbours that others import, or programs.
+
+    Raises:
+        ConfigError: A file does not load, or a name is defined twice or is headbench's own.
+    """
+    homes: dict[str, Path] = {}
+    for path in paths:
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            if file.suffix != ".py" or (path.is_dir() and not _defines_methods(file)):
+                continue
+            for method in load_file(file):
+                other = homes.setdefault(method.name, file)
+                if other.absolute() != file.absolute():
+                    raise ConfigError(
+                        f"two files define the intervention {method.name!r}",
+                        where=f"{other} and {file}",
+                        hint="rename one of them, or include only one",
+                    )
+
+
+def _defines_methods(path: Path) -> bool:
+    """Whether a file sets ``METHOD`` or ``METHODS`` at its top level; nothing is run."""
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return True  # loading it says what is wrong
+    names: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.Assign):
+            names |= {
+                leaf.id
+                for target in node.targets
+                for leaf in ast.walk(target)
+                if isinstance(leaf, ast.Name)
+            }
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return bool(names & {"METHOD", "METHODS"})
+
+
+def load_file(path: Path) -> tuple[Method, ...]:
+    """Register the methods of a user's Python file: its ``METHOD``, or all of its ``METHODS``.
+
+    The file may import the modules beside it; see :mod:`headbench._include`.
+
+    Raises:
+        ConfigError: The file defines neither, or is not a program that runs.
+    """
+    try:
+        loaded = load(path)
+    except OSError as error:
+        raise ConfigError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+    except (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError) as error:
+        file = error.filename if isinstance(error, SyntaxError) else None
+        line = getattr(error, "lineno", None) or _line_in(path.absolute(), error)
+        raise ConfigError(
+            f"the file does not load: {type(error).__name__}: {error}",
+            where=f"{file or path}:{line}",
+            hint="run it with python to see the whole trace",
+        ) from error
+    module = loaded.module
+    found = (*getattr(module, "METHODS", ()), *filter(None, [getattr(module, "METHOD", None)]))
+    if not found:
+        raise ConfigError(
+            "the file defines no intervention", where=str(path), hint="define METHOD = Method(...)"
+        )
+    taken = [method.name for method in found if method.name in _BUILT_IN]
+    if taken:
+        raise ConfigError(
+            f"the file defines the intervention {taken[0]!r}, which headbench has already",
+            where=str(path),
+            hint="give it a name of its own, so that results do not confuse the two",
+        )
+    return tuple(register(replace(method, code=loaded.code)) for method in found)
+
+
+def _line_in(path: Path, error: BaseException) -> int:
+    """The last line of ``path`` in an error's trace; 0 where it has none."""
+    trace, line = error.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def shapes(annotation: object) -> set[str]:
+    """Which shapes a parameter's type accepts: a subset of ``{"scalar", "list"}``."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return shapes(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return set().union(*(shapes(part) for part in typing.get_args(annotation)))
+    if annotation is type(None):
+        return set()
+    base = origin or annotation
+    is_list = isinstance(base, type) and issubclass(base, list | tuple | set | frozenset)
+    return {"list"} if is_list else {"scalar"}
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}

@@ -1,0 +1,135 @@
+"""Vectors that a user gives to a method, read from safetensors and named by their digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headbench.edits import Edit, Offset
+from headbench.errors import DataError, nearest
+from headbench.interventions.method import BoundMethod
+from headbench.interventions.method_catalogue import MethodParams
+from headbench.nouns import HeadTable, Phase, Rows, Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class VectorFile:
+    """One tensor of a safetensors file.
+
+    Attributes:
+        path: The file.
+        tensor: Name of the tensor.
+        digest: First 16 digits of the file's SHA-256.
+    """
+
+    path: str
+    tensor: str
+    digest: str
+
+    @property
+    def source(self) -> str:
+        """How results name it."""
+        return f"{Path(self.path).name}:{self.tensor}@{self.digest}"
+
+    def read(self) -> Tensor:
+        """The tensor, float32."""
+        return _read(self)
+
+
+class GivenVectors(MethodParams):
+    """Parameters of a method that adds given vectors; it says which tensor and how strongly."""
+
+    file: str
+    """A safetensors file."""
+    tensor: str
+    """Name of the tensor."""
+    strength: float
+    """Factor of the vectors; 0 changes nothing."""
+    phase: Phase = "both"
+    """Positions that are edited: the prompt, what follows, both, or from the
+    last prompt token on (``from_last``)."""
+    rows: Rows = "all"
+    """Query rows; ``last`` is the last prompt row and every generated one."""
+
+
+@dataclass(frozen=True)
+class VectorMethod(BoundMethod):
+    """A method that adds given vectors somewhere.
+
+    Attributes:
+        vectors: Where they come from.
+    """
+
+    params: GivenVectors
+    vectors: VectorFile
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The vectors."""
+        return frozenset({"artefact"})
+
+    @property
+    def idle(self) -> bool:
+        """Strength 0."""
+        return self.params.strength == 0.0
+
+    @property
+    def artefacts(self) -> Mapping[str, str]:
+        """The file's digest."""
+        return {"vectors": self.vectors.source}
+
+    def added(self, site: Site, vector: Tensor, where: HeadTable) -> tuple[Edit, ...]:
+        """One offset by ``strength`` times a stack of vectors, ``[layer, ...]``."""
+        op = Offset(self.params.strength * vector)
+        return (Edit(site, op, where, self.params.phase, self.params.rows),)
+
+
+def locate(path: str, tensor: str) -> VectorFile:
+    """Check that a file is there, and take its digest.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    return VectorFile(path, tensor, _digest(path))
+
+
+def _digest(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise DataError(
+            f"the vectors cannot be read: {error.strerror}", where=path, hint="give file=PATH"
+        ) from None
+
+
+@cache
+def _read(file: VectorFile) -> Tensor:
+    from safetensors import SafetensorError, safe_open
+
+    if _digest(file.path) != file.digest:
+        raise DataError(
+            "the vectors were changed after the run was planned",
+            where=file.path,
+            hint="run again; leave the file alone until it is done",
+        )
+    try:
+        with safe_open(file.path, framework="pt") as content:
+            if file.tensor not in content.keys():  # noqa: SIM118 (the handle is no mapping)
+                raise DataError(
+                    f"the file holds no tensor {file.tensor!r}",
+                    where=file.path,
+                    hint=nearest(file.tensor, content.keys()),
+                )
+            found: Tensor = content.get_tensor(file.tensor).float()
+    except SafetensorError as error:
+        raise DataError(f"not a safetensors file: {error}", where=file.path) from None
+    if not bool(found.isfinite().all()):
+        raise DataError("the vectors hold values that are not finite", where=file.path)
+    return found

@@ -1,0 +1,128 @@
+"""Adapters by name: the shipped ones, and those that installed packages offer."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint
+
+from headbench._code import Code, merged, of_entry_point, of_things
+from headbench._plugins import entry_points
+from headbench.errors import ConfigError, nearest
+from headbench.jobs import Model
+
+Factory = Callable[[Mapping[str, str]], Model]
+
+# Named by module, so that `headbench ls models` imports no torch.
+SHIPPED: Mapping[str, tuple[str, str]] = {
+    "hf": ("headbench.models.hf.adapter:create", "a transformers model: folder or hub id"),
+    "reference": ("headbench.reference.loader:create", "a shipped reference model (name=...)"),
+    "ref-lm": ("headbench.reference.loader:create_lm", "the shipped language model"),
+    "ref-lm-v2": (
+        "headbench.reference.loader:create_lm_v2",
+        "the shipped language model for walls and labels",
+    ),
+    "ref-vlm": ("headbench.reference.loader:create_vlm", "the shipped vision-language model"),
+    "recorded": ("headbench.models.recorded:create", "stored outputs, by document id"),
+    "encoder": ("headbench.models.encoder:create", "a sentence encoder: mean-pooled states"),
+}
+
+
+def model_names() -> tuple[str, ...]:
+    """Every known adapter, sorted."""
+    return tuple(sorted({*SHIPPED, *_installed()}))
+
+
+def summaries() -> Mapping[str, str]:
+    """Adapter -> one line of description."""
+    shipped = {name: line for name, (_, line) in SHIPPED.items()}
+    others = {name: f"from {point.value}" for name, point in _installed().items()}
+    return {name: (others | shipped)[name] for name in model_names()}
+
+
+def create(name: str, args: Mapping[str, str]) -> Model:
+    """Build a model.
+
+    Args:
+        name: Adapter name, as in ``--model``.
+        args: ``--model-args`` as strings, e.g. ``{"pretrained": "org/model"}``.
+
+    Raises:
+        ConfigError: the name is unknown, or two packages claim it.
+    """
+    if name in SHIPPED:
+        module, _, attribute = SHIPPED[name][0].partition(":")
+        factory: Factory = getattr(importlib.import_module(module), attribute)
+        return factory(args)
+    installed = _installed()
+    if name in installed:
+        found: Factory = installed[name].load()
+        return found(args)
+    raise ConfigError(
+        f"no model adapter is called {name!r}",
+        where=f"--model {name}",
+        hint=f"{nearest(name, model_names())} A hub id goes to: --model hf --model-args "
+        f"pretrained={name}",
+    )
+
+
+def code_of(name: str, model: Model) -> Code:
+    """The code of an adapter that is not headbench's own: its package's and its class's.
+
+    Args:
+        name: Adapter name, as in ``--model``.
+        model: What it built.
+    """
+    point = None if name in SHIPPED else _installed().get(name)
+    given = [of_entry_point(point)] if point is not None else []
+    return merged([*given, of_things(type(model))])
+
+
+def _installed() -> dict[str, EntryPoint]:
+    """Entry points of the group ``headbench.models``; shipped names cannot be taken over."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group="headbench.models"):
+        if point.name in found and point.value != found[point.name].value:
+            raise ConfigError(
+                f"two packages offer a model adapter called {point.name!r}",
+                where=f"{found[point.name].value} and {point.value}",
+                hint="uninstall one of them",
+            )
+        found[point.name] = point
+    return found
+
+
+def check_args(adapter: str, args: Mapping[str, str], known: tuple[str, ...]) -> None:
+    """Refuse an argument that the adapter does not know, with the nearest name.
+
+    Raises:
+        ConfigError: for the first unknown argument.
+    """
+    for key in args:
+        if key not in known:
+            raise ConfigError(
+                f"the {adapter!r} adapter has no argument {key!r}",
+                where=f"--model-args {key}={args[key]}",
+                hint=nearest(key, known),
+            )
+
+
+def rows_a_batch(args: Mapping[str, str]) -> int | None:
+    """``batch_size``: a positive number, or ``None`` for ``auto``."""
+    return None if args.get("batch_size", "auto") == "auto" else positive(args, "batch_size", 1)
+
+
+def positive(args: Mapping[str, str], key: str, default: int) -> int:
+    """A positive whole number among the arguments.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    text = args.get(key, str(default))
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ConfigError(
+            f"{key} cannot be {text!r}",
+            where=f"--model-args {key}={text}",
+            hint="write a whole number of at least 1",
+        )
+    return int(text)

@@ -1,0 +1,169 @@
+"""Writing static edits into weights: an edited checkpoint runs anywhere, at no cost.
+
+=============================== ================================================================
+edit, both phases, all rows      what becomes of the weights
+=============================== ================================================================
+``z`` Scale(f)                   columns of the output projection of head h times f
+``z`` Offset(c)                  bias of the output projection plus W[:, h] c (needs a bias)
+``q`` ZeroDims(None)             rows of the query projection of head h, and its bias, to zero
+=============================== ================================================================
+
+Head ``h`` owns ``value_dim`` columns of the output projection and ``head_dim`` rows of the query
+projection. Everything else is refused, with the edit named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from headbench.edits import Edit, Intervention, Offset, Scale, ZeroDims
+from headbench.errors import RefusedError
+from headbench.models.hf.engine import Engine
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from headbench.interventions.edits.model_shape import ModelShape
+
+OUTPUTS = ("o_proj", "out_proj", "c_proj", "dense")
+"""Names of the output projection inside an attention module."""
+JOINT_NORMS = frozenset({"olmo2", "olmo3", "olmoe", "flex_olmo", "olmo_hybrid", "minimax_m2"})
+"""Families that normalise the queries of all heads together: zeroing one head's rows there would
+rescale the others."""
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What was written.
+
+    Attributes:
+        edits: How many edits.
+        layers: Layers whose weights changed, sorted.
+    """
+
+    edits: int
+    layers: tuple[int, ...]
+
+
+def foldable(interventions: Sequence[Intervention]) -> tuple[Edit, ...]:
+    """The edits of a static toggle, all of which can be folded.
+
+    Raises:
+        RefusedError: An edit that depends on the prompt, the position or the pattern.
+    """
+    edits: list[Edit] = []
+    for method in interventions:
+        plan = method.plan(None, {})
+        if plan.request is not None or plan.branches or plan.combine is not None:
+            raise RefusedError(f"{method.canonical} is more than edits of weights")
+        for edit in plan.edits:
+            _check(edit, method.canonical)
+        edits += plan.edits
+    return tuple(edits)
+
+
+def fold(model: PreTrainedModel, edits: Sequence[Edit]) -> Folded:
+    """Write edits into the weights of ``model``, in place, in their order.
+
+    Args:
+        model: A transformers model.
+        edits: What :func:`foldable` let through.
+
+    Raises:
+        RefusedError: A projection that is missing, fused or without the bias an offset needs.
+    """
+    with Engine(model) as engine:
+        modules, shape = engine.modules, engine.shape
+    family = model.config.get_text_config().model_type
+    touched = set()
+    with torch.no_grad():
+        for edit in edits:
+            if callable(edit.where):
+                raise RefusedError("heads chosen per sample cannot be folded")
+            for layer, heads in edit.where.items():
+                _write(modules[layer], edit, layer, heads, shape, family)
+                touched.add(layer)
+    return Folded(len(edits), tuple(sorted(touched)))
+
+
+def _check(edit: Edit, name: str) -> None:
+    known = (
+        (edit.site == "z" and isinstance(edit.op, Scale | Offset))
+        or (edit.site == "q" and edit.op == ZeroDims(None))
+    )  # fmt: skip
+    if callable(edit.where) or not known:
+        raise RefusedError(
+            f"{name}: {type(edit.op).__name__} at {edit.site!r} depends on the prompt",
+            hint="only scaling, zeroing, offsets and uniform patterns of fixed heads fold",
+        )
+    if (edit.phase, edit.rows) != ("both", "all"):
+        raise RefusedError(
+            f"{name} edits phase={edit.phase}, rows={edit.rows}; weights know no positions",
+            hint="use phase=both and rows=all",
+        )
+
+
+def _write(
+    module: nn.Module,
+    edit: Edit,
+    layer: int,
+    heads: tuple[int, ...],
+    shape: ModelShape,
+    family: str,
+) -> None:
+    match edit.op:
+        case Scale(factor):
+            columns = output_columns(module, layer)
+            for head in heads:
+                columns[:, _part(head, shape.value_dim)] *= factor
+        case Offset(vector):
+            columns, bias = output_columns(module, layer), _output(module, layer).bias
+            if not isinstance(bias, torch.Tensor):
+                raise RefusedError(
+                    f"the output projection of layer {layer} has no bias to hold an offset",
+                    hint="run the toggle through the engine, or use a class with such a bias",
+                )
+            for head in heads:
+                value = vector[layer, head].to(columns)
+                bias += columns[:, _part(head, shape.value_dim)] @ value
+        case ZeroDims():
+            if family in JOINT_NORMS:
+                raise RefusedError(f"{family} normalises the queries of all heads together")
+            query = getattr(module, "q_proj", None)
+            if not isinstance(query, nn.Linear):
+                raise RefusedError(f"layer {layer} has no query projection of its own")
+            if query.weight.shape[0] != shape.heads * shape.head_dim:
+                raise RefusedError(
+                    f"the query projection of layer {layer} holds more than queries",
+                    hint="run the toggle through the engine",
+                )
+            for head in heads:
+                query.weight[_part(head, shape.head_dim)] = 0
+                if query.bias is not None:
+                    query.bias[_part(head, shape.head_dim)] = 0
+        case _:
+            raise RefusedError(f"{edit.op!r} cannot be folded")
+
+
+def _part(head: int, width: int) -> slice:
+    return slice(head * width, (head + 1) * width)
+
+
+def _output(module: nn.Module, layer: int) -> nn.Module:
+    for name in OUTPUTS:
+        found = getattr(module, name, None)
+        if isinstance(found, nn.Module) and hasattr(found, "weight"):
+            return found
+    raise RefusedError(f"layer {layer} has no output projection inside its attention module")
+
+
+def output_columns(module: nn.Module, layer: int) -> Tensor:
+    """The output projection as ``[width, head * dim]``; a Conv1D stores it transposed."""
+    found = _output(module, layer)
+    weight: Tensor = found.weight  # type: ignore[assignment]
+    return weight if isinstance(found, nn.Linear) else weight.T

@@ -1,0 +1,307 @@
+"""From answered rows to a result: records, figures, and whether the condition did anything."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from headbench.jobs import Condition
+from headbench.nouns import Document, Record
+from headbench.results import provenance
+from headbench.results.canonical import Plain, digest, plain
+from headbench.results.cell import Cell
+from headbench.results.code_facts import scored_by
+from headbench.results.figures import Sampling, figures, split_figures
+from headbench.results.files import Entry, as_read
+from headbench.results.keys import artefacts_of, result_id, seed_for
+from headbench.results.reasoning import reasoning_facts
+from headbench.results.schema import (
+    ArmFacts,
+    ControlFacts,
+    Coverage,
+    Diagnostics,
+    ModelFacts,
+    NeutralLoss,
+    Result,
+    RunFacts,
+    TaskFacts,
+)
+from headbench.running import neutral
+from headbench.running.ask import Reply
+from headbench.running.collect import Collected, Row
+from headbench.running.run_plan import BASELINE, RunPlan, Toggle, meets
+from headbench.running.spec import RunSpec
+from headbench.scoring import lookup
+from headbench.scoring.thoughts import marks_of
+from headbench.statistics import changed_share, mean_first_token_kl, smallest_p
+from headbench.statistics.change import first_token_kl
+from headbench.statistics.metric import Metric
+from headbench.tasks.documents import hash_documents
+from headbench.tasks.task import Task
+
+
+def build_cells(plan: RunPlan, collected: Collected) -> dict[tuple[str, str], Cell]:
+    """Every cell of a run, by (task name, condition name).
+
+    Raises:
+        GuardError: a figure is impossible.
+    """
+    cells: dict[tuple[str, str], Cell] = {}
+    for task in plan.tasks:
+        builder = _Builder(plan, collected, task)
+        for condition in plan.conditions(task):
+            cells[task.name, condition.name] = builder.build(condition)
+    return cells
+
+
+class _Builder:
+    """Builds the cells of one task; the baseline first, which the others are held against."""
+
+    def __init__(self, plan: RunPlan, collected: Collected, task: Task) -> None:
+        self.plan, self.collected, self.task = plan, collected, task
+        self.metrics = task_metrics(task)
+        self.facts = task_facts(task, plan.documents[task.name])
+        self.marks = marks_of(plan.spec.reasoning_marks)
+        self.scored_by = scored_by(task.scorer, task.parser, task.metrics)
+        self.base: Cell | None = None
+        self.base_rows: Sequence[Row] = ()
+
+    def build(self, condition: Condition) -> Cell:
+        rows = self.collected.rows[self.task.name, condition.name]
+        entries = as_read(self._entry(index, row) for index, row in enumerate(rows))
+        records = [entry.record for entry in entries]
+        spec, task = self.plan.spec, self.task
+        # A control cell serves the rank of its toggle; nobody reads intervals there.
+        seed = seed_for(spec.seed, "interval", task.name)
+        sampling = None if condition.role == "control" else Sampling(seed, spec.draws, spec.level)
+        where = f"task {task.name}, condition {condition.name}"
+        arm_facts = self._condition(condition)
+        status, reason = self._status(condition, rows)
+        result = Result(
+            kind="measured",
+            id=self._id(arm_facts, rows),
+            status=status,
+            reason=reason,
+            task=self.facts,
+            model=self._model(),
+            arm=arm_facts,
+            coverage=Coverage(answered=len(records), expected=len(rows)),
+            headline=None if self._no_headline else self.facts.main_metric,
+            metrics=figures(self.metrics, records, sampling, where),
+            breakdowns=split_figures(self.metrics, records, task.config.breakdown, sampling),
+            diagnostics=self._diagnostics(condition, rows, records),
+            reasoning=reasoning_facts(records, sum(len(row.outputs) for row in rows), self.marks),
+            run=self._run(rows),
+            source=self._source(),
+            withheld=task.config.sensitive,
+        )
+        cell = Cell(result, entries)
+        if condition.role == "baseline":
+            self.base, self.base_rows = cell, rows
+        return cell
+
+    def _entry(self, index: int, row: Row) -> Entry:
+        answers = row.answers
+        tokens = tuple(answer.tokens for answer in answers)
+        record = self.task.record(row.document, row.outputs, tokens, self.marks)
+        facts: dict[str, Plain] = {
+            "visited": sum(answer.visited for answer in answers),
+            "changed": sum(answer.changed for answer in answers),
+        }
+        rewritten = [reply.asked for reply in row.replies if reply.asked is not None]
+        if rewritten:
+            facts["rewritten"] = len(rewritten)
+            facts["images"] = [image for request in rewritten for image in request.images]
+        if any(answer.truncated for answer in answers):
+            facts["truncated"] = sum(answer.truncated for answer in answers)
+        if self.base_rows:
+            before = self.base_rows[index].answers
+            kls = [first_token_kl(a.first, b.first) for a, b in zip(before, answers, strict=False)]
+            known = [kl for kl in kls if kl is not None]
+            if known:
+                facts["kl"] = sum(known) / len(known)
+        return Entry(record, facts)
+
+    def _status(
+        self, condition: Condition, rows: Sequence[Row]
+    ) -> tuple[Literal["ok", "inert"], str]:
+        replies = [reply for row in rows for reply in row.replies]
+        if condition.role == "baseline" or any(r.answer.changed or r.asked for r in replies):
+            return "ok", ""
+        toggle = next(
+            t for t in self.plan.toggles if t.condition.name in (condition.name, condition.of)
+        )
+        if not meets(toggle, self.task):
+            return "inert", f"{condition.name} acts on images, and {self.task.name} shows none"
+        if any(reply.rewrite for reply in replies):
+            return "inert", f"{condition.name} left every request as it was"
+        visited = sum(reply.answer.visited for reply in replies)
+        if visited == 0:
+            return "inert", f"{condition.name} asked for no edit: its strength is zero"
+        return "inert", f"the edits reached {visited:,} attention calls and altered no head"
+
+    def _condition(self, condition: Condition) -> ArmFacts:
+        toggle = next((t for t in self.plan.toggles if t.condition.name == condition.name), None)
+        read = [artefacts_of(part) for part in condition.interventions]
+        return ArmFacts(
+            name=condition.name,
+            role=condition.role,
+            canonical=tuple(part.canonical for part in condition.interventions),
+            artefacts={name: sha for found in read for name, sha in found.items()},
+            of=condition.of,
+            draw=condition.draw,
+            controls=control_facts(toggle, self.plan.spec) if toggle else None,
+            baseline=self.base.result.id if self.base else None,
+        )
+
+    def _id(self, condition: ArmFacts, rows: Sequence[Row]) -> str:
+        spec = self.plan.spec
+        versions: dict[str, Plain] = {
+            "task": self.facts.model_dump(mode="json"),
+            "metrics": list(self.metrics),
+            "scorer_options": plain(self.task.config.scorer_options),
+            "breakdown": list(self.task.config.breakdown),
+            "code": {f"{one.kind} {one.name}": one.digest for one in self.scored_by},
+            "arm": plain([condition.name, condition.canonical]),
+            "sampling": [spec.seed, spec.draws, spec.level],
+            "reasoning_marks": list(self.marks),
+        }
+        if self._no_headline:  # only where there is none, so that other ids stay
+            versions["no_headline"] = self._no_headline
+        return result_id((reply.key for row in rows for reply in row.replies), versions)
+
+    def _model(self) -> ModelFacts:
+        plan = self.plan
+        return ModelFacts(
+            name=plan.model_name,
+            adapter=plan.spec.model or "",
+            family=plan.model.info.family if plan.model.info else "",
+            identity=dict(plan.identity),
+        )
+
+    def _diagnostics(
+        self, condition: Condition, rows: Sequence[Row], records: Sequence[Record]
+    ) -> Diagnostics:
+        answers = [answer for row in rows for answer in row.answers]
+        generated = [
+            answer.truncated
+            for row in rows
+            for request, answer in zip(row.requests, row.answers, strict=True)
+            if request.kind == "generate"
+        ]
+        losses = self._neutral(condition)
+        before = [answer.first for row in self.base_rows for answer in row.answers]
+        after = [answer.first for answer in answers]
+        return Diagnostics(
+            visited=sum(answer.visited for answer in answers),
+            changed=sum(answer.changed for answer in answers),
+            changed_share=changed_share(self.base.records, records) if self.base else None,
+            first_token_kl=mean_first_token_kl(zip(before, after, strict=False)),
+            # Controls run on fewer passages: their level stands beside nothing, their change does.
+            neutral_loss=losses[0].loss if losses and condition.role != "control" else None,
+            neutral_text=losses[0].text if losses and condition.role != "control" else None,
+            neutral=losses,
+            truncated_share=sum(generated) / len(generated) if generated else None,
+            # Documents with one prompt share one answer, which was paid for once.
+            passes=sum({r.key: r.answer.passes for row in rows for r in _parts(row)}.values()),
+            rewritten=_rewritten(rows),
+            overrun=self._overrun(rows),
+        )
+
+    def _neutral(self, condition: Condition) -> tuple[NeutralLoss, ...]:
+        """The condition's losses on neutral text, with their change against the baseline."""
+        found = self.collected.losses.get(condition.name, ())
+        if condition.role == "baseline":
+            return found
+        base = {loss.text: loss for loss in self.collected.losses.get(BASELINE.name, ())}
+        level = self.plan.spec.level
+        return tuple(neutral.against(base.get(loss.text), loss, level) for loss in found)
+
+    def _overrun(self, rows: Sequence[Row]) -> int | None:
+        beyond = getattr(self.plan.model, "overrun", None)
+        if beyond is None:
+            return None
+        return sum(bool(beyond(request)) for row in rows for request in row.requests)
+
+    @property
+    def _no_headline(self) -> str:
+        """Why an adapter's answers may not be quoted alone; recorded ones may lack evidence."""
+        return str(getattr(self.plan.model, "no_headline", ""))
+
+    def _source(self) -> dict[str, str]:
+        """Where recorded answers came from, and how they were joined; empty for other models."""
+        known = dict(getattr(self.plan.model, "source", {}))
+        return known | ({"no_headline": self._no_headline} if self._no_headline else {})
+
+    def _run(self, rows: Sequence[Row]) -> RunFacts:
+        spec = self.plan.spec
+        batches = sorted({answer.batch for row in rows for answer in row.answers})
+        torch = sys.modules.get("torch")
+        return RunFacts(
+            spec=spec.document(),
+            digest=spec.digest,
+            seed=spec.seed,
+            batch_plan=digest(batches),
+            batches=len(batches),
+            threads=getattr(self.plan.model, "threads", None)
+            or (torch.get_num_threads() if torch else None),
+            versions=provenance.versions(),
+            code=self.plan.code,
+            commit=provenance.commit(),
+        )
+
+
+def _parts(row: Row) -> Iterator[Reply]:
+    """Everything that was asked for a row: rewrites of its requests, and the requests."""
+    for reply in row.replies:
+        yield from (reply,) if reply.rewrite is None else (reply.rewrite, reply)
+
+
+def _rewritten(rows: Sequence[Row]) -> int | None:
+    """Requests that were changed before they were asked; ``None``: nothing rewrites them."""
+    replies = [reply for row in rows for reply in row.replies]
+    if not any(reply.rewrite for reply in replies):
+        return None
+    return sum(reply.asked is not None for reply in replies)
+
+
+def task_metrics(task: Task) -> Mapping[str, Metric]:
+    """The task's metrics by registry name, the main one first."""
+    names = [task.main_metric, *(name for name in task.metrics if name != task.main_metric)]
+    return {name: lookup.metric(name) for name in names}
+
+
+def task_facts(task: Task, documents: Sequence[Document]) -> TaskFacts:
+    """What was asked, with every version that turns answers into figures."""
+    profile = task.config.scorer_options.get("profile")
+    revision = task.config.dataset_kwargs.get("revision")
+    return TaskFacts(
+        name=task.name,
+        version=task.version,
+        main_metric=lookup.metric(task.main_metric).name,
+        scorer=lookup.scorer(task.scorer).id,
+        parser=lookup.parser(task.parser).id,
+        profile=None if profile is None else str(profile),
+        prompt_hash=task.prompt_hash,
+        data_hash=hash_documents(documents),
+        data_revision=None if revision is None else str(revision),
+    )
+
+
+def control_facts(toggle: Toggle, spec: RunSpec) -> ControlFacts | None:
+    """What was drawn for a toggle, or ``None``."""
+    facts = toggle.facts
+    if facts is None:
+        return None
+    drawn = len(toggle.controls)
+    return ControlFacts(
+        unit=facts.unit,
+        drawn=drawn,
+        possible=facts.possible,
+        excluded=facts.excluded,
+        heads=spec.control_heads,
+        match=spec.control_match,
+        test=facts.test,
+        smallest_p=smallest_p(drawn) if facts.test else None,
+    )

@@ -1,0 +1,86 @@
+"""``headbench.run`` and ``headbench.compare``: the command line's main verbs, from Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headbench.results.comparison import Comparison, compare_files
+from headbench.running.spec import make_spec
+
+if TYPE_CHECKING:
+    from headbench.jobs import Model
+    from headbench.running.execute import RunOutcome
+
+
+def run(
+    tasks: str | Sequence[str],
+    interventions: str | Sequence[str] = (),
+    *,
+    model: str | None = None,
+    model_args: Mapping[str, object] | None = None,
+    out: str | Path = "results",
+    **options: object,
+) -> RunOutcome:
+    """Run tasks under toggles, write the results, and compare each toggle with the baseline.
+
+    Args:
+        tasks: Task names, groups, tags or YAML files.
+        interventions: Toggles, e.g. ``"vhr(alpha=2)"``.
+        model: Adapter name; ``None`` takes the shipped model that fits the tasks.
+        model_args: The adapter's arguments, e.g. ``{"pretrained": "org/name",
+            "chat_template_args": {"enable_thinking": False}}``.
+        out: Where results go.
+        options: Any other field of :class:`headbench.running.spec.RunSpec`: ``controls``,
+            ``limit``, ``batch_size``, ``seed``, ``include``, ``draws``, ``level``.
+
+    Raises:
+        HeadbenchError: what is wrong, where, and how to correct it.
+    """
+    from headbench.running.execute import execute
+
+    spec = make_spec(
+        tasks=_listed(tasks),
+        interventions=_listed(interventions),
+        model=model,
+        model_args={key: _argument(value) for key, value in (model_args or {}).items()},
+        **options,
+    )
+    return execute(spec, Path(out))
+
+
+def load_model(name: str, **args: object) -> Model:
+    """Load a model to ask it directly, or for :func:`headbench.detect`.
+
+    Args:
+        name: Adapter, as in ``--model``.
+        args: Its arguments, as in ``--model-args``.
+
+    Raises:
+        HeadbenchError: the adapter is unknown, or refuses its arguments.
+    """
+    from headbench.models.adapter_catalogue import create
+
+    return create(name, {key: _argument(value) for key, value in args.items()})
+
+
+def compare(first: str | Path, second: str | Path) -> Comparison:
+    """Compare two result files over the same documents.
+
+    Raises:
+        HeadbenchError: the results do not share their documents, or cannot be read.
+    """
+    return compare_files(Path(first), Path(second))
+
+
+def _argument(value: object) -> str:
+    """An adapter's argument as the command line would write it."""
+    if isinstance(value, Mapping):
+        return json.dumps(dict(value), sort_keys=True).replace("=", "\\u003d")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _listed(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)

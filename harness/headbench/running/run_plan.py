@@ -1,0 +1,311 @@
+"""What a run will do, decided and refused before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from headbench.edits import Controls
+from headbench.errors import ConfigError, DataError, RefusedError
+from headbench.interventions.method_catalogue import load_include
+from headbench.interventions.norm_matching import check_matchable
+from headbench.interventions.resolve import control_conditions, resolve
+from headbench.jobs import Condition, Model
+from headbench.models.adapter_catalogue import create
+from headbench.nouns import Document
+from headbench.results.keys import seed_for
+from headbench.results.schema import CodeFacts
+from headbench.running import code, neutral
+from headbench.running.spec import RunSpec
+from headbench.statistics import smallest_p
+from headbench.tasks.loader import resolve_names
+from headbench.tasks.task import Task
+
+BASELINE = Condition("baseline")
+MOST_CONTROLS = 1_000
+"""Up to this many control sets are gone through where all are asked for."""
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """A toggle condition with its controls.
+
+    Attributes:
+        condition: The resolved intervention.
+        controls: Its control conditions, possibly fewer than asked for.
+        facts: What was drawn; ``None`` where the method declares no control.
+    """
+
+    condition: Condition
+    controls: tuple[Condition, ...]
+    facts: Controls | None
+
+    @property
+    def needs_image(self) -> bool:
+        """Whether it can act on documents with images only."""
+        return any("image" in part.needs for part in self.condition.interventions)
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run that passed every check that needs no forward pass.
+
+    Attributes:
+        spec: The spec, with the model that was taken.
+        tasks: Loaded tasks, in order.
+        documents: Documents by task name.
+        model: The adapter, bound to the tasks' images.
+        toggles: Every toggle condition; sweeps are spread out.
+        notes: What the user should know: which model was taken, which controls are missing.
+        identity: What the model's answers are known by.
+        code: What the run goes through that is not headbench's own.
+    """
+
+    spec: RunSpec
+    tasks: tuple[Task, ...]
+    documents: Mapping[str, tuple[Document, ...]]
+    model: Model
+    toggles: tuple[Toggle, ...]
+    notes: tuple[str, ...]
+    identity: Mapping[str, str]
+    code: tuple[CodeFacts, ...]
+
+    @property
+    def model_name(self) -> str:
+        """Display name of the model, as folders and tables carry it."""
+        if self.model.info is not None:
+            return self.model.info.name
+        return self.model.identity.get("name", str(self.spec.model))
+
+    def conditions(self, task: Task) -> tuple[Condition, ...]:
+        """Baseline, toggles and controls of one task.
+
+        A toggle that the task gives nothing to act on still runs, so that ``inert`` is seen and
+        not assumed; its controls would say nothing and do not.
+        """
+        conditions = [BASELINE]
+        for toggle in self.toggles:
+            conditions.append(toggle.condition)
+            if meets(toggle, task):
+                conditions.extend(toggle.controls)
+        return tuple(conditions)
+
+
+def meets(toggle: Toggle, task: Task) -> bool:
+    """Whether a task's documents hold what a toggle acts on."""
+    return task.needs_images or not toggle.needs_image
+
+
+def make_plan(spec: RunSpec) -> RunPlan:
+    """Load the tasks and the model, resolve the toggles, and refuse what cannot be done.
+
+    Raises:
+        HeadbenchError: an unknown name, broken data, a model that cannot answer the tasks, or a
+            toggle that none of the tasks gives anything to act on.
+    """
+    include = [Path(folder) for folder in spec.include]
+    tasks = tuple(resolve_names(spec.tasks, include))
+    spec, notes = _with_model(spec, tasks)
+    documents = {task.name: _documents(task, spec) for task in tasks}
+    model = _create(spec)
+    _check_model(model, tasks)
+    toggles, more = _toggles(spec, model)
+    _check_needs(toggles, tasks)
+    model.bind(image_reader(tasks, documents))
+    told = getattr(model, "notes", ())  # what a recorded log was read from, and how it was joined
+    return RunPlan(
+        spec,
+        tasks,
+        documents,
+        model,
+        toggles,
+        (*notes, *told, *more),
+        identity=code.identity_of(spec, model),
+        code=tuple(code.used(spec, model, [toggle.condition for toggle in toggles], tasks)),
+    )
+
+
+def _with_model(spec: RunSpec, tasks: Sequence[Task]) -> tuple[RunSpec, list[str]]:
+    """Fill in the default model: one model a run."""
+    if spec.model is not None:
+        return spec, []
+    seeing = [task.name for task in tasks if task.needs_images]
+    asking = [task for task in tasks if task.config.metadata.reference]
+    if seeing:
+        name, reason = "ref-vlm", f"{', '.join(seeing)} needs images"
+    elif asking:
+        name = asking[0].config.metadata.reference
+        reason = f"{', '.join(task.name for task in asking)} asks for it"
+    else:
+        name, reason = "ref-lm", "no task needs images"
+    note = f"no --model was given: taking the shipped {name}, because {reason}"
+    return spec.model_copy(update={"model": name}), [note]
+
+
+def _create(spec: RunSpec) -> Model:
+    args = dict(spec.model_args)
+    if spec.batch_size != "auto":
+        args["batch_size"] = str(spec.batch_size)
+    if spec.allow_overrun:
+        args["allow_overrun"] = "true"
+    return create(spec.model or "", args)
+
+
+def _documents(task: Task, spec: RunSpec) -> tuple[Document, ...]:
+    documents = task.documents(spec.seed, spec.limit)
+    if not documents:
+        raise DataError("the task has no documents", where=f"task {task.name}")
+    return documents
+
+
+def _check_model(model: Model, tasks: Sequence[Task]) -> None:
+    for task in tasks:
+        if task.needs_images and not model.images:
+            raise RefusedError(
+                f"task {task.name!r} shows images, and this model takes none",
+                where=f"model {model.identity.get('name', '')}",
+                hint="choose a vision-language model with --model, or leave the task out",
+            )
+        for step in task.steps:
+            if step.kind not in model.kinds:
+                answered = ", ".join(sorted(model.kinds))
+                raise RefusedError(
+                    f"task {task.name!r} asks {step.kind!r}, which this model does not answer",
+                    where=f"step {step.name}",
+                    hint=f"it answers: {answered}",
+                )
+            if step.role != "subject":
+                raise RefusedError(
+                    f"step {step.name!r} of task {task.name!r} is for the role {step.role!r}",
+                    hint="a run has one model, the subject; answer the other role with "
+                    "'headbench rescore'",
+                )
+
+
+def _toggles(spec: RunSpec, model: Model) -> tuple[tuple[Toggle, ...], list[str]]:
+    """Resolve every toggle against the model's shapes, and draw its controls."""
+    if not spec.interventions:
+        return (), []
+    if model.info is None or not model.sites:
+        raise RefusedError(
+            "this model takes no interventions: its inside is out of reach",
+            where=f"--model {spec.model}",
+            hint="leave --intervention out, or load the weights with --model hf",
+        )
+    # Once for all toggles: a file that is edited meanwhile must not give one run two codes.
+    load_include([Path(folder) for folder in spec.include])
+    found: dict[str, Toggle] = {}
+    notes: list[str] = []
+    for text in spec.interventions:
+        for condition in map(code.with_code, resolve(text, model.info)):
+            if condition.name in found or condition.role == "baseline":
+                raise ConfigError(
+                    f"the condition {condition.name!r} is given twice",
+                    where=f"--intervention {text}",
+                    hint="every run has a baseline condition by itself; name each toggle once",
+                )
+            toggle = _with_controls(condition, spec)
+            found[condition.name] = toggle
+            notes.extend(_control_note(toggle, spec))
+    _check_controls(tuple(found.values()), spec, model)
+    return tuple(found.values()), notes
+
+
+def _with_controls(condition: Condition, spec: RunSpec) -> Toggle:
+    """Draw the controls. One seed for all conditions: a sweep has one set of controls."""
+    if spec.controls == 0:
+        return Toggle(condition, (), None)
+    every = spec.controls == "all"
+    count = MOST_CONTROLS if spec.controls == "all" else spec.controls
+    drawn, facts = control_conditions(
+        condition, count, seed_for(spec.seed, "controls"), spec.contrast
+    )
+    if every and facts is not None and len(drawn) < facts.possible:
+        raise RefusedError(
+            f"{condition.name} has {facts.possible:,} possible controls; all of them are too many",
+            where="--controls all",
+            hint=f"give a number; up to {MOST_CONTROLS:,} sets are gone through",
+        )
+    return Toggle(condition, drawn, facts)
+
+
+def _control_note(toggle: Toggle, spec: RunSpec) -> list[str]:
+    name, facts = toggle.condition.name, toggle.facts
+    if spec.controls == 0:
+        return []
+    if facts is None:
+        kind = "" if spec.contrast is None else f" of the kind {spec.control_heads!r}"
+        return [f"{name}: the method declares no control{kind}"]
+    drawn = len(toggle.controls)
+    count = f"all {drawn:,}" if drawn == facts.possible else f"{drawn} of {facts.possible:,}"
+    kept = "its own heads are kept out" if facts.excluded else "its own may be among them"
+    least = (
+        f"the smallest rank p is {smallest_p(drawn):.3f}" if facts.test else "a contrast, without p"
+    )
+    match = "; strength matched by norm" if spec.control_match == "norm" else ""
+    return [f"{name}: {count} possible controls ({facts.unit}; {kept}{match}; {least})"]
+
+
+def _check_controls(toggles: Sequence[Toggle], spec: RunSpec, model: Model) -> None:
+    """Refuse controls that the user chose and no intervention of the run has."""
+    if spec.control_match == "norm":
+        if not hasattr(model, "output_weights"):
+            raise RefusedError(
+                "this model does not show its output projection, so sizes cannot be matched",
+                where=f"--control-match norm, --model {spec.model}",
+                hint="leave --control-match out",
+            )
+        for toggle in toggles:
+            check_matchable(toggle.condition, toggle.controls)
+    chosen = spec.control_heads != "any" and spec.controls != 0
+    if chosen and toggles and all(toggle.facts is None for toggle in toggles):
+        raise RefusedError(
+            f"none of the interventions has controls of the kind {spec.control_heads!r}",
+            where=f"--control-heads {spec.control_heads}",
+            hint="leave it out: each method then takes its own controls",
+        )
+
+
+def _check_needs(toggles: Sequence[Toggle], tasks: Sequence[Task]) -> None:
+    for toggle in toggles:
+        if not any(meets(toggle, task) for task in tasks):
+            raise RefusedError(
+                f"{toggle.condition.name} acts on images, and none of the tasks shows any",
+                where=f"tasks {', '.join(task.name for task in tasks)}",
+                hint="add a task with images, e.g. pope",
+            )
+
+
+def image_reader(
+    tasks: Sequence[Task],
+    documents: Mapping[str, Sequence[Document]],
+    derived: Callable[[str], bytes] | None = None,
+) -> Callable[[str], bytes]:
+    """Content hash -> encoded bytes of every image of a run, whichever task holds it.
+
+    The scenes of the neutral captions are drawn when a model asks for one.
+
+    Args:
+        tasks: The run's tasks.
+        documents: Their documents.
+        derived: Reads the images that the run's interventions made.
+    """
+    owner: dict[str, Callable[[str], bytes]] = {
+        sha256: task.image
+        for task in tasks
+        for document in documents[task.name]
+        for sha256 in document.images.values()
+    }
+
+    def read(sha256: str) -> bytes:
+        if sha256 in owner:
+            return owner[sha256](sha256)
+        drawn = neutral.captions().pictures
+        if sha256 in drawn:
+            return drawn[sha256]()
+        if derived is None:
+            raise DataError("no document of this run has this image", where=f"image {sha256}")
+        return derived(sha256)
+
+    return read

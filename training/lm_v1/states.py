@@ -1,0 +1,122 @@
+"""Training state on disk, and the export of a finished model. Safetensors and JSON only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from headbench.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+_OPTIMIZER = "optimizer/"
+
+
+def save_state(
+    folder: Path,
+    name: str,
+    model: nn.Module,
+    facts: Mapping[str, Any],
+    optimizer: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write ``name.safetensors`` and ``name.json``; a kill leaves the old pair or the new one.
+
+    Args:
+        folder: Where to; created if absent.
+        name: Stem of both files.
+        model: Its state dict is stored in full precision under its own names.
+        facts: Anything JSON holds: step, kept heads, settings.
+        optimizer: Flat tensors of :meth:`training.lm_v1.optimizers.Optimizers.tensors`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        key: value.detach().contiguous().clone() for key, value in model.state_dict().items()
+    }
+    tensors |= {_OPTIMIZER + key: value.contiguous() for key, value in (optimizer or {}).items()}
+    # The facts travel inside the tensor file too, so that one rename commits both.
+    text = json.dumps(dict(facts), sort_keys=True)
+    draft = folder / f"{name}.safetensors.partial"
+    save_file(tensors, str(draft), metadata={"facts": text})
+    draft.replace(folder / f"{name}.safetensors")
+    (folder / f"{name}.json").write_text(json.dumps(dict(facts), indent=1, sort_keys=True) + "\n")
+
+
+def load_state(
+    folder: Path, name: str, model: nn.Module
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Load weights into ``model``.
+
+    Returns:
+        The facts, and the optimizer's flat tensors (empty when none were stored).
+
+    Raises:
+        StoreError: The file is missing, or its weights do not fit the model.
+    """
+    path = folder / f"{name}.safetensors"
+    if not path.is_file():
+        raise StoreError(
+            "a training state is missing", where=str(path), hint="run the training that writes it"
+        )
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt") as opened:
+        facts: dict[str, Any] = json.loads(opened.metadata()["facts"])
+    tensors = load_file(str(path))
+    optimizer = {
+        key.removeprefix(_OPTIMIZER): tensors.pop(key)
+        for key in list(tensors)
+        if key.startswith(_OPTIMIZER)
+    }
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise StoreError(
+            "the stored weights do not fit this model",
+            where=f"{path}: {error}",
+            hint="train anew into an empty folder",
+        ) from error
+    return facts, optimizer
+
+
+def export(
+    folder: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    extra: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model as a standard Hugging Face folder, weights in fp16.
+
+    Args:
+        folder: Where to; created if absent. Files already there are kept.
+        model: In fp32; it is left as it was.
+        tokenizer: Goes beside it, with its chat template.
+        extra: File name -> text, for model card and the like.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    halves = {key: value.detach().half().contiguous() for key, value in model.state_dict().items()}
+    model.config.dtype = torch.float16
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(folder)
+    model.config.dtype = torch.float32
+    save_file(halves, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    if model.generation_config is not None:
+        model.generation_config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    _name_tokenizer_class(folder / "tokenizer_config.json")
+    for name, text in (extra or {}).items():
+        (folder / name).write_text(text)
+
+
+def _name_tokenizer_class(path: Path) -> None:
+    """Write the public class name; transformers 5 stores that of its parent, unknown to 4."""
+    settings = json.loads(path.read_text())
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    path.write_text(json.dumps(settings, indent=2) + "\n")

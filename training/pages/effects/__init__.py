@@ -1,0 +1,1 @@
+"""The page of effects: what interventions do on the models that ship."""

@@ -1,0 +1,1 @@
+"""The page of the reference models: what the shipped ones do, and other training seeds."""

@@ -1,0 +1,1 @@
+"""The page of statistics: what intervals and tests promise, by simulation."""
