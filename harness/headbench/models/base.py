@@ -1,15 +1,7 @@
-"""The old place of :mod:`headbench.models.base_model`; it goes with the next release."""
+"""The old place of names that the docs taught; see :mod:`headbench._moved`."""
 
-from __future__ import annotations
+from headbench._moved import moved
 
-import warnings
-
-from headbench.models.base_model import BaseModel, digest_of
-
-warnings.warn(
-    "headbench.models.base is now headbench.models.base_model",
-    DeprecationWarning,
-    stacklevel=2,
+__getattr__ = moved(
+    __name__, {name: "headbench.models.base_model" for name in ("BaseModel", "digest_of")}
 )
-
-__all__ = ["BaseModel", "digest_of"]

@@ -24,13 +24,13 @@ from headbench.models.hf.load import Loaded, Settings, describe, load
 from headbench.models.hf.preparation import PreparedJob, RequestPreparation, check_visited, note
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.state_check import check_state
-from headbench.models.hf.threads import threads
 from headbench.models.hf.tower import check_tower
 from headbench.models.hf.vision import Vision
 from headbench.models.images import decode
 from headbench.models.runtime import Runtime
 from headbench.models.runtime.decoding import Decoder, DecodingSettings, Generation
 from headbench.models.runtime.forcing import Forced, force
+from headbench.models.runtime.threads import threads
 from headbench.nouns import Answer, ModelInfo, Request, Site
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class HFModel(BaseModel):
             self.sites, self.branches, self.gradients = SITES, True, True
             self.info = as_found(loaded.info, engine.shape)
         self.backend.extends = check_state(loaded.model, self.backend.pad_id)
-        self.runtime = Runtime(self.backend, engine)
+        self.runtime = Runtime(self.backend, engine, settings.threads)
         self.preparation = RequestPreparation(
             self.runtime,
             self.backend,

@@ -407,6 +407,7 @@ def note(work: PreparedJob, group: SequenceGroup) -> None:
         work.changed += row.changed
         for layer, heads in row.chosen.items():
             work.chosen[layer] = tuple(sorted({*work.chosen.get(layer, ()), *heads}))
+    work.changed += group.altered
     work.passes += sum(row.passes for row in group.prompt_rows)
 
 

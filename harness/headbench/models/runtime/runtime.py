@@ -24,6 +24,7 @@ from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.edits.edit_session import EditSession
 from headbench.interventions.edits.sequence_edits import SequenceEdits
 from headbench.models.runtime.sequence import SequenceGroup, TokenSequence
+from headbench.models.runtime.threads import threads
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
@@ -81,11 +82,15 @@ class Runtime:
     Args:
         backend: The model.
         engine: Carries edits and captures; ``None`` refuses them.
+        threads: Threads of the numerical library during a pass; ``None`` leaves them as they are.
     """
 
-    def __init__(self, backend: Backend, engine: Engine | None = None) -> None:
+    def __init__(
+        self, backend: Backend, engine: Engine | None = None, threads: int | None = None
+    ) -> None:
         self.backend = backend
         self.engine = engine
+        self.threads = threads
         self.passes = 0
 
     # ------------------------------------------------------------------ verbs
@@ -351,7 +356,8 @@ class Runtime:
     def _forward(self, batch: Batch, start: int, keep: int) -> Tensor:
         """Feed padded positions ``[start, seen)`` and count the pass."""
         self.passes += 1
-        logits = self.backend.forward(batch.rows, start, batch.seen, batch.cache, keep)
+        with threads(self.threads):
+            logits = self.backend.forward(batch.rows, start, batch.seen, batch.cache, keep)
         for row in batch.rows:
             row.passes += 1
         return logits

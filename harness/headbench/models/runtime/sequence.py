@@ -109,10 +109,12 @@ class SequenceGroup:
         sequences: Name -> sequence; :data:`MAIN` first. Every token that is decoded or forced is
             appended to all of them.
         combine: Joins the logits of all sequences after each step; ``None`` takes the main one's.
+        altered: Distributions that ``combine`` made different from the main sequence's.
     """
 
     sequences: dict[str, TokenSequence]
     combine: Combine | None = None
+    altered: int = 0
 
     @classmethod
     def of(cls, sequence: TokenSequence) -> SequenceGroup:
@@ -181,4 +183,6 @@ class SequenceGroup:
             joined = [self.combined(part, forced=forced) for part in logits.unbind(1)]
             return torch.stack(joined)
         named = dict(zip(self.sequences, logits, strict=True))
-        return self.combine(named, forced)
+        found = self.combine(named, forced)
+        self.altered += not torch.equal(found, logits[0])
+        return found
