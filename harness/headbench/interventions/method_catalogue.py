@@ -1,18 +1,20 @@
-"""The table of methods: names first, modules only when a method is asked for.
+"""The catalogue of methods: names first, modules only when a method is asked for.
 
-Built-in methods are listed by module; other packages add theirs through the entry point group
-``headbench.interventions``, and a user's file through :func:`load_file`. A method's module imports
-no torch when it is loaded, so that listing and validating stay fast.
+Each file of ``methods/`` is one method and has its name, so a new file is a new method. Other
+packages add theirs through the entry point group ``headbench.interventions``, and a user's file
+through :func:`load_file`. A method's module imports no torch when it is loaded, so that listing and
+validating stay fast.
 """
 
 from __future__ import annotations
 
-import ast
 import importlib
+import pkgutil
 import types
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from headbench._code import Code, of_entry_point, of_things
-from headbench._include import load
+from headbench._include import defines, run_file
 from headbench._plugins import entry_points
 from headbench.edits import Intervention
-from headbench.errors import ConfigError, nearest
+from headbench.errors import ConfigError, HeadbenchError, nearest
+from headbench.interventions import methods
 from headbench.interventions.grammar import MethodSpec
 from headbench.nouns import ModelInfo
 
@@ -31,22 +34,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 GROUP = "headbench.interventions"
-_PACKAGE = "headbench.interventions.methods"
-_BUILT_IN = (
-    "gift",
-    "mask_heads",
-    "offset_heads",
-    "pai",
-    "rope_zero",
-    "scale_heads",
-    "scale_values",
-    "softpag",
-    "steer",
-    "stream_heads",
-    "var",
-    "vhr",
-    "zerotuning",
-)
 _loaded: dict[str, Method] = {}
 
 
@@ -58,10 +45,13 @@ class MethodParams(BaseModel):
 
 @dataclass(frozen=True)
 class Method:
-    """A named kind of intervention.
+    """A named kind of intervention: the entry of the catalogue.
+
+    With parameters and a model, ``build`` makes an intervention of it (:class:`~headbench.edits.
+    Intervention`), for most methods a :class:`~headbench.interventions.method.BoundMethod`.
 
     Attributes:
-        name: What a toggle calls it.
+        name: Its name in the grammar.
         params_model: Its parameters, with defaults and documentation.
         build: Makes the intervention for a model.
         summary: One line.
@@ -94,7 +84,7 @@ class Method:
             raise self._wrong(error.errors()[0]) from None
 
     def _wrong(self, fault: ErrorDetails) -> ConfigError:
-        """A fault of the parameters in words of the toggle, not of the library that found it."""
+        """A fault of the parameters in words of the grammar, not of the library that found it."""
         place, value = [str(part) for part in fault["loc"]], fault["input"]
         said = fault["msg"].removeprefix("Value error, ")
         wanted = next((word for end, word in _WANTED.items() if fault["type"].startswith(end)), "")
@@ -124,7 +114,14 @@ _WANTED = {
 
 def names() -> tuple[str, ...]:
     """All known methods, sorted."""
-    return tuple(sorted({*_BUILT_IN, *_loaded, *_plugins()}))
+    return tuple(sorted({*built_in(), *_loaded, *_plugins()}))
+
+
+@cache
+def built_in() -> frozenset[str]:
+    """The methods that ship: the files of ``methods/``, listed without importing them."""
+    files = pkgutil.iter_modules(methods.__path__)
+    return frozenset(file.name for file in files if not file.name.startswith("_"))
 
 
 def get(name: str) -> Method:
@@ -135,8 +132,13 @@ def get(name: str) -> Method:
     """
     if name in _loaded:
         return _loaded[name]
-    if name in _BUILT_IN:
-        found = importlib.import_module(f"{_PACKAGE}.{name}").METHOD
+    if name in built_in():
+        found = importlib.import_module(f"{methods.__name__}.{name}").METHOD
+        if found.name != name:
+            raise HeadbenchError(
+                f"the file methods/{name}.py defines the method {found.name!r}",
+                hint="name the file after its method: listing reads file names only",
+            )
     elif name in (plugins := _plugins()):
         point = plugins[name]
         found = replace(point.load(), code=of_entry_point(point))
@@ -179,7 +181,11 @@ def load_include(paths: Sequence[Path]) -> None:
     homes: dict[str, Path] = {}
     for path in paths:
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            if file.suffix != ".py" or (path.is_dir() and not _defines_methods(file)):
+            if file.suffix != ".py":
+                continue
+            if not defines(file, "METHOD", "METHODS") and (
+                path.is_dir() or defines(file, "FAMILY")
+            ):
                 continue
             for method in load_file(file):
                 other = homes.setdefault(method.name, file)
@@ -191,28 +197,6 @@ def load_include(paths: Sequence[Path]) -> None:
                     )
 
 
-def _defines_methods(path: Path) -> bool:
-    """Whether a file sets ``METHOD`` or ``METHODS`` at its top level; nothing is run."""
-    try:
-        body = ast.parse(path.read_bytes()).body
-    except (OSError, SyntaxError, ValueError):
-        return True  # loading it says what is wrong
-    names: set[str] = set()
-    for node in body:
-        if isinstance(node, ast.Assign):
-            names |= {
-                leaf.id
-                for target in node.targets
-                for leaf in ast.walk(target)
-                if isinstance(leaf, ast.Name)
-            }
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names.add(node.target.id)
-        elif isinstance(node, ast.ImportFrom):
-            names |= {alias.asname or alias.name for alias in node.names}
-    return bool(names & {"METHOD", "METHODS"})
-
-
 def load_file(path: Path) -> tuple[Method, ...]:
     """Register the methods of a user's Python file: its ``METHOD``, or all of its ``METHODS``.
 
@@ -221,25 +205,14 @@ def load_file(path: Path) -> tuple[Method, ...]:
     Raises:
         ConfigError: The file defines neither, or is not a program that runs.
     """
-    try:
-        loaded = load(path)
-    except OSError as error:
-        raise ConfigError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
-    except (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError) as error:
-        file = error.filename if isinstance(error, SyntaxError) else None
-        line = getattr(error, "lineno", None) or _line_in(path.absolute(), error)
-        raise ConfigError(
-            f"the file does not load: {type(error).__name__}: {error}",
-            where=f"{file or path}:{line}",
-            hint="run it with python to see the whole trace",
-        ) from error
+    loaded = run_file(path)
     module = loaded.module
     found = (*getattr(module, "METHODS", ()), *filter(None, [getattr(module, "METHOD", None)]))
     if not found:
         raise ConfigError(
             "the file defines no intervention", where=str(path), hint="define METHOD = Method(...)"
         )
-    taken = [method.name for method in found if method.name in _BUILT_IN]
+    taken = [method.name for method in found if method.name in built_in()]
     if taken:
         raise ConfigError(
             f"the file defines the intervention {taken[0]!r}, which headbench has already",
@@ -247,16 +220,6 @@ def load_file(path: Path) -> tuple[Method, ...]:
             hint="give it a name of its own, so that results do not confuse the two",
         )
     return tuple(register(replace(method, code=loaded.code)) for method in found)
-
-
-def _line_in(path: Path, error: BaseException) -> int:
-    """The last line of ``path`` in an error's trace; 0 where it has none."""
-    trace, line = error.__traceback__, 0
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
 
 
 def shapes(annotation: object) -> set[str]:

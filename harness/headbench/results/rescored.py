@@ -47,7 +47,8 @@ class Log:
         prompts: What the outputs say that was asked, each once; empty where they do not.
         settings: Settings of the task that the files name.
         marks: Marks of thoughts that were cut before anything was read.
-        sought: What responses were sought through for, where that is not the data's own.
+        searched_for: Phrases that responses were searched for, where the data name none.
+        notes: Lines that a reader must see beside the figures; they are not part of the result.
     """
 
     task: str
@@ -67,7 +68,8 @@ class Log:
     prompts: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     marks: Sequence[str] = DEFAULT
-    sought: Sequence[str] = ()
+    searched_for: Sequence[str] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,14 @@ class Rescored:
         records: One an answered document.
         prompts: What the outputs say that was asked, each once; empty where they do not.
         settings: Settings of the task that the files name.
+        notes: Lines that a reader must see beside the figures.
     """
 
     result: Result
     records: tuple[Record, ...]
     prompts: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def document(self) -> Plain:
         """The result as JSON values."""
@@ -154,7 +158,7 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         ),
         source=_source(log),
     )
-    return Rescored(result, log.records, log.prompts, log.settings)
+    return Rescored(result, log.records, log.prompts, log.settings, log.notes)
 
 
 def _missing(answered: int, expected: int, reason: str) -> str:
@@ -195,7 +199,7 @@ def _id(log: Log, sampling: Sampling) -> str:
     responses = [digest([record.document, list(record.outputs)]) for record in log.records]
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
-    readings += [list(log.sought)] if log.sought else []
+    readings += [list(log.searched_for)] if log.searched_for else []
     thought = any(reasoning_parts(record) for record in log.records)
     # Absent where no thought was looked for otherwise and none was found: ids of before stay.
     readings += [list(log.marks)] if thought or log.marks != DEFAULT else []

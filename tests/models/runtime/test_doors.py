@@ -136,10 +136,10 @@ def run(folder: Path, source: str, *words: str) -> dict[str, dict[str, object]]:
 def test_a_contrast_with_noise_runs_from_a_file(tmp_path: Path, task: str) -> None:
     cells = run(
         tmp_path, CONTRAST, "--tasks", task, "--model", "ref-vlm", "--limit", "4",
-        "--intervention", "noise_contrast(weight=[0.0,3.0])",
+        "--intervention", "noise_contrast(weight=[0,3])",
     )  # fmt: skip
     assert len(cells) == 3
-    still, strong = cells["noise_contrast(weight=0.0)"], cells["noise_contrast(weight=3.0)"]
+    still, strong = cells["noise_contrast(weight=0)"], cells["noise_contrast(weight=3)"]
     assert still["status"] == "inert"
     assert strong["status"] == "ok"
     assert strong["diagnostics"]["changed"] > 0

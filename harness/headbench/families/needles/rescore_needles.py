@@ -6,15 +6,18 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import Field
+
 from headbench.errors import DataError
+from headbench.families.needles.expected_phrases import ExpectedPhrases, expected_phrases
 from headbench.families.needles.judged_cells import JUDGE, cell_records, with_scores
-from headbench.families.needles.sought_needle import Sought, sought
 from headbench.nouns import Document
 from headbench.results.canonical import digest
-from headbench.results.fields import Fields, Reading, Row, as_text
+from headbench.results.fields import Fields, LogRow, Reading, as_text
 from headbench.results.figures import Sampling
 from headbench.results.recorded import log_name, read_rows
 from headbench.results.rescored import SAMPLING, Log, Rescored, rescored
+from headbench.results.rescorer import LogReading, RescoreOptions, Rescorer
 from headbench.scoring.parser import VERBATIM
 from headbench.scoring.parts import exact
 from headbench.scoring.thoughts import DEFAULT
@@ -35,7 +38,7 @@ def rescore_niah(
         fields: Field names.
         sampling: How intervals are made.
         phrases: What a response must hold; by default the needle that the rows name
-            (:mod:`.sought_needle`), or the San Francisco needle's three phrases.
+            (:mod:`.expected_phrases`), or the San Francisco needle's three phrases.
         marks: Marks of thoughts, which are cut before anything is read
             (:func:`headbench.scoring.thoughts.marks_of`).
 
@@ -54,6 +57,7 @@ def rescore_niah(
     reading = fields.of("predictions").reading(log.rows, roles, log.name)
     texts = [reading.text(row, "response") for row in log.rows]
     wanted: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     source = {
         "joined by": "length and depth of each row",
         "predictions.fields": str(reading),
@@ -77,9 +81,10 @@ def rescore_niah(
         records, scorer, reader = cell_records(judged_cells), "niah_cells@1", "judge@1"
         metrics = {"judge": JUDGE}
     else:
-        needle = sought(log.rows, reading, phrases, log.name)
+        needle = expected_phrases(log.rows, reading, phrases, log.name)
         wanted, metrics = needle.texts, needle.metrics()
         source |= {"sought": " | ".join(wanted), "sought by": needle.how}
+        notes = (f"sought: {source['sought']} ({needle.how})",)
         records = tuple(
             needle.scorer.record(
                 _cell(at, row, reading, needle), (text,), VERBATIM, needle.options, marks=marks
@@ -110,13 +115,14 @@ def rescore_niah(
             reason=pooled if len(records) > len(cells) else "",
             parts=("length", "depth"),
             marks=marks,
-            sought=wanted,
+            searched_for=wanted,
+            notes=notes,
         ),
         sampling,
     )
 
 
-def _cell(at: int, row: Row, reading: Reading, needle: Sought) -> Document:
+def _cell(at: int, row: LogRow, reading: Reading, needle: ExpectedPhrases) -> Document:
     numbers = {role: _number(reading.value(row, role), role, at) for role in ("length", "depth")}
     name = f"{exact(numbers['length'])}-{exact(numbers['depth'])}"
     return Document(id=f"{at}-{name}", cluster=name, fields=numbers, target=needle.target)
@@ -134,3 +140,20 @@ def _number(value: object, role: str, at: int) -> float:
             hint=f"name the field, for example --field {role}=NAME",
         )
     return number
+
+
+class NeedleOptions(RescoreOptions):
+    """What needles need beside responses: nothing, where rows name their needle."""
+
+    phrases: tuple[str, ...] = Field(
+        (), description="What a response must hold; may be repeated. Else the rows' needle."
+    )
+
+
+def _score(predictions: Path, options: NeedleOptions, reading: LogReading) -> Rescored:
+    return rescore_niah(
+        predictions, reading.fields, reading.sampling, options.phrases, reading.marks
+    )
+
+
+RESCORER = Rescorer(NeedleOptions, _score, "responses, or a judge's scores, by length and depth")
