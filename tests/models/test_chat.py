@@ -12,7 +12,8 @@ from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import HFModel, wrap
 from headbench.models.hf.chat import given_to, read_arguments, read_today, variables
 from headbench.results.keys import response_key
-from headbench.running.spec import make_spec, parse_model_args, template_args
+from headbench.running.model_roles import parse_model_args
+from headbench.running.spec import make_spec, template_args
 from helpers_models import request
 from helpers_tiny import tiny_llama, tiny_llava, tiny_llava_processor, tiny_tokenizer
 

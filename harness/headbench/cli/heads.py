@@ -107,7 +107,7 @@ def detect_(
     from headbench.detectors.detector_catalogue import get
     from headbench.detectors.head_detection import detect, read_params, trials_for
     from headbench.models.adapter_catalogue import create
-    from headbench.running.spec import parse_model_args
+    from headbench.running.model_roles import parse_model_args
 
     chosen = get(detector)
     given = _parameters(parameter or [])
