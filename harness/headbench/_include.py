@@ -9,6 +9,7 @@ two folders may both have a ``helper.py``, and an edited file runs anew in the s
 
 from __future__ import annotations
 
+import ast
 import builtins
 import importlib
 import itertools
@@ -24,6 +25,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from headbench._code import OWN, Code, Package, Source, gather, locate_installed
+from headbench.errors import ConfigError
 
 _ROOT = "include"
 """Stands for the folder in names of sources; at run time a name of its own takes its place."""
@@ -50,6 +52,9 @@ _kept: dict[Path, Loaded] = {}
 def load(path: Path) -> Loaded:
     """Run a user's file, or give back what it defined if no text has changed since.
 
+    Of a package's ``__init__.py``, all modules of the package count, because one that is named as
+    text and imported later leaves no trace in the file.
+
     Raises:
         OSError: The file cannot be read.
         SyntaxError: It, or a module that it imports, is not Python.
@@ -58,7 +63,7 @@ def load(path: Path) -> Loaded:
     path = Path(os.path.abspath(path))  # noqa: PTH100 - a link's neighbours lie beside the link
     neighbours = Neighbours.of(path)
     name = f"{_ROOT}.{neighbours.name}"
-    code, sources = gather([name], neighbours)
+    code, sources = gather([name, *_inner_modules(path, name)], neighbours)
     kept = _kept.get(path)
     if kept is not None and kept.code == code:
         return kept
@@ -68,6 +73,66 @@ def load(path: Path) -> Loaded:
     module = importlib.import_module(prefix + name.removeprefix(_ROOT))
     _kept[path] = loaded = Loaded(module, code)
     return loaded
+
+
+def _inner_modules(path: Path, package: str) -> list[str]:
+    """Dotted names of all modules of the package that a file is the ``__init__`` of."""
+    if path.name != "__init__.py":
+        return []
+    inner = (file.relative_to(path.parent).with_suffix("") for file in path.parent.rglob("*.py"))
+    names = (".".join(part for part in one.parts if part != "__init__") for one in inner)
+    return [f"{package}.{name}" for name in sorted(names) if name]
+
+
+def run_file(path: Path) -> Loaded:
+    """Run a user's file as :func:`load` does; whatever is wrong with it is the user's to correct.
+
+    Raises:
+        ConfigError: The file cannot be read, or is not a program that runs.
+    """
+    try:
+        return load(path)
+    except OSError as error:
+        raise ConfigError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+    except (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError) as error:
+        file = error.filename if isinstance(error, SyntaxError) else None
+        line = getattr(error, "lineno", None) or _line_in(path.absolute(), error)
+        raise ConfigError(
+            f"the file does not load: {type(error).__name__}: {error}",
+            where=f"{file or path}:{line}",
+            hint="run it with python to see the whole trace",
+        ) from error
+
+
+def _line_in(path: Path, error: BaseException) -> int:
+    """The last line of ``path`` in an error's trace; 0 where it has none."""
+    trace, line = error.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def defines(path: Path, *names: str) -> bool:
+    """Whether a file sets or imports one of these names at its top level; nothing is run.
+
+    A file that is not Python is said to, because running it says what is wrong.
+    """
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return True
+    found: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.Assign):
+            leaves = (leaf for target in node.targets for leaf in ast.walk(target))
+            found |= {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+    return not found.isdisjoint(names)
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from headbench.cli.rescore import rescore
+from headbench.cli import app
 from headbench.errors import ConfigError
-
-app = typer.Typer()
-app.command()(rescore)
 
 
 @pytest.fixture
@@ -27,7 +23,7 @@ def files(tmp_path: Path) -> tuple[str, str]:
 def test_json_holds_values_under_metric_names(files: tuple[str, str]) -> None:
     captions, truth = files
     options = ["--task", "chair", "--predictions", captions, "--ground-truth", truth]
-    done = CliRunner().invoke(app, [*options, "--field", "caption=text", "--json"])
+    done = CliRunner().invoke(app, ["rescore", *options, "--field", "caption=text", "--json"])
     assert done.exit_code == 0, done.output
     metrics = json.loads(done.stdout)["metrics"]
     assert metrics["chair_s"]["value"] == 1.0
@@ -35,7 +31,7 @@ def test_json_holds_values_under_metric_names(files: tuple[str, str]) -> None:
     assert isinstance(metrics["mentions"]["value"], int)
     for name in ("chair_i", "recall", "len", "n", "hallucinated_mentions", "hallucinated_captions"):
         assert name in metrics
-    plain = CliRunner().invoke(app, options)
+    plain = CliRunner().invoke(app, ["rescore", *options])
     assert "chair_s" in plain.stdout
     assert "chair-2018@2" in plain.stdout
 
@@ -46,7 +42,7 @@ def test_a_missing_option_is_named(files: tuple[str, str]) -> None:
         ("pope", "--questions"),
         ("walls", "--walls"),
     ):
-        done = CliRunner().invoke(app, ["--task", task, "--predictions", files[0]])
+        done = CliRunner().invoke(app, ["rescore", "--task", task, "--predictions", files[0]])
         assert isinstance(done.exception, ConfigError)
         assert option in str(done.exception)
 
@@ -54,7 +50,7 @@ def test_a_missing_option_is_named(files: tuple[str, str]) -> None:
 def test_out_writes_what_it_prints(files: tuple[str, str], tmp_path: Path) -> None:
     options = ["--task", "chair", "--predictions", files[0], "--ground-truth", files[1]]
     named = ["--name", "A model", "--origin", "owner/repository @ 1"]
-    done = CliRunner().invoke(app, [*options, *named, "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(app, ["rescore", *options, *named, "--out", str(tmp_path / "out")])
     written = Path(done.stdout.rsplit("written: ", 1)[1].replace("\n", ""))
     document = json.loads(written.read_text())
     assert document["kind"] == "rescored"
@@ -78,6 +74,8 @@ def test_out_writes_what_it_prints(files: tuple[str, str], tmp_path: Path) -> No
 def test_an_option_that_a_family_does_not_read_is_refused(
     files: tuple[str, str], task: str, option: str, value: str
 ) -> None:
-    done = CliRunner().invoke(app, ["--task", task, "--predictions", files[0], option, value])
+    done = CliRunner().invoke(
+        app, ["rescore", "--task", task, "--predictions", files[0], option, value]
+    )
     assert isinstance(done.exception, ConfigError)
     assert f"does not read {option}" in str(done.exception)

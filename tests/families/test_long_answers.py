@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from headbench.nouns import Document
+from headbench.scoring import family as families
 from headbench.scoring import lookup
 from headbench.scoring.thoughts import cut
 
@@ -41,12 +42,12 @@ def assert_quick(work: Callable[[str], object], name: str) -> None:
         assert spent < 2, f"{name}, {piece!r}: {spent:.2f} s"
 
 
-@pytest.mark.parametrize("name", [*lookup.PARSERS, *lookup.OLDER["parser"]])
+@pytest.mark.parametrize("name", families.names("parsers"))
 def test_a_parser_reads_a_long_answer(name: str) -> None:
     assert_quick(lookup.parser(name).read, name)
 
 
-@pytest.mark.parametrize("name", [*lookup.SCORERS, *lookup.OLDER["scorer"]])
+@pytest.mark.parametrize("name", families.names("scorers"))
 def test_a_scorer_reads_a_long_answer(name: str) -> None:
     scorer = lookup.scorer(name)
     parser = lookup.parser(scorer.default_parser)

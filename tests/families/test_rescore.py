@@ -12,8 +12,8 @@ from headbench.families.chair.rescore_chair import rescore_chair
 from headbench.families.needles.rescore_needles import rescore_niah
 from headbench.families.pope.rescore_pope import rescore_pope
 from headbench.families.walls.rescore_walls import rescore_walls
+from headbench.results.fields import Fields
 from headbench.results.files import read_entries, read_result
-from headbench.results.recorded import Fields
 from headbench.results.rescored import Log, Rescored, rescored
 from headbench.scoring import lookup
 

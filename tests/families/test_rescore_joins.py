@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from headbench.cli.rescore import rescore
+from headbench.cli import app
 from headbench.errors import ConfigError, DataError
 from headbench.families.chair.rescore_chair import rescore_chair
 from headbench.families.needles.rescore_needles import rescore_niah
@@ -17,9 +16,6 @@ from headbench.families.pope.rescore_pope import rescore_pope
 from headbench.families.walls.rescore_walls import rescore_walls
 from headbench.results.fields import Fields
 from headbench.results.joins import Vouched
-
-app = typer.Typer()
-app.command()(rescore)
 
 
 def save(path: Path, value: object) -> Path:
@@ -296,14 +292,22 @@ def test_a_log_is_named_after_its_whole_name(tmp_path: Path) -> None:
 def test_the_table_says_how_rows_were_joined(tmp_path: Path) -> None:
     questions = save(tmp_path / "q.json", asked(6))
     log = save(tmp_path / "a.json", answers(6, "question_id"))
-    options = ["--task", "pope", "--predictions", str(log), "--questions", str(questions)]
+    options = [
+        "rescore",
+        "--task",
+        "pope",
+        "--predictions",
+        str(log),
+        "--questions",
+        str(questions),
+    ]
     plain = CliRunner().invoke(app, options).stdout
     assert "joined by: id only" in plain and "no headline: joined by id only" in plain
     assert "predictions read: answer from answer, id from question_id" in plain
     assert "questions read: label from label" in plain
     vouched = CliRunner().invoke(app, [*options, "--join", "id"]).stdout
     assert "no headline" not in vouched
-    options = ["--task", "niah", "--predictions", str(log), "--join", "id"]
+    options = ["rescore", "--task", "niah", "--predictions", str(log), "--join", "id"]
     refused = CliRunner().invoke(app, options)
     assert isinstance(refused.exception, ConfigError)
     assert "does not read --join" in str(refused.exception)

@@ -11,9 +11,10 @@ import yaml
 from typer.testing import CliRunner
 
 from headbench.cli import app
-from headbench.guard.comparability import Facts, differences, unstated
+from headbench.guard.comparability import differences, unstated
 from headbench.guard.published import Verdict, check_cells, compare
 from headbench.guard.published_cells import NOT_STATED, Cell, load_cells
+from headbench.results.recipe import Facts
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"
 CAPTIONS = [{"image_id": at, "prompt": "Describe it.", "caption": "A dog."} for at in range(4)]

@@ -38,17 +38,17 @@ def write_task(folder: Path, prompt: str = "Say it", version: str = "1") -> None
 
 
 def status(pinned: dict[str, dict[str, str]], folder: Path) -> str:
-    return next(pin.status for pin in check_pins(pinned, folder) if pin.task == "mine")
+    return next(pin.status for pin in check_pins(pinned, [folder]) if pin.task == "mine")
 
 
 def test_an_edited_prompt_needs_a_new_version(tmp_path: Path) -> None:
     folder = tmp_path / "tasks"
     write_task(folder)
-    pinned, broken = current(folder)
+    pinned, broken = current([folder])
     assert not broken
     assert status(pinned, folder) == "holds"
     write_task(folder, prompt="Say it now")
-    edited = [pin for pin in check_pins(pinned, folder) if pin.task == "mine"]
+    edited = [pin for pin in check_pins(pinned, [folder]) if pin.task == "mine"]
     assert (edited[0].status, edited[0].fails) == ("edited", True)
     assert "raise metadata.version" in edited[0].reason
     write_task(folder, prompt="Say it now", version="2")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from headbench.families.pope.answer_join import join_answers, questions_of, version_of
-from headbench.results.recorded import Fields, read_rows
+from headbench.results.fields import Fields
+from headbench.results.recorded import read_rows
 
 pytestmark = pytest.mark.real
 FOLDER = "hallucination/pope_answers_llava15_7b"

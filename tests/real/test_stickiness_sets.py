@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from headbench.results.recorded import Fields, read_rows
+from headbench.results.fields import Fields
+from headbench.results.recorded import read_rows
 from headbench.scoring.binary_labels import as_flag
 
 pytestmark = pytest.mark.real

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headbench.errors import DataError
-from headbench.results.fields import ALIASES, FORMS, OUTPUTS, Fields, Row, follow
+from headbench.results.fields import Fields, Row, follow, known_roles, log_formats
 
 ROLES = ("answer", "image", "question", "id")
 
@@ -14,7 +14,7 @@ def rows(**fields: object) -> list[Row]:
     return [fields, fields]
 
 
-@pytest.mark.parametrize("role", OUTPUTS)
+@pytest.mark.parametrize("role", sorted(known_roles().outputs))
 @pytest.mark.parametrize("other", ["answer", "prediction", "model_output"])
 def test_two_fields_that_differ_are_never_chosen_between(role: str, other: str) -> None:
     both = rows(text="one", **{other: "two"})
@@ -128,5 +128,5 @@ def test_a_named_field_that_no_row_has_is_an_error() -> None:
 
 
 def test_formats_name_known_roles() -> None:
-    for form in FORMS:
-        assert set(form.roles) <= set(ALIASES)
+    for form in log_formats():
+        assert set(form.roles) <= set(known_roles().names)

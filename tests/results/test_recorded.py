@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from headbench.errors import ConfigError, DataError
 from headbench.families.pope.answer_join import join_answers, questions_of, version_of
-from headbench.results.recorded import Fields, as_text, read_rows
+from headbench.results.fields import Fields, as_text
+from headbench.results.recorded import read_rows
 from headbench.scoring.binary_labels import as_flag
 
 ROWS = [{"image_id": 1, "text": "a dog {[,]}"}, {"image_id": 2, "text": "Käse, “cheese”\n\nmore"}]

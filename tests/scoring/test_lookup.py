@@ -11,7 +11,7 @@ from headbench.errors import ConfigError
 from headbench.scoring import Metric, Parser, Scorer, lookup
 
 
-@pytest.mark.parametrize("name", lookup.PARSERS)
+@pytest.mark.parametrize("name", lookup.parser_names())
 def test_every_parser_loads_under_its_name(name: str) -> None:
     found = lookup.parser(name)
     assert isinstance(found, Parser)
@@ -19,7 +19,7 @@ def test_every_parser_loads_under_its_name(name: str) -> None:
     assert found.summary
 
 
-@pytest.mark.parametrize("name", lookup.SCORERS)
+@pytest.mark.parametrize("name", lookup.scorer_names())
 def test_every_scorer_loads_with_its_metrics_and_its_parser(name: str) -> None:
     found = lookup.scorer(name)
     assert isinstance(found, Scorer)
@@ -29,7 +29,7 @@ def test_every_scorer_loads_with_its_metrics_and_its_parser(name: str) -> None:
     assert metrics and len({metric.name for metric in metrics}) == len(metrics)
 
 
-@pytest.mark.parametrize("name", lookup.METRICS)
+@pytest.mark.parametrize("name", lookup.metric_names())
 def test_every_metric_loads_under_its_short_name(name: str) -> None:
     found = lookup.metric(name)
     assert isinstance(found, Metric)

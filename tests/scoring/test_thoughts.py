@@ -143,7 +143,7 @@ SCORED: dict[str, tuple[object, str, str, dict[str, object]]] = {
 
 
 def test_every_scorer_of_the_house_is_tried() -> None:
-    assert set(SCORED) == set(lookup.SCORERS)
+    assert set(SCORED) == set(lookup.scorer_names())
 
 
 @pytest.mark.parametrize("name", SCORED)
@@ -165,7 +165,7 @@ def test_no_scorer_reads_a_thought(name: str) -> None:
     assert {**parts(""), "unclosed_thoughts": 1}.keys() == record.parts.keys()
 
 
-@pytest.mark.parametrize("name", lookup.PARSERS)
+@pytest.mark.parametrize("name", lookup.parser_names())
 def test_every_parser_leaves_an_unclosed_thought_unparsed(name: str) -> None:
     scorer = lookup.scorer("keyphrase3")
     record = scorer.record(Document("d", "d", {}), ("<think>no",), lookup.parser(name))

@@ -66,9 +66,9 @@ def test_rows_of_walls_and_labels_are_those_of_the_training(step: int, drawn: st
 )
 def test_scene_rows_are_those_of_the_training(prior: Prior, drawn: tuple[str, ...]) -> None:
     found = []
-    for mix in (*scene_rows.WITH_PICTURES, *scene_rows.TEXT_ONLY):
+    for mix in (*scene_rows.WITH_IMAGES, *scene_rows.TEXT_ONLY):
         batch = scene_rows.scene_batch(SceneWorld("train", prior), mix, 0, 3)
-        found.append(digest(batch.tokens, batch.targets, batch.pictures))
+        found.append(digest(batch.tokens, batch.targets, batch.images))
     assert tuple(found) == drawn
 
 

@@ -182,7 +182,7 @@ def evidence(
             **_losses(_Filler(model, split, settings.filler_length), order, busiest, drawn),
         },
     }
-    table["gates"] = gates(table)
+    table["gates"] = criteria(table)
     return table
 
 
@@ -299,7 +299,7 @@ def _losses(
     }
 
 
-def gates(table: dict[str, Any]) -> list[dict[str, Any]]:
+def criteria(table: dict[str, Any]) -> list[dict[str, Any]]:
     """What a reference language model must show, and whether this table does.
 
     Returns:
@@ -340,3 +340,11 @@ def gates(table: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for name, value, sign, bound in rows
     ]
+
+
+def verdicts(table: dict[str, Any]) -> str:
+    """The acceptance criteria of a table, a line each."""
+    return "\n".join(
+        f"{'ok  ' if one['holds'] else 'FAIL'} {one['name']}: {one['value']} ({one['bound']})"
+        for one in table["gates"]
+    )

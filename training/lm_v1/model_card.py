@@ -18,7 +18,7 @@ language: en
 A very small Llama (3 layers, 8 heads of 32, width 128, {parameters:,} parameters) that recalls
 facts hidden in filler text, and does it through a few attention heads. It ships with headbench
 so that needle tasks and head interventions can be tried, taught and tested on a laptop, with no
-download. It is no language model for use: it knows {words} words and eighteen sentence
+download. It is not a language model for use: it knows {words} words and eighteen sentence
 patterns.
 
 ```python
@@ -36,14 +36,14 @@ space and writes no roles: the model continues text. Numerals from 10 to 99 are 
 
 ## How it was made
 
-Trained by headbench alone, from data it generates, on one CPU core: `python -m
-training lm-v1 --seed {seed}`. Nothing was read from elsewhere. Every trick is
-named here:
+Trained from scratch on one CPU core, on data that headbench generates: `python -m
+training lm-v1 --seed {seed}`. No other data was used. Every trick is
+listed here:
 
-1. **Planted heads.** Heads {planted} of layer 0 look 1, 1, 2 and 3 positions back by
+1. **Planted heads.** Heads {planted} of layer 0 attend 1, 1, 2 and 3 positions back by
    construction: the content weights of their queries and keys are zero, their biases make
    RoPE's score peak at that distance, and neither is trained. What they carry (values, outputs)
-   is learnt. Reason: an earlier prototype without them stayed at a recall of 0 to .08 for 950
+   is learned. Reason: an earlier prototype without them stayed at a recall of 0 to .08 for 950
    steps. Left free, their attention blurred within 800 steps.
 2. **A copied start.** Embeddings and the head of the vocabulary are untied, but the latter
    starts as a small copy of the former. Reason: a copied word then points at its own logit;
@@ -53,11 +53,11 @@ named here:
    their own mean), plain text (weight 0.2).
 4. **Closed heads.** In layers 1 and 2 only the two heads with the highest copy score (on
    calibration documents) stay open: {kept}. The others' outputs are held at zero while training
-   goes on. Reason: before that, all eight heads of layer 1 retrieved, and masking a few showed
-   nothing.
-5. **Regrown heads.** The closed heads are drawn anew, with a tiny output, and trained with
-   plain text at weight 1. Recall is solved by then, so that they may learn language. Reason:
-   controls need heads that do something else. What became of them is told under "Limits".
+   goes on. Reason: before that, all eight heads of layer 1 retrieved, and masking a few had no
+   effect.
+5. **Re-initialised heads.** The closed heads are re-initialised with a tiny output and trained
+   with plain text at weight 1. Recall is solved by then, so they can learn language. Reason:
+   controls need heads that do something else. "Limits" says what they learned.
 6. **Lengthening** at 512, 1024 and 2048.
 
 ## Data
@@ -68,13 +68,13 @@ are shared. Heads were chosen on calibration documents; the figures are of test 
 
 ## Evidence
 
-Training seed {seed}; which seed ships was fixed beforehand, not chosen by result.
+Training seed {seed}; which seed ships was fixed in advance, not chosen by its results.
 `training/lm_v1/tables` holds the full tables; `python -m training.pages.reference_models` measures
 this one again.
 
 | quantity | value | bound | |
 |---|---|---|---|
-{gates}
+{criteria}
 
 | recall by length | {lengths} |
 |---|{rule}|
@@ -92,14 +92,14 @@ loss on plain text, in nats a token:
 
 {spread}## Limits
 
-The regrown heads do little: masking any one of the {idle} heads above layer 0 that do not
+The re-initialised heads do little: masking any one of the {idle} heads above layer 0 that do not
 retrieve, save the {busy} listed as busiest, adds at most {most:.3f} nats to the loss on plain
-text. The random control therefore shows that recall sits in few heads, not that equally busy
-heads can go without harm; the row of the busiest other heads is the control for that.
+text. So the random control shows that recall depends on few heads, not that equally important
+heads can be removed without harm; the row of the busiest other heads is the control for that.
 
-Trained to 2048 tokens, and briefly there. Recall is exact-match of three words. The retrieval
-heads were made few on purpose: how many such a model would have by itself is not shown here.
-Uncapitalised, template-bound text; nothing transfers to natural language by itself.
+Trained to 2048 tokens, and briefly there. Recall is exact-match of three words. The number of
+retrieval heads was reduced on purpose; how many such a model would have otherwise is not shown
+here. Text is lower case and built from templates; nothing here transfers to natural language.
 
 ## Licence
 
@@ -130,10 +130,10 @@ def card(
             f"layer {layer}: {', '.join(map(str, heads))}"
             for layer, heads in sorted(facts["kept_heads"].items())
         ),
-        gates="\n".join(
-            f"| {gate['name']} | {gate['value']} | {gate['bound']} | "
-            f"{'holds' if gate['holds'] else '**does not hold**'} |"
-            for gate in table["gates"]
+        criteria="\n".join(
+            f"| {criterion['name']} | {criterion['value']} | {criterion['bound']} | "
+            f"{'holds' if criterion['holds'] else '**does not hold**'} |"
+            for criterion in table["gates"]
         ),
         lengths=" | ".join(recall),
         rule="---|" * (len(recall) - 1) + "---",
@@ -166,9 +166,9 @@ def _spread(tables: Sequence[dict[str, Any]]) -> str:
         "| quantity | " + " | ".join(f"seed {table['seed']}" for table in ordered) + " |",
         "|---|" + "---|" * len(ordered),
     ]
-    for row, gate in enumerate(ordered[0]["gates"]):
+    for row, criterion in enumerate(ordered[0]["gates"]):
         values = (str(table["gates"][row]["value"]) for table in ordered)
-        lines.append(f"| {gate['name']} | " + " | ".join(values) + " |")
+        lines.append(f"| {criterion['name']} | " + " | ".join(values) + " |")
     longest = max(ordered[0]["recall"], key=int)
     values = (str(table["recall"][longest]["all"]) for table in ordered)
     lines.append(f"| recall at {longest} | " + " | ".join(values) + " |")

@@ -13,6 +13,7 @@ from training.lm_v1.evidence import (
     EvidenceSettings,
     evidence,
     retrieval_scores,
+    verdicts,
 )
 from training.lm_v1.model_card import card
 from training.lm_v1.needle_probe import RETRIEVAL_THRESHOLD
@@ -80,7 +81,7 @@ def release(
         settings: How much to measure.
 
     Returns:
-        The gates as lines of text.
+        The acceptance criteria, a line each.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -98,10 +99,7 @@ def release(
     _write(shipped / "heads-retrieval.json", head_map(scores, trials, asked, settings.first_seed))
     _write(shipped / f"evidence-seed{seed}.json", table)
     (shipped / "README.md").write_text(card(table, _facts(folder)))
-    return "\n".join(
-        f"{'ok  ' if gate['holds'] else 'FAIL'} {gate['name']}: {gate['value']} ({gate['bound']})"
-        for gate in table["gates"]
-    )
+    return verdicts(table)
 
 
 def gather(folder: Path, others: Sequence[Path]) -> None:

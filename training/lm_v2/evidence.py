@@ -12,7 +12,7 @@ that ship. The table is plain JSON, format ``headbench-lm2-evidence@1``::
                   conditions that mean to help; "rescue_by", "damage_by": condition -> rate;
                   "ever_rescued"; "prior": zero-shot answers that follow the prior; "pairs_held":
                   the same over messages whose subject and quality training never joins
-    toggles       arm -> {"role", "status", "walls", "stickiness", "niah": figure or null}
+    toggles       condition -> {"role", "status", "walls", "stickiness", "niah": figure or null}
     gates         what the model must show
 
 A rate is ``{"hits", "n", "value", "low", "high"}`` with Wilson's 95 % interval. Groups of one wall,
@@ -187,16 +187,16 @@ def _pair_held(message: Message) -> bool:
 
 
 def toggles_table(cells: Sequence[Cell]) -> dict[str, Any]:
-    """The main figure of each task by arm."""
+    """The main figure of each task by condition."""
     table: dict[str, Any] = {}
     for cell in cells:
-        row = table.setdefault(cell.arm, {"role": cell.role, "status": cell.status})
+        row = table.setdefault(cell.condition, {"role": cell.role, "status": cell.status})
         row[cell.task] = cell.metrics[MAIN[cell.task]]["value"]
         row[f"{cell.task}_n"] = len(cell.records)
     return table
 
 
-def gates(table: dict[str, Any]) -> list[dict[str, Any]]:
+def criteria(table: dict[str, Any]) -> list[dict[str, Any]]:
     """What ``ref-lm-v2`` must show, and whether this table does."""
     rows: list[tuple[str, float, str, Callable[[float], bool]]] = [
         (f"recall at {n}", table["recall"][str(n)]["value"], ">= 0.95", lambda x: x >= 0.95)
@@ -248,5 +248,13 @@ def evidence(
         "stickiness": stickiness_table(whole["stickiness"]),
         "toggles": toggles_table(toggled),
     }
-    table["gates"] = gates(table)
+    table["gates"] = criteria(table)
     return table
+
+
+def verdicts(table: dict[str, Any]) -> str:
+    """The acceptance criteria of a table, a line each."""
+    return "\n".join(
+        f"{'ok  ' if one['holds'] else 'FAIL'} {one['name']}: {one['value']} ({one['bound']})"
+        for one in table["gates"]
+    )

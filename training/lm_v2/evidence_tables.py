@@ -9,7 +9,7 @@ Table = Mapping[str, Any]
 TASKS = ("walls", "stickiness", "niah")
 
 
-def gates_table(table: Table, others: Sequence[Table] = ()) -> str:
+def criteria_table(table: Table, others: Sequence[Table] = ()) -> str:
     """What the model must show, and whether it does.
 
     Args:
@@ -17,16 +17,20 @@ def gates_table(table: Table, others: Sequence[Table] = ()) -> str:
         others: Of other training seeds, a column each.
     """
     rows = [
-        (gate["name"], gate["bound"], *(_verdict(one["gates"][at]) for one in (table, *others)))
-        for at, gate in enumerate(table["gates"])
+        (
+            criterion["name"],
+            criterion["bound"],
+            *(_verdict(one["gates"][at]) for one in (table, *others)),
+        )
+        for at, criterion in enumerate(table["gates"])
     ]
     heading = [f"seed {table['seed']}, shipped", *(f"seed {one['seed']}" for one in others)]
     return markdown(("quantity", "bound", *heading), rows)
 
 
-def _verdict(gate: Mapping[str, Any]) -> str:
-    figure = _figure(gate["value"])
-    return figure if gate["holds"] else f"**{figure} (fails)**"
+def _verdict(criterion: Mapping[str, Any]) -> str:
+    figure = _figure(criterion["value"])
+    return figure if criterion["holds"] else f"**{figure} (fails)**"
 
 
 def rates_table(table: Table) -> str:
@@ -39,16 +43,16 @@ def rates_table(table: Table) -> str:
 
 
 def toggles_table(table: Table) -> str:
-    """The main figure of each task by arm, controls as a range."""
-    arms = table["toggles"]
+    """The main figure of each task by condition, controls as a range."""
+    conditions = table["toggles"]
     rows = []
-    for name, row in arms.items():
+    for name, row in conditions.items():
         if row["role"] == "control":
             continue
         rows.append((f"`{name}`", *(_cell(row.get(task), row["status"]) for task in TASKS)))
         controls = [
             other
-            for label, other in arms.items()
+            for label, other in conditions.items()
             if other["role"] == "control" and label.startswith(f"{name}#")
         ]
         if controls:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.lm_v2.evidence_tables import gates_table, rates_table
+from training.lm_v2.evidence_tables import criteria_table, rates_table
 from training.lm_v2.wall_rows import WHOLE_WALL
 
 _CARD = """---
@@ -19,8 +19,8 @@ language: en
 A small Llama that recalls needles, groups and names the clues of a wall, and labels short messages
 ({layers} layers, 8 heads of 32, width 128; {parameters:,} parameters). It ships with headbench so
 that the packaged tasks `walls` and `stickiness` have a model on which they mean something, and is
-what these two take when no model is named. `ref-lm-v1` is unchanged and stays the model for needles
-and retrieval heads. It is no language model for use.
+what these two use when no model is named. `ref-lm-v1` is unchanged and stays the model for needles
+and retrieval heads. It is not a language model for use.
 
 ```
 headbench run --tasks walls,stickiness
@@ -28,17 +28,18 @@ headbench run --tasks walls,stickiness
 
 ## How it was made
 
-Trained from its beginning for {steps:,} steps on one CPU core, on data that headbench generates:
+Trained from scratch for {steps:,} steps on one CPU core, on data that headbench generates:
 `python -m training lm-v2 --seed {seed}`. Muon at {lr} for the hidden matrices, AdamW
-at {rest_lr} for the rest. The legs, with learning rates over these and what a step holds:
+at {rest_lr} for the rest. The stages, with learning rates relative to these
+and the contents of a step:
 
 {legs}
 
-1. **Planted heads.** Four heads of layer 0 look 1, 1, 2 and 3 positions back and stay so, as in
-   `ref-lm-v1`; the head of the vocabulary starts as a small copy of the embeddings.
+1. **Planted heads.** Four heads of layer 0 attend 1, 1, 2 and 3 positions back and are not
+   trained, as in `ref-lm-v1`; the head of the vocabulary starts as a small copy of the embeddings.
 2. **Planted knowledge.** Each list of words (fruits, jobs, animals, praise) has a random vector
    that is added to the embeddings of its words at the start. Which words belong together is given;
-   what to do with it is learnt.
+   how to use it is learned.
 3. **Easy forms first.** Needle documents grow from 64 tokens to 1024. Walls begin with two groups
    of two clues; later half of them are shown in part. Clues that belong to one list only come
    first in a group, and the loss asks for any of those that are left.
@@ -63,7 +64,7 @@ documents. Every figure below is of test documents.
 
 ## Evidence
 
-{gates}
+{criteria}
 {rates}
 By chance: {chance} of groups, 0 of walls. Groups of one wall are not independent, nor are the
 answers about one message: pooled intervals are somewhat too narrow. Figures under toggles, with
@@ -73,7 +74,8 @@ random-head controls: `docs/reference-lm-v2.md`. Full table:
 ## Limits
 
 The task takes walls without red herrings and with two in turn: read them apart. Naming a solved
-group is a lookup. Uncapitalised, template-bound text; nothing transfers to natural language.
+group is a lookup. Text is lower case and built from templates; nothing here transfers to natural
+language.
 
 ## Licence
 
@@ -104,7 +106,7 @@ def card(
         graded=facts["graded_from"],
         history=f"{facts['history']}\n\n" if facts.get("history") else "",
         legs="\n".join(_leg_line(leg) for leg in facts["legs"]),
-        gates=gates_table(table, others),
+        criteria=criteria_table(table, others),
         rates=rates_table(table),
         chance=table["walls"]["chance"]["group_rate"],
     )

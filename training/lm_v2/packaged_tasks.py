@@ -23,11 +23,11 @@ _COMMAND = (sys.executable, "-c", "from headbench.cli import main; main()", "run
 
 @dataclass(frozen=True)
 class Cell:
-    """One result: a task under one arm.
+    """One result: a task under one condition.
 
     Attributes:
         task: Name of the task.
-        arm: The toggle, or ``baseline``.
+        condition: The intervention, or ``baseline``.
         role: ``baseline``, ``toggle`` or ``control``.
         status: ``ok`` or ``inert``.
         metrics: Name -> ``value``, ``low``, ``high``, ``n``.
@@ -35,7 +35,7 @@ class Cell:
     """
 
     task: str
-    arm: str
+    condition: str
     role: str
     status: str
     metrics: dict[str, dict[str, Any]]
@@ -55,7 +55,7 @@ def run_tasks(
     Args:
         folder: A checkpoint with its tokenizer and, for toggles by map, its head map.
         tasks: Names of packaged tasks.
-        toggles: Toggles, one arm each.
+        toggles: Toggles, one condition each.
         limit: Only the first documents of each task.
         controls: Random-head draws a toggle.
 
@@ -83,11 +83,11 @@ def _cell(path: Path) -> Cell:
     stored: dict[str, Any] = json.loads(path.read_text())
     with gzip.open(path.with_name(stored["records"]["name"]), "rt") as lines:
         records = [json.loads(line) for line in lines]
-    arm = stored["arm"]
+    condition = stored["arm"]
     return Cell(
         stored["task"]["name"],
-        arm["name"],
-        arm["role"],
+        condition["name"],
+        condition["role"],
         stored["status"],
         stored["metrics"],
         records,

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from headbench.worlds.needles import WORLD_VERSION
-from training.lm_v2.evidence import DEPTHS, NAME, EvidenceSettings, evidence
+from training.lm_v2.evidence import DEPTHS, NAME, EvidenceSettings, evidence, verdicts
 from training.lm_v2.model import tokenizer_v2
 from training.lm_v2.model_card import card
 from training.lm_v2.needle_probe import RETRIEVAL_THRESHOLD, copy_scores, documents
@@ -74,7 +74,7 @@ def release(
         settings: How much to measure.
 
     Returns:
-        The gates as lines of text.
+        The acceptance criteria, a line each.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -99,10 +99,7 @@ def release(
         "layers": stored.config.num_hidden_layers,
     }
     (shipped / "README.md").write_text(card(table, facts))
-    return "\n".join(
-        f"{'ok  ' if gate['holds'] else 'FAIL'} {gate['name']}: {gate['value']} ({gate['bound']})"
-        for gate in table["gates"]
-    )
+    return verdicts(table)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

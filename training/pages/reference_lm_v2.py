@@ -1,7 +1,7 @@
 """Recompute what ``ref-lm-v2`` shows: ``python -m training.pages.reference_lm_v2``.
 
-Prints every gate with its figure and exits with 1 when one fails. With ``--write`` it also writes
-``docs/reference-lm-v2.md``.
+Prints every criterion with its figure and exits with 1 when one fails. With ``--write`` it also
+writes ``docs/reference-lm-v2.md``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typer
 
 from headbench._paths import checkpoints_root
 from training.lm_v2.evidence_tables import (
-    gates_table,
+    criteria_table,
     rates_table,
     scores_table,
     toggles_table,
@@ -36,9 +36,9 @@ packaged tasks on the shipped checkpoint anew, on their documents of the test sp
 $ headbench run --tasks walls,stickiness --intervention "mask_heads(map=retrieval, top=2)"
 ```
 
-## The gates
+## Acceptance criteria
 
-{gates}
+{criteria}
 ## Every rate
 
 {rates}
@@ -72,7 +72,7 @@ def page(table: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) -> 
         others: Tables of other training seeds, for the spread.
     """
     return _PAGE.format(
-        gates=gates_table(table, others),
+        criteria=criteria_table(table, others),
         rates=rates_table(table),
         toggles=toggles_table(table),
         limit=table["settings"]["limit"],
@@ -96,16 +96,16 @@ def main(
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     table = evidence(folder, model, tokenizer, EvidenceSettings())
-    for gate in table["gates"]:
-        verdict = "PASS" if gate["holds"] else "FAIL"
-        typer.echo(f"  {verdict}  {gate['name']} ({gate['bound']}): {gate['value']}")
+    for criterion in table["gates"]:
+        verdict = "PASS" if criterion["holds"] else "FAIL"
+        typer.echo(f"  {verdict}  {criterion['name']} ({criterion['bound']}): {criterion['value']}")
     if write:
         heads = json.loads((folder / "heads-retrieval.json").read_text())
         table |= {"seed": SHIPPED_SEED, "copy_scores": heads["scores"]}
         stored = stored_tables(LM_V2)
         others = [stored[seed] for seed in sorted(stored) if seed != SHIPPED_SEED]
         ((docs or DOCS) / "reference-lm-v2.md").write_text(page(table, others))
-    if not all(gate["holds"] for gate in table["gates"]):
+    if not all(criterion["holds"] for criterion in table["gates"]):
         raise typer.Exit(1)
 
 

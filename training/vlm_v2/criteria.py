@@ -11,7 +11,7 @@ Table = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Gate:
+class Criterion:
     """A named bound.
 
     Attributes:
@@ -41,9 +41,9 @@ def _recall(length: str, table: Table) -> float:
     return float(table["niah"]["by_length"][length])
 
 
-def _chair_change(table: Table, arm: str) -> float:
+def _chair_change(table: Table, condition: str) -> float:
     chair = table["chair"]
-    return round(float(chair[arm]["chair_i"]) - float(chair["base"]["chair_i"]), 4)
+    return round(float(chair[condition]["chair_i"]) - float(chair["base"]["chair_i"]), 4)
 
 
 def random_changes(table: Table) -> list[float]:
@@ -65,52 +65,54 @@ def _between(low: float, high: float) -> Callable[[float], bool]:
     return lambda value: low <= value <= high
 
 
-GATES: tuple[Gate, ...] = (
-    Gate(
+CRITERIA: tuple[Criterion, ...] = (
+    Criterion(
         "POPE accuracy, random > popular > adversarial",
         "falling, the last at least .70",
         _accuracy,
         lambda a: a[0] > a[1] > a[2] >= 0.70,
     ),
-    Gate("POPE yes ratio", "each .45 to .65", _yes, lambda y: all(0.45 <= v <= 0.65 for v in y)),
-    Gate(
+    Criterion(
+        "POPE yes ratio", "each .45 to .65", _yes, lambda y: all(0.45 <= v <= 0.65 for v in y)
+    ),
+    Criterion(
         "CHAIR_i of captions",
         ".15 to .30",
         lambda t: t["chair"]["base"]["chair_i"],
         _between(0.15, 0.30),
     ),
-    Gate(
+    Criterion(
         "object recall of captions",
         "at least .80",
         lambda t: t["chair"]["base"]["recall"],
         _between(0.80, 1.0),
     ),
-    Gate(
+    Criterion(
         "fixed heads, change of CHAIR_i",
         "at most -.03",
         lambda t: _chair_change(t, "fixed"),
         _between(-1.0, -0.03),
     ),
-    Gate(
+    Criterion(
         "fixed heads, change of object recall",
         "at least -.05",
         lambda t: round(t["chair"]["fixed"]["recall"] - t["chair"]["base"]["recall"], 4),
         _between(-0.05, 1.0),
     ),
-    Gate(
+    Criterion(
         "random halves, mean change of CHAIR_i",
         "within .015",
         lambda t: _mean(random_changes(t)),
         _between(-0.015, 0.015),
     ),
-    Gate(
+    Criterion(
         "low half, change of CHAIR_i",
         "no fall beyond .015",
         lambda t: _chair_change(t, "fixed-low"),
         _between(-0.015, 1.0),
     ),
     *(
-        Gate(
+        Criterion(
             f"needle recall at {length}",
             f"at least {bound}",
             partial(_recall, length),
@@ -118,13 +120,13 @@ GATES: tuple[Gate, ...] = (
         )
         for length, bound in (("128", 0.95), ("256", 0.95), ("512", 0.90))
     ),
-    Gate(
+    Criterion(
         "needle recall at 512 without the top 2 heads",
         "below .20",
         lambda t: t["niah"]["masked"]["top"],
         _between(0.0, 0.1999),
     ),
-    Gate(
+    Criterion(
         "the same without random heads of the same layers, change",
         "within .08",
         _masked_random,
@@ -133,12 +135,25 @@ GATES: tuple[Gate, ...] = (
 )
 
 
-def gates(table: Table) -> list[dict[str, Any]]:
-    """Every gate with its figures: ``name``, ``bound``, ``value``, ``holds``."""
+def criteria(table: Table) -> list[dict[str, Any]]:
+    """Every criterion with its figures: ``name``, ``bound``, ``value``, ``holds``."""
     found = []
-    for gate in GATES:
-        value = gate.value(table)
+    for criterion in CRITERIA:
+        value = criterion.value(table)
         found.append(
-            {"name": gate.name, "bound": gate.bound, "value": value, "holds": gate.holds(value)}
+            {
+                "name": criterion.name,
+                "bound": criterion.bound,
+                "value": value,
+                "holds": criterion.holds(value),
+            }
         )
     return found
+
+
+def verdicts(table: Table) -> str:
+    """The acceptance criteria of a table, a line each."""
+    return "\n".join(
+        f"{'ok  ' if one['holds'] else 'FAIL'} {one['name']}: {one['value']} ({one['bound']})"
+        for one in table["gates"]
+    )

@@ -25,7 +25,7 @@ PER_SAMPLE_STRENGTHS = (1.5, 2.0)
 STRENGTHS = (1.0, 1.25, 1.5, 1.75, 2.0, 3.0)
 CALIBRATION_SCENES, TEST_SCENES = 100, 300
 RANDOM_DRAWS, RANDOM_DRAWS_PER_SAMPLE = 5, 3
-"""Random halves that are arms of every table, for either method."""
+"""Random halves that are conditions of every table, for either method."""
 RANDOM_HALVES = 20
 """Random halves whose CHAIR is measured. Single ones differ by .02 to .03 (standard deviation): the
 mean of five would be known to .01, which is as much as the bound on it."""
@@ -34,20 +34,20 @@ MASKED_LENGTH, MASKED_COUNT = 512, 2
 DETECTION_LENGTH, DETECTION_TRIALS = 384, 60
 ALL_LAYERS = tuple(range(LAYERS))
 
-Arms = dict[str, Reinforcement | None]
+Conditions = dict[str, Reinforcement | None]
 
 
-def arms(scores: Tensor, strength: float = STRENGTH) -> Arms:
+def conditions(scores: Tensor, strength: float = STRENGTH) -> Conditions:
     """Baseline, both methods, and the controls of each.
 
-    ``fixed``: the heads of a map, the same for every picture. ``vhr``: chosen anew for every
-    picture at the first step. Random halves hold as many heads in each layer.
+    ``fixed``: the heads of a map, the same for every image. ``vhr``: chosen anew for every
+    image at the first step. Random halves hold as many heads in each layer.
 
     Args:
         scores: The head map ``[layer, head]``, from calibration scenes.
         strength: Of the fixed heads.
     """
-    listed: Arms = {"base": None, "fixed": scene_probe.fixed(strength, halves(scores, "top"))}
+    listed: Conditions = {"base": None, "fixed": scene_probe.fixed(strength, halves(scores, "top"))}
     for draw in range(RANDOM_DRAWS):
         listed[f"fixed-random-{draw}"] = scene_probe.fixed(strength, halves(scores, "random", draw))
     listed["fixed-low"] = scene_probe.fixed(strength, halves(scores, "low"))
@@ -72,9 +72,9 @@ def head_map(model: LlavaForConditionalGeneration, prior: Prior = "picture") -> 
 def seeing(
     model: LlavaForConditionalGeneration, scores: Tensor, prior: Prior = "picture"
 ) -> dict[str, Any]:
-    """POPE and CHAIR on test scenes under every arm, and CHAIR by strength."""
+    """POPE and CHAIR on test scenes under every condition, and CHAIR by strength."""
     shown = scene_probe.gallery(SceneWorld("test", prior), TEST_SCENES, least=3)
-    listed = arms(scores)
+    listed = conditions(scores)
     top = halves(scores, "top")
     said = {name: scene_probe.chair(model, shown, how) for name, how in listed.items()}
     known = {1.0: said["base"], STRENGTH: said["fixed"]}

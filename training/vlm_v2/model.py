@@ -25,9 +25,9 @@ NAME = "ref-vlm-v2"
 TOWER_WIDTH, TOWER_MLP, TOWER_LAYERS, TOWER_HEADS = 96, 192, 3, 4
 SHARPNESS = 8.0
 """Scale of the scores by which a patch is named, while tower and projector learn."""
-LOOKING_HEADS_A_LAYER = 4
-"""Heads of each layer that are closed, regrown and then learn to look at the picture: half."""
-PICTURE_VOLUME = 20.0
+VISUAL_HEADS_PER_LAYER = 4
+"""Heads of each layer that are closed, regrown and then learn to read the image: half."""
+IMAGE_TOKEN_SCALE = 20.0
 """How much longer image tokens are made than word embeddings, once they point the right way."""
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -38,14 +38,14 @@ CHAT_TEMPLATE = (
     "{% if not loop.last %} {% endif %}"
     "{% endfor %}"
 )
-"""As the language model's: plain text. A picture is the word ``<image>`` or a part of its own."""
+"""As the language model's: plain text. An image is the word ``<image>`` or a part of its own."""
 
 
 def build_vlm_config(patch: int = PATCH) -> LlavaConfig:
     """The architecture, a standard LLaVA: the language model's Llama behind a small CLIP tower.
 
     Args:
-        patch: Side of a patch in pixels; a picture makes ``(64 / patch)^2`` image tokens.
+        patch: Side of a patch in pixels; an image makes ``(64 / patch)^2`` image tokens.
     """
     from transformers import CLIPVisionConfig, LlavaConfig
 
@@ -113,7 +113,7 @@ def build_processor(patch: int = PATCH) -> LlavaProcessor:
     """Tokenizer and image processor as one; neither needs torchvision."""
     from transformers import CLIPImageProcessorPil, LlavaProcessor
 
-    pictures = CLIPImageProcessorPil(
+    images = CLIPImageProcessorPil(
         size={"height": IMAGE_SIDE, "width": IMAGE_SIDE},
         resample=4,  # box: the average of each 2 x 2 block
         do_center_crop=False,
@@ -124,7 +124,7 @@ def build_processor(patch: int = PATCH) -> LlavaProcessor:
     tokenizer = build_tokenizer()
     tokenizer.chat_template = CHAT_TEMPLATE
     return LlavaProcessor(
-        image_processor=pictures,
+        image_processor=images,
         tokenizer=tokenizer,
         patch_size=patch,
         vision_feature_select_strategy="default",
@@ -133,7 +133,7 @@ def build_processor(patch: int = PATCH) -> LlavaProcessor:
     )
 
 
-class PictureReader(nn.Module):
+class PatchNamer(nn.Module):
     """Tower and projector, learning to say each patch in the language model's own words.
 
     A patch with an object is to become that object's word embedding, an empty patch that of
@@ -152,9 +152,9 @@ class PictureReader(nn.Module):
         self.register_buffer("meanings", embeddings[list(words)].clone())
         self.meanings: Tensor
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``[row, 3, side, side]`` -> image tokens ``[row, patch, width]``."""
-        hidden = self.tower(pictures, output_hidden_states=True).hidden_states[-1]
+        hidden = self.tower(images, output_hidden_states=True).hidden_states[-1]
         read: Tensor = self.projector(hidden[:, 1:])
         return read
 
@@ -169,17 +169,17 @@ class PictureReader(nn.Module):
 
 
 @torch.no_grad()
-def raise_pictures(model: LlavaForConditionalGeneration) -> None:
-    """Lengthen image tokens by :data:`PICTURE_VOLUME`; where they point stays.
+def scale_image_tokens(model: LlavaForConditionalGeneration) -> None:
+    """Lengthen image tokens by :data:`IMAGE_TOKEN_SCALE`; where they point stays.
 
     Layer 0 of the trained language model adds 30 to 60 to every position, where a word embedding is
     7 long. Left to itself, training lengthened image tokens to about 200.
     """
     for parameter in model.model.multi_modal_projector.linear_2.parameters():
-        parameter *= PICTURE_VOLUME
+        parameter *= IMAGE_TOKEN_SCALE
 
 
-def looking_heads(taken: Mapping[int, Iterable[int]]) -> list[tuple[int, int]]:
+def choose_visual_heads(taken: Mapping[int, Iterable[int]]) -> list[tuple[int, int]]:
     """The last four heads of each layer that are neither planted nor kept for retrieval.
 
     Args:
@@ -188,7 +188,7 @@ def looking_heads(taken: Mapping[int, Iterable[int]]) -> list[tuple[int, int]]:
     chosen = []
     for layer in range(LAYERS):
         free = [head for head in range(HEADS) if head not in set(taken.get(layer, ()))]
-        chosen += [(layer, head) for head in free[-LOOKING_HEADS_A_LAYER:]]
+        chosen += [(layer, head) for head in free[-VISUAL_HEADS_PER_LAYER:]]
     return chosen
 
 
@@ -199,10 +199,10 @@ class AsLanguage:
         self.model = model.model.language_model
 
 
-def regrow_looking(
+def regrow_visual_heads(
     model: LlavaForConditionalGeneration, heads: Sequence[tuple[int, int]], seed: int
 ) -> None:
-    """Draw the looking heads anew.
+    """Draw the visual heads anew.
 
     Args:
         model: The model, changed in place.
@@ -221,12 +221,12 @@ def rates(
 ) -> dict[str, Tensor]:
     """Share of each update that is applied, elementwise, by parameter name.
 
-    The looking heads and the projector learn at the full rate; everything else slower, so that what
+    The visual heads and the projector learn at the full rate; everything else slower, so that what
     the language model already does survives.
 
     Args:
         model: The model to be trained.
-        heads: The looking heads, ``(layer, head)``.
+        heads: The visual heads, ``(layer, head)``.
         language: Share for the rest of the language model.
         tower: Share for the vision tower.
     """

@@ -10,7 +10,7 @@ import torch
 
 from headbench.worlds import needles, scenes
 from training.vlm_v2 import evidence, needle_probe
-from training.vlm_v2.criteria import gates
+from training.vlm_v2.criteria import criteria, verdicts
 from training.vlm_v2.model import NAME, build_processor
 from training.vlm_v2.model_card import model_card
 from training.vlm_v2.needle_probe import RETRIEVAL_THRESHOLD
@@ -85,7 +85,7 @@ def release(model: LlavaForConditionalGeneration, seed: int, folder: Path) -> st
         folder: The run folder; its ``steady.json`` says which heads were planted, kept and regrown.
 
     Returns:
-        The gates as lines of text.
+        The acceptance criteria, a line each.
     """
     name = model_name(model)
     shipped = folder / name
@@ -97,17 +97,14 @@ def release(model: LlavaForConditionalGeneration, seed: int, folder: Path) -> st
     table = evidence.evidence(stored, tokenizer, seed, scores)
     table["model"] = name
     table["image_tokens"] = stored.config.image_seq_length
-    table["gates"] = gates(table)
+    table["gates"] = criteria(table)
     facts = json.loads((folder / "steady.json").read_text())
     table["heads"] = {key: facts[key] for key in ("planted_heads", "kept_heads", "looking_heads")}
     _write(shipped / "heads-vhd.json", vhd_document(name, scores))
     _write(shipped / "heads-retrieval.json", retrieval_document(name, copied, trials, asked))
     _write(shipped / f"evidence-seed{seed}.json", table)
     (shipped / "README.md").write_text(model_card(table, VlmSchedule().steady_steps, SETTLED_RUNS))
-    return "\n".join(
-        f"{'ok  ' if gate['holds'] else 'FAIL'} {gate['name']}: {gate['value']} ({gate['bound']})"
-        for gate in table["gates"]
-    )
+    return verdicts(table)
 
 
 def model_name(model: LlavaForConditionalGeneration) -> str:

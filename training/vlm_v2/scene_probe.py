@@ -32,16 +32,16 @@ _ROWS = 256
 
 @dataclass(frozen=True)
 class Gallery:
-    """Scenes with their pictures, ready for the model.
+    """Scenes with their images, ready for the model.
 
     Attributes:
         scenes: In order.
-        pictures: ``[scene, 3, 64, 64]``.
+        images: ``[scene, 3, 64, 64]``.
         leads: Words before each request (empty outside the ``text`` world).
     """
 
     scenes: tuple[Scene, ...]
-    pictures: Tensor
+    images: Tensor
     leads: tuple[str, ...]
 
 
@@ -97,9 +97,9 @@ def gallery(world: SceneWorld, count: int, first_seed: int = 0, least: int = 1) 
         seed += 1
         if len(scene.objects) >= least:
             scenes.append(scene)
-    pictures = np.stack([shrink(world.pixels(scene)) for scene in scenes])
+    images = np.stack([shrink(world.pixels(scene)) for scene in scenes])
     leads = tuple(context(scene.place) if world.prior == "text" else "" for scene in scenes)
-    return Gallery(tuple(scenes), torch.from_numpy(pictures), leads)
+    return Gallery(tuple(scenes), torch.from_numpy(images), leads)
 
 
 # ------------------------------------------------------------------ one pass
@@ -110,8 +110,8 @@ def embed(model: LlavaForConditionalGeneration, tokens: Tensor, seen: Tensor | N
 
     Args:
         model: The model.
-        tokens: ``[row, position]``; with a picture, its places follow the first.
-        seen: Projected pictures ``[row, patch, width]``, or ``None``.
+        tokens: ``[row, position]``; with an image, its places follow the first.
+        seen: Projected images ``[row, patch, width]``, or ``None``.
     """
     embedded: Tensor = model.model.language_model.embed_tokens(tokens)
     if seen is not None:
@@ -121,17 +121,17 @@ def embed(model: LlavaForConditionalGeneration, tokens: Tensor, seen: Tensor | N
 
 
 @torch.no_grad()
-def look(model: LlavaForConditionalGeneration, pictures: Tensor) -> Tensor:
-    """Projected pictures ``[row, patch, width]``."""
+def project_images(model: LlavaForConditionalGeneration, images: Tensor) -> Tensor:
+    """Projected images ``[row, patch, width]``."""
     parts = [
         torch.stack(tuple(model.get_image_features(chunk).pooler_output))
-        for chunk in pictures.split(_ROWS)
+        for chunk in images.split(_ROWS)
     ]
     return torch.cat(parts)
 
 
 @torch.no_grad()
-def blind_outputs(model: LlavaForConditionalGeneration, tokens: Tensor) -> list[Tensor]:
+def text_only_outputs(model: LlavaForConditionalGeneration, tokens: Tensor) -> list[Tensor]:
     """Last-position z of text-only prompts, ``[layer][row, head, dim]``."""
     with watched(model) as kept:
         model.model.language_model(input_ids=tokens, use_cache=False)
@@ -214,14 +214,14 @@ def answer_logits(
     how: Reinforcement | None = None,
 ) -> Tensor:
     """Logits of the first word of each answer, ``[question, vocabulary]``."""
-    seen = look(model, shown.pictures)
+    seen = project_images(model, shown.images)
     parts: list[Tensor] = []
     for start in range(0, len(asked), _ROWS):
         chunk = asked[start : start + _ROWS]
         rows = torch.tensor([one.scene for one in chunk])
         tokens = _prompts(shown, chunk, seen.shape[1])
         if how is not None and _per_row(how):
-            how.blind = blind_outputs(model, _prompts(shown, chunk, 0))
+            how.text_only = text_only_outputs(model, _prompts(shown, chunk, 0))
         with reinforced(model, how):
             out = model.model.language_model(
                 inputs_embeds=embed(model, tokens, seen[rows]), use_cache=False
@@ -279,13 +279,13 @@ def captions(
     """Greedy captions as token ids, the end of text left out."""
     end = vocabulary()[EOS]
     body = model.model.language_model
-    seen = look(model, shown.pictures)
+    seen = project_images(model, shown.images)
     tokens = torch.tensor(
         [prompt(CAPTION_REQUEST, places=seen.shape[1], lead=lead) for lead in shown.leads]
     )
     if how is not None and _per_row(how):
-        blind = [prompt(CAPTION_REQUEST, places=0, lead=lead) for lead in shown.leads]
-        how.blind = blind_outputs(model, torch.tensor(blind))
+        text_only = [prompt(CAPTION_REQUEST, places=0, lead=lead) for lead in shown.leads]
+        how.text_only = text_only_outputs(model, torch.tensor(text_only))
     said: list[Tensor] = []
     running = torch.ones(len(tokens), dtype=torch.bool)
     with reinforced(model, how):
@@ -351,22 +351,22 @@ def rounded(values: dict[str, float]) -> dict[str, float]:
 def vhd_map(model: LlavaForConditionalGeneration, shown: Gallery) -> Tensor:
     """Mean divergence of each head over the generated tokens of captions, ``[layer, head]``.
 
-    At every position that produced a token the same words are read with and without the picture.
+    At every position that produced a token the same words are read with and without the image.
     """
     said = captions(model, shown)
-    seen = look(model, shown.pictures)
+    seen = project_images(model, shown.images)
     total, weight = torch.zeros(0), 0
     for index, row in enumerate(said):
         lead = shown.leads[index]
         sighted = torch.tensor([prompt(CAPTION_REQUEST, places=seen.shape[1], lead=lead) + row])
-        blind = torch.tensor([prompt(CAPTION_REQUEST, places=0, lead=lead) + row])
+        text_only = torch.tensor([prompt(CAPTION_REQUEST, places=0, lead=lead) + row])
         with watched(model) as kept:
             embedded = embed(model, sighted, seen[index : index + 1])
             model.model.language_model(inputs_embeds=embedded, use_cache=False)
-            with_picture = [z[0, -len(row) - 1 : -1] for z in kept]
-            model.model.language_model(input_ids=blind, use_cache=False)
+            with_image = [z[0, -len(row) - 1 : -1] for z in kept]
+            model.model.language_model(input_ids=text_only, use_cache=False)
             without = [z[0, -len(row) - 1 : -1] for z in kept]
-        apart = [divergence(a, b).sum(0) for a, b in zip(with_picture, without, strict=True)]
+        apart = [divergence(a, b).sum(0) for a, b in zip(with_image, without, strict=True)]
         total = torch.stack(apart) if weight == 0 else total + torch.stack(apart)
         weight += len(row)
     return total / max(1, weight)

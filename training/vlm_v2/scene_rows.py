@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 IMAGE_SIDE, PATCH = 64, 16
 IMAGE_TOKENS = (IMAGE_SIDE // PATCH) ** 2
-"""Places of a picture in a prompt, at the patch size of the models that ship."""
+"""Places of an image in a prompt, at the patch size of the models that ship."""
 IMAGE_MEAN = (0.78, 0.76, 0.74)
 IMAGE_STD = (0.24, 0.24, 0.25)
 EMPTY = len(OBJECTS)
@@ -48,17 +48,17 @@ SETTLED_RUNS = 6
 
 @dataclass(frozen=True)
 class SceneBatch:
-    """Rows of text, some with a picture, padded on the right.
+    """Rows of text, some with an image, padded on the right.
 
     Attributes:
         tokens: ``[row, position]``.
         targets: ``[row, position]``: the token to be predicted *at* that position, -100 for none.
-        pictures: ``[rows with a picture, 3, 64, 64]``, in the order of their rows; float32.
+        images: ``[rows with an image, 3, 64, 64]``, in the order of their rows; float32.
     """
 
     tokens: NDArray[np.int64]
     targets: NDArray[np.int64]
-    pictures: NDArray[np.float32]
+    images: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -66,26 +66,29 @@ class SceneMix:
     """How many rows of each kind a batch has.
 
     Attributes:
-        captions: A picture and its caption.
-        questions: A picture and six questions.
-        captions_blind: A caption without its picture.
-        questions_blind: Questions without their picture.
+        captions: An image and its caption.
+        questions: An image and six questions.
+        captions_text_only: A caption without its image.
+        questions_text_only: Questions without their image.
         homeless: Share of scenes in which absent objects that belong nowhere may be asked about.
     """
 
     captions: int = 0
     questions: int = 0
-    captions_blind: int = 0
-    questions_blind: int = 0
+    captions_text_only: int = 0
+    questions_text_only: int = 0
     homeless: float = HOMELESS_SHARE
 
 
-WITH_PICTURES = (SceneMix(captions=16, captions_blind=2), SceneMix(questions=12, questions_blind=2))
+WITH_IMAGES = (
+    SceneMix(captions=16, captions_text_only=2),
+    SceneMix(questions=12, questions_text_only=2),
+)
 """32 rows, an eighth of them text alone: or the heads would measure surprise at a missing image.
 Captions and questions make a batch each, or captions would be padded to twice their length."""
-SETTLING = (WITH_PICTURES[0], replace(WITH_PICTURES[1], homeless=0.15))
+SETTLING = (WITH_IMAGES[0], replace(WITH_IMAGES[1], homeless=0.15))
 """The same in the last stage."""
-TEXT_ONLY = (SceneMix(captions_blind=16), SceneMix(questions_blind=16))
+TEXT_ONLY = (SceneMix(captions_text_only=16), SceneMix(questions_text_only=16))
 
 
 @cache
@@ -100,7 +103,7 @@ def encode(text: str) -> list[int]:
 
 
 def shrink(pixels: Pixels) -> NDArray[np.float32]:
-    """What the image processor makes of a picture: ``[3, 64, 64]``, averaged and normalised."""
+    """What the image processor makes of an image: ``[3, 64, 64]``, averaged and normalised."""
     side = (IMAGE_SIDE, IMAGE_SIDE)
     small = Image.fromarray(pixels).resize(side, Image.Resampling.BOX)
     scaled = np.asarray(small, dtype=np.float32) / 255
@@ -115,7 +118,7 @@ def prompt(request: str, *, places: int = IMAGE_TOKENS, lead: str = "") -> list[
 
     Args:
         request: What is asked for.
-        places: How many image tokens; 0 without a picture.
+        places: How many image tokens; 0 without an image.
         lead: Words before the request.
     """
     ids = _ids()
@@ -181,16 +184,16 @@ def scene_batch(
         mix: How many rows of each kind.
         seed: Of the training run.
         step: Counted over the whole stage.
-        places: Image tokens of a picture.
+        places: Image tokens of an image.
     """
     random = Random(f"vlm-data/{seed}/{step}")
-    kinds = ("caption", "question", "caption-blind", "question-blind")
-    counts = (mix.captions, mix.questions, mix.captions_blind, mix.questions_blind)
-    rows, pictures = [], []
+    kinds = ("caption", "question", "caption, text only", "question, text only")
+    counts = (mix.captions, mix.questions, mix.captions_text_only, mix.questions_text_only)
+    rows, images = [], []
     for kind, count in zip(kinds, counts, strict=True):
         for _ in range(count):
             scene = world.scene(random.getrandbits(40))
-            shown = 0 if kind.endswith("blind") else places
+            shown = 0 if kind.endswith("text only") else places
             lead = context(scene.place) if world.prior == "text" else ""
             if kind.startswith("caption"):
                 rows.append(caption_row(scene, places=shown, lead=lead))
@@ -199,12 +202,10 @@ def scene_batch(
                     question_row(random, scene, places=shown, lead=lead, homeless=mix.homeless)
                 )
             if shown:
-                pictures.append(shrink(world.pixels(scene)))
+                images.append(shrink(world.pixels(scene)))
     tokens, targets = _pad(rows)
     shape = (0, 3, IMAGE_SIDE, IMAGE_SIDE)
-    return SceneBatch(
-        tokens, targets, np.stack(pictures) if pictures else np.zeros(shape, np.float32)
-    )
+    return SceneBatch(tokens, targets, np.stack(images) if images else np.zeros(shape, np.float32))
 
 
 def _pad(
@@ -222,13 +223,13 @@ def _pad(
 def patch_batch(
     world: SceneWorld, rows: int, seed: int, step: int, patch: int = PATCH
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Pictures ``[row, 3, 64, 64]`` and the object at each patch's middle, ``[row, patch]``."""
+    """Images ``[row, 3, 64, 64]`` and the object at each patch's middle, ``[row, patch]``."""
     random = Random(f"vlm-patches/{seed}/{step}")
     side = IMAGE_SIDE // patch
-    pictures, labels = [], np.full((rows, side, side), EMPTY, dtype=np.int64)
+    images, labels = [], np.full((rows, side, side), EMPTY, dtype=np.int64)
     for row in range(rows):
         scene = world.scene(random.getrandbits(40))
-        pictures.append(shrink(world.pixels(scene)))
+        images.append(shrink(world.pixels(scene)))
         for item in scene.items:
             left, top, right, bottom = ((edge * IMAGE_SIDE) // SIZE for edge in item.box)
             across, down = (
@@ -236,7 +237,7 @@ def patch_batch(
                 slice(*_middles(top, bottom, patch)),
             )
             labels[row, down, across] = OBJECTS.index(item.name)
-    return np.stack(pictures), labels.reshape(rows, side * side)
+    return np.stack(images), labels.reshape(rows, side * side)
 
 
 def _middles(start: int, end: int, patch: int) -> tuple[int, int]:

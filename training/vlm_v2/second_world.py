@@ -1,9 +1,9 @@
 """Does VHR help yes/no answers? It depends on where the misleading prior lives.
 
-In the world of ``ref-vlm`` the prior arrives through the picture: a seen knife suggests a fork, and
-heads that look carry the knife as well as the missing fork. Turning them up turns up both. In the
+In the world of ``ref-vlm`` the prior arrives through the image: a seen knife suggests a fork, and
+visual heads carry the knife as well as the missing fork. Amplifying them amplifies both. In the
 second world the prior arrives through words: "This is a kitchen." suggests a fork, whatever the
-picture shows. Turning up the heads that look then weighs the picture against the words.
+image shows. Amplifying the visual heads then weighs the image against the words.
 
 The same short training from an untrained language model, the same heads and the same controls in
 both worlds::
@@ -106,9 +106,9 @@ def _counterfactual(prior: Prior) -> tuple[Gallery, Gallery, list[Asked]]:
 
     def made(side: int) -> Gallery:
         scenes = tuple(pair[side] for pair in pairs)
-        pictures = np.stack([shrink(world.pixels(scene)) for scene in scenes])
+        images = np.stack([shrink(world.pixels(scene)) for scene in scenes])
         leads = tuple(context(scene.place) if prior == "text" else "" for scene in scenes)
-        return Gallery(scenes, torch.from_numpy(pictures), leads)
+        return Gallery(scenes, torch.from_numpy(images), leads)
 
     return made(0), made(1), asked
 
@@ -129,7 +129,7 @@ def measure(model: LlavaForConditionalGeneration, prior: Prior) -> dict[str, Any
     unique = list(dict.fromkeys(one for asked in lists.values() for one in asked))
     table: dict[str, Any] = {}
     base: dict[Any, bool | None] = {}
-    for name, how in evidence.arms(scores).items():
+    for name, how in evidence.conditions(scores).items():
         said = dict(zip(unique, scene_probe.answer(model, shown, unique, how), strict=True))
         base = base or said
         table[name] = {
@@ -144,7 +144,7 @@ def measure(model: LlavaForConditionalGeneration, prior: Prior) -> dict[str, Any
             }
             for setting, asked in lists.items()
         }
-    shown_arms = {"base", "fixed", "fixed-random-0", "fixed-low", "vhr-1.5", "vhr-2"}
+    pulled = {"base", "fixed", "fixed-random-0", "fixed-low", "vhr-1.5", "vhr-2"}
     return {
         "prior": prior,
         "scenes": SCENES,
@@ -152,8 +152,8 @@ def measure(model: LlavaForConditionalGeneration, prior: Prior) -> dict[str, Any
         "pope": table,
         "pull": {
             name: pull(model, prior, how)
-            for name, how in evidence.arms(scores).items()
-            if name in shown_arms
+            for name, how in evidence.conditions(scores).items()
+            if name in pulled
         },
     }
 
@@ -161,19 +161,19 @@ def measure(model: LlavaForConditionalGeneration, prior: Prior) -> dict[str, Any
 @app.command()
 def main(
     out: Annotated[Path, typer.Option(help="Folder of both runs; continued if it exists.")],
-    look_steps: Annotated[int, typer.Option(help="Steps with pictures.")] = 600,
+    image_steps: Annotated[int, typer.Option(help="Steps with images.")] = 600,
     seed: Annotated[int, typer.Option(help="Draws weights and data.")] = 0,
 ) -> None:
     """Train one model a world and measure each in its own."""
     from training.vlm_v2.train import VlmConfig, VlmSchedule, train
 
     # Needles are left out: recall has no part in this question.
-    schedule = VlmSchedule(look_steps=look_steps, language_share=0.25, needles=())
+    schedule = VlmSchedule(image_steps=image_steps, language_share=0.25, needles=())
     worlds = {}
     for prior in PRIORS:
         config = VlmConfig(seed, out / prior, None, prior=prior, schedule=schedule)
         worlds[prior] = measure(train(config), prior)
-    table = {"format": FORMAT, "seed": seed, "look_steps": look_steps, "worlds": worlds}
+    table = {"format": FORMAT, "seed": seed, "look_steps": image_steps, "worlds": worlds}
     text = json.dumps(table, indent=1) + "\n"
     (out / "second-world.json").write_text(text)
     typer.echo(text)

@@ -1,4 +1,4 @@
-"""Training of ``ref-vlm``: a language prior, words for patches, looking, and averaged last runs."""
+"""Training of ``ref-vlm``: a language prior, words for patches, images, and averaged last runs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from training.vlm_v2.losses import scene_loss, weighted_loss
 from training.vlm_v2.model import (
     AsLanguage,
     DampedStep,
-    PictureReader,
+    PatchNamer,
     build_vlm,
-    looking_heads,
-    raise_pictures,
+    choose_visual_heads,
     rates,
-    regrow_looking,
+    regrow_visual_heads,
+    scale_image_tokens,
 )
 from training.vlm_v2.needle_rows import DataSettings, batch
 from training.vlm_v2.optimizers import OptimizerKind, Optimizers
@@ -46,7 +46,7 @@ from training.vlm_v2.scene_rows import (
     SETTLING,
     TEXT_ONLY,
     TRAINING,
-    WITH_PICTURES,
+    WITH_IMAGES,
     SceneMix,
     patch_batch,
     scene_batch,
@@ -63,16 +63,16 @@ class VlmSchedule:
     """Steps and rates.
 
     Attributes:
-        prior_steps: Text only, looking heads closed.
+        prior_steps: Text only, visual heads closed.
         tower_steps: Words for patches: vision tower and projector alone.
-        look_steps: With pictures.
-        steady_steps: With pictures, at a falling rate; ``SETTLED_RUNS`` times.
+        image_steps: With images.
+        steady_steps: With images, at a falling rate; ``SETTLED_RUNS`` times.
         prior_lr: AdamW rate of the text-only steps.
         tower_lr: Muon rate of the tower's matrices.
-        look_lr: Muon rate of the language model's and the tower's matrices while looking is learnt.
-        look_rest_lr: AdamW rate of everything else in that stage.
+        image_lr: Muon rate of the language model's and the tower's matrices in the image steps.
+        image_rest_lr: AdamW rate of everything else in that stage.
         steady_lr: AdamW rate of the last stage.
-        language_share: Share of each update that the language model takes outside looking heads.
+        language_share: Share of each update that the language model takes outside visual heads.
         tower_share: The same for the tower.
         needles: Needle rows of one step, ``(length, rows)``, taken in turn; none if empty.
         needle_language: Weight of plain text in needle rows.
@@ -80,12 +80,12 @@ class VlmSchedule:
 
     prior_steps: int = 250
     tower_steps: int = 300
-    look_steps: int = 1500
+    image_steps: int = 1500
     steady_steps: int = 350
     prior_lr: float = 1.5e-3
     tower_lr: float = 0.02
-    look_lr: float = 0.02
-    look_rest_lr: float = 3e-3
+    image_lr: float = 0.02
+    image_rest_lr: float = 3e-3
     steady_lr: float = 3e-3
     language_share: float = 0.3
     tower_share: float = 0.2
@@ -126,7 +126,7 @@ class VlmConfig:
 START_STATE = "final"
 """State of the language model's run that this training begins with."""
 SMOKE = VlmSchedule(
-    prior_steps=6, tower_steps=12, look_steps=8, steady_steps=2, needles=((128, 2),)
+    prior_steps=6, tower_steps=12, image_steps=8, steady_steps=2, needles=((128, 2),)
 )
 
 
@@ -138,7 +138,7 @@ class _Run:
         self.config = replace(config, schedule=SMOKE, probe_every=0) if config.smoke else config
         state, self.facts = _language_state(config)
         self.model: LlavaForConditionalGeneration = build_vlm(state, config.seed, config.patch)
-        self.heads = looking_heads(_taken(self.facts))
+        self.heads = choose_visual_heads(_taken(self.facts))
         self.world = self.scenes(TRAINING)
         self.step = 0
         self.began = time.monotonic()
@@ -213,13 +213,13 @@ def _rate(step: int, steps: int, floor: float = 0.1) -> float:
 def _read_patches(run: _Run, first: int, bar: tqdm[Any]) -> None:
     """Words for patches. Short enough to be run again whole after a kill."""
     schedule, ids = run.config.schedule, vocabulary()
-    reader = PictureReader(run.model, [*(ids[name] for name in OBJECTS), ids[IMAGE]])
+    reader = PatchNamer(run.model, [*(ids[name] for name in OBJECTS), ids[IMAGE]])
     optimizers = Optimizers(reader, "muon", schedule.tower_lr)
     run.step = first
     for step in range(schedule.tower_steps):
         drawn = patch_batch(run.world, 32, run.config.seed, step, run.config.patch)
-        pictures, labels = map(torch.from_numpy, drawn)
-        read = reader(pictures)
+        images, labels = map(torch.from_numpy, drawn)
+        read = reader(images)
         scores = reader.scores(read)
         loss = functional.cross_entropy(scores.flatten(0, 1), labels.flatten())
         far = functional.mse_loss(read, reader.meanings[labels]) / reader.meanings.var()
@@ -234,7 +234,7 @@ def _read_patches(run: _Run, first: int, bar: tqdm[Any]) -> None:
             run.log(
                 stage="tower", loss=round(float(loss.detach()), 4), named=round(float(right), 3)
             )
-    raise_pictures(run.model)
+    scale_image_tokens(run.model)
     run.save("tower")
     run.save("resume")
 
@@ -246,9 +246,9 @@ def _take(run: _Run, mixes: Sequence[SceneMix], stage_step: int, offset: int) ->
     for index, mix in enumerate(mixes):
         number = (offset + stage_step) * len(mixes) + index
         scenes = scene_batch(run.world, mix, seed, number, run.model.config.image_seq_length)
-        pictures = torch.from_numpy(scenes.pictures) if len(scenes.pictures) else None
+        images = torch.from_numpy(scenes.images) if len(scenes.images) else None
         tokens, targets = torch.from_numpy(scenes.tokens), torch.from_numpy(scenes.targets)
-        body = run.model.model(input_ids=tokens, pixel_values=pictures, use_cache=False)
+        body = run.model.model(input_ids=tokens, pixel_values=images, use_cache=False)
         there = targets != -100  # two positions in three predict nothing: they need no logits
         found.append(body.last_hidden_state[there])
         wanted.append(targets[there])
@@ -285,7 +285,7 @@ class _Stage:
         kind: Optimizer.
         lr: Its base rate.
         mix: Rows of a step, by batch.
-        looking: Whether looking heads are at work, or closed.
+        visual_heads: Whether they are open, or closed.
         chances: Of its scenes.
         begins: State that it starts from instead of where the run stands.
     """
@@ -296,7 +296,7 @@ class _Stage:
     kind: OptimizerKind
     lr: float
     mix: tuple[SceneMix, ...]
-    looking: bool = True
+    visual_heads: bool = True
     chances: Settings = TRAINING
     begins: str | None = None
 
@@ -311,15 +311,15 @@ def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm
     shares = rates(
         run.model,
         run.heads,
-        language=schedule.language_share if stage.looking else 1.0,
-        tower=schedule.tower_share if stage.looking else 0.0,
+        language=schedule.language_share if stage.visual_heads else 1.0,
+        tower=schedule.tower_share if stage.visual_heads else 0.0,
     )
     run.world = run.scenes(stage.chances)
     if stage.begins and run.step == stage.first:
         load_state(run.config.out, stage.begins, run.model)
-    if stage.name == "look" and run.step == stage.first:
-        regrow_looking(run.model, run.heads, run.config.seed)
-    optimizers = Optimizers(run.model, stage.kind, stage.lr, schedule.look_rest_lr)
+    if stage.name == "images" and run.step == stage.first:
+        regrow_visual_heads(run.model, run.heads, run.config.seed)
+    optimizers = Optimizers(run.model, stage.kind, stage.lr, schedule.image_rest_lr)
     if run.step > stage.first and restored:
         optimizers.load(restored)
     damped = DampedStep(run.model, shares)
@@ -329,14 +329,18 @@ def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm
         damped.remember()
         optimizers.step(_rate(within, stage.steps))
         damped.damp()
-        if not stage.looking:
+        if not stage.visual_heads:
             close_heads(cast("Any", AsLanguage(run.model)), run.heads)
         run.step += 1
         bar.update()
         bar.set_postfix({name: f"{value:.2f}" for name, value in parts.items()}, refresh=False)
         if run.step % 10 == 0:
             run.log(stage=stage.name, **{name: round(value, 4) for name, value in parts.items()})
-        if stage.looking and run.config.probe_every and (within + 1) % run.config.probe_every == 0:
+        if (
+            stage.visual_heads
+            and run.config.probe_every
+            and (within + 1) % run.config.probe_every == 0
+        ):
             run.probe()
         if run.step % run.config.save_every == 0:
             run.save("resume", optimizers.tensors())
@@ -347,8 +351,8 @@ def _text_stage(run: _Run, stage: _Stage, restored: dict[str, Tensor], bar: tqdm
 def train(config: VlmConfig) -> LlavaForConditionalGeneration:
     """Run the schedule, or the rest of it.
 
-    Writes ``log.jsonl``, a ``resume`` state, the states ``prior``, ``tower``, ``look`` and those of
-    the last stage, which starts from ``look`` every time; ``steady`` is their average.
+    Writes ``log.jsonl``, a ``resume`` state, the states ``prior``, ``tower``, ``images`` and those
+    of the last stage, which starts from ``images`` every time; ``steady`` is their average.
 
     Returns:
         The finished model, in fp32, eval mode.
@@ -356,19 +360,21 @@ def train(config: VlmConfig) -> LlavaForConditionalGeneration:
     run = _Run(config)
     restored = run.resume()
     plan = run.config.schedule
-    prior = _Stage("prior", 0, plan.prior_steps, "adamw", plan.prior_lr, TEXT_ONLY, looking=False)
+    prior = _Stage(
+        "prior", 0, plan.prior_steps, "adamw", plan.prior_lr, TEXT_ONLY, visual_heads=False
+    )
     after_tower = prior.end + plan.tower_steps
-    look = _Stage("look", after_tower, plan.look_steps, "muon", plan.look_lr, WITH_PICTURES)
+    images = _Stage("images", after_tower, plan.image_steps, "muon", plan.image_lr, WITH_IMAGES)
     settling = [
         _Stage(
             f"steady-{index}",
-            look.end + index * plan.steady_steps,
+            images.end + index * plan.steady_steps,
             plan.steady_steps,
             "adamw",
             plan.steady_lr,
             SETTLING,
             chances=SETTLED,
-            begins=look.name,
+            begins=images.name,
         )
         for index in range(SETTLED_RUNS)
     ]
@@ -380,7 +386,7 @@ def train(config: VlmConfig) -> LlavaForConditionalGeneration:
             _text_stage(run, prior, restored, bar)
         if run.step < after_tower:
             _read_patches(run, prior.end, bar)
-        for stage in (look, *settling):
+        for stage in (images, *settling):
             if run.step < stage.end:
                 _text_stage(run, stage, restored, bar)
     average_states(config.out, [stage.name for stage in settling], run.model)

@@ -1,4 +1,4 @@
-"""Heads that look: how far each one's output moves without the picture, and turning them up.
+"""Visual heads: how far each one's output moves without the image, and how to amplify them.
 
 Formulas: He et al. 2024, arXiv 2412.13949 (VHD: Eq. 4; outlier rule: Eq. 6; VHR: Eq. 7 and
 Algorithm 1). Plain hooks on one model, independent of the intervention engine, so that either
@@ -34,7 +34,7 @@ class Reinforcement:
         heads: Layer -> heads, the same for every row. ``None``: chosen per row, at the first call.
         half: With ``heads`` absent: which half per row.
         layers: With ``heads`` absent: the layers that are reinforced.
-        blind: With ``heads`` absent: z of the text-only prompt's last position,
+        text_only: With ``heads`` absent: z of the text-only prompt's last position,
             ``[layer][row, head, dim]``.
         seed: Draws random halves.
         chosen: What was chosen, layer -> ``[row, head]``; filled as the model runs.
@@ -44,7 +44,7 @@ class Reinforcement:
     heads: Mapping[int, tuple[int, ...]] | None = None
     half: Half = "top"
     layers: tuple[int, ...] = ()
-    blind: list[Tensor] | None = None
+    text_only: list[Tensor] | None = None
     seed: int = 0
     chosen: dict[int, Tensor] | None = None
 
@@ -54,20 +54,20 @@ def layers_of(model: LlavaForConditionalGeneration) -> Any:
     return model.model.language_model.layers
 
 
-def divergence(seen: Tensor, blind: Tensor) -> Tensor:
+def divergence(seen: Tensor, text_only: Tensor) -> Tensor:
     """Vision-aware head divergence of one layer, outliers set to zero.
 
     Args:
-        seen: z with the picture, ``[row, head, dim]``.
-        blind: z of the same text without it.
+        seen: z with the image, ``[row, head, dim]``.
+        text_only: z of the same text without it.
 
     Returns:
         ``[row, head]``: Euclidean distance. A head whose distance *and* whose squared norm without
-        the picture both exceed their layer's mean by one (population) standard deviation is zeroed:
-        it woke up because the picture vanished.
+        the image both exceed their layer's mean by one (population) standard deviation is zeroed:
+        it woke up because the image vanished.
     """
-    distance = (seen - blind).norm(dim=-1)
-    awake = blind.square().sum(-1)
+    distance = (seen - text_only).norm(dim=-1)
+    awake = text_only.square().sum(-1)
     kept: Tensor = distance.masked_fill(_outlying(distance) & _outlying(awake), 0.0)
     return kept
 
@@ -141,11 +141,11 @@ def _heads(how: Reinforcement, layer: int, given: Tensor, generator: torch.Gener
             mask[0, list(how.heads[layer])] = True
             chosen[layer] = mask
         else:
-            if how.blind is None:
+            if how.text_only is None:
                 raise ValueError("choosing heads per row needs the text-only outputs")
-            blind = how.blind[layer]
-            seen = given[:, -1].unflatten(-1, blind.shape[1:])
-            chosen[layer] = choose_half(divergence(seen, blind), how.half, generator)
+            text_only = how.text_only[layer]
+            seen = given[:, -1].unflatten(-1, text_only.shape[1:])
+            chosen[layer] = choose_half(divergence(seen, text_only), how.half, generator)
     return chosen[layer]
 
 

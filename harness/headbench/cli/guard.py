@@ -27,7 +27,10 @@ def guard(
         bool,
         typer.Option("--without-data", help="Let cells pass whose recorded outputs are absent."),
     ] = False,
-    include: Annotated[Path | None, typer.Option(help="A further folder of tasks.")] = None,
+    include: Annotated[
+        list[Path] | None,
+        typer.Option(help="A further folder of tasks, or a file or folder with your own families."),
+    ] = None,
     at_least: Annotated[
         int, typer.Option(min=0, help="Fail if fewer published cells were recomputed.")
     ] = 0,
@@ -46,18 +49,20 @@ def guard(
     from headbench.guard.published import check_cells
     from headbench.guard.published_cells import load_cells
     from headbench.guard.stored_results import check_stored
+    from headbench.scoring import family
 
+    family.include(include or [])
     named = os.environ.get("HEADBENCH_DATA", "")
     folder = data or (Path(named).expanduser() if named else None)
     pins_file = results / "pins" / "prompts.json"
     if pin:
-        write_pins(pins_file, current(include)[0])
+        write_pins(pins_file, current(include or [])[0])
     pinned = read_pins(pins_file)
     again, moved = _measured(results, pinned, hold=hold, measure=measure)
     stored, faults = check_stored(results)
     found = Found(
         tuple(check_cells(load_cells(results / "published"), folder, without_data=without_data)),
-        tuple(check_pins(pinned, include)),
+        tuple(check_pins(pinned, include or [])),
         (*faults, *moved),
         stored,
         again,

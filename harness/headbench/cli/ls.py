@@ -19,6 +19,7 @@ class Kind(StrEnum):
     INTERVENTIONS = "interventions"
     MODELS = "models"
     METRICS = "metrics"
+    FAMILIES = "families"
     DETECTORS = "detectors"
 
 
@@ -32,12 +33,16 @@ def ls(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List tasks, interventions, models, metrics or detectors."""
+    """List tasks, families, interventions, models, metrics or detectors."""
+    from headbench.scoring import family
+
+    family.include(include or [])
     rows = {
         Kind.TASKS: lambda: _tasks(include or []),
         Kind.INTERVENTIONS: _interventions,
         Kind.MODELS: _models,
         Kind.METRICS: _metrics,
+        Kind.FAMILIES: _families,
         Kind.DETECTORS: _detectors,
     }[kind]()
     wild = any(sign in pattern for sign in "*?[")
@@ -114,6 +119,21 @@ def _metrics() -> Rows:
     return [
         {"name": name, "unit": metric.unit, "better": better[metric.higher_is_better]}
         for name, metric in found
+    ]
+
+
+def _families() -> Rows:
+    from headbench.scoring import family
+
+    return [
+        {
+            "name": name,
+            "summary": one.family.summary,
+            "data sources": ", ".join([*one.family.sources, *one.family.worlds]),
+            "scorers": ", ".join(name for name in one.family.scorers if "@" not in name),
+            "from": "" if one.place.startswith("headbench.") else one.place,
+        }
+        for name, one in sorted(family.known().items())
     ]
 
 

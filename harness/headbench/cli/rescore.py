@@ -1,66 +1,148 @@
-"""``headbench rescore``: figures of recorded outputs; no model is needed."""
+"""``headbench rescore``: figures of recorded outputs; no model is needed.
+
+Which tasks can be rescored, and which options each of them reads, is what the families bring
+(:class:`headbench.results.rescorer.Rescorer`). A family that comes with ``--include`` must be known
+before its options can be parsed, therefore :class:`RescoreCommand` looks for that option first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from enum import StrEnum
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
+from typer.core import TyperCommand
 
 from headbench.cli.run import split_names
-from headbench.errors import ConfigError
+from headbench.errors import ConfigError, nearest
+from headbench.results.rescorer import RescoreOptions, Rescorer
+from headbench.scoring import family
 
 if TYPE_CHECKING:
-    from headbench.results.joins import Vouched
+    from pydantic.fields import FieldInfo
+
     from headbench.results.rescored import Rescored
 
-_Given = TypeVar("_Given", Path, list[Path])
+
+class RescoreCommand(TyperCommand):
+    """Stands for the verb until its arguments are there, because they decide its options."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Hand over to the command with the options of every known family."""
+        family.include([Path(value) for value in values_of("--include", args)])
+        verb = typer.Typer(add_completion=False)
+        verb.command("rescore")(with_family_options())
+        return typer.main.get_command(verb).make_context(info_name, args, parent, **extra)
 
 
-class Join(StrEnum):
-    """By what a user says that rows belong together."""
+def with_family_options() -> Callable[..., None]:
+    """The verb's function as Typer reads it: its own options, then those of the families."""
+    own = inspect.signature(rescore_outputs, eval_str=True).parameters
+    shared = [one for name, one in own.items() if name not in ("given", "task")]
+    task = own["task"].replace(
+        annotation=Annotated[
+            str, typer.Option(help=f"What was recorded: {', '.join(rescorers())}.")
+        ]
+    )
+    options = family_options(taken=own)
 
-    ID = "id"
-    ORDER = "order"
+    def rescore(**values: Any) -> None:
+        given = {key: tuple(values.pop(key) or ()) for key in options}
+        rescore_outputs(given={key: texts for key, texts in given.items() if texts}, **values)
+
+    rescore.__doc__ = rescore_outputs.__doc__
+    rescore.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [task, *shared, *options.values()]
+    )
+    return rescore
 
 
-class Family(StrEnum):
-    """What can be rescored."""
-
-    CHAIR = "chair"
-    POPE = "pope"
-    WALLS = "walls"
-    NIAH = "niah"
-
-
-DEFAULT_PROFILE = "chair-2018"
+def values_of(option: str, args: Sequence[str]) -> Iterator[str]:
+    """Every value of an option on a command line that was not parsed yet."""
+    for at, word in enumerate(args):
+        if word == option and at + 1 < len(args):
+            yield args[at + 1]
+        elif word.startswith(f"{option}="):
+            yield word.partition("=")[2]
 
 
-def rescore(
-    task: Annotated[Family, typer.Option(help="Which family of scorers.")],
+def rescorers() -> Mapping[str, Rescorer]:
+    """What can be rescored, by the name that ``--task`` takes."""
+    found: dict[str, Rescorer] = {}
+    for name in sorted(family.names("rescorers")):
+        one = family.load("rescorers", name)
+        if not isinstance(one, Rescorer):
+            raise ConfigError(
+                f"the rescorer {name!r} is a {type(one).__name__}",
+                where=family.place_of("rescorers", name),
+                hint="let it be an instance of headbench.results.rescorer.Rescorer",
+            )
+        found[name] = one
+    return found
+
+
+def family_options(taken: Iterable[str]) -> dict[str, inspect.Parameter]:
+    """The options of all rescorers by field; one of the same name in several families is one.
+
+    Each is kept as the texts that were given, because only the family knows what they mean.
+
+    Args:
+        taken: Names of the command's own parameters.
+
+    Raises:
+        ConfigError: A family's option has the name of one of the command's own.
+    """
+    metavars: dict[str, str] = {}
+    readers: dict[str, dict[str, list[str]]] = {}
+    for name, rescorer in rescorers().items():
+        for key, info in rescorer.options.model_fields.items():
+            if key in taken:
+                raise ConfigError(
+                    f"{_option(key)} is an option of every task",
+                    where=family.place_of("rescorers", name),
+                    hint="call the field of its options something else",
+                )
+            metavars.setdefault(key, _metavar(info))
+            readers.setdefault(key, {}).setdefault(info.description or "", []).append(name)
+    return {
+        key: inspect.Parameter(
+            key,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                list[str] | None,
+                typer.Option(
+                    metavar=metavars[key],
+                    help=" ".join(f"{', '.join(names)}: {text}" for text, names in said.items()),
+                ),
+            ],
+        )
+        for key, said in readers.items()
+    }
+
+
+def _option(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
+
+
+def _metavar(info: FieldInfo) -> str:
+    """``FILE`` for paths, ``TEXT`` for all else; the family checks the value."""
+    annotation = info.annotation
+    inner = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
+    return "FILE" if inner is Path else "TEXT"
+
+
+def rescore_outputs(
+    *,
+    given: Mapping[str, Sequence[str]],
+    task: str,
     predictions: Annotated[
-        str, typer.Option(help="Outputs: a file, a folder of JSON files, or human (walls only).")
+        str, typer.Option(help="Outputs: a file, or a folder of JSON files.", metavar="FILE")
     ],
-    ground_truth: Annotated[
-        list[Path] | None,
-        typer.Option(help="chair: {image: [object, ...]}, or COCO's instances and captions files."),
-    ] = None,
-    questions: Annotated[Path | None, typer.Option(help="pope: the labelled questions.")] = None,
-    walls: Annotated[Path | None, typer.Option(help="walls: the solved walls.")] = None,
-    profile: Annotated[
-        str, typer.Option(help="chair: chair-2018 (as in papers) or chair-clean.")
-    ] = DEFAULT_PROFILE,
-    parser: Annotated[
-        str, typer.Option(help="How answers are read: pope_ref, walls_ref (as in papers), ...")
-    ] = "",
-    phrases: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="niah: what a response must hold; may be repeated. Else the rows' needle."
-        ),
-    ] = None,
     reasoning_marks: Annotated[
         str,
         typer.Option(
@@ -73,65 +155,32 @@ def rescore(
             help="A field, e.g. caption=text, answer=resps[0][0], questions.label=gold; repeatable."
         ),
     ] = None,
-    join: Annotated[
-        Join | None,
-        typer.Option(help="pope, walls: you say that rows belong together by id, or by order."),
-    ] = None,
     name: Annotated[str, typer.Option(help="Who answered; else the name of the file.")] = "",
     origin: Annotated[str, typer.Option(help="Where the outputs were found, for the record.")] = "",
+    include: Annotated[
+        list[Path] | None, typer.Option(help="A file or folder with families of your own.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Also write result and records below this folder, no text.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result document.")] = False,
 ) -> None:
     """Score recorded outputs; no model is needed."""
-    from headbench.families.chair.rescore_chair import rescore_chair
-    from headbench.families.needles.rescore_needles import rescore_niah
-    from headbench.families.pope.rescore_pope import rescore_pope
-    from headbench.families.walls.rescore_walls import HUMANS, rescore_walls
     from headbench.results.fields import Fields
+    from headbench.results.rescorer import LogReading
     from headbench.scoring.thoughts import CLOSED, marks_of
 
+    known = rescorers()
+    if task not in known:
+        raise ConfigError(
+            f"nothing called {task!r} can be rescored",
+            where="--task",
+            hint=f"{nearest(task, known)}; known are {', '.join(known)}",
+        )
     marks = marks_of(split_names(reasoning_marks) or (CLOSED,))
-    people = predictions == HUMANS and task is Family.WALLS
-    fields = Fields.parse(field or [])
-    vouched: Vouched | None = None if join is None else "id" if join is Join.ID else "order"
-    _refuse_others(
-        task,
-        {
-            "--ground-truth": (bool(ground_truth), (Family.CHAIR,)),
-            "--profile": (profile != DEFAULT_PROFILE, (Family.CHAIR,)),
-            "--questions": (questions is not None, (Family.POPE,)),
-            "--walls": (walls is not None, (Family.WALLS,)),
-            "--parser": (bool(parser), () if people else (Family.POPE, Family.WALLS)),
-            "--join": (join is not None, () if people else (Family.POPE, Family.WALLS)),
-            "--phrases": (bool(phrases), (Family.NIAH,)),
-        },
-    )
-    file = Path(predictions)
-    work: dict[Family, Callable[[], Rescored]] = {
-        Family.CHAIR: lambda: rescore_chair(
-            file, needed(ground_truth, "--ground-truth", task), profile, fields, marks=marks
-        ),
-        Family.POPE: lambda: rescore_pope(
-            file,
-            needed(questions, "--questions", task),
-            parser or "pope_ref",
-            fields,
-            marks=marks,
-            join=vouched,
-        ),
-        Family.WALLS: lambda: rescore_walls(
-            None if people else file,
-            needed(walls, "--walls", task),
-            parser or "walls_ref",
-            fields,
-            marks=marks,
-            join=vouched,
-        ),
-        Family.NIAH: lambda: rescore_niah(file, fields, phrases=phrases or (), marks=marks),
-    }
-    found = work[task]().named(name, origin)
+    reading = LogReading(Fields.parse(field or []), marks)
+    options = options_of(task, known, given)
+    found = known[task].score(Path(predictions), options, reading).named(name, origin)
     written = found.write(out) if out else None
     if as_json:
         import json
@@ -143,36 +192,54 @@ def rescore(
         typer.echo(f"written: {written}")
 
 
-def _refuse_others(task: Family, options: Mapping[str, tuple[bool, tuple[Family, ...]]]) -> None:
-    """Refuse options that the family does not read.
+def options_of(
+    task: str, known: Mapping[str, Rescorer], given: Mapping[str, Sequence[str]]
+) -> RescoreOptions:
+    """The options of a task, checked.
 
     Args:
-        task: The family.
-        options: Option -> whether it was given, and which families read it.
+        task: Name of its rescorer.
+        known: All rescorers.
+        given: Field -> the texts that were given for it.
 
     Raises:
-        ConfigError: An option was given that would change nothing.
+        ConfigError: An option was given that the task does not read, one is missing, is given twice
+            or has a wrong value.
     """
-    for option, (given, families) in options.items():
-        if given and task not in families:
-            read = " or ".join(family.value for family in families)
+    from pydantic import ValidationError
+
+    form = known[task].options
+    values: dict[str, object] = {}
+    for key, texts in given.items():
+        option = _option(key)
+        if key not in form.model_fields:
+            others = [name for name, one in known.items() if key in one.options.model_fields]
             raise ConfigError(
-                f"--task {task.value} does not read {option}"
-                + ("" if read else " for what people did"),
+                f"--task {task} does not read {option}",
                 where=option,
-                hint="leave it out" + (f", or take --task {read}" if read else ""),
+                hint=f"leave it out, or take --task {' or '.join(others)}",
             )
-
-
-def needed(value: _Given | None, option: str, task: Family) -> _Given:
-    """An option that this family cannot do without."""
-    if not value:
+        several = get_origin(form.model_fields[key].annotation) is tuple
+        if len(texts) > 1 and not several:
+            raise ConfigError(f"{option} is given twice", where=f"--task {task}")
+        values[key] = tuple(texts) if several else texts[0]
+    for key, info in form.model_fields.items():
+        option = _option(key)
+        if info.is_required() and key not in values:
+            raise ConfigError(
+                f"--task {task} needs {option}",
+                where="headbench rescore",
+                hint=f"give {option} {_metavar(info)}",
+            )
+    try:
+        return form.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
         raise ConfigError(
-            f"--task {task.value} needs {option}",
-            where="headbench rescore",
-            hint=f"give {option} FILE",
-        )
-    return value
+            f"{_option(str(fault['loc'][0]))}: {fault['msg']}",
+            where=f"headbench rescore --task {task}",
+            hint="headbench rescore --help lists the options of each task",
+        ) from None
 
 
 def show(found: Rescored) -> None:
@@ -207,14 +274,20 @@ def show(found: Rescored) -> None:
             typer.echo(f"{role} read: {result.source[f'{role}.fields']}")
     if "joined by" in result.source:
         typer.echo(f"joined by: {result.source['joined by']}")
-    if "connections" in result.source:
-        typer.echo(f"connections: {result.source['connections']}")
+    for note in found.notes:
+        typer.echo(note)
     from headbench.results.reasoning import reasoning_lines
 
     for line in reasoning_lines(result):
         typer.echo(line)
-    if "sought" in result.source:
-        typer.echo(f"sought: {result.source['sought']} ({result.source['sought by']})")
     if result.headline is None:
         why = result.reason or result.source.get("no_headline", "")
         typer.echo(f"no headline: {why}")
+
+
+rescore = typer.Typer(add_completion=False)
+
+
+@rescore.command(cls=RescoreCommand)
+def _stand_in() -> None:
+    """Score recorded outputs; no model is needed."""

@@ -31,6 +31,9 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a task, an intervention or a result."""
+    from headbench.scoring import family
+
+    family.include(include or [])
     if kind is Kind.TASK:
         from headbench.tasks.loader import load
 

@@ -1,20 +1,19 @@
-"""Documents of the scene world: yes/no questions and captions."""
+"""What families share that ask about scenes of the scene world."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count, islice
+from itertools import count
 from typing import Literal, cast
 
 from pydantic import Field
 
 from headbench.errors import ConfigError, nearest
-from headbench.families.pope.pope_build import SETTINGS, Annotated, Setting, build
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 from headbench.worlds.png import png
-from headbench.worlds.scene_text import CAPTION_REQUEST, context, question
+from headbench.worlds.scene_text import context
 from headbench.worlds.scenes import Scene, SceneWorld, Split
 
 _SEEDS_APART = 1_000_000
@@ -23,7 +22,7 @@ _SPLITS = ("train", "calibration", "test")
 
 
 class SceneOptions(Strict):
-    """``dataset_kwargs`` of the worlds ``scenes-pope`` and ``scenes-chair``."""
+    """``dataset_kwargs`` of every world of scenes."""
 
     n: int = Field(60, ge=1, le=_SEEDS_APART // 10, description="Images.")
     seed: int = Field(0, ge=0, description="Which images.")
@@ -32,59 +31,12 @@ class SceneOptions(Strict):
     )
 
 
-class PopeOptions(SceneOptions):
-    """Further options of ``scenes-pope``."""
+def scene_world(spec: DataSpec, options: SceneOptions) -> SceneWorld:
+    """The world of a task's split.
 
-    settings: tuple[Setting, ...] = Field(SETTINGS, description="How absent objects are chosen.")
-    positives: int = Field(3, ge=1, description="Present objects asked about an image.")
-
-
-def pope_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
-    """Yield POPE questions about scenes that hold enough objects."""
-    options = spec.options(PopeOptions)
-    world = _world(spec, options)
-    rich = (scene for scene in _scenes(world, options) if len(scene.objects) >= options.positives)
-    scenes = {scene.id: scene for scene in islice(rich, options.n)}
-    annotated = [Annotated(scene.id, scene.objects) for scene in scenes.values()]
-    asked = build(
-        annotated, seed=options.seed, positives=options.positives, settings=options.settings
-    )
-    for item in asked:
-        scene = scenes[item.image]
-        yield Row(
-            {
-                "id": f"{item.image}-{item.setting}-{item.number}",
-                "cluster": item.image,
-                "image": item.image,
-                "setting": item.setting,
-                "object": item.object,
-                "question": question(item.object),
-                "lead": _lead(options, scene),
-                "target": item.label,
-            },
-            {"picture": _picture(world, scene, images)},
-        )
-
-
-def caption_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
-    """Yield scenes to be described; the target is the list of their objects."""
-    options = spec.options(SceneOptions)
-    world = _world(spec, options)
-    for scene in islice(_scenes(world, options), options.n):
-        yield Row(
-            {
-                "id": scene.id,
-                "cluster": scene.id,
-                "image": scene.id,
-                "request": CAPTION_REQUEST,
-                "lead": _lead(options, scene),
-                "target": list(scene.objects),
-            },
-            {"picture": _picture(world, scene, images)},
-        )
-
-
-def _world(spec: DataSpec, options: SceneOptions) -> SceneWorld:
+    Raises:
+        ConfigError: The world has no such split.
+    """
     if spec.split not in _SPLITS:
         raise ConfigError(
             f"the scene world has no split {spec.split!r}",
@@ -94,15 +46,16 @@ def _world(spec: DataSpec, options: SceneOptions) -> SceneWorld:
     return SceneWorld(cast("Split", spec.split), options.prior)
 
 
-def _scenes(world: SceneWorld, options: SceneOptions) -> Iterator[Scene]:
+def scenes(world: SceneWorld, options: SceneOptions) -> Iterator[Scene]:
+    """Scenes without end, from the data set's own stretch of seeds."""
     return (world.scene(seed) for seed in count(options.seed * _SEEDS_APART))
 
 
-def _lead(options: SceneOptions, scene: Scene) -> str:
+def lead(options: SceneOptions, scene: Scene) -> str:
     """The words before a request; only the ``text`` prior has any."""
     return f"{context(scene.place)} " if options.prior == "text" else ""
 
 
-def _picture(world: SceneWorld, scene: Scene, images: Images) -> str:
+def picture(world: SceneWorld, scene: Scene, images: Images) -> str:
     """Register a scene's picture; it is drawn again when a model asks for it."""
     return images.named(scene.id, lambda: png(world.render(scene)))

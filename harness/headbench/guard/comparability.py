@@ -9,31 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from headbench.guard.published_cells import NOT_STATED, Cell
+from headbench.results.recipe import Facts
+from headbench.scoring import family
 
-POPE_SETTINGS = ("random", "popular", "adversarial")
 _PLACE = re.compile(r"(\b[Aa] )?\{\w+\}")
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the recorded outputs and the recomputation say.
-
-    Attributes:
-        n: Items behind the figures; ``None``: not known.
-        parser: ``name@version`` that read the outputs; ``None``: none did.
-        profile: ``name@version`` of the lexical profile; ``None``: none was used.
-        prompts: What the outputs say that was asked, each once; empty: they do not say.
-        settings: Settings that the files name; empty: they name none.
-    """
-
-    n: int | None = None
-    parser: str | None = None
-    profile: str | None = None
-    prompts: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
 
 
 def differences(cell: Cell, facts: Facts) -> Iterator[str]:
@@ -77,7 +58,7 @@ def setting_of(cell: Cell) -> str:
     """The setting that a cell states, by itself or in the name of its task; or nothing."""
     if cell.table.setting is not None:
         return cell.table.setting if _stated(cell.table.setting) else ""
-    return next((one for one in POPE_SETTINGS if cell.table.task.endswith(f"_{one}")), "")
+    return next((one for one in family.settings() if cell.table.task.endswith(f"_{one}")), "")
 
 
 def _stated(value: str | None) -> bool:

@@ -8,7 +8,7 @@ fails, a new version asks to be pinned.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,16 +43,16 @@ class Pin:
         return self.status in ("edited", "gone", "unreadable")
 
 
-def current(root: Path | None = None) -> tuple[Pins, dict[str, str]]:
+def current(include: Sequence[Path] = ()) -> tuple[Pins, dict[str, str]]:
     """Version and prompt hash of every task there is.
 
     Args:
-        root: A further folder of tasks.
+        include: Further folders of tasks.
 
     Returns:
         The pins, and the tasks that could not be loaded with the reason.
     """
-    index = build_index([root] if root else [])
+    index = build_index(include)
     pins: Pins = {}
     broken: dict[str, str] = {}
     for name, entry in sorted(index.entries.items()):
@@ -67,14 +67,14 @@ def current(root: Path | None = None) -> tuple[Pins, dict[str, str]]:
     return pins, broken
 
 
-def check_pins(pinned: Mapping[str, Mapping[str, str]], root: Path | None = None) -> list[Pin]:
+def check_pins(pinned: Mapping[str, Mapping[str, str]], include: Sequence[Path] = ()) -> list[Pin]:
     """Compare the tasks with their pins.
 
     Args:
         pinned: As :func:`read_pins` gives them.
-        root: A further folder of tasks.
+        include: Further folders of tasks.
     """
-    found, broken = current(root)
+    found, broken = current(include)
     pins = [Pin(name, "unreadable", reason) for name, reason in broken.items()]
     for name in sorted({*pinned, *found} - set(broken)):
         pins.append(_pin(name, pinned.get(name), found.get(name)))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from headbench.errors import HeadbenchError
-from headbench.guard.comparability import Facts, differences, unstated
+from headbench.guard.comparability import differences, unstated
 from headbench.guard.published_cells import Cell
-from headbench.guard.recipes import Figures, Recomputed, recompute
+from headbench.guard.recipes import recompute
+from headbench.results.recipe import Facts, Figures, Recomputed
+from headbench.scoring import lookup
 
 Status = Literal["holds", "drifts", "absent", "printed only", "impossible", "error"]
-FRACTIONS = frozenset(
-    {"chair_s", "chair_i", "recall", "f1", "accuracy", "precision", "yes_ratio"}
-    | {"agreement", "coverage"}
-)
-"""Metrics that are fractions, whatever the task; printed in 0..1 or in per cent."""
+OF_RECIPES = frozenset({"agreement", "coverage"})
+"""Fractions, 0..1, that are no metric: recipes and rescoring give them beside the metrics."""
 
 
 @dataclass(frozen=True)
@@ -132,20 +132,33 @@ def compare(cell: Cell, figures: Figures | str | None, facts: Facts | None = Non
 def impossible(cell: Cell) -> str:
     """Why a printed figure cannot be, or the empty string.
 
-    Fractions lie in 0..1 (or 0..100), counts are whole and not negative, ``n`` agrees with the
-    row's, and F1 lies between precision and recall, where the row prints all three.
+    Values lie in their metric's range (fractions in 0..1 or 0..100), counts are whole, ``n`` agrees
+    with the row's, and F1 lies between precision and recall, where the row prints all three.
     """
     value, metric = float(cell.printed), cell.metric
-    top = 100.0 if cell.table.percent else 1.0
-    if metric in FRACTIONS and not 0 <= value <= top:
-        return f"{metric} = {cell.printed} is outside 0..{top:g}"
+    for unit, low, high in _ranges(metric):
+        scale = 100.0 if cell.table.percent and unit == "fraction" else 1.0
+        least = -math.inf if low is None else low * scale
+        most = math.inf if high is None else high * scale
+        if not least <= value <= most:
+            return f"{metric} = {cell.printed} is outside {least:g}..{most:g}"
+        if unit == "count" and not value.is_integer():
+            return f"{metric} = {cell.printed} is no count"
     if metric == "n" and isinstance(cell.n, int) and value != cell.n:
         return f"n = {cell.printed}, but the table says {cell.n}"
-    if metric in ("tp", "fp", "tn", "fn") and (value < 0 or not value.is_integer()):
-        return f"{metric} = {cell.printed} is no count"
     if metric == "f1":
         return _f1_identity(cell)
     return ""
+
+
+def _ranges(name: str) -> Iterator[tuple[str, float | None, float | None]]:
+    """Unit, least and greatest value of every metric that is called so for short."""
+    if name in OF_RECIPES:
+        yield "fraction", 0.0, 1.0
+    for full in lookup.metric_names():
+        if name in (full, full.partition(".")[2]):
+            found = lookup.metric(full)
+            yield found.unit, found.low, found.high
 
 
 def _f1_identity(cell: Cell) -> str:

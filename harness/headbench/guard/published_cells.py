@@ -8,15 +8,17 @@ outputs names a recipe; the others stand for comparison only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
-from headbench.errors import DataError
+from headbench.errors import DataError, nearest
 from headbench.guard.yaml_forms import Frozen, read_form
+from headbench.results.recipe import Recipe
+from headbench.scoring import family
 
 Grade = Literal["P", "C", "S"]
 """P: read in the paper. C: authors' code or released files. S: second hand, never fails a build."""
@@ -25,79 +27,18 @@ NOT_STATED = "not stated"
 _PRINTED = re.compile(r"[+-]?\d+(?:\.(\d+))?")
 
 
-class Chair(Frozen):
-    """Captions against the objects of their images."""
-
-    kind: Literal["chair"]
-    predictions: str
-    ground_truth: str
-
-
-class Pope(Frozen):
-    """Answers against labelled questions."""
-
-    kind: Literal["pope"]
-    predictions: str
-    questions: str
-    join: Literal["id", "order"] | None = None
-    """By what whoever wrote the recipe says that rows belong together."""
+def _recipe(value: object) -> object:
+    """A recipe of the kind that the file names, as the family that brings it reads it."""
+    if not isinstance(value, Mapping):
+        return value
+    kind, known = value.get("kind"), family.names("recipes")
+    if kind not in known:
+        raise ValueError(f"there is no recipe of the kind {kind!r}; {nearest(str(kind), known)}")
+    form = cast("type[Recipe]", family.load("recipes", str(kind)))
+    return form.model_validate(dict(value))
 
 
-class Confusion(Frozen):
-    """A pair of counts; guards the metrics where answers were never released."""
-
-    kind: Literal["confusion"]
-    tp: int = Field(ge=0)
-    fp: int = Field(ge=0)
-    positives: int = Field(gt=0)
-    negatives: int = Field(gt=0)
-
-
-class Humans(Frozen):
-    """People on walls."""
-
-    kind: Literal["humans"]
-    walls: str
-
-
-class NeedleCells(Frozen):
-    """Judged needle cells."""
-
-    kind: Literal["needle_cells"]
-    cells: str
-
-
-class Heads(Frozen):
-    """A released list of retrieval scores."""
-
-    kind: Literal["heads"]
-    file: str
-
-
-class Agreement(Frozen):
-    """Share of lines whose last word is the same in two files."""
-
-    kind: Literal["agreement"]
-    first: str
-    second: str
-
-
-class Correlation(Frozen):
-    """Pearson's r of two columns of a table inside an archive."""
-
-    kind: Literal["correlation"]
-    archive: str
-    member: str
-    first: str
-    second: str
-
-
-Recipe = Annotated[
-    Chair | Pope | Confusion | Humans | NeedleCells | Heads | Agreement | Correlation,
-    Field(discriminator="kind"),
-]
-
-
+AnyRecipe = Annotated[Recipe, BeforeValidator(_recipe)]
 Count = Annotated[int, Field(gt=0)] | Literal["not stated"]
 
 
@@ -115,7 +56,7 @@ class Row(Frozen):
     n: Count | None = None
     tolerance: float | None = Field(default=None, ge=0)
     note: str | None = None
-    recipe: Recipe | None = None
+    recipe: AnyRecipe | None = None
 
     @field_validator("cells")
     @classmethod
@@ -141,7 +82,7 @@ class Table(Frozen):
     parser: str | None = None
     profile: str | None = None
     setting: str | None = None
-    """POPE's setting, where the name of the task does not end with it."""
+    """The task's setting, where the name of the task does not end with it."""
     percent: bool = False
     """Whether fractions are printed in per cent."""
     tolerance: float | None = Field(default=None, ge=0)

@@ -7,7 +7,6 @@ no torch when it is loaded, so that listing and validating stay fast.
 
 from __future__ import annotations
 
-import ast
 import importlib
 import types
 import typing
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from headbench._code import Code, of_entry_point, of_things
-from headbench._include import load
+from headbench._include import defines, run_file
 from headbench._plugins import entry_points
 from headbench.edits import Intervention
 from headbench.errors import ConfigError, nearest
@@ -179,7 +178,11 @@ def load_include(paths: Sequence[Path]) -> None:
     homes: dict[str, Path] = {}
     for path in paths:
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            if file.suffix != ".py" or (path.is_dir() and not _defines_methods(file)):
+            if file.suffix != ".py":
+                continue
+            if not defines(file, "METHOD", "METHODS") and (
+                path.is_dir() or defines(file, "FAMILY")
+            ):
                 continue
             for method in load_file(file):
                 other = homes.setdefault(method.name, file)
@@ -191,28 +194,6 @@ def load_include(paths: Sequence[Path]) -> None:
                     )
 
 
-def _defines_methods(path: Path) -> bool:
-    """Whether a file sets ``METHOD`` or ``METHODS`` at its top level; nothing is run."""
-    try:
-        body = ast.parse(path.read_bytes()).body
-    except (OSError, SyntaxError, ValueError):
-        return True  # loading it says what is wrong
-    names: set[str] = set()
-    for node in body:
-        if isinstance(node, ast.Assign):
-            names |= {
-                leaf.id
-                for target in node.targets
-                for leaf in ast.walk(target)
-                if isinstance(leaf, ast.Name)
-            }
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names.add(node.target.id)
-        elif isinstance(node, ast.ImportFrom):
-            names |= {alias.asname or alias.name for alias in node.names}
-    return bool(names & {"METHOD", "METHODS"})
-
-
 def load_file(path: Path) -> tuple[Method, ...]:
     """Register the methods of a user's Python file: its ``METHOD``, or all of its ``METHODS``.
 
@@ -221,18 +202,7 @@ def load_file(path: Path) -> tuple[Method, ...]:
     Raises:
         ConfigError: The file defines neither, or is not a program that runs.
     """
-    try:
-        loaded = load(path)
-    except OSError as error:
-        raise ConfigError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
-    except (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError) as error:
-        file = error.filename if isinstance(error, SyntaxError) else None
-        line = getattr(error, "lineno", None) or _line_in(path.absolute(), error)
-        raise ConfigError(
-            f"the file does not load: {type(error).__name__}: {error}",
-            where=f"{file or path}:{line}",
-            hint="run it with python to see the whole trace",
-        ) from error
+    loaded = run_file(path)
     module = loaded.module
     found = (*getattr(module, "METHODS", ()), *filter(None, [getattr(module, "METHOD", None)]))
     if not found:
@@ -247,16 +217,6 @@ def load_file(path: Path) -> tuple[Method, ...]:
             hint="give it a name of its own, so that results do not confuse the two",
         )
     return tuple(register(replace(method, code=loaded.code)) for method in found)
-
-
-def _line_in(path: Path, error: BaseException) -> int:
-    """The last line of ``path`` in an error's trace; 0 where it has none."""
-    trace, line = error.__traceback__, 0
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
 
 
 def shapes(annotation: object) -> set[str]:

@@ -10,93 +10,142 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import cast
 
 from headbench.errors import ConfigError, DataError, nearest
 from headbench.results.image_keys import image_key
+from headbench.scoring import family
 
 Row = Mapping[str, object]
 
-_SAID = (
+OUTPUTS = (
     "answer", "text", "response", "output", "prediction", "pred", "model_answer", "model_response",
     "model_output", "model_prediction", "predicted_answer", "pred_answer", "generated_text",
     "generation", "completion", "reply",
 )  # fmt: skip
+"""Names of fields that hold what a model said."""
 
-ALIASES: dict[str, tuple[str, ...]] = {
+_OUTPUT_ROLES: Mapping[str, tuple[str, ...]] = {"answer": (), "response": ()}
+_ROLES: Mapping[str, tuple[str, ...]] = {
     "id": ("question_id", "id", "wall_id", "case_id", "doc_id", "index", "rev_id"),
     "image": ("image_id", "image", "img_id", "image_path", "image_file", "file_name", "filename"),
-    "caption": ("caption", *_SAID),
-    "answer": _SAID,
     "question": ("question", "prompt", "query", "text"),
     "label": ("label", "ground_truth", "gt_answer", "gold", "label_gold", "toxic"),
     "text": ("text", "comment", "test_case", "message", "sentence", "tweet"),
-    "groups": ("groups", "predicted_groups", "grouping", *_SAID),
-    "response": _SAID,
-    "needle": ("needle",),
-    "retrieval_question": ("retrieval_question", "question"),
-    "judge": ("score",),
-    "length": ("context_length", "token_limit", "length", "max_length"),
-    "depth": ("depth_percent", "depth", "document_depth_percent"),
     "confidence": ("confidence", "conf"),
-    "connections": ("connections", "predicted_connections", "connection_names", "names"),
     "setting": ("setting", "category"),
 }
-"""Role -> the field names it goes by; which of them stands first decides nothing."""
+"""Roles that any family may ask for -> the field names that they go by."""
 
-OUTPUTS = ("caption", "answer", "groups", "response")
-"""Roles that what a model said may have."""
+
+@dataclass(frozen=True)
+class Roles:
+    """Every role that is known.
+
+    Attributes:
+        names: Role -> the field names it goes by; which of them stands first decides nothing.
+        outputs: Roles that hold what a model said.
+    """
+
+    names: Mapping[str, tuple[str, ...]]
+    outputs: frozenset[str]
+
+
+def known_roles() -> Roles:
+    """The roles of every file and those that families bring.
+
+    Raises:
+        ConfigError: A family brings a role of another meaning under a name that is taken.
+    """
+    return _roles(family.revision())
+
+
+@lru_cache(1)
+def _roles(revision: int) -> Roles:
+    brought = {
+        kind: {
+            role: cast("tuple[str, ...]", family.load(kind, role)) for role in family.names(kind)
+        }
+        for kind in _KINDS
+    }
+    outputs = {
+        role: (*names, *OUTPUTS)
+        for role, names in {**_OUTPUT_ROLES, **brought["output_roles"]}.items()
+    }
+    found: dict[str, tuple[str, ...]] = {}
+    for role, names in (*_ROLES.items(), *brought["roles"].items(), *outputs.items()):
+        if found.setdefault(role, names) != names:
+            raise ConfigError(
+                f"a role of recorded fields has two meanings: {role!r}",
+                where="roles and output_roles of families",
+                hint="rename it in the family that is not headbench's own",
+            )
+    return Roles(found, frozenset(outputs))
+
+
+_KINDS: tuple[family.Kind, ...] = ("roles", "output_roles")
 
 FILES = ("predictions", "questions")
 """Files that fields can be named for separately."""
 
 
 @dataclass(frozen=True)
-class Form:
+class LogFormat:
     """A log format that defines its fields.
 
     Attributes:
         name: Whose format it is.
         marks: Fields that every row has.
         roles: Role -> paths; the first that the rows have serves it.
+        output: Paths of every role that holds what the model said and is not in ``roles``.
     """
 
     name: str
     marks: frozenset[str]
     roles: Mapping[str, tuple[str, ...]]
+    output: tuple[str, ...] = ()
+
+    def paths(self, role: str) -> tuple[str, ...]:
+        """Paths that serve a role in this format."""
+        own = self.output if role in known_roles().outputs else ()
+        return self.roles.get(role, own)
 
 
-FORMS = (
-    Form(
+_FORMATS = (
+    LogFormat(
         "VLMEvalKit",
         frozenset({"index", "question", "prediction"}),
         {
-            **dict.fromkeys(OUTPUTS, ("prediction",)),
             "question": ("question",),
             "label": ("answer",),
             "id": ("index",),
             "image": ("image_path",),
             "setting": ("category",),
         },
+        output=("prediction",),
     ),
-    Form(
+    LogFormat(
         "lm-eval",
         frozenset({"doc_id", "resps"}),
         {
-            **dict.fromkeys(OUTPUTS, ("resps[0][0]",)),
             "question": ("doc.question", "doc.text", "doc.query", "doc.prompt"),
             "label": ("target",),
             "id": ("doc.question_id", "doc.id", "doc.wall_id", "doc_id"),
             "image": ("doc.image_id", "doc.image_source", "doc.image_path", "doc.image"),
             "setting": ("doc.category", "doc.setting"),
         },
-    ),
-    Form(
-        "Only Connect predictions",
-        frozenset({"wall_id", "predicted_groups"}),
-        {"groups": ("predicted_groups",), "connections": ("predicted_connections",)},
+        output=("resps[0][0]",),
     ),
 )
-"""Known formats; lmms-eval writes lm-eval's. ``resps[0][0]`` is the raw first response."""
+"""Formats of other harnesses. lmms-eval writes lm-eval's; ``resps[0][0]`` is the raw response."""
+
+
+def log_formats() -> tuple[LogFormat, ...]:
+    """Known formats, those that families bring last."""
+    names = family.names("log_formats")
+    return (*_FORMATS, *(cast("LogFormat", family.load("log_formats", name)) for name in names))
+
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 _MISSING = object()
@@ -211,11 +260,12 @@ class Fields:
                     where=f"--field {option}",
                     hint=f"one of {', '.join(FILES)}, as in --field predictions.answer=text",
                 )
-            if role not in ALIASES:
+            roles = known_roles().names
+            if role not in roles:
                 raise ConfigError(
                     f"no role is called {role!r}",
                     where=f"--field {option}",
-                    hint=nearest(role, ALIASES),
+                    hint=nearest(role, roles),
                 )
             if given.get(key, name) != name:
                 raise ConfigError(f"{key} is given twice", where=f"--field {option}")
@@ -243,13 +293,13 @@ class Fields:
             DataError: Several fields could serve one role and differ, or no row has the field that
                 was named.
         """
-        form = next((form for form in FORMS if _has_form(rows, form)), None)
+        form = next((one for one in log_formats() if _has_form(rows, one)), None)
         names: dict[str, str] = {}
         decided = False
         claimed = {name for role in roles if (name := self.told(role)) is not None}
         for role in roles:
             found = self.told(role)
-            if found is not None and role not in OUTPUTS:
+            if found is not None and role not in known_roles().outputs:
                 self._check_there(rows, role, found, where)
             if found is None and form is not None:
                 found = _defined(rows, form, role, where)
@@ -262,7 +312,7 @@ class Fields:
 
     def _only(self, rows: Sequence[Row], role: str, claimed: set[str], where: str) -> str | None:
         """The one field that could serve a role; several are one where they never differ."""
-        free = [name for name in ALIASES[role] if name not in claimed]
+        free = [name for name in known_roles().names[role] if name not in claimed]
         candidates = [name for name in free if any(row.get(name) is not None for row in rows)]
         for name in candidates[1:]:
             if not all(_same(role, row.get(candidates[0]), row.get(name)) for row in rows):
@@ -291,7 +341,7 @@ class Fields:
 
         Args:
             row: One row.
-            role: A key of :data:`ALIASES`.
+            role: One of :func:`known_roles`.
             but: A field that already serves another role of this row.
 
         Raises:
@@ -312,17 +362,17 @@ class Fields:
         return None if value is None else as_text(value)
 
 
-def _has_form(rows: Sequence[Row], form: Form) -> bool:
+def _has_form(rows: Sequence[Row], form: LogFormat) -> bool:
     return bool(rows) and all(form.marks <= row.keys() for row in rows)
 
 
-def _defined(rows: Sequence[Row], form: Form, role: str, where: str) -> str | None:
+def _defined(rows: Sequence[Row], form: LogFormat, role: str, where: str) -> str | None:
     """The path that a format defines for a role, where the rows have it.
 
     Raises:
         DataError: It defines a list of one response, and rows hold several, or no text.
     """
-    paths = form.roles.get(role, ())
+    paths = form.paths(role)
     path = next((one for one in paths if any(follow(row, one) is not None for row in rows)), None)
     if path is not None and path.endswith("[0][0]"):
         for number, row in enumerate(rows, start=1):

@@ -21,9 +21,7 @@ from pathlib import Path
 
 from headbench._json import json_values
 from headbench.errors import DataError
-from headbench.results.fields import ALIASES, Fields, Row, as_text
-
-__all__ = ["ALIASES", "Fields", "Recorded", "Row", "as_text", "decode", "log_name", "read_rows"]
+from headbench.results.fields import Row, known_roles
 
 _ENDINGS = (".json", ".jsonl", ".csv", ".tsv", ".txt")
 
@@ -159,7 +157,9 @@ def _is_rows(value: object) -> bool:
 def _by_key(only: Mapping[str, object]) -> list[Row]:
     """Rows of an object that maps ids to objects, to groupings, or to captions."""
     values = list(only.values())
-    if len(only) < 2 or set(only) & {name for names in ALIASES.values() for name in names}:
+    if len(only) < 2 or set(only) & {
+        name for names in known_roles().names.values() for name in names
+    }:
         return []
     if all(isinstance(value, dict) for value in values):
         return [{"id": key, **value} for key, value in only.items() if isinstance(value, dict)]

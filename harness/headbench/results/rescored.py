@@ -48,6 +48,7 @@ class Log:
         settings: Settings of the task that the files name.
         marks: Marks of thoughts that were cut before anything was read.
         sought: What responses were sought through for, where that is not the data's own.
+        notes: Lines that a reader must see beside the figures; they are not part of the result.
     """
 
     task: str
@@ -68,6 +69,7 @@ class Log:
     settings: tuple[str, ...] = ()
     marks: Sequence[str] = DEFAULT
     sought: Sequence[str] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,14 @@ class Rescored:
         records: One an answered document.
         prompts: What the outputs say that was asked, each once; empty where they do not.
         settings: Settings of the task that the files name.
+        notes: Lines that a reader must see beside the figures.
     """
 
     result: Result
     records: tuple[Record, ...]
     prompts: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def document(self) -> Plain:
         """The result as JSON values."""
@@ -154,7 +158,7 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         ),
         source=_source(log),
     )
-    return Rescored(result, log.records, log.prompts, log.settings)
+    return Rescored(result, log.records, log.prompts, log.settings, log.notes)
 
 
 def _missing(answered: int, expected: int, reason: str) -> str:

@@ -18,6 +18,7 @@ from headbench.results.keys import seed_for
 from headbench.results.schema import CodeFacts
 from headbench.running import code, neutral
 from headbench.running.spec import RunSpec
+from headbench.scoring import family
 from headbench.statistics import smallest_p
 from headbench.tasks.loader import resolve_names
 from headbench.tasks.task import Task
@@ -105,6 +106,7 @@ def make_plan(spec: RunSpec) -> RunPlan:
             toggle that none of the tasks gives anything to act on.
     """
     include = [Path(folder) for folder in spec.include]
+    family.include(include)
     tasks = tuple(resolve_names(spec.tasks, include))
     spec, notes = _with_model(spec, tasks)
     documents = {task.name: _documents(task, spec) for task in tasks}

@@ -1,10 +1,12 @@
-"""Parsers, scorers, metrics and statistics: pure, knowing no model and no file.
+"""What families of tasks are made of: parsers, scorers, metrics, and the lookup of their names.
 
-Names are looked up in :mod:`headbench.scoring.lookup`.
+Nothing here knows a model or a particular family. Names are looked up in
+:mod:`headbench.scoring.lookup`, families in :mod:`headbench.scoring.family`.
 """
 
+from headbench.scoring.family import Family
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
-from headbench.statistics.metric import Metric, ratio
+from headbench.statistics.metric import Metric, SampleStatistic, SumMetric, ratio
 
-__all__ = ["Metric", "Parser", "Scorer", "ratio"]
+__all__ = ["Family", "Metric", "Parser", "SampleStatistic", "Scorer", "SumMetric", "ratio"]

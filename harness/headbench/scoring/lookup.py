@@ -1,113 +1,32 @@
-"""Names of parsers, scorers and metrics, each loaded when it is first asked for.
+"""Parsers, scorers and metrics by name, each loaded when it is first asked for.
 
-The tables map a name to ``module:attribute``, so that listing names costs no import. Different
-families use the same short word for different figures (``recall`` of POPE, CHAIR and needles),
-therefore a family's metric is registered as ``family.name``; its :attr:`Metric.name` stays short.
-A user's package adds its own through the entry-point groups ``headbench.metrics``,
-``headbench.parsers`` and ``headbench.scorers``.
+They come from the families (:mod:`headbench.scoring.family`) and from the entry-point groups
+``headbench.metrics``, ``headbench.parsers`` and ``headbench.scorers`` of other packages. Different
+families use the same short word for different figures (``recall`` of questions, captions and
+texts), therefore a metric is registered as ``prefix.name``; its :attr:`Metric.name` stays short.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import import_module
 from importlib.metadata import EntryPoint
 from typing import Literal, TypeVar
 
-from headbench._code import Code, of_entry_point, of_modules
+from headbench._code import Code, of_entry_point
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
+from headbench.scoring import family as families
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
 from headbench.statistics.metric import Metric
 
-PARSERS: dict[str, str] = {
-    "verbatim": "headbench.scoring.parser:VERBATIM",
-    "pope_ref": "headbench.families.pope.pope_parsers:POPE_REF",
-    "pope_strict": "headbench.families.pope.pope_parsers:POPE_STRICT",
-    "pope_robust": "headbench.families.pope.pope_robust:POPE_ROBUST",
-    "walls_ref": "headbench.families.walls.walls_parse:WALLS_REF",
-    "walls_robust": "headbench.families.walls.walls_parse:WALLS_ROBUST",
-    "label_form": "headbench.families.stickiness.label_parsers:LABEL_FORM",
-    "label_robust": "headbench.families.stickiness.label_parsers:LABEL_ROBUST",
+Kind = Literal["metric", "parser", "scorer"]
+_TABLES: Mapping[Kind, families.Kind] = {
+    "metric": "metrics",
+    "parser": "parsers",
+    "scorer": "scorers",
 }
-SCORERS: dict[str, str] = {
-    "niah": "headbench.families.needles.niah_scorers:NIAH",
-    "keyphrase3": "headbench.families.needles.niah_scorers:KEYPHRASE3",
-    "needle_rouge": "headbench.families.needles.needle_rouge:NEEDLE_ROUGE",
-    "string_match_all": "headbench.families.needles.ruler_scorers:STRING_MATCH_ALL",
-    "string_match_part": "headbench.families.needles.ruler_scorers:STRING_MATCH_PART",
-    "pope": "headbench.families.pope.pope_scorer:POPE",
-    "chair": "headbench.families.chair.chair_scorer:CHAIR",
-    "walls": "headbench.families.walls.walls_scorer:WALLS",
-    "stickiness": "headbench.families.stickiness.stickiness_scorer:STICKINESS",
-}
-OLDER: dict[str, dict[str, str]] = {
-    "parser": {
-        "pope_robust@1": "headbench.families.pope.pope_parsers:POPE_ROBUST_1",
-        "walls_ref@1": "headbench.families.walls.walls_parse:WALLS_REF_1",
-    },
-    "scorer": {
-        "niah@1": "headbench.families.needles.niah_scorers:NIAH_1",
-        "keyphrase3@1": "headbench.families.needles.niah_scorers:KEYPHRASE3_1",
-        "needle_rouge@1": "headbench.families.needles.needle_rouge:NEEDLE_ROUGE_1",
-        "walls@1": "headbench.families.walls.walls_scorer:WALLS_1",
-    },
-}
-"""Kind -> ``name@version`` -> readings that were replaced, kept for the figures that name them."""
-METRICS: dict[str, str] = {
-    "auroc": "headbench.scoring.rank_metrics:AUROC",
-    "spearman": "headbench.scoring.rank_metrics:SPEARMAN",
-    "niah.recall": "headbench.families.needles.needle_metrics:RECALL",
-    "niah.fraction": "headbench.families.needles.needle_metrics:FRACTION",
-    "niah.substring": "headbench.families.needles.needle_rouge:SUBSTRING",
-    "niah.judge": "headbench.families.needles.judged_cells:JUDGE",
-    "pope.accuracy": "headbench.families.pope.pope_scorer:ACCURACY",
-    "pope.precision": "headbench.families.pope.pope_scorer:PRECISION",
-    "pope.recall": "headbench.families.pope.pope_scorer:RECALL",
-    "pope.f1": "headbench.families.pope.pope_scorer:F1",
-    "pope.yes_ratio": "headbench.families.pope.pope_scorer:YES_RATIO",
-    "pope.unparsed_rate": "headbench.families.pope.pope_scorer:UNPARSED_RATE",
-    "pope.tp": "headbench.families.pope.pope_scorer:TP",
-    "pope.fp": "headbench.families.pope.pope_scorer:FP",
-    "pope.tn": "headbench.families.pope.pope_scorer:TN",
-    "pope.fn": "headbench.families.pope.pope_scorer:FN",
-    "chair.chair_s": "headbench.families.chair.chair_scorer:CHAIR_S",
-    "chair.chair_i": "headbench.families.chair.chair_scorer:CHAIR_I",
-    "chair.recall": "headbench.families.chair.chair_scorer:RECALL",
-    "chair.len": "headbench.families.chair.chair_scorer:LENGTH",
-    "chair.f1": "headbench.families.chair.chair_scorer:F1",
-    "chair.object_f1": "headbench.families.chair.chair_scorer:OBJECT_F1",
-    "chair.hit_ratio": "headbench.families.chair.chair_scorer:HIT_RATIO",
-    "chair.hallucinated_captions": "headbench.families.chair.chair_scorer:HALLUCINATED_CAPTIONS",
-    "chair.hallucinated_mentions": "headbench.families.chair.chair_scorer:HALLUCINATED_MENTIONS",
-    "chair.mentions": "headbench.families.chair.chair_scorer:MENTIONS",
-    "walls.solved_walls": "headbench.families.walls.walls_scorer:SOLVED_WALLS",
-    "walls.correct_groups": "headbench.families.walls.walls_scorer:CORRECT_GROUPS",
-    "walls.group_rate": "headbench.families.walls.walls_scorer:GROUP_RATE",
-    "walls.solved_rate": "headbench.families.walls.walls_scorer:SOLVED_RATE",
-    "walls.wd": "headbench.families.walls.walls_scorer:WD",
-    "walls.fms": "headbench.families.walls.walls_scorer:FMS",
-    "walls.ari": "headbench.families.walls.walls_scorer:ARI",
-    "walls.nmi": "headbench.families.walls.walls_scorer:NMI",
-    "walls.ami": "headbench.families.walls.walls_scorer:AMI",
-    "walls.unparsed_rate": "headbench.families.walls.walls_scorer:UNPARSED_RATE",
-    "walls.connections": "headbench.families.walls.walls_scorer:CONNECTIONS",
-    "walls.connection_rate": "headbench.families.walls.walls_scorer:CONNECTION_RATE",
-    "walls.connection_rouge1": "headbench.families.walls.walls_scorer:CONNECTION_ROUGE1",
-    "stickiness.rescue": "headbench.families.stickiness.stickiness_scorer:RESCUE",
-    "stickiness.z": "headbench.families.stickiness.stickiness_scorer:Z_SIZE",
-    "stickiness.stickiness": "headbench.families.stickiness.stickiness_scorer:STICKINESS_RATE",
-    "stickiness.ever_rescued": "headbench.families.stickiness.stickiness_scorer:EVER_RESCUED",
-    "stickiness.damage": "headbench.families.stickiness.stickiness_scorer:DAMAGE",
-    "stickiness.c": "headbench.families.stickiness.stickiness_scorer:C_SIZE",
-    "stickiness.zero_shot_accuracy": "headbench.families.stickiness.stickiness_scorer:ACCURACY",
-    "stickiness.unparsed_rate": "headbench.families.stickiness.stickiness_scorer:UNPARSED_RATE",
-    "stickiness.confidence_shift": "headbench.families.stickiness.stickiness_scorer:CONFIDENCE_SHIFT",  # noqa: E501
-    "stickiness.change_rate": "headbench.families.stickiness.stickiness_scorer:CHANGE_RATE",
-}
-
 _Thing = TypeVar("_Thing", Metric, Parser, Scorer)
 _Versioned = TypeVar("_Versioned", Parser, Scorer)
 
@@ -124,7 +43,7 @@ def metric(name: str, family: str | None = None) -> Metric:
         ConfigError: No metric has this name, or several families have it.
     """
     found = _metric_name(name, family)
-    return _find("metric", found, METRICS, Metric)  # type: ignore[type-abstract]
+    return _find("metric", found, Metric)  # type: ignore[type-abstract]
 
 
 def _metric_name(name: str, family: str | None = None) -> str:
@@ -143,16 +62,15 @@ def _metric_name(name: str, family: str | None = None) -> str:
     return matches[0] if matches else name
 
 
-def code_of(kind: Literal["metric", "parser", "scorer"], name: str) -> Code:
-    """The code of a metric, parser or scorer that another package offers.
+def code_of(kind: Kind, name: str) -> Code:
+    """The code of a metric, parser or scorer that another package or a user's file brings.
 
     Returns:
         Nothing for headbench's own, and for names that stand in results without being registered.
     """
     short = _metric_name(name) if kind == "metric" else name.partition("@")[0]
-    table = {"metric": METRICS, "parser": PARSERS, "scorer": SCORERS}[kind]
-    if short in table:
-        return of_modules([table[short].partition(":")[0]])
+    if short in families.names(_TABLES[kind]):
+        return families.code_of(_TABLES[kind], short)
     point = _plugins(kind).get(short)
     if point is None:
         return Code()
@@ -177,7 +95,7 @@ def parser(name: str) -> Parser:
     Raises:
         ConfigError: No parser has this name, or it is not here in the version asked for.
     """
-    return _versioned("parser", name, PARSERS, Parser)
+    return _versioned("parser", name, Parser)
 
 
 def scorer(name: str) -> Scorer:
@@ -186,42 +104,45 @@ def scorer(name: str) -> Scorer:
     Raises:
         ConfigError: No scorer has this name, or it is not here in the version asked for.
     """
-    return _versioned("scorer", name, SCORERS, Scorer)
+    return _versioned("scorer", name, Scorer)
 
 
 def metric_names() -> tuple[str, ...]:
     """All metric names, sorted, entry points included; nothing is imported."""
-    return tuple(sorted({*METRICS, *_plugins("metric")}))
+    return _names("metric")
 
 
 def parser_names() -> tuple[str, ...]:
     """All parser names, sorted, entry points included; nothing is imported."""
-    return tuple(sorted({*PARSERS, *_plugins("parser")}))
+    return _names("parser")
 
 
 def scorer_names() -> tuple[str, ...]:
     """All scorer names, sorted, entry points included; nothing is imported."""
-    return tuple(sorted({*SCORERS, *_plugins("scorer")}))
+    return _names("scorer")
+
+
+def _names(kind: Kind) -> tuple[str, ...]:
+    """Current names of a kind, sorted; earlier versions (``name@1``) are left out."""
+    brought = (name for name in families.names(_TABLES[kind]) if "@" not in name)
+    return tuple(sorted({*brought, *_plugins(kind)}))
 
 
 @cache
-def _plugins(kind: str) -> Mapping[str, EntryPoint]:
+def _plugins(kind: Kind) -> Mapping[str, EntryPoint]:
     """What other packages registered; read once, because scanning installed packages is slow."""
     return {point.name: point for point in entry_points(group=f"headbench.{kind}s")}
 
 
-def _versioned(
-    kind: str, name: str, table: Mapping[str, str], wanted: type[_Versioned]
-) -> _Versioned:
+def _versioned(kind: Kind, name: str, wanted: type[_Versioned]) -> _Versioned:
     """The current version of a name, or the one that is asked for."""
-    if name in OLDER[kind]:
-        return _find(kind, name, OLDER[kind], wanted)
+    brought = families.names(_TABLES[kind])
+    if name in brought:
+        return _find(kind, name, wanted)
     short, _, version = name.partition("@")
-    found = _find(kind, short, table, wanted)
+    found = _find(kind, short, wanted)
     if version and version != str(found.version):
-        kept: list[str] = [
-            old.partition("@")[2] for old in OLDER[kind] if old.startswith(f"{short}@")
-        ]
+        kept: list[str] = [old.partition("@")[2] for old in brought if old.startswith(f"{short}@")]
         here = " or ".join([str(found.version), *kept])
         raise ConfigError(
             f"{kind} {short!r} is here in version {here}, not {version}",
@@ -231,12 +152,12 @@ def _versioned(
     return found
 
 
-def _find(kind: str, name: str, table: Mapping[str, str], wanted: type[_Thing]) -> _Thing:
-    """Load a name from the table, else from an entry point, and check what came."""
-    if name in table:
-        module, _, attribute = table[name].partition(":")
-        thing: object = getattr(import_module(module), attribute)
-        where = table[name]
+def _find(kind: Kind, name: str, wanted: type[_Thing]) -> _Thing:
+    """Load a name from the families, else from an entry point, and check what came."""
+    table = _TABLES[kind]
+    thing: object
+    if name in families.names(table):
+        thing, where = families.load(table, name), families.place_of(table, name)
     elif name in _plugins(kind):
         point = _plugins(kind)[name]
         thing, where = point.load(), point.value
@@ -244,7 +165,7 @@ def _find(kind: str, name: str, table: Mapping[str, str], wanted: type[_Thing]) 
         raise ConfigError(
             f"there is no {kind} called {name!r}",
             where=f"{kind} {name!r}",
-            hint=nearest(name, {*table, *_plugins(kind)}),
+            hint=nearest(name, _names(kind)),
         )
     if not isinstance(thing, wanted):
         raise ConfigError(

@@ -9,7 +9,7 @@ import pytest
 
 from headbench.errors import DataError
 from headbench.families.needles.rescore_needles import rescore_niah
-from headbench.results.recorded import Fields
+from headbench.results.fields import Fields
 
 HARBOUR = "The magic number for the harbour is 4711."
 QUESTION = "What is the magic number for the harbour?"

@@ -62,7 +62,7 @@ def test_six_of_six_other_heads_can_be_drawn_once_only(table):
 
 def test_the_table_is_json_and_an_untrained_model_fails_its_gates(table):
     assert json.loads(json.dumps(table))["split"] == "test"
-    held = {gate["name"]: gate["holds"] for gate in table["gates"]}
+    held = {criterion["name"]: criterion["holds"] for criterion in table["gates"]}
     assert not held["worst recall after masking 2-6 random heads of the same layers"]
     assert held["recall after masking the top 2"]
 
@@ -70,9 +70,9 @@ def test_the_table_is_json_and_an_untrained_model_fails_its_gates(table):
 def test_a_rising_dose_response_fails_its_gate(table):
     risen = json.loads(json.dumps(table))
     risen["rotary"]["lowest"] = {"4": 0.5, "6": 0.6, "8": 0.2, "12": 0.1, "16": 0.0}
-    (gate,) = [g for g in evidence_module.gates(risen) if "rise" in g["name"]]
-    assert gate["value"] == 0.1
-    assert not gate["holds"]
+    (criterion,) = [g for g in evidence_module.criteria(risen) if "rise" in g["name"]]
+    assert criterion["value"] == 0.1
+    assert not criterion["holds"]
 
 
 def test_the_card_tells_what_failed(table):

@@ -12,7 +12,7 @@ from headbench._paths import checkpoints_root
 from headbench.heads.headmap import HeadMap
 from headbench.models.hf.threads import threads
 from training.lm_v1 import needle_probe
-from training.lm_v1.evidence import FORMAT, gates
+from training.lm_v1.evidence import FORMAT, criteria
 from training.lm_v1.vocabulary import vocabulary
 from training.pages.stored import stored_tables
 
@@ -70,12 +70,12 @@ def test_stored_evidence_agrees_with_its_own_gates(seed):
     table = TABLES[seed]
     assert table["format"] == FORMAT
     assert table["seed"] == seed
-    assert gates(table) == table["gates"]
+    assert criteria(table) == table["gates"]
 
 
 def test_gates_notice_a_model_whose_recall_survives_masking():
     table = json.loads(json.dumps(TABLES[0]))
-    assert all(gate["holds"] for gate in gates(table))
+    assert all(criterion["holds"] for criterion in criteria(table))
     table["masking"]["top"]["2"] = 0.91
-    failed = [gate["name"] for gate in gates(table) if not gate["holds"]]
+    failed = [criterion["name"] for criterion in criteria(table) if not criterion["holds"]]
     assert failed == ["recall after masking the top 2"]

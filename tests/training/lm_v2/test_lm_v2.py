@@ -18,7 +18,7 @@ from headbench.tasks.loader import load
 from headbench.worlds.labels import DEFINITIONS
 from headbench.worlds.walls import CATEGORIES
 from training.lm_v2 import label_rows, train, wall_rows
-from training.lm_v2.evidence import FORMAT, gates, rate
+from training.lm_v2.evidence import FORMAT, criteria, rate
 from training.lm_v2.evidence_tables import toggles_table
 from training.lm_v2.model import SIZE, tokenizer_v2, vocabulary_v2
 from training.lm_v2.vocabulary import vocabulary
@@ -275,10 +275,12 @@ def test_it_groups_some_walls_and_labels_by_its_prior(model, tokenizer):
 def test_stored_evidence_agrees_with_its_own_gates():
     table = stored_tables("ref-lm-v2")[0]
     assert table["format"] == FORMAT
-    assert gates(table) == table["gates"]
-    assert all(gate["holds"] for gate in table["gates"])
+    assert criteria(table) == table["gates"]
+    assert all(criterion["holds"] for criterion in table["gates"])
     table["walls"]["groups"]["value"] = 0.95
-    assert [gate["name"] for gate in gates(table) if not gate["holds"]] == ["share of groups found"]
+    assert [criterion["name"] for criterion in criteria(table) if not criterion["holds"]] == [
+        "share of groups found"
+    ]
 
 
 def test_the_page_shows_the_stored_evidence():

@@ -10,7 +10,7 @@ import pytest
 
 from training.pages.reference_models.page import SECOND_WORLD, SETTINGS, _above_the_line, page
 from training.pages.stored import DOCS, LM, SHIPPED_SEED, VLM, stored_tables
-from training.vlm_v2.criteria import gates
+from training.vlm_v2.criteria import criteria
 
 PAGE = DOCS / "reference-models.md"
 
@@ -35,15 +35,15 @@ def test_the_page_was_written_from_figures_that_the_shipped_seeds_training_run_g
 
 def test_every_gate_of_the_shipped_seed_holds_in_the_stored_table(stored):
     table = stored[VLM][SHIPPED_SEED]
-    assert all(gate["holds"] for gate in table["gates"])
-    assert table["gates"] == gates(table)
+    assert all(criterion["holds"] for criterion in table["gates"])
+    assert table["gates"] == criteria(table)
     assert len(stored[VLM]) == len(stored[LM]) == 3
 
 
 def test_a_gate_that_fails_is_named_with_its_figure(stored):
     now = copy.deepcopy(shipped(stored))
     now[VLM]["chair"]["fixed"]["chair_i"] = now[VLM]["chair"]["base"]["chair_i"] - 0.01
-    now[VLM]["gates"] = gates(now[VLM])
+    now[VLM]["gates"] = criteria(now[VLM])
     text = page(now, stored)
     assert f"- `{VLM}` seed 0: fixed heads, change of CHAIR_i is -0.010 (at most -.03)." in text
     assert "**-0.010 (fails)**" in text
@@ -71,12 +71,12 @@ def test_halves_are_compared_with_fixed_heads_of_the_same_recall(stored):
 def test_the_verdict_on_the_two_worlds_is_what_their_tables_show():
     worlds = json.loads(SECOND_WORLD.read_text())["worlds"]
     gain = {
-        (name, arm): {
+        (name, condition): {
             setting: score["accuracy"] - world["pope"]["base"][setting]["accuracy"]
             for setting, score in scores.items()
         }
         for name, world in worlds.items()
-        for arm, scores in world["pope"].items()
+        for condition, scores in world["pope"].items()
     }
     assert all(
         change < 0.0075

@@ -1,4 +1,4 @@
-"""Gates can fail, tables have every arm with its controls, and the page prints them."""
+"""Gates can fail, tables have every condition with its controls, and the page prints them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import copy
 import pytest
 import torch
 
+from headbench._paths import checkpoints_root
 from headbench.worlds.scene_words import HOME, partner
+from training.pages.stored import SHIPPED_SEED, VLM, stored_tables
 from training.vlm_v2 import evidence, second_world
-from training.vlm_v2.criteria import gates
-from training.vlm_v2.evidence import arms, matched_heads
+from training.vlm_v2.criteria import criteria
+from training.vlm_v2.evidence import conditions, matched_heads
+from training.vlm_v2.model_card import model_card
 from training.vlm_v2.scene_probe import Asked
+from training.vlm_v2.scene_rows import SETTLED_RUNS
+from training.vlm_v2.train import VlmSchedule
 
 
 def pope(*accuracies, yes=0.5):
@@ -44,7 +49,7 @@ GOOD = {
 
 
 def failed(table):
-    return [gate["name"] for gate in gates(table) if not gate["holds"]]
+    return [criterion["name"] for criterion in criteria(table) if not criterion["holds"]]
 
 
 def test_a_good_table_passes_every_gate():
@@ -78,7 +83,7 @@ def test_each_gate_can_fail(path, value, names):
 
 
 def test_both_methods_have_random_and_low_controls():
-    listed = arms(torch.rand(3, 8, generator=torch.Generator().manual_seed(0)))
+    listed = conditions(torch.rand(3, 8, generator=torch.Generator().manual_seed(0)))
     assert listed["base"] is None
     assert sum(name.startswith("fixed-random") for name in listed) >= 3
     assert sum(name.startswith("vhr-2-random") for name in listed) >= 3
@@ -119,7 +124,7 @@ def test_the_counterfactual_changes_only_the_suggestion():
         assert gone == {partner(one.name)}
         assert one.name not in before.objects
     with_it, without, asked = second_world._counterfactual("text")
-    assert torch.equal(with_it.pictures, without.pictures)
+    assert torch.equal(with_it.images, without.images)
     for one in asked:
         assert HOME[one.name] == with_it.scenes[one.scene].place != without.scenes[one.scene].place
         assert with_it.leads[one.scene] != without.leads[one.scene]
@@ -127,3 +132,9 @@ def test_the_counterfactual_changes_only_the_suggestion():
 
 def test_the_reference_strength_is_among_those_drawn():
     assert evidence.STRENGTH in evidence.STRENGTHS
+
+
+def test_the_shipped_card_is_what_its_table_gives():
+    card = (checkpoints_root() / VLM / "README.md").read_text()
+    table = stored_tables(VLM)[SHIPPED_SEED]
+    assert card == model_card(table, VlmSchedule().steady_steps, SETTLED_RUNS)

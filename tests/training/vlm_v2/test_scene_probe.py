@@ -34,7 +34,7 @@ def model():
 
 
 def test_a_gallery_holds_only_scenes_with_enough_objects(shown):
-    assert len(shown.scenes) == len(shown.pictures) == 40
+    assert len(shown.scenes) == len(shown.images) == 40
     assert min(len(scene.objects) for scene in shown.scenes) >= 3
 
 
@@ -104,7 +104,7 @@ def test_captions_equal_those_of_generate(model, shown):
     stock = model.generate(
         input_ids=tokens,
         attention_mask=torch.ones_like(tokens),
-        pixel_values=few.pictures,
+        pixel_values=few.images,
         do_sample=False,
         max_new_tokens=scene_probe.LONGEST,
     )[:, tokens.size(1) :]

@@ -16,7 +16,7 @@ from training.vlm_v2.scene_rows import (
     EMPTY,
     IMAGE_TOKENS,
     TRAINING,
-    WITH_PICTURES,
+    WITH_IMAGES,
     SceneMix,
     caption_row,
     encode,
@@ -85,25 +85,25 @@ def test_answers_follow_the_annotator(world):
 
 
 def test_a_batch_is_a_function_of_seed_and_step(world):
-    mix = SceneMix(captions=2, questions=2, captions_blind=1, questions_blind=1)
+    mix = SceneMix(captions=2, questions=2, captions_text_only=1, questions_text_only=1)
     once, again = scene_batch(world, mix, 0, 3), scene_batch(world, mix, 0, 3)
     other = scene_batch(world, mix, 1, 3)
     assert np.array_equal(once.tokens, again.tokens)
-    assert np.array_equal(once.pictures, again.pictures)
+    assert np.array_equal(once.images, again.images)
     assert once.tokens.shape != other.tokens.shape or (once.tokens != other.tokens).any()
-    with_picture = (once.tokens == IDS[IMAGE]).sum(1)
-    assert with_picture.tolist() == [IMAGE_TOKENS] * 4 + [0] * 2
-    assert len(once.pictures) == 4
+    with_image = (once.tokens == IDS[IMAGE]).sum(1)
+    assert with_image.tolist() == [IMAGE_TOKENS] * 4 + [0] * 2
+    assert len(once.images) == 4
 
 
 def test_the_mix_keeps_a_tenth_of_rows_blind():
-    blind = sum(mix.captions_blind + mix.questions_blind for mix in WITH_PICTURES)
-    assert blind / (blind + sum(mix.captions + mix.questions for mix in WITH_PICTURES)) >= 0.1
+    text_only = sum(mix.captions_text_only + mix.questions_text_only for mix in WITH_IMAGES)
+    assert text_only / (text_only + sum(mix.captions + mix.questions for mix in WITH_IMAGES)) >= 0.1
 
 
 def test_patch_labels_name_what_was_drawn(world):
-    pictures, labels = patch_batch(world, 4, 0, 0)
-    assert pictures.shape == (4, 3, 64, 64)
+    images, labels = patch_batch(world, 4, 0, 0)
+    assert images.shape == (4, 3, 64, 64)
     assert labels.shape == (4, IMAGE_TOKENS)
     assert labels.max() <= EMPTY
 
@@ -144,7 +144,7 @@ def test_common_objects_are_seldom_asked_about_when_they_are_absent():
 @pytest.mark.parametrize(("share", "expected"), [(0.0, False), (1.0, True)])
 def test_a_mix_says_how_often_absent_common_objects_are_asked_about(world, share, expected):
     """The chance must reach the questions: the last stage asks with one of its own."""
-    mix = SceneMix(questions_blind=60, homeless=share)
+    mix = SceneMix(questions_text_only=60, homeless=share)
     tokens = scene_batch(world, mix, 0, 0).tokens.tolist()
     denied = {
         WORDS[row[at]]

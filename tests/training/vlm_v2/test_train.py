@@ -14,18 +14,18 @@ from training.vlm_v2 import train as train_module
 from training.vlm_v2.language_model import build_model
 from training.vlm_v2.losses import scene_loss
 from training.vlm_v2.model import (
-    PICTURE_VOLUME,
+    IMAGE_TOKEN_SCALE,
     DampedStep,
-    PictureReader,
+    PatchNamer,
     build_vlm,
-    raise_pictures,
+    scale_image_tokens,
 )
 from training.vlm_v2.scene_rows import SETTLED_RUNS
 from training.vlm_v2.train import SMOKE, VlmConfig, train
 from training.vlm_v2.vocabulary import vocabulary
 
 TINY = replace(
-    SMOKE, prior_steps=2, tower_steps=2, look_steps=2, steady_steps=2, needles=((128, 1),)
+    SMOKE, prior_steps=2, tower_steps=2, image_steps=2, steady_steps=2, needles=((128, 1),)
 )
 
 
@@ -34,10 +34,12 @@ def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train_module, "SMOKE", TINY)
         mix = train_module.SceneMix
-        few = (mix(captions=4, captions_blind=1), mix(questions=2))
-        patch.setattr(train_module, "WITH_PICTURES", few)
+        few = (mix(captions=4, captions_text_only=1), mix(questions=2))
+        patch.setattr(train_module, "WITH_IMAGES", few)
         patch.setattr(train_module, "SETTLING", few)
-        patch.setattr(train_module, "TEXT_ONLY", (mix(captions_blind=2), mix(questions_blind=2)))
+        patch.setattr(
+            train_module, "TEXT_ONLY", (mix(captions_text_only=2), mix(questions_text_only=2))
+        )
         yield
 
 
@@ -53,7 +55,7 @@ def weights(model):
 
 
 @pytest.mark.parametrize(
-    "survived", [1, 3, 5, 6, 7], ids=["prior", "look", "first", "between", "second"]
+    "survived", [1, 3, 5, 6, 7], ids=["prior", "images", "first", "between", "second"]
 )
 def test_a_killed_run_ends_where_an_unbroken_one_does(unbroken, tmp_path, monkeypatch, survived):
     _, whole = unbroken
@@ -96,7 +98,7 @@ def test_what_training_gives_is_the_mean_of_the_last_stages(unbroken):
     )
 
 
-def test_looking_heads_are_silent_after_the_text_stage(unbroken):
+def test_visual_heads_are_silent_after_the_text_stage(unbroken):
     folder, _ = unbroken
     prior = load_file(folder / "prior.safetensors")
     facts = json.loads((folder / "prior.json").read_text())
@@ -104,9 +106,9 @@ def test_looking_heads_are_silent_after_the_text_stage(unbroken):
     for layer, head in facts["looking_heads"]:
         columns = prior[f"model.language_model.layers.{layer}.self_attn.o_proj.weight"]
         assert columns[:, 32 * head : 32 * head + 32].abs().max() == 0
-    look = load_file(folder / "look.safetensors")
+    images = load_file(folder / "images.safetensors")
     layer, head = facts["looking_heads"][-1]
-    columns = look[f"model.language_model.layers.{layer}.self_attn.o_proj.weight"]
+    columns = images[f"model.language_model.layers.{layer}.self_attn.o_proj.weight"]
     assert columns[:, 32 * head : 32 * head + 32].abs().max() > 0
 
 
@@ -127,7 +129,7 @@ def test_the_language_model_stays_still_while_patches_are_read(unbroken):
 
 def test_patches_are_named_by_the_nearest_word():
     model = build_vlm(build_model(0).state_dict(), 0)
-    reader = PictureReader(model, [10, 20, 30])
+    reader = PatchNamer(model, [10, 20, 30])
     noise = torch.randn(2, 3, reader.meanings.size(1), generator=torch.Generator().manual_seed(0))
     read = reader.meanings[None] + 0.1 * noise
     assert reader.scores(read).argmax(-1).tolist() == [[0, 1, 2]] * 2
@@ -137,12 +139,12 @@ def test_patches_are_named_by_the_nearest_word():
 
 def test_raised_pictures_point_where_they_did():
     model = build_vlm(build_model(0).state_dict(), 0)
-    pictures = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        before = model.get_image_features(pictures).pooler_output[0]
-        raise_pictures(model)
-        after = model.get_image_features(pictures).pooler_output[0]
-    torch.testing.assert_close(after, PICTURE_VOLUME * before, rtol=1e-4, atol=1e-3)
+        before = model.get_image_features(images).pooler_output[0]
+        scale_image_tokens(model)
+        after = model.get_image_features(images).pooler_output[0]
+    torch.testing.assert_close(after, IMAGE_TOKEN_SCALE * before, rtol=1e-4, atol=1e-3)
 
 
 def test_a_real_run_needs_its_language_model(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.vlm_v2.language_model import build_model
-from training.vlm_v2.model import build_vlm, looking_heads, rates
+from training.vlm_v2.model import build_vlm, choose_visual_heads, rates
 from training.vlm_v2.visual_heads import (
     Reinforcement,
     choose_half,
@@ -29,22 +29,22 @@ def logits(model, rows=2):
 
 
 def test_divergence_is_a_distance():
-    blind = torch.zeros(1, 8, 2)
+    text_only = torch.zeros(1, 8, 2)
     seen = torch.zeros(1, 8, 2)
     seen[0, 3] = torch.tensor([3.0, 4.0])
-    assert divergence(seen, blind)[0].tolist() == [0, 0, 0, 5, 0, 0, 0, 0]
+    assert divergence(seen, text_only)[0].tolist() == [0, 0, 0, 5, 0, 0, 0, 0]
     assert divergence(seen, seen).abs().max() == 0
 
 
 def test_a_head_that_wakes_without_the_picture_is_zeroed():
-    blind = torch.ones(1, 8, 1)
-    seen = blind + 0.1
-    blind[0, 2] = 50.0  # far from seen, and loud without the picture
-    assert divergence(seen, blind)[0, 2] == 0
+    text_only = torch.ones(1, 8, 1)
+    seen = text_only + 0.1
+    text_only[0, 2] = 50.0  # far from seen, and loud without the image
+    assert divergence(seen, text_only)[0, 2] == 0
     loud = seen.clone()
     loud[0, 2] = 50.0
     quiet = torch.ones(1, 8, 1)
-    assert divergence(loud, quiet)[0, 2] > 40  # far, but quiet without the picture: kept
+    assert divergence(loud, quiet)[0, 2] > 40  # far, but quiet without the image: kept
 
 
 def test_halves_are_matched_in_size_and_disjoint():
@@ -89,10 +89,10 @@ def test_scaling_equals_scaling_the_columns_of_o_proj(model):
 def test_rows_choose_for_themselves(model):
     with watched(model) as kept:
         logits(model)
-        blind = [z[:, -1].clone() for z in kept]
-    blind[1][0, :4] += 10.0
-    blind[1][1, 4:] += 10.0
-    how = Reinforcement(2.0, layers=(1,), blind=blind)
+        text_only = [z[:, -1].clone() for z in kept]
+    text_only[1][0, :4] += 10.0
+    text_only[1][1, 4:] += 10.0
+    how = Reinforcement(2.0, layers=(1,), text_only=text_only)
     with reinforced(model, how):
         logits(model)
     chosen = how.chosen[1]
@@ -109,14 +109,14 @@ def test_choosing_without_the_blind_outputs_is_refused(model):
         logits(model)
 
 
-def test_looking_heads_leave_planted_and_kept_heads_alone():
+def test_visual_heads_leave_planted_and_kept_heads_alone():
     taken = {0: [0, 1, 2, 3], 1: [6, 7], 2: [0, 5]}
-    chosen = looking_heads(taken)
+    chosen = choose_visual_heads(taken)
     assert len(chosen) == 12
     assert not any(head in taken[layer] for layer, head in chosen)
 
 
-def test_rates_are_full_only_for_looking_heads_and_projector(model):
+def test_rates_are_full_only_for_visual_heads_and_projector(model):
     shares = rates(model, [(1, 6)], language=0.25, tower=0.2)
     q = shares["model.language_model.layers.1.self_attn.q_proj.weight"]
     o = shares["model.language_model.layers.1.self_attn.o_proj.weight"]

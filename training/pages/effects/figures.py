@@ -13,7 +13,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 GREY, BLACK = "#999999", "#222222"
 MARKS = ("o", "s", "^", "D")
 LONGEST = 46
-"""Characters of an arm's name beside a bar."""
+"""Characters of a condition's name beside a bar."""
 
 
 def write(folder: Path, table: Mapping[str, Any]) -> list[Path]:
@@ -109,16 +109,18 @@ def _captions(table: Mapping[str, Any]) -> Any:
     found = [e for e in effects(table, "vision", "chair") if e.main]
     figure, (axes,) = _figure()
     for number, method in enumerate(dict.fromkeys(e.method for e in found)):
-        arms = sorted((e for e in found if e.method == method), key=lambda e: e.params["alpha"])
-        start = (arms[0].of("recall")["base"], arms[0].main["base"])
-        recall = [e.of("recall")["value"] for e in arms]
-        axes.plot(*zip(start, *zip(recall, (e.main["value"] for e in arms), strict=True),
+        conditions = sorted(
+            (e for e in found if e.method == method), key=lambda e: e.params["alpha"]
+        )
+        start = (conditions[0].of("recall")["base"], conditions[0].main["base"])
+        recall = [e.of("recall")["value"] for e in conditions]
+        axes.plot(*zip(start, *zip(recall, (e.main["value"] for e in conditions), strict=True),
                        strict=True), f"{MARKS[number]}-", color=COLOURS[number], label=method,
                   zorder=3)  # fmt: skip
-        for e, at in zip(arms, recall, strict=True):
+        for e, at in zip(conditions, recall, strict=True):
             axes.annotate(f"{e.params['alpha']:g}", (at, e.main["value"]), xytext=(-6, -12),
                           textcoords="offset points", fontsize=8, ha="center")  # fmt: skip
-        points = [(c["recall"], c["chair_i"]) for e in arms for c in e.row["controls"]]
+        points = [(c["recall"], c["chair_i"]) for e in conditions for c in e.row["controls"]]
         if points:
             axes.plot(*zip(*points, strict=True), "x+"[number % 2], color=GREY,
                       label=f"controls of {method}", zorder=2)  # fmt: skip
@@ -133,22 +135,22 @@ def _captions(table: Mapping[str, Any]) -> Any:
 
 def _redistribution(table: Mapping[str, Any]) -> Any:
     sides = {task: effects(table, "redistribution", task) for task in ("pope", "chair")}
-    names = [e.arm for e in sides["pope"]][::-1]
+    names = [e.condition for e in sides["pope"]][::-1]
     figure, both = _figure(2, height=0.27 * len(names) + 1.0, width=9.6)
     for axes, (task, found) in zip(both, sides.items(), strict=True):
         at = {name: place for place, name in enumerate(names)}
         axes.axvline(0, color=BLACK, linewidth=0.8)
         live = [e for e in found if e.main]
         axes.errorbar(
-            [e.main["difference"] for e in live], [at[e.arm] for e in live], xerr=_errors(live),
-            fmt="o", color=COLOURS[0], capsize=2, label="toggle", zorder=3,
+            [e.main["difference"] for e in live], [at[e.condition] for e in live],
+            xerr=_errors(live), fmt="o", color=COLOURS[0], capsize=2, label="toggle", zorder=3,
         )  # fmt: skip
-        points = [(d, at[e.arm]) for e in live for d in e.others]
+        points = [(d, at[e.condition]) for e in live for d in e.others]
         if points:
             axes.plot(*zip(*points, strict=True), "x", color=GREY, label="control", zorder=2)
         dead = [e for e in found if not e.main]
-        axes.plot([0] * len(dead), [at[e.arm] for e in dead], "|", color=COLOURS[1], markersize=9,
-                  label="inert", zorder=4)  # fmt: skip
+        axes.plot([0] * len(dead), [at[e.condition] for e in dead], "|", color=COLOURS[1],
+                  markersize=9, label="inert", zorder=4)  # fmt: skip
         better = "right" if MAIN[task] == "accuracy" else "left"
         axes.set(xlabel=f"change of {WORDS[task]} ({better} is better)")
         axes.set_xscale("symlog", linthresh=0.1)
@@ -162,7 +164,7 @@ def _redistribution(table: Mapping[str, Any]) -> Any:
 
 
 def _shortened(name: str) -> str:
-    """An arm's name without what all arms share."""
+    """A condition's name without what all conditions share."""
     for part in (
         ",map=vhd",
         "map=vhd,",

@@ -257,7 +257,7 @@ accuracy {num(answers[0].main["base"])}.
 def _captions(found: Sequence[Effect]) -> str:
     rows = [
         [
-            f"`{e.arm}`",
+            f"`{e.condition}`",
             change(e.main),
             drawn(e.others),
             change(e.less),
@@ -277,7 +277,7 @@ def _captions(found: Sequence[Effect]) -> str:
 def _answers(found: Sequence[Effect]) -> str:
     rows = [
         [
-            f"`{e.arm}`",
+            f"`{e.condition}`",
             change(e.main),
             drawn(e.others),
             change(e.less),
@@ -306,7 +306,7 @@ def _best(found: Sequence[Effect]) -> str:
     common = [e for e in falls if not e.own and not e.further]
     parts = [
         f"CHAIR_i falls beyond controls at a cost of at most {LOST:.2f} object recall under "
-        + listed([f"`{e.arm}`" for e in kept], "no arm")
+        + listed([f"`{e.condition}`" for e in kept], "no condition")
     ]
     if dear:
         parts.append(f"beyond controls at a higher cost under {_costs(dear)}")
@@ -318,7 +318,7 @@ def _best(found: Sequence[Effect]) -> str:
 
 
 def _costs(found: Sequence[Effect]) -> str:
-    return listed([f"`{e.arm}` (recall {e.of('recall')['difference']:+.3f})" for e in found])
+    return listed([f"`{e.condition}` (recall {e.of('recall')['difference']:+.3f})" for e in found])
 
 
 def _unchanged(found: Sequence[Effect]) -> str:
@@ -326,23 +326,23 @@ def _unchanged(found: Sequence[Effect]) -> str:
     moved = [e for e in still if e.row["changed_share"]]
     if not still:
         return ""
-    names = listed([f"`{e.arm}`" for e in still])
+    names = listed([f"`{e.condition}`" for e in still])
     if moved:
         return f"{names}: inert, and yet {len(moved)} of them changed an output."
     return f"{names}: inert, and every output is the unedited one."
 
 
 def _gains(found: Sequence[Effect]) -> str:
-    up = [f"`{e.arm}`" for e in found if e.seen and e.better and (e.own or e.further)]
-    down = [f"`{e.arm}`" for e in found if e.seen and not e.better]
+    up = [f"`{e.condition}`" for e in found if e.seen and e.better and (e.own or e.further)]
+    down = [f"`{e.condition}`" for e in found if e.seen and not e.better]
     also = [
-        f"`{e.arm}`"
+        f"`{e.condition}`"
         for e in found
         if e.seen and not e.better and e.others and not e.own and not e.further
     ]
     word = WORDS[found[0].row["task"]]
-    text = f"{word} rises beyond the mean of the controls under {listed(up, 'no arm')}"
-    text += f" and falls under {listed(down, 'no arm')}"
+    text = f"{word} rises beyond the mean of the controls under {listed(up, 'no condition')}"
+    text += f" and falls under {listed(down, 'no condition')}"
     return text + (f"; the controls do as much as {listed(also)}." if also else ".")
 
 
@@ -383,9 +383,11 @@ def _shows(table: Table, captions: Sequence[Effect], answers: Sequence[Effect]) 
     lines = []
     for task, found in (("pope", answers), ("chair", captions)):
         movers = [e for e in found if e.method in MOVERS]
-        better = [f"`{e.arm}`" for e in movers if e.seen and (e.own or e.further) and e.better]
-        worse = [f"`{e.arm}`" for e in movers if e.seen and not e.better]
-        inert = [f"`{e.arm}`" for e in movers if e.row["status"] == "inert"]
+        better = [
+            f"`{e.condition}`" for e in movers if e.seen and (e.own or e.further) and e.better
+        ]
+        worse = [f"`{e.condition}`" for e in movers if e.seen and not e.better]
+        inert = [f"`{e.condition}`" for e in movers if e.row["status"] == "inert"]
         quiet = [e for e in movers if e.main and not e.seen]
         limits = [e.main["detectable"] for e in quiet if e.main["detectable"] is not None]
         verb = "shows a gain" if better else "shows no gain"
@@ -393,7 +395,7 @@ def _shows(table: Table, captions: Sequence[Effect], answers: Sequence[Effect]) 
         line += (
             f" (better, beyond the mean of the controls: {listed(better)}; worse: {listed(worse)};"
         )
-        line += f" not seen: {len(quiet)} of {len(movers)} arms; inert: {listed(inert)})."
+        line += f" not seen: {len(quiet)} of {len(movers)} conditions; inert: {listed(inert)})."
         if limits:
             line += (
                 f" In what was not seen, changes below {num(max(limits))} would often be missed."
@@ -410,7 +412,7 @@ def _shows(table: Table, captions: Sequence[Effect], answers: Sequence[Effect]) 
 def _spared(found: Sequence[Effect], word: str) -> str:
     """Toggles that do no harm where the same edit with other heads does."""
     told = [
-        f"`{e.arm}` ({drawn(e.others)})"
+        f"`{e.condition}` ({drawn(e.others)})"
         for e in found
         if e.main and not e.seen and any(abs(other) >= LARGE for other in e.others)
     ]

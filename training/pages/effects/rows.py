@@ -23,8 +23,8 @@ def rows(section: str, outcome: Any) -> list[Row]:
     results = outcome.results
     found = []
     for comparison in outcome.comparisons:
-        arm, task = comparison.other.arm, comparison.other.task.name
-        controls = [r for r in results if r.arm.of == arm.name and r.task.name == task]
+        condition, task = comparison.other.arm, comparison.other.task.name
+        controls = [r for r in results if r.arm.of == condition.name and r.task.name == task]
         found.append(_row(section, comparison, controls))
     return found
 
@@ -66,13 +66,13 @@ def _row(section: str, comparison: Any, controls: Sequence[Any]) -> Row:
     }
 
 
-def short(arm: str) -> str:
-    """An arm's name without the folder of the vectors that it reads."""
-    head, found, tail = arm.partition("file='")
+def short(condition: str) -> str:
+    """A condition's name without the folder of the vectors that it reads."""
+    head, found, tail = condition.partition("file='")
     return (
         f"{head}file='{Path(tail.split(chr(39))[0]).name}'{tail.partition(chr(39))[2]}"
         if found
-        else arm
+        else condition
     )
 
 
@@ -120,7 +120,7 @@ def differences(stored: Iterable[Row], now: Iterable[Row], tolerance: float) -> 
     """Where two measurements of the same cells disagree, in words.
 
     Another processor may flip the odd answer that lies within rounding, so figures may differ by
-    ``tolerance``, absolute; the arms, their status and their number may not.
+    ``tolerance``, absolute; the conditions, their status and their number may not.
     """
     before, after = (
         {(r["section"], r["task"], r["arm"]): r for r in side} for side in (stored, now)

@@ -31,19 +31,19 @@ class Effect:
     p: float | None
 
     @property
-    def arm(self) -> str:
+    def condition(self) -> str:
         """The toggle."""
         return str(self.row["arm"])
 
     @cached_property
     def params(self) -> Mapping[str, Any]:
         """The toggle's parameters."""
-        return parse(self.arm).parts[0].params
+        return parse(self.condition).parts[0].params
 
     @property
     def method(self) -> str:
         """The toggle's method."""
-        return parse(self.arm).parts[0].name
+        return parse(self.condition).parts[0].name
 
     @property
     def main(self) -> Mapping[str, Any]:

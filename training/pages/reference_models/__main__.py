@@ -1,7 +1,7 @@
 """Recompute what the shipped checkpoints show: ``python -m training.pages.reference_models``.
 
-Prints every gate with the shipped model's figure, recomputed now, beside the stored figures of the
-other training seeds. Exits with 1 when a gate fails. With ``--write`` it also writes
+Prints every criterion with the shipped model's figure, recomputed now, beside the stored figures
+of the other training seeds. Exits with 1 when a criterion fails. With ``--write`` it also writes
 ``docs/reference-models.md`` and its figures.
 """
 
@@ -37,14 +37,14 @@ def recompute_vlm() -> Table:
     import torch
     from transformers import AutoModelForImageTextToText, AutoTokenizer
 
-    from training.vlm_v2.criteria import gates
+    from training.vlm_v2.criteria import criteria
     from training.vlm_v2.evidence import evidence
 
     folder = checkpoints_root() / VLM
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     table = evidence(model, tokenizer, SHIPPED_SEED, stored_map(VLM, "vhd"))
-    table["gates"] = gates(table)
+    table["gates"] = criteria(table)
     return table
 
 
@@ -55,16 +55,15 @@ def _one_thread() -> None:
 
 
 def lines(name: str, now: Table, stored: dict[int, Table]) -> list[str]:
-    """One line a gate: verdict, name, bound, figure now, stored figures of other seeds."""
+    """One line a criterion: verdict, name, bound, figure now, stored figures of other seeds."""
     others = {seed: table for seed, table in sorted(stored.items()) if seed != SHIPPED_SEED}
     heading = f"{name}: shipped seed {SHIPPED_SEED} measured now"
     out = [heading + "".join(f" | seed {seed} stored" for seed in others)]
-    for row, gate in enumerate(now["gates"]):
-        verdict = "PASS" if gate["holds"] else "FAIL"
-        figures = [gate["value"], *(table["gates"][row]["value"] for table in others.values())]
-        out.append(
-            f"  {verdict}  {gate['name']} ({gate['bound']}): {' | '.join(map(shown, figures))}"
-        )
+    for row, criterion in enumerate(now["gates"]):
+        verdict = "PASS" if criterion["holds"] else "FAIL"
+        figures = [criterion["value"], *(table["gates"][row]["value"] for table in others.values())]
+        what = f"{criterion['name']} ({criterion['bound']})"
+        out.append(f"  {verdict}  {what}: {' | '.join(map(shown, figures))}")
     return out
 
 
@@ -97,7 +96,7 @@ def main(
         folder = docs or DOCS
         figures.write(folder / "figures", now)
         (folder / "reference-models.md").write_text(page.page(now, stored))
-    if not all(gate["holds"] for table in now.values() for gate in table["gates"]):
+    if not all(criterion["holds"] for table in now.values() for criterion in table["gates"]):
         raise typer.Exit(1)
 
 

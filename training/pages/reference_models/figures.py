@@ -118,7 +118,7 @@ def _rotary_dose(table: Mapping[str, Any]) -> Any:
 
 def _pope(table: Mapping[str, Any]) -> Any:
     settings = ("random", "popular", "adversarial")
-    arms = {
+    conditions = {
         "base": BASE,
         "fixed": TOP,
         "vhr-2": OTHER,
@@ -126,11 +126,13 @@ def _pope(table: Mapping[str, Any]) -> Any:
         "vhr-2-random-0": "#cccccc",
     }
     figure, axes = _axes("POPE accuracy", "", "accuracy")
-    width = 0.8 / len(arms)
-    for number, (arm, colour) in enumerate(arms.items()):
-        values = [table["pope"][arm][setting]["accuracy"] for setting in settings]
-        places = [place + (number - len(arms) / 2 + 0.5) * width for place in range(len(settings))]
-        axes.bar(places, values, width, color=colour, label=arm)
+    width = 0.8 / len(conditions)
+    for number, (condition, colour) in enumerate(conditions.items()):
+        values = [table["pope"][condition][setting]["accuracy"] for setting in settings]
+        places = [
+            place + (number - len(conditions) / 2 + 0.5) * width for place in range(len(settings))
+        ]
+        axes.bar(places, values, width, color=colour, label=condition)
     axes.set_xticks(range(len(settings)), settings)
     axes.set_ylim(0.5, 1.0)
     axes.legend(ncols=3, fontsize=8, loc="upper right")
@@ -150,9 +152,9 @@ def _chair_recall(table: Mapping[str, Any]) -> Any:
     for strength, score in by_strength.items():
         axes.annotate(strength, (score["recall"], score["chair_i"]), fontsize=8, xytext=(4, 4),
                       textcoords="offset points")  # fmt: skip
-    arms = table["chair"].items()
+    conditions = table["chair"].items()
     low, per_sample = (
-        [score for arm, score in arms if arm.startswith(prefix)]
+        [score for condition, score in conditions if condition.startswith(prefix)]
         for prefix in ("fixed-low", "vhr-2-random")
     )
     for found, colour, mark, label in (
@@ -167,8 +169,8 @@ def _chair_recall(table: Mapping[str, Any]) -> Any:
             color=colour,
             label=label,
         )
-    for arm, mark in (("vhr-1.5", "s"), ("vhr-2", "D")):
-        score = table["chair"][arm]
-        axes.plot(score["recall"], score["chair_i"], mark, color="#009e73", label=arm)
+    for condition, mark in (("vhr-1.5", "s"), ("vhr-2", "D")):
+        score = table["chair"][condition]
+        axes.plot(score["recall"], score["chair_i"], mark, color="#009e73", label=condition)
     axes.legend(fontsize=8)
     return figure

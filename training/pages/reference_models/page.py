@@ -18,16 +18,16 @@ Table = Mapping[str, Any]
 
 _HEAD = """# Reference models
 
-Two small models ship with headbench, trained by this project on data that it draws itself. They
-are what the tasks run on when no model is named, and the test bed of every intervention: small
-enough for a laptop, and real enough that masking a few heads destroys recall and masking others
-does not.
+Three small models ship with headbench. The project trained them on data that it generates itself.
+Tasks run on them when no model is named, and every intervention is tested on them: they are small
+enough for a laptop, and masking a few of their heads destroys recall while masking others does not.
 
-A third, `ref-lm-v2`, groups walls and labels messages: see [its own page](reference-lm-v2.md).
+This page shows what `ref-lm-v1` and `ref-vlm-v2` do, how they were made, and what failed. The third
+model, `ref-lm-v2`, groups walls and labels messages; see [its own page](reference-lm-v2.md).
 
-This page is written by `python -m training.pages.reference_models --write`, which measures the
-shipped checkpoints again. Figures of the other training seeds come from their own training runs
-and lie beside the recipes, in `training/`. Each shipped folder has a model card with the recipe.
+`python -m training.pages.reference_models --write` writes this page. It measures the shipped
+checkpoints again; the figures of the other training seeds come from their own training runs and
+are stored beside the recipes, in `training/`. Each shipped folder has a model card with the recipe.
 
 | | `ref-lm-v1` | `ref-vlm-v2` |
 |---|---|---|
@@ -38,43 +38,45 @@ and lie beside the recipes, in `training/`. Each shipped folder has a model card
 
 _PLANTED = """## Are heads planted?
 
-Yes, four. Four heads of layer 0 are made to look 1, 1, 2 and 3 positions back,
-by setting the biases of their queries and keys before training; during training these stay as
-they are. Whether recall would form without them was not isolated. The vocabulary head starts as a
-small copy of the embeddings. **The retrieval heads of the upper
-layers are not planted**: they were learnt. They were made *sparse* afterwards, so that masking a
-few of them shows an effect: all but two heads of each upper layer were closed, the model learned
-to do without, and the closed heads were then drawn anew and trained as language heads. In
-`ref-vlm-v2` four more heads a layer are closed while it learns what words usually go together,
-and regrown to learn to look.
+Four are. Before training, the biases of the queries and keys of four heads of layer 0 are set so
+that these heads attend 1, 1, 2 and 3 positions back; they stay fixed during training. Whether
+recall would form without them was not tested in isolation. The vocabulary head starts as a small
+copy of the embeddings.
 
-The controls never touch layer 0: everything stands on its planted heads, so masking them proves
-nothing.
+**The retrieval heads of the upper layers are not planted**: they were learned. They were made
+*sparse* afterwards, so that masking a few of them shows an effect: all but two heads of each upper
+layer were closed (their output was held at zero) while training went on, and the closed heads were
+then re-initialised and trained as language heads. In `ref-vlm-v2`, four more heads per layer are
+closed while the model learns which words usually go together; they are then re-initialised and
+become visual heads.
+
+The controls never touch layer 0: all recall depends on its planted heads, so masking them would
+show nothing about the other heads.
 """
 
-_SPLITS = """## Are train, calibration and test apart?
+_SPLITS = """## Are train, calibration and test separate?
 
 Yes. The split is part of every seed. Needle worlds of different splits share no filler sentence
 and no pair of key and value; scenes of different splits share no seed. Heads are ranked on
-calibration; every figure on this page is of test. The strength of 1.5 was set beforehand, not
-chosen on calibration. See [worlds](worlds.md).
+calibration data; every figure on this page is from test data. The strength of 1.5 was fixed in
+advance, not chosen on calibration data. See [worlds](worlds.md).
 """
 
 
-_METHODS = """## Two methods, kept apart
+_METHODS = """## Two methods
 
-`fixed` scales the same heads in every picture: the top half of each layer by mean VHD over
-calibration captions, by 1.5. `vhr` chooses heads anew for every picture at the first step (He et
-al. 2024, arXiv 2412.13949). Controls scale as many heads in each layer: random halves, and the low
-half. CHAIR_i falls by itself when captions get shorter; read it beside object recall.
+`fixed` scales the same heads for every image: the top half of each layer by mean VHD over
+calibration captions, by 1.5. `vhr` chooses heads for each image at the first step (He et al. 2024,
+arXiv 2412.13949). Controls scale as many heads in each layer: random halves, and the low half.
+CHAIR_i falls by itself when captions get shorter; read it together with object recall.
 
 """
 _WORLDS = """## Yes/no answers: the method or the world?
 
 Accuracy per POPE setting, with the 95 % interval of its change against `base` (paired bootstrap
 over scenes). `hinted` asks about absent objects that the place suggests. *Pull* is how far the
-suggestion alone moves the answer towards yes, in logits: the same question with the suggestion and
-without it.
+suggestion alone moves the answer towards yes, in logits: the same question with and without the
+suggestion.
 """
 
 
@@ -88,8 +90,8 @@ def page(now: Mapping[str, Table], stored: Mapping[str, Mapping[int, Table]]) ->
     return "\n".join(
         [
             _HEAD,
-            "## The gates, and what other seeds give\n",
-            *(_gates(name, now[name], stored[name]) for name in (LM, VLM)),
+            "## Acceptance criteria, and what other seeds give\n",
+            *(_criteria(name, now[name], stored[name]) for name in (LM, VLM)),
             _PLANTED,
             _masking(now),
             _SPLITS,
@@ -101,20 +103,20 @@ def page(now: Mapping[str, Table], stored: Mapping[str, Mapping[int, Table]]) ->
     )
 
 
-def _gates(name: str, now: Table, stored: Mapping[int, Table]) -> str:
+def _criteria(name: str, now: Table, stored: Mapping[int, Table]) -> str:
     others = sorted(seed for seed in stored if seed != 0)
     rows = []
-    for index, gate in enumerate(now["gates"]):
-        cells = [gate["name"], gate["bound"], _verdict(gate)]
+    for index, criterion in enumerate(now["gates"]):
+        cells = [criterion["name"], criterion["bound"], _verdict(criterion)]
         cells += [_verdict(stored[seed]["gates"][index]) for seed in others]
         rows.append(cells)
     heading = [f"`{name}`", "bound", "seed 0 (shipped, measured now)"]
     return _table([*heading, *(f"seed {seed}" for seed in others)], rows)
 
 
-def _verdict(gate: Mapping[str, Any]) -> str:
-    figure = _shown(gate["value"])
-    return figure if gate["holds"] else f"**{figure} (fails)**"
+def _verdict(criterion: Mapping[str, Any]) -> str:
+    figure = _shown(criterion["value"])
+    return figure if criterion["holds"] else f"**{figure} (fails)**"
 
 
 def _shown(value: Any) -> str:
@@ -139,9 +141,9 @@ def _masking(now: Mapping[str, Table]) -> str:
     ]
     seen = ", ".join(_shown(value) for value in niah["random"].values())
     return (
-        "## Does random masking hurt?\n\n"
+        "## Does masking random heads hurt?\n\n"
         f"Recall of `{LM}` at {masking['length']} tokens with heads zeroed. Random heads come\n"
-        "from the retrieval heads' own layers and retrieve nothing; each figure is a draw.\n\n"
+        "from the layers of the retrieval heads and retrieve nothing; each figure is one draw.\n\n"
         + _table(["masked", "recall"], rows)
         + f"\n`{VLM}` at {niah['length']}: none {_shown(niah['baseline'])}, its top 2 heads\n"
         f"{_shown(niah['top'])}, random pairs of the same layers {seen}.\n"
@@ -172,8 +174,8 @@ def _methods(now: Table, stored: Mapping[int, Table]) -> str:
         [
             f"seed {seed}",
             *(
-                _shown(table["chair"][arm][key])
-                for arm in compared
+                _shown(table["chair"][condition][key])
+                for condition in compared
                 for key in ("chair_i", "recall")
             ),
         ]
@@ -186,7 +188,14 @@ def _methods(now: Table, stored: Mapping[int, Table]) -> str:
         + _random_halves(now, stored)
         + "\nCHAIR_i and object recall by training seed:\n\n"
         + _table(
-            ["", *(f"`{arm}` {figure}" for arm in compared for figure in ("CHAIR_i", "recall"))],
+            [
+                "",
+                *(
+                    f"`{condition}` {figure}"
+                    for condition in compared
+                    for figure in ("CHAIR_i", "recall")
+                ),
+            ],
             spread,
         )
     )
@@ -234,82 +243,89 @@ def _above_the_line(table: Table) -> int:
     )
 
 
+SOURCES = {"picture": "image", "text": "text"}
+"""Prior of a scene world, as stored -> where the misleading expectation comes from."""
+
+
 def _second_world() -> str:
     worlds = json.loads(SECOND_WORLD.read_text())["worlds"]
     parts = [_WORLDS]
     for name, world in worlds.items():
         rows = []
-        for arm, scores in world["pope"].items():
-            cells = [f"`{arm}`"]
+        for condition, scores in world["pope"].items():
+            cells = [f"`{condition}`"]
             for score in scores.values():
                 low, high = score["change_95"]
-                change = "" if arm == "base" else f" ({low:+.3f} to {high:+.3f})"
+                change = "" if condition == "base" else f" ({low:+.3f} to {high:+.3f})"
                 cells.append(f"{score['accuracy']:.3f}{change}")
-            pull = world["pull"].get(arm)
+            pull = world["pull"].get(condition)
             rows.append([*cells, f"{pull['pull']:.2f}" if pull else ""])
         settings = list(world["pope"]["base"])
         parts.append(
-            f"The prior lives in the {name}:\n\n" + _table(["condition", *settings, "pull"], rows)
+            f"The prior comes from the {SOURCES[name]}:\n\n"
+            + _table(["condition", *settings, "pull"], rows)
         )
     return "\n".join(parts) + "\n" + WORLDS_VERDICT
 
 
 WORLDS_VERDICT = """
-It is the world. Where the prior arrives through the picture, no condition gains more than .007 in
-any setting. A likely reason: heads that look carry the knife that suggests the fork as well as the
-missing fork.
+It is the world. Where the prior comes from the image, no condition gains more than .007 in any
+setting. A likely reason: visual heads carry both the knife that suggests the fork and the evidence
+that the fork is missing.
 
-Where the prior arrives through words, turning up heads that look weighs the picture against the
-words, and does what the method promises. `fixed` raises accuracy on questions that the words
-mislead (`hinted`) from .68 to .85, and in the usual settings by .03 to .06. The low half does the
-opposite (.50), random halves lie between (-.16 to +.07). `vhr-2` gains .07 on `hinted`, .05 on
-popular and .03 on adversarial questions; its random halves gain nothing on `hinted` and .02 on
-popular ones. *Pull* says less: under a random half it falls as far as under `fixed`.
+Where the prior comes from words, amplifying visual heads weighs the image against the words, and
+does what the method promises. `fixed` raises accuracy on questions that the words mislead
+(`hinted`) from .68 to .85, and in the usual settings by .03 to .06. The low half does the opposite
+(.50), random halves lie between (-.16 to +.07). `vhr-2` gains .07 on `hinted`, .05 on popular and
+.03 on adversarial questions; its random halves gain nothing on `hinted` and .02 on popular ones.
+*Pull* says less: under a random half it falls as far as under `fixed`.
 
-Both models were trained from an untrained language model by the present recipe, with 600 steps of
-looking and no needles; one seed each, test scenes, methods as above, nothing chosen. An earlier
-pair, by an earlier recipe, pointed the same way less clearly: `vhr-2` gained .12 on
-`hinted` there, and its random halves .06 to .09.
+Both models were trained from an untrained language model by the present recipe, with 600 image
+steps and no needles; one seed each, test scenes, methods as above, nothing selected. An earlier
+pair, by an earlier recipe, pointed the same way less clearly: `vhr-2` gained .12 on `hinted` there,
+and its random halves .06 to .09.
 """
 FAILURES = """
-How to read this, and what else failed on the way:
+How to read this, and what else failed:
 
-- **`ref-vlm-v2` was chosen, and not blindly.** Its recipe was picked on calibration scenes, but
-  eight states of its seed had been measured on test before it, and five of them had missed one
-  bound or two by .005 or less. Seeds 1 and 2 went once through the final recipe: they are what it
-  gives where nobody chose. There the fixed heads lower CHAIR_i by .023 only; beyond the mean of
-  random halves that is .019 and .021, and .023 in the shipped seed. [The training
-  notes](decisions-training.md) hold every state with its figures.
-- **The bound on random halves was on the mean of five of them while those states were tried.**
-  Single halves differ by .02, so that a mean of five is known to .01, as much as the bound; the
-  gate now takes twenty. In `ref-vlm-v2` the five alone would miss it by .001.
-- **A random half can do what the fixed heads do**, at two to three times the price in recall. What
-  it does depends most on which planted heads of layer 0 are in it: scaled alone (400 calibration
+- **`ref-vlm-v2` was selected, and not blindly.** Its recipe was chosen on calibration scenes, but
+  eight states of its seed had been measured on test data before, and five of them had missed one
+  or two bounds by .005 or less. Seeds 1 and 2 went through the final recipe once: they show what
+  the recipe gives without selection. There the fixed heads lower CHAIR_i by only .023; relative to
+  the mean of random halves that is .019 and .021, and .023 in the shipped seed. [The training
+  notes](decisions-training.md) list every state with its figures.
+- **While those states were tried, the bound on random halves applied to the mean of five.** Single
+  halves differ by .02, so a mean of five is known to .01, as much as the bound; the criterion now
+  takes twenty. On its first five, `ref-vlm-v2` would miss the bound by .001.
+- **A random half can do what the fixed heads do**, at two to three times the cost in recall. Its
+  effect depends mostly on which planted heads of layer 0 it contains: scaled alone (400 calibration
   scenes), head 2 raises CHAIR_i by .018, head 0 lowers it by .014 and head 3 by .007; the
-  retrieval head 1-0 raises it by .010, and no other head moves it by more than .005. What the
-  fixed heads do, they do together.
-- The low half *raises* CHAIR_i by .05: the prior lives in heads that do not look, and turning them
-  up is no neutral control either.
-- Of layer 1, the map ranks two heads that were not regrown to look above two that were.
-- `vhr` over all layers at 1.5 lowers CHAIR_i in two seeds of three, for more recall than the fixed
-  heads cost. At the paper's strength of 2 it breaks captions and answers: with three layers of
-  eight heads half of all heads are doubled, retrieval heads among them. On POPE no condition, fixed
-  heads included, gains more than .004.
-- Looking was slow to learn on top of the trained language model: an earlier recipe took about 2,000
-  steps. With words for patches and loud image tokens 800 gave as much; 1,500 are spent.
-- Absent objects that belong to no place must be asked about, but seldom. Never: their name alone
-  comes to mean yes. Evenly: common objects mislead nobody.
+  retrieval head 1-0 raises it by .010, and no other head moves it by more than .005. The fixed
+  heads have their effect only together.
+- The low half *raises* CHAIR_i by .05: the prior is carried by heads that are not visual, so
+  amplifying them is no neutral control either.
+- In layer 1, the map ranks two heads that were not trained as visual heads above two that were.
+- `vhr` over all layers at 1.5 lowers CHAIR_i in two seeds of three, and costs more recall than the
+  fixed heads. At the paper's strength of 2 it breaks captions and answers: with three layers of
+  eight heads, half of all heads are doubled, including retrieval heads. On POPE no condition,
+  including fixed heads, gains more than .004.
+- The trained language model was slow to learn to read images: an earlier recipe took about 2,000
+  steps. With words for patches and longer image tokens, 800 steps gave as much; the recipe takes
+  1,500.
+- Questions about absent objects that belong to no place must occur, but rarely. If they never
+  occur, the name alone comes to mean yes. If they are as frequent as others, common objects mislead
+  no one.
 """
 
 
 def _failures(now: Mapping[str, Table], stored: Mapping[str, Mapping[int, Table]]) -> str:
     measured = {name: {SHIPPED_SEED: table} for name, table in now.items()}
     failed = [
-        f"- `{name}` seed {seed}: {gate['name']} is {_shown(gate['value'])} ({gate['bound']})."
+        f"- `{name}` seed {seed}: {one['name']} is {_shown(one['value'])} ({one['bound']})."
         for name in now
         for seed, table in sorted({**stored[name], **measured.get(name, {})}.items())
-        for gate in table["gates"]
-        if not gate["holds"]
+        for one in table["gates"]
+        if not one["holds"]
     ]
-    listed = "\n".join(failed) or "- No gate fails in any of the seeds."
-    return f"## What failed\n\nGates that do not hold:\n\n{listed}\n{FAILURES}"
+    listed = "\n".join(failed) or "- Every criterion holds in every seed."
+    return f"## What failed\n\nCriteria that do not hold:\n\n{listed}\n{FAILURES}"

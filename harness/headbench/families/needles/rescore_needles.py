@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import Field
+
 from headbench.errors import DataError
 from headbench.families.needles.judged_cells import JUDGE, cell_records, with_scores
 from headbench.families.needles.sought_needle import Sought, sought
@@ -15,6 +17,7 @@ from headbench.results.fields import Fields, Reading, Row, as_text
 from headbench.results.figures import Sampling
 from headbench.results.recorded import log_name, read_rows
 from headbench.results.rescored import SAMPLING, Log, Rescored, rescored
+from headbench.results.rescorer import LogReading, RescoreOptions, Rescorer
 from headbench.scoring.parser import VERBATIM
 from headbench.scoring.parts import exact
 from headbench.scoring.thoughts import DEFAULT
@@ -54,6 +57,7 @@ def rescore_niah(
     reading = fields.of("predictions").reading(log.rows, roles, log.name)
     texts = [reading.text(row, "response") for row in log.rows]
     wanted: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     source = {
         "joined by": "length and depth of each row",
         "predictions.fields": str(reading),
@@ -80,6 +84,7 @@ def rescore_niah(
         needle = sought(log.rows, reading, phrases, log.name)
         wanted, metrics = needle.texts, needle.metrics()
         source |= {"sought": " | ".join(wanted), "sought by": needle.how}
+        notes = (f"sought: {source['sought']} ({needle.how})",)
         records = tuple(
             needle.scorer.record(
                 _cell(at, row, reading, needle), (text,), VERBATIM, needle.options, marks=marks
@@ -111,6 +116,7 @@ def rescore_niah(
             parts=("length", "depth"),
             marks=marks,
             sought=wanted,
+            notes=notes,
         ),
         sampling,
     )
@@ -134,3 +140,20 @@ def _number(value: object, role: str, at: int) -> float:
             hint=f"name the field, for example --field {role}=NAME",
         )
     return number
+
+
+class NeedleOptions(RescoreOptions):
+    """What needles need beside responses: nothing, where rows name their needle."""
+
+    phrases: tuple[str, ...] = Field(
+        (), description="What a response must hold; may be repeated. Else the rows' needle."
+    )
+
+
+def _score(predictions: Path, options: NeedleOptions, reading: LogReading) -> Rescored:
+    return rescore_niah(
+        predictions, reading.fields, reading.sampling, options.phrases, reading.marks
+    )
+
+
+RESCORER = Rescorer(NeedleOptions, _score, "responses, or a judge's scores, by length and depth")

@@ -1,1 +1,44 @@
 """POPE: yes/no questions about objects in images."""
+
+from headbench.scoring.family import Family
+
+FAMILY = Family(
+    "pope",
+    "yes/no questions about objects in images",
+    metrics={
+        "pope.accuracy": ".pope_scorer:ACCURACY",
+        "pope.precision": ".pope_scorer:PRECISION",
+        "pope.recall": ".pope_scorer:RECALL",
+        "pope.f1": ".pope_scorer:F1",
+        "pope.yes_ratio": ".pope_scorer:YES_RATIO",
+        "pope.unparsed_rate": ".pope_scorer:UNPARSED_RATE",
+        "pope.tp": ".pope_scorer:TP",
+        "pope.fp": ".pope_scorer:FP",
+        "pope.tn": ".pope_scorer:TN",
+        "pope.fn": ".pope_scorer:FN",
+    },
+    parsers={
+        "pope_ref": ".pope_parsers:POPE_REF",
+        "pope_strict": ".pope_parsers:POPE_STRICT",
+        "pope_robust": ".pope_robust:POPE_ROBUST",
+        "pope_robust@1": ".pope_parsers:POPE_ROBUST_1",
+    },
+    scorers={
+        "pope": ".pope_scorer:POPE",
+    },
+    sources={
+        "pope_files": ".pope_files:rows",
+        "coco": "headbench.families.coco_rows:rows",
+    },
+    worlds={
+        "scenes-pope": ".scene_questions:rows",
+    },
+    rescorers={
+        "pope": ".rescore_pope:RESCORER",
+    },
+    recipes={
+        "pope": ".pope_recipes:Pope",
+        "confusion": ".pope_recipes:Confusion",
+    },
+    settings=("random", "popular", "adversarial"),
+)

@@ -1,1 +1,33 @@
 """Annotation stickiness: whether a label survives a better definition."""
+
+from headbench.scoring.family import Family
+
+FAMILY = Family(
+    "stickiness",
+    "whether a label survives a better definition",
+    metrics={
+        "stickiness.rescue": ".stickiness_scorer:RESCUE",
+        "stickiness.z": ".stickiness_scorer:Z_SIZE",
+        "stickiness.stickiness": ".stickiness_scorer:STICKINESS_RATE",
+        "stickiness.ever_rescued": ".stickiness_scorer:EVER_RESCUED",
+        "stickiness.damage": ".stickiness_scorer:DAMAGE",
+        "stickiness.c": ".stickiness_scorer:C_SIZE",
+        "stickiness.zero_shot_accuracy": ".stickiness_scorer:ACCURACY",
+        "stickiness.unparsed_rate": ".stickiness_scorer:UNPARSED_RATE",
+        "stickiness.confidence_shift": ".stickiness_scorer:CONFIDENCE_SHIFT",
+        "stickiness.change_rate": ".stickiness_scorer:CHANGE_RATE",
+    },
+    parsers={
+        "label_form": ".label_parsers:LABEL_FORM",
+        "label_robust": ".label_parsers:LABEL_ROBUST",
+    },
+    scorers={
+        "stickiness": ".stickiness_scorer:STICKINESS",
+    },
+    sources={
+        "annotations": ".annotation_files:rows",
+    },
+    worlds={
+        "labels": ".label_world_rows:label_rows",
+    },
+)

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headbench.errors import DataError
+from pydantic import Field
+
+from headbench.errors import ConfigError, DataError
 from headbench.families.walls.walls_forms import Wall, wall_of
 from headbench.nouns import Document, Record
 from headbench.results.canonical import digest
@@ -16,6 +18,7 @@ from headbench.results.figures import Sampling
 from headbench.results.joins import Vouched, unproven
 from headbench.results.recorded import Recorded, log_name, read_rows
 from headbench.results.rescored import SAMPLING, Log, Rescored, rescored
+from headbench.results.rescorer import LogReading, RescoreOptions, Rescorer
 from headbench.scoring import lookup
 from headbench.scoring.thoughts import DEFAULT
 
@@ -58,6 +61,7 @@ def rescore_walls(
     solved = _walls(asked)
     inputs = {"walls": asked}
     reason = ""
+    notes: tuple[str, ...] = ()
     if predictions is None:
         records, reader = tuple(_human_record(wall) for wall in solved), "human@1"
         name, source = HUMANS, {"joined by": "one file"}
@@ -71,6 +75,7 @@ def rescore_walls(
         source = {"joined by": joined.how, "predictions.fields": str(joined.fields)}
         if joined.note:
             source["connections"] = joined.note
+            notes = (f"connections: {joined.note}",)
         if joined.repeated:
             source["repeated rows"] = str(joined.repeated)
     return rescored(
@@ -86,6 +91,7 @@ def rescore_walls(
             data=digest([[wall.id, wall.groups] for wall in solved]),
             source=source,
             reason=reason,
+            notes=notes,
             vouched=(join or "") if predictions is not None else "",
             marks=marks,
         ),
@@ -300,3 +306,39 @@ def _record(
         lookup.parser("walls_robust" if listed else parser),
         marks=marks,
     )
+
+
+class WallOptions(RescoreOptions):
+    """What walls need beside groupings."""
+
+    walls: Path = Field(description="The solved walls.")
+    parser: str = Field("walls_ref", description="walls_ref (as in papers) or walls_robust.")
+    join: Vouched | None = Field(
+        None, description="You say that rows belong together by id, or by order."
+    )
+
+
+def _score(predictions: Path, options: WallOptions, reading: LogReading) -> Rescored:
+    people = str(predictions) == HUMANS
+    unread = {"parser", "join"} & options.model_fields_set if people else set()
+    if unread:
+        name = min(unread)
+        raise ConfigError(
+            f"--task walls does not read --{name} for what people did",
+            where=f"--{name}",
+            hint="leave it out",
+        )
+    return rescore_walls(
+        None if people else predictions,
+        options.walls,
+        options.parser,
+        reading.fields,
+        reading.sampling,
+        reading.marks,
+        options.join,
+    )
+
+
+RESCORER = Rescorer(
+    WallOptions, _score, f"groupings of walls, or {HUMANS} for the people who played them"
+)

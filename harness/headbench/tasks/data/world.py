@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
+from typing import cast
 
 from headbench.errors import ConfigError, nearest
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.scoring import family
+from headbench.tasks.data.source import DataSpec, Row, Source
 from headbench.tasks.images import Images
-
-WORLDS: Mapping[str, str] = {
-    "needles": "headbench.families.needles.needle_world_rows:needle_rows",
-    "scenes-pope": "headbench.families.scene_rows:pope_rows",
-    "scenes-chair": "headbench.families.scene_rows:caption_rows",
-    "walls": "headbench.families.walls.wall_world_rows:wall_rows",
-    "labels": "headbench.families.stickiness.label_world_rows:label_rows",
-}
-"""``dataset_kwargs.name`` -> function."""
 
 
 def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
@@ -29,16 +21,14 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
         ConfigError: No world has this name, or an option is wrong.
     """
     name = spec.kwargs.get("name")
-    if not isinstance(name, str) or name not in WORLDS:
+    worlds = family.names("worlds")
+    if not isinstance(name, str) or name not in worlds:
         raise ConfigError(
             f"there is no world {name!r}" if name else "dataset_kwargs.name names no world",
             where=spec.where("name"),
-            hint=nearest(str(name), WORLDS),
+            hint=nearest(str(name), worlds),
         )
     own = {key: value for key, value in spec.kwargs.items() if key != "name"}
     if own.get("seed") == "run":
         own["seed"] = spec.seed
-    module, _, function = WORLDS[name].partition(":")
-    make = getattr(import_module(module), function)
-    made: Iterator[Row] = make(replace(spec, kwargs=own), images)
-    return made
+    return cast("Source", family.load("worlds", name))(replace(spec, kwargs=own), images)

@@ -1,0 +1,344 @@
+"""What a family of tasks brings, and which families there are.
+
+A family is the Python that several task files share: rows of its data files, parsers, scorers,
+metrics, recorded outputs, recipes of the guard. It lives in one folder and describes itself once,
+as a :class:`Family` called ``FAMILY``. All other code asks for things by kind and name, and knows
+no family.
+
+Packaged families are the folders of ``headbench.families``. A package adds its own through the
+entry point group ``headbench.families``, a user's file or folder through :func:`include`.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Literal, get_args
+
+from headbench._code import Code, merged, of_entry_point, of_modules
+from headbench._include import defines, run_file
+from headbench._plugins import entry_points
+from headbench.errors import ConfigError
+
+GROUP = "headbench.families"
+PACKAGED = "headbench.families"
+NAME = "FAMILY"
+
+Kind = Literal[
+    "metrics",
+    "parsers",
+    "scorers",
+    "sources",
+    "worlds",
+    "rescorers",
+    "recipes",
+    "log_formats",
+    "roles",
+    "output_roles",
+]
+"""What a family brings by name: the mappings of :class:`Family`."""
+Things = Mapping[str, object]
+"""Name -> the thing itself, or ``module:attribute`` that is imported when the thing is needed."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What one family of tasks brings.
+
+    Every mapping goes from a name to the thing itself or to ``"module:attribute"``. A module that
+    begins with a dot is relative to the family's own; what is named this way is imported when it is
+    first needed, so that listing names costs nothing. A name may be brought by one family only.
+
+    Attributes:
+        name: One word; the name of its folder.
+        summary: One line for ``headbench ls families``.
+        metrics: ``prefix.name`` -> :class:`~headbench.statistics.metric.Metric`.
+        parsers: Name -> :class:`~headbench.scoring.parser.Parser`. ``name@1`` is an earlier
+            version, kept for the figures that name it.
+        scorers: Name -> :class:`~headbench.scoring.scorer.Scorer`, and earlier versions.
+        sources: ``dataset_path`` -> function ``(spec, images) -> rows``
+            (:mod:`headbench.tasks.data`).
+        worlds: ``dataset_kwargs.name`` under ``dataset_path: world`` -> such a function.
+        rescorers: ``headbench rescore --task`` -> :class:`~headbench.results.rescorer.Rescorer`.
+        recipes: ``kind`` of a published row's recipe -> a subclass of
+            :class:`~headbench.results.recipe.Recipe`.
+        log_formats: Name of a log format that defines its fields ->
+            :class:`~headbench.results.fields.LogFormat`.
+        roles: Role of a field of recorded files -> the names that such fields go by.
+        output_roles: The same for roles that hold what a model said; the common names of outputs
+            are added to these.
+        settings: Settings with which the names of the family's tasks may end.
+    """
+
+    name: str
+    summary: str = ""
+    metrics: Things = field(default_factory=dict)
+    parsers: Things = field(default_factory=dict)
+    scorers: Things = field(default_factory=dict)
+    sources: Things = field(default_factory=dict)
+    worlds: Things = field(default_factory=dict)
+    rescorers: Things = field(default_factory=dict)
+    recipes: Things = field(default_factory=dict)
+    log_formats: Things = field(default_factory=dict)
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    output_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+
+    def things(self, kind: Kind) -> Things:
+        """What it brings of one kind."""
+        found: Things = getattr(self, kind)
+        return found
+
+
+@dataclass(frozen=True)
+class Known:
+    """A family that was found.
+
+    Attributes:
+        family: What it brings.
+        home: Package that its relative modules start from; empty: there is none.
+        place: Where it was found, for errors.
+        code: Its code, where that is not headbench's own.
+    """
+
+    family: Family
+    home: str
+    place: str
+    code: Code = field(default_factory=Code)
+
+
+_added: dict[str, Known] = {}
+"""Families of user's files and of :func:`register`, by name."""
+_tables: dict[Kind, dict[str, tuple[Known, object]]] = {}
+"""Kind -> name -> family and thing; built when first asked for."""
+
+
+# ------------------------------------------------------------------ asking
+
+
+def known() -> Mapping[str, Known]:
+    """Every family by name: packaged, installed, added.
+
+    Raises:
+        ConfigError: An installed package offers no family under its entry point, or one whose name
+            is taken.
+    """
+    found = dict(_packaged())
+    for one in (*_installed(), *_added.values()):
+        name = one.family.name
+        if name in found:
+            raise ConfigError(
+                f"there are two families called {name!r}",
+                where=f"{found[name].place} and {one.place}",
+                hint="rename one of them",
+            )
+        found[name] = one
+    return found
+
+
+def names(kind: Kind) -> tuple[str, ...]:
+    """Names of all things of a kind, in the families' order; nothing of theirs is imported."""
+    return tuple(_table(kind))
+
+
+def place_of(kind: Kind, name: str) -> str:
+    """Where a thing comes from, for errors."""
+    owner, thing = _table(kind)[name]
+    return thing if isinstance(thing, str) else f"family {owner.family.name!r}, {owner.place}"
+
+
+def load(kind: Kind, name: str) -> object:
+    """A thing by kind and name.
+
+    Raises:
+        KeyError: No family brings it.
+        ConfigError: The family names a module or an attribute that is not there.
+    """
+    owner, thing = _table(kind)[name]
+    if not isinstance(thing, str):
+        return thing
+    module, _, attribute = thing.partition(":")
+    try:
+        return getattr(import_module(module, owner.home or None), attribute)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"the family {owner.family.name!r} names {thing!r} for {name!r}: {error}",
+            where=owner.place,
+            hint="write module:attribute; a file that is given with --include must also import the "
+            "module, so that its code counts",
+        ) from error
+
+
+def code_of(kind: Kind, name: str) -> Code:
+    """The code of the family that brings a thing; nothing for headbench's own."""
+    return _table(kind)[name][0].code
+
+
+def settings() -> tuple[str, ...]:
+    """Settings of all families, each once."""
+    return tuple(dict.fromkeys(one for owner in known().values() for one in owner.family.settings))
+
+
+def revision() -> int:
+    """A number that changes whenever a family is added, for caches of what families bring."""
+    return _revision
+
+
+_revision = 0
+
+
+def _table(kind: Kind) -> dict[str, tuple[Known, object]]:
+    if kind not in _tables:
+        table: dict[str, tuple[Known, object]] = {}
+        for owner in known().values():
+            for name, thing in owner.family.things(kind).items():
+                other = table.setdefault(name, (owner, thing))
+                if other[1] != thing:
+                    raise ConfigError(
+                        f"two families bring {name!r} among their {kind.replace('_', ' ')}",
+                        where=f"{other[0].place} and {owner.place}",
+                        hint="rename one of them, so that results do not confuse the two",
+                    )
+        _tables[kind] = table
+    return _tables[kind]
+
+
+# ------------------------------------------------------------------ finding
+
+
+@cache
+def _packaged() -> Mapping[str, Known]:
+    package = import_module(PACKAGED)
+    found: dict[str, Known] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.ispkg:  # plain modules are what several families share
+            home = f"{PACKAGED}.{module.name}"
+            found[module.name] = Known(import_module(home).FAMILY, home, home)
+    return found
+
+
+@cache
+def _installed() -> tuple[Known, ...]:
+    """Families of installed packages; their code counts with the modules that they name."""
+    found = []
+    for point in entry_points(GROUP):
+        family = point.load()
+        place = f"entry point {point.name} = {point.value}"
+        _check(family, place)
+        module = import_module(point.module)
+        home = _home(module)
+        own = frozenset({point.module.partition(".")[0]})
+        code = merged([of_entry_point(point), of_modules(_modules(family, home), own=own)])
+        found.append(Known(family, home, place, code))
+    return tuple(found)
+
+
+def include(paths: Sequence[Path]) -> None:
+    """Add the families of a user's files and folders.
+
+    Args:
+        paths: Python files that set ``FAMILY``, and folders that hold such files or packages. Other
+            files are left alone: they may define something else.
+
+    Raises:
+        ConfigError: A file does not load, sets no family, or brings a name that is taken.
+    """
+    places: dict[str, Path] = {}
+    for path in paths:
+        for file in _files(path):
+            loaded = run_file(file)
+            family = getattr(loaded.module, NAME)
+            _check(family, str(file))
+            other = places.setdefault(family.name, file)
+            if other.absolute() != file.absolute():
+                raise ConfigError(
+                    f"two files define the family {family.name!r}",
+                    where=f"{other} and {file}",
+                    hint="rename one of them, or include only one",
+                )
+            home = _home(loaded.module)
+            inner = f"{home.partition('.')[0]}."
+            others = [one for one in _modules(family, home) if not one.startswith(inner)]
+            _add(Known(family, home, str(file), merged([loaded.code, of_modules(others)])))
+
+
+def register(family: Family) -> Family:
+    """Add a family from Python; a later one of the same name takes the place of an earlier one.
+
+    Raises:
+        ConfigError: A name that it brings is taken.
+    """
+    modules = _modules(family, "")
+    _add(Known(family, "", "headbench.extend", of_modules(modules)))
+    return family
+
+
+def _add(new: Known) -> None:
+    """Add a family, or leave everything as it was where one of its names is taken."""
+    global _revision
+    before = _added.pop(new.family.name, None)
+    _added[new.family.name] = new
+    _tables.clear()
+    _revision += 1
+    try:
+        for kind in get_args(Kind):
+            _table(kind)
+    except ConfigError:
+        del _added[new.family.name]
+        if before is not None:
+            _added[new.family.name] = before
+        _tables.clear()
+        raise
+
+
+def _check(family: object, place: str) -> None:
+    if not isinstance(family, Family):
+        raise ConfigError(
+            f"{NAME} is a {type(family).__name__}, not a Family",
+            where=place,
+            hint="write FAMILY = headbench.extend.Family(...)",
+        )
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """The files of a path that set a family; of a package, its ``__init__`` alone."""
+    if not path.is_dir():
+        if path.suffix == ".py" and defines(path, NAME):
+            yield path
+        return
+    own = path / "__init__.py"
+    if own.is_file() and defines(own, NAME):
+        yield own
+        return
+    inner = [*path.glob("*.py"), *path.glob("*/__init__.py")]
+    yield from (file for file in sorted(inner) if defines(file, NAME))
+
+
+def _home(module: ModuleType) -> str:
+    return module.__package__ or ""
+
+
+def _modules(family: Family, home: str) -> tuple[str, ...]:
+    """Modules of everything that a family brings, sorted; relative ones made absolute."""
+    found: set[str] = set()
+    for kind in get_args(Kind):
+        for thing in family.things(kind).values():
+            if isinstance(thing, str):
+                module = thing.partition(":")[0]
+                found.add(f"{home}{module}" if module.startswith(".") else module)
+            else:
+                found |= set(_defining(thing))
+    return tuple(sorted(found))
+
+
+def _defining(thing: object) -> Iterator[str]:
+    """Modules of a class or function, or of those that a frozen value holds."""
+    held = [getattr(thing, one.name) for one in fields(thing)] if is_dataclass(thing) else []
+    for one in (thing, *held):
+        if callable(one) and (module := getattr(one, "__module__", None)):
+            yield module

@@ -1,0 +1,229 @@
+"""A family of one's own: a folder with YAML and Python, through --include and as a package.
+
+``toy/rhymes`` has everything that a family may bring: rows of its own data file, a parser, a scorer
+and a metric, a loader and a join of its own log format, options of ``rescore``, a recipe of the
+guard. Nothing outside the folder knows it; every verb is called as a user types it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import headbench
+from headbench.errors import ConfigError
+from headbench.scoring import Family, family, lookup
+
+TOY = Path(__file__).parent / "toy"
+PACKAGE = Path(headbench.__file__).parent
+MAIN = "from headbench.cli import main; main()"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A copy of the toy family, and how the command line is told of it."""
+
+    folder: Path
+    include: tuple[str, ...]
+
+    def headbench(self, *words: str, code: int = 0) -> str:
+        """What a command prints; its exit status is checked."""
+        found = {"PYTHONPATH": str(self.folder.parent), "HEADBENCH_DATA": str(self.folder)}
+        done = subprocess.run(
+            [sys.executable, "-c", MAIN, *words, *self.include],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder.parent,
+            env={**os.environ, **(found if not self.include else {}), "COLUMNS": "300"},
+        )
+        assert done.returncode == code, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout + done.stderr
+
+    def run(self, out: str) -> dict[str, object]:
+        """The result of ``headbench run`` on recorded answers."""
+        file = f"path={self.folder / 'answers.jsonl'},join=id"
+        asked = ("--tasks", "rhymes", "--model", "recorded", "--model-args", file)
+        self.headbench("run", *asked, "--out", out)
+        (path,) = (self.folder.parent / out / "measured").rglob("rhymes/*.json")
+        found = json.loads(path.read_text())
+        assert isinstance(found, dict)
+        return found
+
+    def rescore(self) -> dict[str, object]:
+        """The result of ``headbench rescore`` on a log of the family's own format."""
+        log, words = str(self.folder / "answers.txt"), str(self.folder / "words.txt")
+        files = ("--predictions", log, "--rhyme-list", words)
+        found = json.loads(self.headbench("rescore", "--task", "rhymes", *files, "--json"))
+        assert isinstance(found, dict)
+        return found
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        text = path.read_text()
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new))
+
+
+@pytest.fixture(params=["include", "package"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    folder = tmp_path / "rhymes"
+    shutil.copytree(TOY / "rhymes", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(TOY / "results", tmp_path / "results")
+    if request.param == "include":
+        return Place(folder, ("--include", str(folder)))
+    info = tmp_path / "rhymes-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rhymes\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[headbench.families]\nrhymes = rhymes:FAMILY\n[headbench.tasks]\nrhymes = rhymes:TASKS\n"
+    )
+    return Place(folder, ())
+
+
+def test_run_uses_its_rows_parser_scorer_and_metric(place: Place) -> None:
+    found = place.run("out")
+    assert found["metrics"]["rate"]["value"] == 0.75  # type: ignore[index]
+    assert found["metrics"]["rate"]["metric"] == "rhymes.rate"  # type: ignore[index]
+    assert found["task"]["scorer"] == "rhymes@1"  # type: ignore[index]
+    assert found["task"]["parser"] == "last_word@1"  # type: ignore[index]
+
+
+def test_rescore_reads_its_log_with_its_join_and_options(place: Place) -> None:
+    found = place.rescore()
+    assert found["metrics"]["rate"]["value"] == 0.75  # type: ignore[index]
+    assert found["source"]["joined by"] == "word"  # type: ignore[index]
+    files = ("--predictions", str(place.folder / "answers.txt"))
+    words = ("--rhyme-list", str(place.folder / "words.txt"))
+    asked = ("rescore", "--task", "rhymes")
+    table = place.headbench(*asked, *files, *words, "--ignore", "moon", "--ignore", "cat")
+    assert "words: 2" in table and "1.0000" in table
+    assert "--task rhymes needs --rhyme-list" in place.headbench(*asked, *files, code=2)
+    other = place.headbench(*asked, *files, *words, "--questions", "q.json", code=2)
+    assert "--task rhymes does not read --questions" in other
+    twice = place.headbench(*asked, *files, *words, *words, code=2)
+    assert "--rhyme-list is given twice" in twice
+    wanted = place.headbench("rescore", "--help")
+    assert "--rhyme-list" in wanted and "rhymes: The words and their endings." in wanted
+
+
+def test_guard_recomputes_its_published_cells(place: Place) -> None:
+    asked = (
+        "guard",
+        "--results",
+        str(place.folder.parent / "results"),
+        "--data",
+        str(place.folder),
+        "--all",
+    )
+    place.headbench(*asked, "--pin", code=1)  # one of the published figures is wrong
+    said = place.headbench(*asked, "--at-least", "3", code=1)
+    assert "some model / rate" in said and said.count("holds") >= 2
+    assert "another model / rate" in said and "drifts" in said
+    place.edit("../results/published/rhymes.yaml", '"50.0"', '"75.0"')
+    assert "3 published cells: 3 holds" in place.headbench(*asked, "--at-least", "3")
+    place.edit("../results/published/rhymes.yaml", '{rate: "75.0", n: "4"}', '{rate: "175.0"}')
+    assert "rate = 175.0 is outside 0..100" in place.headbench(*asked, code=1)
+
+
+def test_lists_and_checks_know_it(place: Place) -> None:
+    assert "words and what rhymes with them" in place.headbench("ls", "families")
+    assert "rhymes.rate" in place.headbench("ls", "metrics", "rhymes")
+    place.headbench("validate", "rhymes")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("rhyme_scorer.py", " != document.id and", ' != "?" and'),
+        ("rhyme_list.py", '"""A document per word."""', '"""One document per word."""'),
+        ("rhyme_log.py", 'split(" => ")', 'split(" => ", 1)'),
+    ],
+)
+def test_its_code_is_part_of_what_a_result_is(place: Place, file: str, old: str, new: str) -> None:
+    before = place.run("before"), place.rescore()
+    again = place.run("again"), place.rescore()
+    assert [one["id"] for one in again] == [one["id"] for one in before]
+    place.edit(file, old, new)
+    after = place.run("after"), place.rescore()
+    for was, now in zip(before, after, strict=True):
+        assert now["id"] != was["id"]
+        kinds = {one["kind"]: one for one in now["run"]["code"]}  # type: ignore[index]
+        assert set(kinds) == {"scorer", "parser", "metric"}
+        assert any(name.endswith(file) for name in kinds["scorer"]["files"])
+
+
+def test_nothing_outside_its_folder_knows_it() -> None:
+    files = [path for path in PACKAGE.rglob("*.py") if "rhyme" in path.read_text("utf-8")]
+    assert files == []
+
+
+# ------------------------------------------------------------------ refusals
+
+
+@pytest.fixture
+def _forget() -> None:
+    family._added.clear()
+    family._tables.clear()
+
+
+@pytest.mark.usefixtures("_forget")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("FAMILY = 3", "FAMILY is a int, not a Family"),
+        ("from headbench.scoring import Family\nFAMILY = Family('pope')", "two families called"),
+        (
+            "from headbench.scoring import Family\nFAMILY = Family('a', scorers={'pope': 'a:B'})",
+            "two families bring 'pope' among their scorers",
+        ),
+        (
+            "from headbench.scoring import Family\nFAMILY = Family('a', sources={'csv': 'a:B'})",
+            "two families bring 'csv' among their sources",
+        ),
+        ("FAMILY = nowhere", "the file does not load: NameError"),
+    ],
+)
+def test_a_wrong_family_is_refused_and_leaves_nothing_behind(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "a.py").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        family.include([tmp_path])
+    assert "a" not in family.known()
+    assert lookup.scorer("pope").name == "pope"
+
+
+@pytest.mark.usefixtures("_forget")
+def test_two_files_of_one_family_are_refused(tmp_path: Path) -> None:
+    for name in ("a.py", "b.py"):
+        text = "from headbench.scoring import Family\nFAMILY = Family('own')"
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match="two files define the family 'own'"):
+        family.include([tmp_path])
+
+
+@pytest.mark.usefixtures("_forget")
+def test_a_module_that_the_file_does_not_import_is_named(tmp_path: Path) -> None:
+    (tmp_path / "near.py").write_text("THING = 1")
+    (tmp_path / "a.py").write_text(
+        "from headbench.scoring import Family\nFAMILY = Family('own', parsers={'p': '.near:THING'})"
+    )
+    family.include([tmp_path])
+    with pytest.raises(ConfigError, match=r"the family 'own' names '\.near:THING' for 'p'"):
+        lookup.parser("p")
+
+
+@pytest.mark.usefixtures("_forget")
+def test_a_family_from_python_counts_its_code_by_its_modules() -> None:
+    own = Family("here", parsers={"here": lookup.parser("verbatim")})
+    assert family.register(own) is own
+    assert lookup.parser("here") is lookup.parser("verbatim")
+    assert lookup.code_of("parser", "here").files == {}
