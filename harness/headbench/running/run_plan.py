@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headbench import _extensions
 from headbench.edits import Controls
 from headbench.errors import ConfigError, DataError, RefusedError
-from headbench.interventions.method_catalogue import load_include
 from headbench.interventions.norm_matching import check_matchable
 from headbench.interventions.resolve import control_conditions, resolve
 from headbench.jobs import Condition, Model
@@ -18,7 +18,6 @@ from headbench.results.keys import seed_for
 from headbench.results.schema import CodeFacts
 from headbench.running import code, neutral
 from headbench.running.spec import RunSpec
-from headbench.scoring import family
 from headbench.statistics import smallest_p
 from headbench.tasks.loader import resolve_names
 from headbench.tasks.task import Task
@@ -106,7 +105,8 @@ def make_plan(spec: RunSpec) -> RunPlan:
             toggle that none of the tasks gives anything to act on.
     """
     include = [Path(folder) for folder in spec.include]
-    family.include(include)
+    # Once, and first: a file that is edited meanwhile must not give one run two codes.
+    _extensions.include(include)
     tasks = tuple(resolve_names(spec.tasks, include))
     spec, notes = _with_model(spec, tasks)
     documents = {task.name: _documents(task, spec) for task in tasks}
@@ -195,8 +195,6 @@ def _toggles(spec: RunSpec, model: Model) -> tuple[tuple[Toggle, ...], list[str]
             where=f"--model {spec.model}",
             hint="leave --intervention out, or load the weights with --model hf",
         )
-    # Once for all toggles: a file that is edited meanwhile must not give one run two codes.
-    load_include([Path(folder) for folder in spec.include])
     found: dict[str, Toggle] = {}
     notes: list[str] = []
     for text in spec.interventions:
