@@ -291,7 +291,7 @@ class Intervention(Protocol):
         """Unedited passes that must run before :meth:`plan`."""
         ...
 
-    def plan(self, case: Case | None, seen: Mapping[str, Mapping[Capture, Tensor]]) -> Plan:
+    def plan(self, case: Case | None, probed: Mapping[str, Mapping[Capture, Tensor]]) -> Plan:
         """The plan of one row. ``case=None`` asks for a static (foldable) plan."""
         ...
 
@@ -312,6 +312,6 @@ class Rewriter(Intervention, Protocol):
         """Unedited passes that must run before :meth:`rewrite`."""
         ...
 
-    def rewrite(self, case: Case, seen: Mapping[str, Mapping[Capture, Tensor]]) -> Rewrite:
+    def rewrite(self, case: Case, probed: Mapping[str, Mapping[Capture, Tensor]]) -> Rewrite:
         """The request to ask instead; it depends on nothing but the case and the probes."""
         ...

@@ -92,7 +92,7 @@ def test_everything_else_is_refused_with_its_column(text: str, column: int) -> N
 
 @pytest.mark.parametrize("text", ["(" * 5000, "a(x=" + "[" * 3000, "a\0b", "-" * 9000 + "1"])
 def test_hostile_texts_end_in_an_error_of_ours(text: str) -> None:
-    with pytest.raises(ConfigError, match="not a toggle"):
+    with pytest.raises(ConfigError, match="not an intervention"):
         parse(text)
 
 

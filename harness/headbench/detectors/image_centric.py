@@ -9,7 +9,7 @@ and ``V`` those of them that are no attention sink::
 The paper chooses heads anew for every row; the score here is the share of rows (from the first
 token after the image to the last of the prompt, all trials together) in which a head is chosen.
 
-Sinks are found as the toggle ``var`` finds them: dimensions of the layer's input known by model, or
+Sinks are found as the method ``var`` finds them: dimensions of the layer's input known by model, or
 given, or derived from the first token. The input of layer 0 is no layer's output and has no sinks.
 A layer without sinks has r = 1, and its heads count by mass alone.
 """

@@ -7,6 +7,6 @@ __getattr__ = moved(
     {
         "HeadMethod": "headbench.interventions.method",
         "Method": "headbench.interventions.method:BoundMethod",
-        "Seen": "headbench.interventions.method",
+        "Seen": "headbench.interventions.method:ProbeResults",
     },
 )

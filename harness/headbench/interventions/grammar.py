@@ -1,11 +1,11 @@
-"""The toggle grammar: ``vhr(alpha=2)+scale_heads(heads=[[1,2]],alpha=0.5)``.
+"""The intervention grammar: ``vhr(alpha=2)+scale_heads(heads=[[1,2]],alpha=0.5)``.
 
-A toggle is one or more names with keyword parameters, joined by ``+``. Values are finite numbers,
-bare words, quoted strings, ``true``, ``false`` and lists of values. The text is read as a Python
-expression, of which only these forms are let through; nothing is ever evaluated.
+An intervention is one or more method names with keyword parameters, joined by ``+``. Values are
+finite numbers, bare words, quoted strings, ``true``, ``false`` and lists of values. The text is
+read as a Python expression, of which only these forms are accepted; nothing is ever evaluated.
 
-Every toggle has one printed form: parameters sorted by name, no spaces, words unquoted where a
-bare word says the same. ``parse(canonical(toggle)) == toggle``.
+Every intervention has one printed form: parameters sorted by name, no spaces, words unquoted where
+a bare word says the same. ``parse(canonical(spec)) == spec``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from headbench.errors import ConfigError
 Value = bool | int | float | str | tuple["Value", ...]
 BASELINE = "baseline"
 LONGEST = 20_000
-"""Longest toggle text that is read, in characters."""
+"""Longest text that is read, in characters."""
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXAMPLE = "write name, name(key=value), or several joined with '+'"
 
@@ -36,6 +36,7 @@ class MethodSpec:
     params: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # A frozen dataclass may hold a dict that somebody else changes; this one cannot be.
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
 
     def __hash__(self) -> int:
@@ -50,25 +51,25 @@ class InterventionSpec:
 
 
 def parse(text: str) -> InterventionSpec:
-    """Read a toggle.
+    """Read an intervention.
 
     Args:
-        text: For example ``vhr(alpha=2)``; ``baseline`` is the toggle without parts.
+        text: For example ``vhr(alpha=2)``; ``baseline`` is the one without parts.
 
     Raises:
-        ConfigError: The text is not a toggle; the message names the column.
+        ConfigError: The text is not an intervention; the message names the column.
     """
     if len(text) > LONGEST:
-        raise ConfigError(f"the toggle is longer than {LONGEST} characters")
+        raise ConfigError(f"the intervention is longer than {LONGEST} characters")
     source = text.strip()
     if source == BASELINE:
         return InterventionSpec()
     try:
         tree = ast.parse(source, mode="eval").body
     except SyntaxError as error:
-        raise _error(source, error.offset or 1, f"not a toggle: {error.msg}") from None
+        raise _error(source, error.offset or 1, f"not an intervention: {error.msg}") from None
     except (RecursionError, MemoryError, ValueError) as error:
-        raise _error(source, 1, f"not a toggle: {error}") from None
+        raise _error(source, 1, f"not an intervention: {error}") from None
     nodes: list[ast.expr] = []
     # A chain a+b+c nests to the left; walking it in a loop keeps long chains off the stack.
     while isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add):
@@ -78,9 +79,9 @@ def parse(text: str) -> InterventionSpec:
     return InterventionSpec(tuple(_part(source, node) for node in reversed(nodes)))
 
 
-def canonical(toggle: InterventionSpec) -> str:
-    """The one printed form of ``toggle``."""
-    return "+".join(print_part(part) for part in toggle.parts) or BASELINE
+def canonical(spec: InterventionSpec) -> str:
+    """The one printed form of an intervention."""
+    return "+".join(print_part(part) for part in spec.parts) or BASELINE
 
 
 def print_part(part: MethodSpec) -> str:

@@ -1,4 +1,4 @@
-"""What the methods share: a frozen base with the canonical form, and head methods with controls."""
+"""What methods build on: a frozen base with the canonical form, and head methods with controls."""
 
 from __future__ import annotations
 
@@ -8,31 +8,28 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from headbench.edits import Case, Contrast, Controls, Edit, Intervention, Plan, Probe
-from headbench.errors import RefusedError
-from headbench.interventions.control_draws import (
-    Draws,
-    apart_sets,
-    layer_sets,
-    other_sets,
-    sets_from,
-)
+from headbench.interventions.contrasts import SAME_LAYERS, contrast_sets
+from headbench.interventions.control_draws import Draws, other_sets
 from headbench.interventions.grammar import MethodSpec, Value, print_part
-from headbench.interventions.head_choice import AnyHeads, ChosenHeads, choose, read_map
+from headbench.interventions.head_choice import AnyHeads, ChosenHeads, choose
 from headbench.interventions.method_catalogue import MethodParams
 from headbench.nouns import Capture, HeadTable, ModelInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Seen = Mapping[str, Mapping[Capture, "Tensor"]]
+ProbeResults = Mapping[str, Mapping[Capture, "Tensor"]]
+"""Probe name -> capture -> tensor: what the probes of one case recorded."""
 
 
 @dataclass(frozen=True)
 class BoundMethod:
-    """A method with its parameters, on one model: no probe, no control, no edit by default.
+    """A method with its parameters, on one model: an intervention without probes and controls.
+
+    Subclasses say what is edited; probes and controls are there to be overridden.
 
     Attributes:
-        name: The method's registered name.
+        name: The method's name in the catalogue.
         params: Its checked parameters.
         info: The model it was built for.
     """
@@ -71,12 +68,17 @@ class BoundMethod:
         return ()
 
     @abstractmethod
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
-        """The edits, whatever their strength."""
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
+        """The edits, whatever their strength.
 
-    def plan(self, case: Case | None, seen: Seen) -> Plan:
+        Args:
+            case: The prompt; ``None`` asks for edits that hold for any prompt, so that they fold.
+            probed: What :meth:`probes` asked for.
+        """
+
+    def plan(self, case: Case | None, probed: ProbeResults) -> Plan:
         """The edits of one row; empty at strength zero."""
-        return Plan() if self.idle else Plan(edits=self.edits(case, seen))
+        return Plan() if self.idle else Plan(edits=self.edits(case, probed))
 
     def controls(self, count: int, seed: int) -> Controls | None:
         """There is no control unless the method declares one."""
@@ -113,7 +115,9 @@ class RedrawnMethod(BoundMethod):
     def redrawn(self, unit: str, count: int, seed: int) -> Controls:
         """Controls that differ by the seed of their random choice alone."""
         draws: tuple[Intervention, ...] = tuple(
-            replace(self, draw=(seed * 1_000_003 + number) % SEEDS) for number in range(count)
+            # The stride is larger than any count, so that neighbouring seeds share no draw.
+            replace(self, draw=(seed * 1_000_003 + number) % SEEDS)
+            for number in range(count)
         )
         return Controls(unit, draws, SEEDS, excluded=False)
 
@@ -142,6 +146,7 @@ class HeadMethod(BoundMethod):
     def resolved(self) -> dict[str, Value]:
         """The parameters with the heads themselves in place of the way they were found."""
         values = super().resolved()
+        # Two ways to name the same heads are one intervention, with one id and one set of answers.
         for way in ("map", "top", "threshold", "fraction"):
             values.pop(way, None)
         values["heads"] = self.chosen.pairs
@@ -192,76 +197,6 @@ class HeadMethod(BoundMethod):
     def _on(self, units: HeadTable) -> Self:
         """The same edit on other units."""
         return replace(self, chosen=ChosenHeads(units))
-
-
-SAME_LAYERS = "other {} of the same layers"
-
-
-def contrast_sets(
-    kind: Contrast,
-    table: HeadTable,
-    width: int,
-    info: ModelInfo,
-    map_name: str | None,
-    count: int,
-    seed: int,
-) -> tuple[Draws, str] | None:
-    """Draws of a contrast, with what they are in words; ``None``: no such contrast of fixed heads.
-
-    Args:
-        kind: Which contrast.
-        table: Layer -> units that are edited.
-        width: Units per layer: query heads, or key/value groups.
-        info: The model.
-        map_name: The head map that the heads were chosen from, where one was.
-        count: Draws wanted.
-        seed: Fixes the draws.
-    """
-    match kind.heads:
-        case "apart":
-            return apart_sets(table, width, count, seed), f"{SAME_LAYERS}, its own kept out"
-        case "layers":
-            draws = layer_sets(table, info.attending, width, count, seed)
-            return draws, "{} of layers that are not edited"
-        case "low":
-            score = kind.below or 0.0
-            pools = low_units(map_name, table, width, info, score)
-            sizes = {layer: len(mine) for layer, mine in table.items()}
-            unit = f"other {{}} of the same layers with a score below {score:g}"
-            return sets_from(pools, sizes, count, seed), unit
-        case _:
-            return None
-
-
-def low_units(
-    map_name: str | None, table: HeadTable, width: int, info: ModelInfo, score: float
-) -> HeadTable:
-    """Layer -> units outside ``table`` that the head map scores below ``score``.
-
-    A unit that several query heads share has the largest of their scores.
-
-    Raises:
-        RefusedError: the heads were not chosen from a map.
-    """
-    if map_name is None:
-        raise RefusedError(
-            "low-score controls need the head map that the heads were chosen from",
-            where="heads=[[layer,head],...] names no map",
-            hint="choose the heads with map=NAME and top=, threshold= or fraction=",
-        )
-    scores = read_map(map_name, info).scores
-    shared = info.heads // width
-    found: dict[int, tuple[int, ...]] = {}
-    for layer, mine in table.items():
-        row = scores[layer]
-        if row is None:
-            raise RefusedError(
-                f"the head map has no scores for layer {layer}", where=f"head map {map_name}"
-            )
-        largest = [max(row[unit * shared :][:shared]) for unit in range(width)]
-        low = (unit for unit in range(width) if unit not in mine and largest[unit] < score)
-        found[layer] = tuple(low)
-    return found
 
 
 def _value(value: object) -> Value:

@@ -1,17 +1,20 @@
-"""The table of methods: names first, modules only when a method is asked for.
+"""The catalogue of methods: names first, modules only when a method is asked for.
 
-Built-in methods are listed by module; other packages add theirs through the entry point group
-``headbench.interventions``, and a user's file through ``--include``. A method's module imports
-no torch when it is loaded, so that listing and validating stay fast.
+Each file of ``methods/`` is one method and has its name, so a new file is a new method. Other
+packages add theirs through the entry point group ``headbench.interventions``, and a user's file
+through ``--include``. A method's module imports no torch when it is loaded, so that listing and
+validating stay fast.
 """
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +26,8 @@ from headbench._extensions import wrong_type
 from headbench._include import Loaded
 from headbench._plugins import entry_points
 from headbench.edits import Intervention
-from headbench.errors import ConfigError, nearest
+from headbench.errors import ConfigError, HeadbenchError, nearest
+from headbench.interventions import methods
 from headbench.interventions.grammar import MethodSpec
 from headbench.nouns import ModelInfo
 
@@ -31,22 +35,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 GROUP = "headbench.interventions"
-_PACKAGE = "headbench.interventions.methods"
-_BUILT_IN = (
-    "gift",
-    "mask_heads",
-    "offset_heads",
-    "pai",
-    "rope_zero",
-    "scale_heads",
-    "scale_values",
-    "softpag",
-    "steer",
-    "stream_heads",
-    "var",
-    "vhr",
-    "zerotuning",
-)
 _loaded: dict[str, Method] = {}
 
 
@@ -58,10 +46,13 @@ class MethodParams(BaseModel):
 
 @dataclass(frozen=True)
 class Method:
-    """A named kind of intervention.
+    """A named kind of intervention: the entry of the catalogue.
+
+    With parameters and a model, ``build`` makes an intervention of it (:class:`~headbench.edits.
+    Intervention`), for most methods a :class:`~headbench.interventions.method.BoundMethod`.
 
     Attributes:
-        name: What a toggle calls it.
+        name: Its name in the grammar.
         params_model: Its parameters, with defaults and documentation.
         build: Makes the intervention for a model.
         summary: One line.
@@ -94,7 +85,7 @@ class Method:
             raise self._wrong(error.errors()[0]) from None
 
     def _wrong(self, fault: ErrorDetails) -> ConfigError:
-        """A fault of the parameters in words of the toggle, not of the library that found it."""
+        """A fault of the parameters in words of the grammar, not of the library that found it."""
         place, value = [str(part) for part in fault["loc"]], fault["input"]
         said = fault["msg"].removeprefix("Value error, ")
         wanted = next((word for end, word in _WANTED.items() if fault["type"].startswith(end)), "")
@@ -124,7 +115,14 @@ _WANTED = {
 
 def names() -> tuple[str, ...]:
     """All known methods, sorted."""
-    return tuple(sorted({*_BUILT_IN, *_loaded, *_plugins()}))
+    return tuple(sorted({*built_in(), *_loaded, *_plugins()}))
+
+
+@cache
+def built_in() -> frozenset[str]:
+    """The methods that ship: the files of ``methods/``, listed without importing them."""
+    files = pkgutil.iter_modules(methods.__path__)
+    return frozenset(file.name for file in files if not file.name.startswith("_"))
 
 
 def get(name: str) -> Method:
@@ -135,8 +133,13 @@ def get(name: str) -> Method:
     """
     if name in _loaded:
         return _loaded[name]
-    if name in _BUILT_IN:
-        found = importlib.import_module(f"{_PACKAGE}.{name}").METHOD
+    if name in built_in():
+        found = importlib.import_module(f"{methods.__name__}.{name}").METHOD
+        if found.name != name:
+            raise HeadbenchError(
+                f"the file methods/{name}.py defines the method {found.name!r}",
+                hint="name the file after its method: listing reads file names only",
+            )
     elif name in (plugins := _plugins()):
         point = plugins[name]
         found = replace(point.load(), code=of_entry_point(point))
@@ -174,7 +177,7 @@ def accept(thing: object, loaded: Loaded, path: Path) -> str:
     """
     if not isinstance(thing, Method):
         raise wrong_type(thing, "METHOD", "Method", path)
-    if thing.name in _BUILT_IN:
+    if thing.name in built_in():
         raise ConfigError(
             f"the file defines the intervention {thing.name!r}, which headbench has already",
             where=str(path),

@@ -47,5 +47,6 @@ def check_matchable(condition: Condition, controls: Sequence[Condition]) -> None
             raise RefusedError(
                 f"{condition.interventions[place].canonical} has no strength to match a norm with",
                 where=f"--control-match norm, {condition.name}",
-                hint="sizes are matched for scale_heads, scale_values, offset_heads and vhr",
+                hint="sizes are matched for methods with a strength (rescaled) that scale heads at "
+                "z or v, or add vectors at z",
             )

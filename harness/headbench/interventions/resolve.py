@@ -1,4 +1,4 @@
-"""From a toggle's text to the conditions of a run."""
+"""From an intervention's text to the conditions of a run."""
 
 from __future__ import annotations
 
@@ -18,50 +18,50 @@ BASELINE = Condition("baseline")
 
 
 def resolve(text: str, info: ModelInfo, include: Sequence[Path] = ()) -> tuple[Condition, ...]:
-    """The conditions of one toggle: one, or one for each value of its sweeps.
+    """The conditions of one intervention: one, or one for each value of its sweeps.
 
     Args:
-        text: A toggle, e.g. ``vhr(alpha=[1,1.5,2])``.
+        text: For example ``vhr(alpha=[1,1.5,2])``.
         info: The model that the run uses.
         include: Python files, or folders of them, that define further methods.
 
     Raises:
-        ConfigError: Not a toggle, an unknown method or parameter, a wrong value.
+        ConfigError: Not an intervention, an unknown method or parameter, a wrong value.
         RefusedError: Heads that the model does not have.
     """
     _extensions.include(include)
-    return tuple(_condition(toggle, info) for toggle in sweep(parse(text)))
+    return tuple(_condition(spec, info) for spec in sweep(parse(text)))
 
 
-def sweep(toggle: InterventionSpec) -> tuple[InterventionSpec, ...]:
-    """One toggle for each combination of the lists given to scalar parameters.
+def sweep(spec: InterventionSpec) -> tuple[InterventionSpec, ...]:
+    """One intervention for each combination of the lists given to scalar parameters.
 
-    The last list varies fastest. A toggle without such lists comes back alone.
+    The last list varies fastest. An intervention without such lists comes back alone.
 
     Raises:
         ConfigError: An empty list, which would be no condition at all.
     """
-    single = [[part] for part in toggle.parts]
-    for index, part in enumerate(toggle.parts):
+    variants = [[part] for part in spec.parts]  # per part, every combination of its lists so far
+    for index, part in enumerate(spec.parts):
         for key, values in _swept(part).items():
             if not values:
                 raise ConfigError(
                     f"{part.name}: {key}=[] sweeps over nothing", hint=f"give {key} a value"
                 )
-            single[index] = [
-                MethodSpec(spec.name, {**spec.params, key: value})
-                for spec in single[index]
+            variants[index] = [
+                MethodSpec(variant.name, {**variant.params, key: value})
+                for variant in variants[index]
                 for value in values
             ]
-    return tuple(InterventionSpec(parts) for parts in itertools.product(*single))
+    return tuple(InterventionSpec(parts) for parts in itertools.product(*variants))
 
 
 def control_conditions(
     condition: Condition, count: int, seed: int, kind: Contrast | None = None
 ) -> tuple[tuple[Condition, ...], Controls | None]:
-    """The control conditions of a toggle condition, drawn by its methods.
+    """The control conditions of an intervention, drawn by its methods.
 
-    In a composed toggle every method that declares a control is replaced by its draw, and the
+    In a composed intervention every method that declares a control is replaced by its draw, and the
     others stay as they are. Where several are replaced at once, a rank has no p: which sets belong
     together was not drawn.
 
@@ -123,10 +123,11 @@ def build(spec: MethodSpec, info: ModelInfo) -> Intervention:
     return method.build(method.params(spec), info)
 
 
-def _condition(toggle: InterventionSpec, info: ModelInfo) -> Condition:
-    if not toggle.parts:
+def _condition(spec: InterventionSpec, info: ModelInfo) -> Condition:
+    if not spec.parts:
         return BASELINE
-    return Condition(canonical(toggle), tuple(build(part, info) for part in toggle.parts), "toggle")
+    methods = tuple(build(part, info) for part in spec.parts)
+    return Condition(canonical(spec), methods, "toggle")  # the result format's word for the role
 
 
 def _swept(part: MethodSpec) -> dict[str, tuple[Value, ...]]:

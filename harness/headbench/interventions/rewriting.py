@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from headbench.edits import Case, Edit, Probe, Rewrite, Rewriter
 from headbench.errors import RefusedError
-from headbench.interventions.method import RedrawnMethod, Seen
+from headbench.interventions.method import ProbeResults, RedrawnMethod
 from headbench.jobs import Condition
 from headbench.nouns import Request
 
@@ -37,10 +37,10 @@ class RewritingMethod(RedrawnMethod):
         return ()
 
     @abstractmethod
-    def rewrite(self, case: Case, seen: Seen) -> Rewrite:
+    def rewrite(self, case: Case, probed: ProbeResults) -> Rewrite:
         """The request to ask in place of ``case.request``; :func:`with_images` makes one."""
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """No edit inside the model."""
         return ()
 

@@ -36,7 +36,7 @@ from headbench.errors import RefusedError
 from headbench.interventions.grammar import Value
 from headbench.interventions.image_methods import ImageBoost
 from headbench.interventions.layer_ranges import carried, check_layers, with_attention
-from headbench.interventions.method import Seen
+from headbench.interventions.method import ProbeResults
 from headbench.interventions.method_catalogue import Method, MethodParams
 from headbench.nouns import Capture, ModelInfo
 
@@ -104,7 +104,7 @@ class Gift(ImageBoost):
             )
         return (Probe(PROBE, case.request, (self.capture,)),)
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One edit of image and question columns at ``pattern``."""
         op = Columns(self.keys, self.boosted, renormalise=True)
         return self.everywhere("pattern", op, "last")

@@ -33,7 +33,7 @@ from typing import Literal
 
 from headbench.edits import Case, Edit, Mix, Scale, ZeroDims
 from headbench.interventions.head_choice import HeadChoice
-from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method import HeadMethod, ProbeResults
 from headbench.interventions.method_catalogue import Method
 from headbench.nouns import ModelInfo, Phase
 
@@ -54,7 +54,7 @@ class MaskHeads(HeadMethod):
 
     params: MaskHeadsParams
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One edit at ``z``, or at ``q`` for a uniform pattern."""
         phase = self.params.phase
         match self.params.mode:

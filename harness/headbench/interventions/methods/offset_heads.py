@@ -25,7 +25,7 @@ from headbench.errors import RefusedError
 from headbench.interventions.control_draws import Draws, apart_sets, other_sets
 from headbench.interventions.grammar import Value
 from headbench.interventions.head_choice import table_of
-from headbench.interventions.method import Seen
+from headbench.interventions.method import ProbeResults
 from headbench.interventions.method_catalogue import Method
 from headbench.interventions.vector_files import GivenVectors, VectorMethod, locate
 from headbench.nouns import HeadTable, ModelInfo
@@ -61,7 +61,7 @@ class OffsetHeads(VectorMethod):
             values["control"] = pairs
         return values
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One offset at ``z``."""
         given = self.vectors.read()
         placed = given.new_zeros(given.shape)

@@ -6,7 +6,7 @@ generated row, all heads of the edited layers::
     s[j] <- s[j] + alpha |s[j]|      j an image key
 
 A negative score is raised too. The contrast of logits with a text-only prompt is not part of this
-toggle. The control raises the scores of all other keys of the prompt in the image's place: there is
+method. The control raises the scores of all other keys of the prompt in the image's place: there is
 one such draw.
 
 Source: "Paying More Attention to Image" (Liu et al., arXiv 2407.21771) and its released code:
@@ -24,7 +24,7 @@ from pydantic import Field
 from headbench.edits import Case, Columns, Controls, Edit, View
 from headbench.interventions.image_methods import ImageBoost, image_keys
 from headbench.interventions.layer_ranges import carried, check_layers, with_attention
-from headbench.interventions.method import Seen
+from headbench.interventions.method import ProbeResults
 from headbench.interventions.method_catalogue import Method, MethodParams
 from headbench.nouns import ModelInfo
 
@@ -51,7 +51,7 @@ class Pai(ImageBoost):
 
     params: PaiParams
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One edit of image columns at ``scores``."""
         keys = image_keys if self.draw is None else other_keys
         return self.everywhere("scores", Columns(keys, self.raised, renormalise=True), "last")

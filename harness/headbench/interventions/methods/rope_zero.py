@@ -28,7 +28,7 @@ from headbench.edits import Case, Edit, ZeroDims
 from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.grammar import Value
 from headbench.interventions.head_choice import HeadChoice
-from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method import HeadMethod, ProbeResults
 from headbench.interventions.method_catalogue import Method
 from headbench.interventions.methods.scale_values import whole_groups
 from headbench.nouns import ModelInfo, Phase
@@ -111,7 +111,7 @@ class RopeZero(HeadMethod):
         """Parameters with the dimensions that were resolved."""
         return super().resolved() | {"dose": self.dose, "rotary_dim": self.rotary}
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """Zero queries, and keys in mode ``qk``."""
         op, phase = ZeroDims(self.dimensions), self.params.phase
         queries = Edit("q", op, self.table, phase)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from headbench.edits import Case, Edit, Scale
 from headbench.interventions.head_choice import HeadChoice
-from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method import HeadMethod, ProbeResults
 from headbench.interventions.method_catalogue import Method
 from headbench.nouns import ModelInfo, Phase
 
@@ -40,7 +40,7 @@ class ScaleHeads(HeadMethod):
         """Factor 1."""
         return self.params.alpha == 1.0
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One scale at ``z``."""
         return (Edit("z", Scale(self.params.alpha), self.table, self.params.phase),)
 

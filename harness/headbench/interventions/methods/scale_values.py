@@ -17,7 +17,7 @@ from typing import Literal
 
 from headbench.edits import Case, Edit, Scale
 from headbench.interventions.head_choice import ChosenHeads, HeadChoice
-from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method import HeadMethod, ProbeResults
 from headbench.interventions.method_catalogue import Method
 from headbench.nouns import HeadTable, ModelInfo, Phase
 
@@ -45,7 +45,7 @@ class ScaleValues(HeadMethod):
         """Factor 1."""
         return self.params.alpha == 1.0
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One scale at ``v``."""
         table = self.table
         if self.params.siblings == "include":

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from headbench.edits import Case, Edit, Mix, Scale
 from headbench.interventions.head_choice import HeadChoice
-from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method import HeadMethod, ProbeResults
 from headbench.interventions.method_catalogue import Method
 from headbench.nouns import ModelInfo, Phase
 
@@ -58,7 +58,7 @@ class SoftPag(HeadMethod):
         """Share 0."""
         return self.params.u == 0.0
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One mix, or a scale, at ``z``."""
         share, target = self.params.u, self.params.target
         op = Scale(1 - share) if target == "zero" else Mix(TARGETS[target], share)

@@ -16,7 +16,7 @@ from pydantic import Field
 from headbench.edits import Case, Controls, Edit
 from headbench.errors import RefusedError
 from headbench.interventions.grammar import Value
-from headbench.interventions.method import Seen
+from headbench.interventions.method import ProbeResults
 from headbench.interventions.method_catalogue import Method
 from headbench.interventions.vector_files import GivenVectors, VectorMethod, locate
 from headbench.nouns import ModelInfo
@@ -56,7 +56,7 @@ class Steer(VectorMethod):
             values["control"] = self.draw
         return values
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One offset at ``residual``."""
         import torch
 

@@ -27,7 +27,7 @@ from pydantic import Field
 from headbench.edits import Case, Edit, Visible
 from headbench.interventions.grammar import Value
 from headbench.interventions.head_choice import HeadChoice, choose, read_map
-from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method import HeadMethod, ProbeResults
 from headbench.interventions.method_catalogue import Method
 from headbench.nouns import HeadTable, ModelInfo, Phase
 
@@ -83,7 +83,7 @@ class StreamHeads(HeadMethod):
         window = {"first": self.first, "recent": self.recent, "phase": self.phase}
         return super().resolved() | window
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One visibility at ``scores``."""
         op = Visible(self.first, self.recent)
         return (Edit("scores", op, self.streaming, self.phase),)

@@ -38,7 +38,7 @@ from headbench.edits import Case, Columns, Controls, Edit, View
 from headbench.interventions.grammar import Value
 from headbench.interventions.image_methods import ImageMethod, image_keys
 from headbench.interventions.layer_ranges import check_layers, with_attention
-from headbench.interventions.method import Seen
+from headbench.interventions.method import ProbeResults
 from headbench.interventions.method_catalogue import Method, MethodParams
 from headbench.nouns import ModelInfo
 
@@ -94,7 +94,7 @@ class Var(ImageMethod):
         values = super().resolved()
         return values | ({"sink_dims": self.sink_dims} if self.sink_dims else {})
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One edit of image and sink columns at ``pattern``."""
         op = Columns(self.keys, self.redistributed, renormalise=False, reads=("layer_input",))
         return self.everywhere("pattern", op, "after_image")

@@ -38,11 +38,12 @@ from pydantic import model_validator
 
 from headbench.edits import Case, Contrast, Controls, Edit, Plan, Probe, Scale, View
 from headbench.errors import RefusedError
+from headbench.interventions.contrasts import SAME_LAYERS, contrast_sets
 from headbench.interventions.control_draws import Draws, other_sets
 from headbench.interventions.grammar import Value
 from headbench.interventions.head_choice import ChosenHeads, HeadChoice, Pair, choose
 from headbench.interventions.layer_ranges import check_layers, with_attention
-from headbench.interventions.method import SAME_LAYERS, BoundMethod, Seen, contrast_sets
+from headbench.interventions.method import BoundMethod, ProbeResults
 from headbench.interventions.method_catalogue import Method, MethodParams
 from headbench.nouns import Capture, ModelInfo, Request
 
@@ -228,7 +229,7 @@ class Vhr(BoundMethod):
             return (Probe(PROBE, request, (), companion=True),)
         return (Probe(PROBE, request, (self.capture,)),)
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """Scale the heads that :meth:`select` picks, or the fixed ones."""
         if self.chosen is not None:
             return (Edit("z", Scale(self.params.alpha), self.chosen.table),)
@@ -236,7 +237,7 @@ class Vhr(BoundMethod):
         prompt = () if case is None else (case.tokens, case.request.images)
         return (Edit("z", Scale(self.params.alpha), Selection(self, prompt)),)
 
-    def plan(self, case: Case | None, seen: Seen) -> Plan:
+    def plan(self, case: Case | None, probed: ProbeResults) -> Plan:
         """The edits; without a case only fixed heads have an answer.
 
         Raises:
@@ -247,7 +248,7 @@ class Vhr(BoundMethod):
                 "vhr chooses heads for each sample, so it has no static plan",
                 hint="use per_sample=false with heads= or map=",
             )
-        return super().plan(case, seen)
+        return super().plan(case, probed)
 
     def select(self, view: View, z: Tensor, prompt: object = ()) -> Tensor:
         """The heads to reinforce in a layer, bool ``[head]``, from row t0 ``z [head, dim]``.

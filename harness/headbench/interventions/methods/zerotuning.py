@@ -22,7 +22,7 @@ from pydantic import Field
 
 from headbench.edits import Bias, Case, Edit
 from headbench.interventions.head_choice import AnyHeads
-from headbench.interventions.method import HeadMethod, Seen
+from headbench.interventions.method import HeadMethod, ProbeResults
 from headbench.interventions.method_catalogue import Method
 from headbench.nouns import ModelInfo, Phase
 
@@ -47,7 +47,7 @@ class ZeroTuning(HeadMethod):
         """Factor 1."""
         return self.params.gamma == 1.0
 
-    def edits(self, case: Case | None, seen: Seen) -> tuple[Edit, ...]:
+    def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One bias at ``scores``."""
         op = Bias((0,), math.log(self.params.gamma))
         return (Edit("scores", op, self.table, self.params.phase),)

@@ -51,7 +51,7 @@ class Folded:
 
 
 def foldable(interventions: Sequence[Intervention]) -> tuple[Edit, ...]:
-    """The edits of a static toggle, all of which can be folded.
+    """The edits of a static intervention, all of which can be folded.
 
     Raises:
         RefusedError: An edit that depends on the prompt, the position or the pattern.
@@ -126,7 +126,7 @@ def _write(
             if not isinstance(bias, torch.Tensor):
                 raise RefusedError(
                     f"the output projection of layer {layer} has no bias to hold an offset",
-                    hint="run the toggle through the engine, or use a class with such a bias",
+                    hint="attach the intervention instead, or use a class with such a bias",
                 )
             for head in heads:
                 value = vector[layer, head].to(columns)
@@ -140,7 +140,7 @@ def _write(
             if query.weight.shape[0] != shape.heads * shape.head_dim:
                 raise RefusedError(
                     f"the query projection of layer {layer} holds more than queries",
-                    hint="run the toggle through the engine",
+                    hint="attach the intervention instead",
                 )
             for head in heads:
                 query.weight[_part(head, shape.head_dim)] = 0

@@ -36,12 +36,12 @@ Spans = Mapping[str, Sequence[int]]
 @contextmanager
 def intervene(
     model: PreTrainedModel,
-    toggle: str,
+    intervention: str,
     *,
     maps: Mapping[str, str] | None = None,
     spans: Spans | Sequence[Spans] = MappingProxyType({}),
 ) -> Iterator[Running]:
-    """Run every forward pass of ``model`` inside the block under a toggle.
+    """Run every forward pass of ``model`` inside the block under an intervention.
 
     Works with ``model(...)`` and ``model.generate(...)``, batches and padding included. The prompt
     is what the first pass of a generation brings; a plain ``model(...)`` call is all prompt. The
@@ -50,24 +50,24 @@ def intervene(
 
     Args:
         model: A transformers model in evaluation mode.
-        toggle: For example ``scale_heads(heads=[[1,2]],alpha=0.5)``; no sweeps.
-        maps: Name -> path of head maps that the toggle may name.
-        spans: Name -> positions of parts of the prompt, padding not counted, for toggles that read
-            them: ``gift`` follows the ``question``. A sequence gives one mapping a row. The image
+        intervention: For example ``scale_heads(heads=[[1,2]],alpha=0.5)``; no sweeps.
+        maps: Name -> path of head maps that the intervention may name.
+        spans: Name -> positions of parts of the prompt, padding not counted, for methods that read
+            them: ``gift`` follows the ``question``. A sequence gives one mapping per row. The image
             is found by its placeholder tokens.
 
     Yields:
         Running: What the edits of the latest generation reached and altered.
 
     Raises:
-        ConfigError: Not a toggle, or a sweep.
-        RefusedError: A model or a request that the toggle does not fit.
+        ConfigError: Not an intervention, or a sweep.
+        RefusedError: A model or a request that the intervention does not fit.
     """
     with Engine(model) as engine:
-        conditions = resolve(toggle, model_info(engine, maps or {}))
+        conditions = resolve(intervention, model_info(engine, maps or {}))
         if len(conditions) != 1:
             raise ConfigError(
-                f"{toggle!r} sweeps over {len(conditions)} conditions",
+                f"{intervention!r} sweeps over {len(conditions)} conditions",
                 hint="open one block for each value",
             )
         with Running(engine, conditions[0].interventions, spans) as running:

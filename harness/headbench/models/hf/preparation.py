@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-Seen = Mapping[str, Mapping[Capture, "Tensor"]]
+ProbeResults = Mapping[str, Mapping[Capture, "Tensor"]]
 
 
 @dataclass
@@ -303,7 +303,7 @@ def alone(plans: Sequence[Plan], number: int) -> Plan:
     return Plan(edits=edits)
 
 
-def merge(captured: Sequence[Seen]) -> dict[str, dict[Capture, Tensor]]:
+def merge(captured: Sequence[ProbeResults]) -> dict[str, dict[Capture, Tensor]]:
     """Probes of all parts of a composition, by name."""
     merged: dict[str, dict[Capture, Tensor]] = {}
     for part in captured:
