@@ -12,7 +12,9 @@ from headbench.interventions.method_catalogue import load_include
 from headbench.interventions.norm_matching import check_matchable
 from headbench.interventions.resolve import control_conditions, resolve
 from headbench.jobs import Condition, Model
-from headbench.models.adapter_catalogue import create
+from headbench.models.adapter_catalogue import create, preview
+from headbench.models.base_model import refuse_needs
+from headbench.models.preview import ModelPreview
 from headbench.nouns import Document
 from headbench.results.keys import seed_for
 from headbench.results.schema import CodeFacts
@@ -88,10 +90,14 @@ def make_plan(spec: RunSpec) -> RunPlan:
     tasks = tuple(resolve_names(spec.tasks, include))
     spec, notes = _with_model(spec, tasks)
     documents = [_documents(task, spec) for task in tasks]
-    model = _create(spec)
+    # Once for all interventions: a file that is edited meanwhile must not give one run two codes.
+    if spec.interventions:
+        load_include(include)
+    _refuse_before_weights(spec, tasks)
+    model = create(spec.model or "", _model_args(spec))
     _check_model(model, tasks)
     interventions, more = _interventions(spec, model)
-    _check_needs(interventions, tasks)
+    _check_needs([one.condition for one in interventions], tasks)
     planned = tuple(
         plan_task(task, asked, spec.seed) for task, asked in zip(tasks, documents, strict=True)
     )
@@ -125,13 +131,22 @@ def _with_model(spec: RunSpec, tasks: Sequence[Task]) -> tuple[RunSpec, list[str
     return spec.model_copy(update={"model": name}), [note]
 
 
-def _create(spec: RunSpec) -> Model:
+def _refuse_before_weights(spec: RunSpec, tasks: Sequence[Task]) -> None:
+    """Refuse what the model's configuration alone shows to be impossible; weights take minutes."""
+    seen = preview(spec.model or "", _model_args(spec))
+    if seen is not None:
+        _check_model(seen, tasks)
+        _check_needs(_resolved(spec, seen), tasks)
+
+
+def _model_args(spec: RunSpec) -> dict[str, str]:
+    """``--model-args`` with the flags of a run that the adapter reads."""
     args = dict(spec.model_args)
     if spec.batch_size != "auto":
         args["batch_size"] = str(spec.batch_size)
     if spec.allow_overrun:
         args["allow_overrun"] = "true"
-    return create(spec.model or "", args)
+    return args
 
 
 def _documents(task: Task, spec: RunSpec) -> tuple[Document, ...]:
@@ -141,7 +156,7 @@ def _documents(task: Task, spec: RunSpec) -> tuple[Document, ...]:
     return documents
 
 
-def _check_model(model: Model, tasks: Sequence[Task]) -> None:
+def _check_model(model: Model | ModelPreview, tasks: Sequence[Task]) -> None:
     for task in tasks:
         if task.needs_images and not model.images:
             raise RefusedError(
@@ -169,18 +184,27 @@ def _interventions(
     spec: RunSpec, model: Model
 ) -> tuple[tuple[PlannedIntervention, ...], list[str]]:
     """Resolve every intervention against the model's shapes, and draw its controls."""
+    found: dict[str, PlannedIntervention] = {}
+    notes: list[str] = []
+    for condition in _resolved(spec, model):
+        found[condition.name] = _with_controls(condition, spec)
+        notes.extend(_control_note(found[condition.name], spec))
+    if found:
+        _check_controls(tuple(found.values()), spec, model)
+    return tuple(found.values()), notes
+
+
+def _resolved(spec: RunSpec, model: Model | ModelPreview) -> list[Condition]:
+    """The conditions of a run's interventions, which the model can take."""
     if not spec.interventions:
-        return (), []
+        return []
     if model.info is None or not model.sites:
         raise RefusedError(
             "this model takes no interventions: its inside is out of reach",
             where=f"--model {spec.model}",
             hint="leave --intervention out, or load the weights with --model hf",
         )
-    # Once for all interventions: a file that is edited meanwhile must not give one run two codes.
-    load_include([Path(folder) for folder in spec.include])
-    found: dict[str, PlannedIntervention] = {}
-    notes: list[str] = []
+    found: dict[str, Condition] = {}
     for text in spec.interventions:
         for condition in map(code.with_code, resolve(text, model.info)):
             if condition.name in found or condition.role == "baseline":
@@ -189,10 +213,10 @@ def _interventions(
                     where=f"--intervention {text}",
                     hint="every run has a baseline by itself; name each intervention once",
                 )
-            found[condition.name] = _with_controls(condition, spec)
-            notes.extend(_control_note(found[condition.name], spec))
-    _check_controls(tuple(found.values()), spec, model)
-    return tuple(found.values()), notes
+            for part in condition.interventions:
+                refuse_needs(model, part, condition.name)
+            found[condition.name] = condition
+    return list(found.values())
 
 
 def _with_controls(condition: Condition, spec: RunSpec) -> PlannedIntervention:
@@ -252,11 +276,11 @@ def _check_controls(
         )
 
 
-def _check_needs(interventions: Sequence[PlannedIntervention], tasks: Sequence[Task]) -> None:
-    for one in interventions:
-        if not any(one.suits(task) for task in tasks):
+def _check_needs(conditions: Sequence[Condition], tasks: Sequence[Task]) -> None:
+    for condition in conditions:
+        if not any(PlannedIntervention(condition, (), None).suits(task) for task in tasks):
             raise RefusedError(
-                f"{one.condition.name} acts on images, and none of the tasks shows any",
+                f"{condition.name} acts on images, and none of the tasks shows any",
                 where=f"tasks {', '.join(task.name for task in tasks)}",
                 hint="add a task with images: headbench ls tasks marks them",
             )

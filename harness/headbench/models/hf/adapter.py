@@ -20,24 +20,26 @@ from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.identity import identity_of
 from headbench.models.hf.length import room_of
-from headbench.models.hf.load import Loaded, Settings, describe, load
+from headbench.models.hf.load import Loaded, Settings, describe, info_of, load, read_config
 from headbench.models.hf.preparation import PreparedJob, RequestPreparation, check_visited, note
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.state_check import check_state
 from headbench.models.hf.tower import check_tower
 from headbench.models.hf.vision import Vision
 from headbench.models.images import decode
+from headbench.models.preview import ModelPreview
 from headbench.models.runtime import Runtime
 from headbench.models.runtime.decoding import Decoder, DecodingSettings, Generation
 from headbench.models.runtime.forcing import Forced, force
 from headbench.models.runtime.threads import threads
-from headbench.nouns import Answer, ModelInfo, Request, Site
+from headbench.nouns import Answer, Kind, ModelInfo, Request, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from headbench.interventions.edits.model_shape import ModelShape
 
+KINDS: frozenset[Kind] = frozenset({"generate", "score", "nexttoken", "represent"})
 SITES: frozenset[Site] = frozenset({"q", "k", "v", "scores", "pattern", "z", "residual"})
 
 
@@ -49,7 +51,7 @@ class HFModel(BaseModel):
         settings: How it was asked for.
     """
 
-    kinds = frozenset({"generate", "score", "nexttoken", "represent"})
+    kinds = KINDS
 
     def __init__(self, loaded: Loaded, settings: Settings) -> None:
         super().__init__(loaded.info.name)
@@ -348,6 +350,22 @@ def create(args: Mapping[str, str]) -> HFModel:
     """Build the adapter from ``--model-args``; see :class:`Settings`."""
     settings = Settings.read(args)
     return HFModel(load(settings), settings)
+
+
+def preview(args: Mapping[str, str]) -> ModelPreview:
+    """What ``--model-args`` and the checkpoint's configuration tell, before weights are read."""
+    settings = Settings.read(args)
+    info = info_of(read_config(settings), settings)
+    edited = settings.attn == "headbench"
+    return ModelPreview(
+        identity={"name": info.name},
+        info=info,
+        kinds=KINDS,
+        sites=SITES if edited else frozenset(),
+        branches=edited,
+        gradients=edited,
+        images=info.images,
+    )
 
 
 def wrap(
