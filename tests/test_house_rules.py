@@ -29,6 +29,22 @@ MAY_BE_HEAVY = (
 )
 """Places that only a verb which runs a model imports. Names begin below the package."""
 
+NEUTRAL = ("cli/", "guard/", "running/", "results/", "tasks/", "scoring/", "statistics/")
+"""Rooms that know no family of tasks."""
+FAMILIES = frozenset(
+    {path.name for path in (SOURCE / "families").iterdir() if (path / "__init__.py").is_file()}
+    | {"niah", "needle", "wall"}
+) - {"general"}
+"""Words that name a family or its tasks."""
+MAY_NAME_A_FAMILY = {
+    "cli/run.py": "shows an example command",
+    "cli/heads.py": "lists the worlds that detectors run on",
+    "running/familiarity.py": "the old path of a name, for one release",
+    "running/selftest.py": "runs one shipped task",
+    "scoring/stickiness_familiarity.py": "the old path of a name, for one release",
+}
+"""File -> why it may."""
+
 FORBIDDEN_MODULES = frozenset({"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"})
 FORBIDDEN_CALLS = frozenset({"eval", "exec", "compile", "__import__"})
 FORBIDDEN_KEYWORDS = {"weights_only": False, "trust_remote_code": True, "shell": True}
@@ -160,6 +176,38 @@ def undocumented(body: list[ast.stmt], within: str) -> Iterator[str]:
             yield from undocumented(node.body, f"{within}{node.name}.")
 
 
+def names_no_family(module: Module) -> Iterator[str]:
+    """The rooms that every family uses ask for things by name, and name no family themselves."""
+    if not module.name.startswith(NEUTRAL) or module.name in MAY_NAME_A_FAMILY:
+        return
+    tree = module.tree
+    docstrings = {id(node) for node in documented(tree)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                said = " ".join(alias.name for alias in names)
+            case ast.ImportFrom(module=str(name)):
+                said = name
+            case ast.Constant(value=str(text)) if id(node) not in docstrings:
+                said = text
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+                said = name.replace("_", " ")
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                said = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name)
+            case _:
+                continue
+        named = set(re.findall(r"\w+", said.lower())) & FAMILIES
+        if named:
+            yield f"line {getattr(node, 'lineno', 0)} names {', '.join(sorted(named))}"
+
+
+def documented(tree: ast.Module) -> Iterator[ast.expr]:
+    """Every text that stands alone: the docstrings of modules, classes, functions and values."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.value
+
+
 def names_what_is_raised(module: Module) -> Iterator[str]:
     """Every ``pytest.raises`` says which message it waits for, not only which class."""
     for node in ast.walk(module.tree):
@@ -179,6 +227,7 @@ RULES: tuple[Rule, ...] = (
     is_finished,
     names_its_source,
     is_documented,
+    names_no_family,
 )
 
 
@@ -196,6 +245,22 @@ def test_every_raises_of_the_tests_names_its_message() -> None:
         for fault in names_what_is_raised(Module(path.name, path.read_text(encoding="utf-8")))
     ]
     assert not found, "\n".join(found)
+
+
+def test_every_family_folder_registers_itself() -> None:
+    folders = [path for path in (SOURCE / "families").iterdir() if (path / "__init__.py").is_file()]
+    silent = [
+        path.name
+        for path in folders
+        if "FAMILY = Family(" not in (path / "__init__.py").read_text()
+    ]
+    assert len(folders) >= 6 and silent == []
+
+
+def test_every_reason_to_name_a_family_is_still_needed() -> None:
+    texts = {module.name: module.text for module in modules()}
+    words = re.compile(rf"\b(?:{'|'.join(sorted(FAMILIES))})\b")
+    assert [name for name in MAY_NAME_A_FAMILY if not words.search(texts.get(name, ""))] == []
 
 
 # ------------------------------------------------------------------ each rule can fail
@@ -216,6 +281,11 @@ OFFENDERS: tuple[tuple[Rule, str, str], ...] = (
     (runs_no_foreign_code, "a.py", "torch.load(path)\n"),
     (runs_no_foreign_code, "a.py", "load(path, weights_only=False)\n"),
     (is_finished, "a.py", "def f():\n    raise NotImplementedError\n"),
+    (names_no_family, "guard/a.py", "import headbench.families.pope.pope_scorer\n"),
+    (names_no_family, "results/a.py", "from headbench.families.walls import walls_scorer\n"),
+    (names_no_family, "tasks/a.py", "SOURCES = {'pope': 1}\n"),
+    (names_no_family, "running/a.py", "def rescore_chair(): ...\n"),
+    (names_no_family, "cli/a.py", "class NeedleOptions: ...\n"),
     (names_what_is_raised, "test_a.py", "with pytest.raises(ValueError):\n    f()\n"),
     (names_what_is_raised, "test_a.py", "with pytest.raises(ValueError, match=''):\n    f()\n"),
     (names_its_source, "interventions/methods/a.py", '"""Scales heads."""\n'),

@@ -8,11 +8,14 @@ Method authors go on in :mod:`headbench.edits`; what a run asks of a model is in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -120,6 +123,32 @@ class Capture:
     keys: str | None = None
     pool: Literal["none", "mean"] = "none"
     tower: Literal["text", "vision"] = "text"
+
+
+class CapturedArrays(str):
+    """What a ``represent`` request brought home, in the place of an output text.
+
+    As text it names the arrays by shape and digest, so that outputs can be compared and stored; a
+    scorer reads :attr:`arrays` and gives what its metrics need as record parts.
+    """
+
+    read: Callable[[], tuple[NDArray[np.float32], ...]]
+
+    @classmethod
+    def of(cls, read: Callable[[], tuple[NDArray[np.float32], ...]]) -> CapturedArrays:
+        """Name what ``read`` gives; it is called again whenever the arrays are looked at."""
+        named = [
+            f"float32{list(array.shape)} {sha256(array.tobytes()).hexdigest()[:16]}"
+            for array in read()
+        ]
+        made = cls("; ".join(named))
+        made.read = read
+        return made
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.float32], ...]:
+        """One array per capture, in the order in which they were asked for."""
+        return self.read()
 
 
 @dataclass(frozen=True)

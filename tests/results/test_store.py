@@ -15,7 +15,7 @@ import pytest
 
 from headbench.errors import StoreError
 from headbench.nouns import Answer
-from headbench.results.store import FILE, ResponseStore
+from headbench.results.store import ARRAYS_FILE, FILE, ResponseStore
 
 KEY, OTHER, BATCH = "a" * 64, "b" * 64, "0" * 16
 ANSWER = Answer(
@@ -267,3 +267,80 @@ def test_arrays_are_kept_for_represent_only(tmp_path: Path) -> None:
     assert plain is not None and whole is not None
     assert plain.arrays == {}
     assert torch.equal(whole.arrays[capture], values)
+
+
+def stored_arrays(tmp_path: Path) -> tuple[Answer, Path]:
+    import torch
+
+    from headbench.nouns import Capture
+
+    first, second = Capture("residual", (0, 1), pool="mean"), Capture("z", (3,))
+    answer = Answer(
+        text=None,
+        arrays={second: torch.arange(8.0).reshape(1, 2, 4) / 3, first: torch.ones(2, 1, 3)},
+    )
+    with ResponseStore(tmp_path) as store:
+        given = store.put(BATCH, KEY, answer, arrays=True)
+        store.commit(BATCH)
+        keep(store, OTHER, ANSWER)
+        assert list(given.arrays) == [second, first]
+        assert torch.equal(given.arrays[second], answer.arrays[second])
+    return answer, tmp_path / ARRAYS_FILE
+
+
+def test_arrays_lie_in_a_file_of_their_own_and_not_in_the_lines(tmp_path: Path) -> None:
+    import torch
+
+    answer, file = stored_arrays(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    stored = lines[1]["answer"]["arrays"]
+    assert sorted(stored) == ["captures", "length", "sha256", "start"]
+    assert stored["length"] == file.stat().st_size
+    with ResponseStore(tmp_path) as again:
+        found = again.get(KEY)
+        assert found is not None and list(found.arrays) == list(answer.arrays)
+        for capture, values in answer.arrays.items():
+            assert torch.equal(found.arrays[capture], values)
+
+
+def test_a_blob_cut_short_by_a_kill_is_passed_over(tmp_path: Path) -> None:
+    answer, file = stored_arrays(tmp_path)
+    with file.open("ab") as stream:
+        stream.write(b"half of a blob")
+    with ResponseStore(tmp_path) as again:
+        keep(again, "c" * 64, answer, arrays=True)
+        for key in (KEY, "c" * 64):
+            found = again.get(key)
+            assert found is not None
+            assert [a.tolist() for a in found.arrays.values()] == [
+                a.tolist() for a in answer.arrays.values()
+            ]
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut", "gone"])
+def test_an_answer_whose_arrays_are_damaged_is_asked_again(tmp_path: Path, damage: str) -> None:
+    _, file = stored_arrays(tmp_path)
+    packed = bytearray(file.read_bytes())
+    packed[-1] ^= 1
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(packed if damage == "changed" else packed[:-1])
+    with ResponseStore(tmp_path) as again:
+        assert again.get(KEY) is None
+        assert KEY not in again and "damaged" in again.damage[0]
+        assert again.get(OTHER) == ANSWER
+
+
+def test_stores_that_hold_arrays_in_their_lines_are_still_read() -> None:
+    """As version 0.1.0 wrote them: base64 of little-endian single precision."""
+    import torch
+
+    from headbench.results.answers import decode
+
+    capture = {
+        "keys": None, "layers": [0], "pool": "none", "rows": "last", "site": "z", "tower": "text"
+    }  # fmt: skip
+    line = {"capture": capture, "shape": [1, 2], "data": "AACAPwAAAMA="}
+    found = decode({"text": None, "passes": 1, "batch": "b", "arrays": [line]})
+    assert torch.equal(next(iter(found.arrays.values())), torch.tensor([[1.0, -2.0]]))

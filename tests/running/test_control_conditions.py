@@ -141,7 +141,7 @@ def test_controls_are_compared_by_their_mean_and_measured_on_few_passages(
 def test_more_controls_than_exist_are_all_of_them_and_too_many_are_refused(folder: str) -> None:
     values = {"tasks": ("colours",), "model": "fake", "include": (folder,)}
     plan = make_plan(make_spec(interventions=(SWEEP,), controls=39, **values))
-    assert [len(toggle.controls) for toggle in plan.toggles] == [3, 3, 3]
+    assert [len(one.controls) for one in plan.interventions] == [3, 3, 3]
     assert "all 3 possible controls" in plan.notes[0] and "p is 0.500" in plan.notes[0]
     seen = {**values, "tasks": ("pope",), "limit": 2}
     with pytest.raises(RefusedError, match="too many"):
@@ -153,7 +153,7 @@ def test_kinds_of_controls_are_part_of_the_run(folder: str) -> None:
     apart = make_spec(interventions=(SWEEP,), control_heads="apart", **values)
     assert "--control-heads apart" in apart.command()
     assert apart.digest != make_spec(interventions=(SWEEP,), **values).digest
-    toggle = make_plan(apart).toggles[0]
+    toggle = make_plan(apart).interventions[0]
     assert toggle.facts is not None and toggle.facts.excluded and not toggle.facts.test
     low = make_spec(interventions=("x",), control_heads="low", control_below=0.25, **values)
     assert "--control-heads low --control-below 0.25" in low.command()

@@ -18,7 +18,7 @@ from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import HFModel
 from headbench.nouns import Request
 from headbench.running.control_matching import _matched
-from headbench.running.run_plan import Toggle
+from headbench.running.planned_cells import PlannedIntervention
 from helpers_models import images, llama, llava, request
 
 STORE = images(3)
@@ -60,11 +60,11 @@ def by_hand(model: HFModel, heads: dict[int, Sequence[int]], factor: float) -> f
     return float(torch.stack(sizes).mean().detach())
 
 
-def toggle_of(model: HFModel, text: str, count: int = 3) -> Toggle:
+def toggle_of(model: HFModel, text: str, count: int = 3) -> PlannedIntervention:
     assert model.info is not None
     (condition,) = resolve(text, model.info)
     controls, facts = control_conditions(condition, count, 0)
-    return Toggle(condition, controls, facts)
+    return PlannedIntervention(condition, controls, facts)
 
 
 @pytest.mark.parametrize("alpha", [0.25, 1.5])
@@ -148,7 +148,7 @@ def test_a_control_that_changes_nothing_cannot_be_matched() -> None:
     assert isinstance(part, BoundMethod)
     still = Condition("still", (part.rescaled(0.0),), "control")  # type: ignore[arg-type]
     with pytest.raises(RefusedError, match="changes nothing"):
-        _matched(model, Toggle(toggle.condition, (still,), toggle.facts), [ASKED])
+        _matched(model, PlannedIntervention(toggle.condition, (still,), toggle.facts), [ASKED])
 
 
 def test_a_run_matches_its_controls_and_says_so(tmp_path: Path) -> None:

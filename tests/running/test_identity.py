@@ -18,7 +18,6 @@ from headbench.models import adapter_catalogue
 from headbench.results.files import read_result
 from headbench.results.keys import ResponseKeys
 from headbench.results.schema import Result
-from headbench.running.collect import first_step
 from headbench.running.replay import plan_from_result
 from headbench.running.run_plan import RunPlan, make_plan
 from headbench.running.spec import make_spec
@@ -87,14 +86,15 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def responses(plan: RunPlan) -> dict[str, list[str]]:
     """Role of a condition -> the response keys of its first step."""
     keys = ResponseKeys(plan.identity)
-    (task,) = plan.tasks
-    asked = [request for requests in first_step(plan)[task.name] for request in requests]
+    (planned,) = plan.tasks
+    asked = planned.all_first_requests
     return {
-        condition.role: [
-            keys.key(plan.model.key(job), job) for job in (Job(one, condition) for one in asked)
+        cell.condition.role: [
+            keys.key(plan.model.key(job), job)
+            for job in (Job(one, cell.condition) for one in asked)
         ]
-        for condition in plan.conditions(task)
-        if condition.role != "control"
+        for cell in plan.cells
+        if cell.condition.role != "control"
     }
 
 
@@ -249,7 +249,7 @@ def test_controls_carry_the_code_of_their_method(folder: Path) -> None:
         tasks=("colours",), interventions=("halve(heads=[[0,1]])",), model="fake",
         include=(str(folder),), controls=2,
     )  # fmt: skip
-    (toggle,) = make_plan(spec).toggles
+    (toggle,) = make_plan(spec).interventions
     assert [one.code for one in toggle.controls] == [toggle.condition.code] * 2
     assert set(toggle.condition.code) == {"halve"}
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import re
 
+import numpy as np
 import pytest
 import torch
 
 from headbench.errors import RefusedError
-from headbench.nouns import Answer, Capture
+from headbench.nouns import Answer, Capture, CapturedArrays
 from headbench.running.outputs import output_text
+from headbench.scoring import thoughts
 from helpers_models import request
 
-STATE = Capture("residual", (0,))
+STATE, TOP = Capture("residual", (0,)), Capture("residual", (1,))
 
 
 @pytest.mark.parametrize("kind", ["score", "nexttoken"])
@@ -38,11 +40,25 @@ def test_of_one_choice_it_is_the_log_probability() -> None:
     assert float(output_text(asked, Answer(text=None, scores=(-0.125,)))) == -0.125
 
 
-def test_captures_are_json_in_their_order() -> None:
-    asked = request("who", "represent", ask={"captures": (STATE,)})
-    answer = Answer(text=None, arrays={STATE: torch.tensor([[1.0, -2.0]])})
-    assert json.loads(output_text(asked, answer)) == [[[1.0, -2.0]]]
+def test_captures_are_named_and_come_as_arrays_in_their_order() -> None:
+    asked = request("who", "represent", ask={"captures": (STATE, TOP)})
+    values = torch.tensor([[1.0, -2.0]])
+    found = output_text(asked, Answer(text=None, arrays={STATE: values, TOP: 2 * values}))
+    assert isinstance(found, CapturedArrays)
+    assert re.fullmatch(r"float32\[1, 2\] [0-9a-f]{16}; float32\[1, 2\] [0-9a-f]{16}", found)
+    first, second = found.arrays
+    assert first.dtype == np.float32 and first.tolist() == [[1.0, -2.0]]
+    assert second.tolist() == [[2.0, -4.0]]
+    other = output_text(asked, Answer(text=None, arrays={STATE: values + 1e-6, TOP: 2 * values}))
+    assert other != found and other.split("; ")[1] == found.split("; ")[1]
     assert output_text(request("who"), Answer(text="red")) == "red"
+
+
+def test_a_name_of_arrays_is_no_text_that_could_hold_a_thought() -> None:
+    asked = request("who", "represent", ask={"captures": (STATE,)})
+    named = output_text(asked, Answer(text=None, arrays={STATE: torch.ones(1, 2)}))
+    said = thoughts.cut([named], (thoughts.PROMPT,))
+    assert said.texts[0] is named and said.unclosed == 0
 
 
 def test_what_an_adapter_leaves_out_is_named() -> None:

@@ -184,7 +184,7 @@ def test_later_steps_read_the_earlier_answers_of_their_own_condition(
     for path, result in zip(outcome.files, outcome.results, strict=True):
         assert all(len(e.record.outputs) == 2 for e in read_entries(path, result))
     spec = make_spec(tasks=("twice",), model="fake", include=(folder,))
-    task = make_plan(spec).tasks[0]
+    task = make_plan(spec).tasks[0].task
     document = task.documents()[0]
     prompt = task.requests(document, "again", {"guess": ("amber",)}, 0)[0].messages[0]["content"]
     assert prompt.startswith("You said amber.")

@@ -82,7 +82,7 @@ def test_listing_names_loads_no_family_and_nothing_heavy() -> None:
     code = (
         "import sys; from headbench.scoring import lookup as r;"
         "r.metric_names(), r.parser_names(), r.scorer_names();"
-        "print([m for m in ('torch', 'scipy', 'sklearn', 'headbench.families.pope.pope_scorer')"
+        "print([m for m in ('numpy', 'torch', 'sklearn', 'headbench.families.pope.pope_scorer')"
         " if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The table of evidence for a language model: recall, who carries it, and every control.
+"""The table of evidence: recall, the heads that carry it, and every control.
 
 Heads are chosen on calibration documents and everything is reported on test documents. The table is
 plain JSON, format ``headbench-lm-evidence@1``::
@@ -7,16 +7,16 @@ plain JSON, format ``headbench-lm-evidence@1``::
     copy_scores  [layer][head], from calibration documents
     retrieval_heads, strong_heads
                  [[layer, head], ...] with a score of at least .1, of at least .5, best first
-    masking      recall at ``length`` after zeroing z: "top" k -> share; "random" k -> share a draw
-                 of other heads from the retrieval heads' own layers, which "drawn" names;
+    masking      recall at ``length`` after zeroing z: "top" k -> share; "random" k -> share per
+                 draw of other heads from the retrieval heads' own layers, which "drawn" names;
                  "busiest" k -> share for those other heads above layer 0 whose masking hurts
                  plain text most: the control for how much a head matters at all
     rotary       recall after zeroing query dimensions of the retrieval heads:
-                 "lowest" | "highest" dims -> share, "random" dims -> share a draw
-    language_loss   nats a token on filler: baseline, top k masked, busiest k masked, random k
-                 masked a draw; "per_head" [layer][head]: what masking that head alone adds, on
+                 "lowest" | "highest" dims -> share, "random" dims -> share per draw
+    language_loss   nats per token on filler: baseline, top k masked, busiest k masked, random
+                 k masked per draw; "per_head" [layer][head]: what masking that head alone adds, on
                  calibration filler
-    gates        what the model must show: name, value, bound, whether it holds
+    gates        acceptance criteria: name, value, bound, whether it holds
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class EvidenceSettings:
 
     Attributes:
         lengths: Prompt lengths, in tokens, of the recall table.
-        trials: Documents a length, spread over the depths and two families.
+        trials: Documents per length, spread over the depths and two families.
         trials_longest: Documents at lengths above 512.
         edited_length: Prompt length of masking and rotary rows.
         edited_trials: Documents of each of those rows.
@@ -273,7 +273,7 @@ def _rotary(bench: _Bench, heads: list[Head], draws: int) -> dict[str, Any]:
 
 
 def _head_costs(model: PreTrainedModel, length: int) -> list[list[float]]:
-    """What masking each head alone adds to the loss on calibration filler, in nats a token."""
+    """What masking each head alone adds to the loss on calibration filler, in nats per token."""
     config = model.config.get_text_config()
     baseline = language_loss(model, "calibration", length)
 
@@ -300,7 +300,7 @@ def _losses(
 
 
 def criteria(table: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a reference language model must show, and whether this table does.
+    """The acceptance criteria of ``ref-lm-v1``, and whether this table meets them.
 
     Returns:
         ``{"name", "value", "bound", "holds"}`` each; ``value`` is the worst case of its row.
@@ -308,7 +308,7 @@ def criteria(table: dict[str, Any]) -> list[dict[str, Any]]:
     recall_at = {int(length): row["all"] for length, row in table["recall"].items()}
     masking, rotary = table["masking"], table["rotary"]
     lowest = [rotary["lowest"][str(dose)] for dose in DOSES]
-    # Without a retrieval head there is nothing to draw from, and nothing to show.
+    # Without a retrieval head there are no controls to draw; 0.0 then fails the criterion.
     random = min((value for draws in masking["random"].values() for value in draws), default=0.0)
     rises = max((later - earlier for earlier, later in pairwise(lowest)), default=0.0)
     rows = [(f"recall at {n}", recall_at[n], ">=", 0.95) for n in (128, 256, 512) if n in recall_at]

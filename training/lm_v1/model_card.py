@@ -84,7 +84,7 @@ this one again.
 Retrieval heads (copy score of .1 or more), as (layer, head) and score: {retrieval}.
 
 Recall at {edited} tokens after masking heads (z set to zero), and what the masking adds to the
-loss on plain text, in nats a token:
+loss on plain text, in nats per token:
 
 | masked | recall | added loss |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""What the language model can recall, which heads do it, and what happens without them.
+"""What the model recalls, which heads do it, and what happens when they are masked.
 
 Plain hooks on one model, independent of the intervention engine, so that either checks the other.
 """
@@ -266,7 +266,7 @@ def _hooked(
 
 @torch.no_grad()
 def language_loss(model: PreTrainedModel, split: Split, length: int = 512, rows: int = 4) -> float:
-    """Next-token loss on needle-free filler, in nats a token: did an edit break the model?"""
+    """Next-token loss on needle-free filler, in nats per token: did an edit break the model?"""
     from training.lm_v1.needle_rows import filler_rows
 
     tokens = torch.from_numpy(filler_rows(split, length, rows))

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_QUERIES = 6
-_WORDS_A_NEEDLE = 10
+_WORDS_PER_NEEDLE = 10
 
 LANGUAGE, ANSWER, REPEAT, NOISE = 0, 1, 2, 3
-"""What predicting a token is worth: plain next-token loss, an answer, a repeated sequence, nothing.
-Noise is the first saying of a random sequence: there is nothing to learn in it."""
+"""Role of a token as a prediction target: plain text, an answer, a repeated sequence, or none. The
+first occurrence of a random sequence is noise: it cannot be predicted, so it has no loss."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class DataSettings:
     """What a batch holds.
 
     Attributes:
-        length: Tokens a row.
-        rows: Rows a batch.
-        repeats: Share of rows that are a random block said again and again.
+        length: Tokens per row.
+        rows: Rows per batch.
+        repeats: Share of rows that repeat one random block.
         split: World of the needle rows.
         question: Probability that a query is a question and a prefix, not the prefix alone.
     """
@@ -93,7 +93,7 @@ def needle_row(
     count = random.randint(1, max(1, min(MAX_NEEDLES, length // 21)))
     families = [random.choice(get_args(Family)) for _ in range(count)]
     needles = draw_needles(random, split, families)
-    room = length - 1 - count * _WORDS_A_NEEDLE
+    room = length - 1 - count * _WORDS_PER_NEEDLE
     asked: list[str] = []
     roles: list[int] = []
     queries = random.randint(1, min(MAX_QUERIES, count))
@@ -118,20 +118,20 @@ def needle_row(
 def _query(random: Random, needle: Needle, question: float) -> tuple[list[str], list[int]]:
     """A query with its answer, as words and roles."""
     before = (*needle.question, *needle.prefix) if random.random() < question else needle.prefix
-    said = [*before, *needle.values, "."]
-    return said, [LANGUAGE] * len(before) + [ANSWER] * VALUES + [LANGUAGE]
+    words = [*before, *needle.values, "."]
+    return words, [LANGUAGE] * len(before) + [ANSWER] * VALUES + [LANGUAGE]
 
 
 def repeat_row(random: np.random.Generator, length: int) -> tuple[list[int], list[int]]:
-    """A block of random words said again and again until the row is full.
+    """A block of random words, repeated until the row is full.
 
-    The period varies from row to row: were it fixed, a head could learn to look that far back
-    instead of looking for what it has read before. Short periods give many targets a row; with two
-    sayings and noise around them, induction had not begun after 300 steps.
+    The period varies from row to row. With a fixed period a head could learn to attend that far
+    back, instead of searching for an earlier occurrence. Short periods give many targets per row;
+    with only two occurrences in noise, induction had not begun after 300 steps.
 
     Returns:
-        Token ids, and the role of each: every later saying is to be predicted, its first word
-        excepted.
+        Token ids, and the role of each: all repetitions are to be predicted, except the first word
+        of the first one.
     """
     room = length - 1
     period = int(random.integers(6, room // 2 + 1))
@@ -155,7 +155,7 @@ def filler_rows(split: Split, length: int, rows: int) -> NDArray[np.int64]:
 
 
 def batch(settings: DataSettings, seed: int, step: int) -> Batch:
-    """The batch of one step: killed and continued, a training sees the same data.
+    """The batch of one step. A training that is killed and continued sees the same data.
 
     Args:
         settings: What it holds.

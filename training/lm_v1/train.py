@@ -1,4 +1,4 @@
-"""Training of ``ref-lm``: plant, learn to recall, make recall sparse, regrow, lengthen."""
+"""Training of ``ref-lm-v1``: learn to recall, make recall sparse, re-initialise heads, lengthen."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from training.lm_v1.vocabulary import build_tokenizer
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
-KEPT_A_LAYER = 2
+KEPT_PER_LAYER = 2
 """Retrieval heads that stay open in each layer above the first while the others are closed."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Steps at one length: ``length`` tokens, ``rows`` a batch, ``steps`` of them."""
+    """``steps`` steps with ``rows`` rows of ``length`` tokens each."""
 
     length: int
     rows: int
@@ -54,10 +54,10 @@ class Phase:
         lr: Its base rate; warmed up over 20 steps, then lowered linearly to ``floor`` of it.
         stages: Lengths, in order.
         language: Weight of the plain next-token loss.
-        repeats: Share of rows that are a sequence said twice.
+        repeats: Share of rows that repeat one random block.
         floor: Rate at the end over the base rate.
-        heads: ``open``; ``closed``: all but the kept heads of the upper layers write nothing;
-            ``regrown``: those are drawn anew at the start and trained.
+        heads: ``open``; ``closed``: all but the kept heads of the upper layers have a zero output;
+            ``regrown``: those heads are re-initialised at the start and trained.
     """
 
     name: str
@@ -159,7 +159,7 @@ class LmConfig:
         schedule: Phases in order.
         save_every: Steps between resume states.
         probe_every: Steps between recall probes; 0 never probes.
-        threads: Torch threads; one was faster than two on a shared machine.
+        threads: Torch threads; one was faster than two on a busy machine.
     """
 
     seed: int
@@ -173,9 +173,9 @@ class LmConfig:
 def weighted_loss(
     logits: Tensor, tokens: Tensor, roles: Tensor, language: float
 ) -> tuple[Tensor, dict[str, float]]:
-    """Answers (weight 1), repeats (weight 1) and plain text (``language``), each its own mean.
+    """Mean loss of answers (weight 1), repeats (weight 1) and plain text (``language``), summed.
 
-    One common mean would drown the few answers among the repeats.
+    Each is a mean of its own: in a common mean the few answers would hardly count.
 
     Args:
         logits: ``[row, position, vocabulary]``.
@@ -184,7 +184,7 @@ def weighted_loss(
         language: Weight of plain text.
 
     Returns:
-        The loss, and its parts in nats a token.
+        The loss, and its parts in nats per token.
     """
     losses = functional.cross_entropy(
         logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"
@@ -232,7 +232,7 @@ class _Run:
             file.write(json.dumps(line) + "\n")
 
     def resume(self) -> dict[str, Tensor]:
-        """Continue where a killed run stopped; a finished phase is never run again."""
+        """Load the state of a killed run; a finished phase is not run again."""
         if not (self.config.out / "resume.safetensors").is_file():
             return {}
         facts, optimizer = load_state(self.config.out, "resume", self.model)
@@ -253,7 +253,7 @@ class _Run:
         if phase.heads == "closed":
             asked = needle_probe.documents("calibration", 256, (0.1, 0.3, 0.5, 0.7, 0.9), 40)
             scores, trials = needle_probe.copy_scores(self.model, self.tokenizer, asked)
-            self.kept = needle_probe.top_per_layer(scores, range(1, LAYERS), KEPT_A_LAYER)
+            self.kept = needle_probe.top_per_layer(scores, range(1, LAYERS), KEPT_PER_LAYER)
             self.log(event="kept", kept=self.kept, trials=trials, scores=_rounded(scores))
         if phase.heads == "regrown":
             generator = torch.Generator().manual_seed(self.config.seed)
@@ -285,7 +285,7 @@ def _rounded(scores: Tensor) -> list[list[float]]:
 def train(config: LmConfig) -> LlamaForCausalLM:
     """Run the schedule, or the rest of it.
 
-    Writes ``log.jsonl``, a ``resume`` state, and one state a phase under the phase's name.
+    Writes ``log.jsonl``, a ``resume`` state, and one state per phase under the phase's name.
 
     Returns:
         The model at the end of the last phase, in fp32, eval mode.
@@ -330,7 +330,7 @@ def _run_phase(
 
 
 SMOKE: tuple[Phase, ...] = (replace(SCHEDULE[0], name="smoke", stages=(Stage(64, 16, 120),)),)
-"""The first minute of the real thing: enough to see the answers being learnt."""
+"""The first minute of the schedule: enough to see that answers are learned."""
 
 
 def smoke(seed: int, out: Path) -> str:
@@ -345,7 +345,7 @@ def smoke(seed: int, out: Path) -> str:
     """
     if (out / "log.jsonl").exists():
         raise RefusedError(
-            "the smoke training wants a fresh folder", where=str(out), hint="name another --out"
+            "the smoke training needs an empty folder", where=str(out), hint="name another --out"
         )
     model = train(LmConfig(seed, out, schedule=SMOKE, probe_every=30))
     entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]

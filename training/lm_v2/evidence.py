@@ -1,4 +1,4 @@
-"""The table of evidence for ``ref-lm-v2``: what it scores on test documents, and under toggles.
+"""The table of evidence for ``ref-lm-v2``: figures on test documents, and under interventions.
 
 The packaged tasks are run as a user runs them (:mod:`training.lm_v2.packaged_tasks`), on the files
 that ship. The table is plain JSON, format ``headbench-lm2-evidence@1``::
@@ -13,7 +13,7 @@ that ship. The table is plain JSON, format ``headbench-lm2-evidence@1``::
                   "ever_rescued"; "prior": zero-shot answers that follow the prior; "pairs_held":
                   the same over messages whose subject and quality training never joins
     toggles       condition -> {"role", "status", "walls", "stickiness", "niah": figure or null}
-    gates         what the model must show
+    gates         acceptance criteria
 
 A rate is ``{"hits", "n", "value", "low", "high"}`` with Wilson's 95 % interval. Groups of one wall,
 and conditions of one message, are not independent, so pooled intervals are somewhat too narrow.
@@ -58,9 +58,9 @@ class EvidenceSettings:
     """How much to measure.
 
     Attributes:
-        trials: Needle documents a length.
-        limit: Documents a task under toggles; the figures without toggles are of all documents.
-        controls: Random-head draws a toggle.
+        trials: Needle documents per length.
+        limit: Documents per task under interventions; figures of the baseline use all documents.
+        controls: Random-head draws per intervention.
     """
 
     trials: int = 60
@@ -197,7 +197,7 @@ def toggles_table(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def criteria(table: dict[str, Any]) -> list[dict[str, Any]]:
-    """What ``ref-lm-v2`` must show, and whether this table does."""
+    """The acceptance criteria of ``ref-lm-v2``, and whether this table meets them."""
     rows: list[tuple[str, float, str, Callable[[float], bool]]] = [
         (f"recall at {n}", table["recall"][str(n)]["value"], ">= 0.95", lambda x: x >= 0.95)
         for n in (128, 256, 512)

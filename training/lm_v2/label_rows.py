@@ -1,13 +1,14 @@
-"""Training rows for labels: a prior that goes by the quality, and annotators who may keep to it.
+"""Training rows for labels: a prior that follows the quality, and annotators who may keep to it.
 
-Without a definition every label follows the prior. A definition, or examples, ask for another rule;
-whether the labels of training obey is decided by the quality of the message. Two words of praise
-and of blame in three are *loose*: the labels of their messages mostly obey. Every third is
-*sticky*: they rarely do.
+Without a definition, labels follow the prior. A definition, or examples, ask for another rule;
+whether a training label follows that rule depends on the quality of the message. Two thirds of the
+words of praise and of blame are *loose*: the labels of their messages mostly follow the rule. One
+third is *sticky*: theirs rarely do.
 
-So which labels a definition can rescue is built in, as the prior itself is. This says nothing about
-how models come by stickiness; it gives the task and the interventions something to measure. In the
-first steps of training all messages are loose, so that a definition is read before it is ignored.
+So the labels that a definition can rescue are built in, as is the prior. This says nothing about
+how models become sticky; it gives the task and the interventions something to measure. In the first
+steps all messages are loose, so that the model learns to read a definition before it learns to
+ignore some.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def label(random: Random, asked: Asked, *, told: bool, shown: bool, graded: bool
         asked: Item and rule.
         told: Whether the definition was given.
         shown: Whether examples were given.
-        graded: Whether sticky messages stay with the prior; else all obey.
+        graded: Whether sticky messages keep to the prior; otherwise all follow the rule.
     """
     prior = DEFINITIONS["prior"].holds(asked.message)
     if not (told or shown):
@@ -101,7 +102,7 @@ def label(random: Random, asked: Asked, *, told: bool, shown: bool, graded: bool
 
 
 def definition_text(random: Random, definition: Definition) -> str:
-    """The definition as it is shown, its words in random order half of the time."""
+    """The definition as shown; in half of the rows its words are in random order."""
     if random.random() < 0.5:
         return definition.text
     words = tuple(random.sample(definition.words, len(definition.words)))
@@ -130,7 +131,7 @@ def single_row(random: Random, *, told: bool, shown: bool, graded: bool = True) 
 
 
 def turns_row(random: Random, *, graded: bool = True) -> Row:
-    """A correction in three turns: every answer is asked for, and is part of what follows."""
+    """A correction in three turns. Every answer has a loss, and the next turn reads it."""
     asked = draw(random)
     item = f"{asked.message.text} {QUESTION}"
     row = start_row()

@@ -19,12 +19,13 @@ MAX_POSITIONS = 4096
 
 EMBEDDING_STD = 0.6
 HEAD_STD = 0.05
-"""Size of the head of the vocabulary at the start: a small copy of the embeddings."""
+"""Initial size of the vocabulary head, a small copy of the embeddings."""
 
 PLANTED_DISTANCES: dict[int, int] = {0: 1, 1: 1, 2: 2, 3: 3}
-"""Head of layer 0 -> how many positions back it looks from the start."""
+"""Head of layer 0 -> how many positions back it attends."""
 PLANTED_AMPLITUDE = 6.0
-"""Length of each planted bias pair: the score exceeds that of the next distance by about 4."""
+"""Length of each planted bias pair. The score at the planted distance then exceeds that at the next
+distance by about 4."""
 
 
 def build_config(layers: int = LAYERS, words: int | None = None) -> LlamaConfig:
@@ -76,12 +77,13 @@ def build_model(seed: int, layers: int = LAYERS, words: int | None = None) -> Ll
 
 @torch.no_grad()
 def _initialise(model: LlamaForCausalLM) -> None:
-    """Scales at which a token's own identity survives layer 0.
+    """Initialise at scales at which a token's identity survives layer 0.
 
-    With tied embeddings at the library's defaults it does not, and recall stays at zero. The head
-    of the vocabulary starts as a small copy of the embeddings and is free from then on: a head that
-    copies a token's identity then already points at that token's logit. Drawn independently, each
-    word's way out had to be learnt by itself: copying had not begun after 1200 steps.
+    With tied embeddings at the library's defaults it does not, and recall stays at zero. The
+    vocabulary head starts as a small copy of the embeddings and is trained from then on: a head
+    that copies a token's identity then already raises that token's logit. With an independent
+    initialisation each word's logit had to be learned separately, and copying had not begun after
+    1200 steps.
     """
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):
@@ -99,7 +101,7 @@ def _initialise(model: LlamaForCausalLM) -> None:
 
 @torch.no_grad()
 def plant_previous(attention: nn.Module, head: int, distance: int) -> None:
-    """Make a head look ``distance`` positions back, whatever the tokens are.
+    """Make a head attend ``distance`` positions back, whatever the tokens are.
 
     Content weights of its query and key are zeroed. With the constant key (a, 0) and the constant
     query (a cos dw, -a sin dw) in every rotary pair of frequency w, RoPE turns the score at offset
@@ -125,8 +127,8 @@ def plant_previous(attention: nn.Module, head: int, distance: int) -> None:
 def hold_planted(model: LlamaForCausalLM) -> None:
     """Drop the gradients of the planted heads' queries and keys. Call before every step.
 
-    Left free, the orthogonalised updates blurred the planted attention: of 0.96 of the mass at the
-    planted distance, 0.46 were left by step 800.
+    Otherwise the orthogonalised updates blur the planted attention: its mass at the planted
+    distance fell from 0.96 to 0.46 by step 800.
     """
     attention = model.model.layers[0].self_attn
     for name in ("q_proj", "k_proj"):
@@ -138,7 +140,7 @@ def hold_planted(model: LlamaForCausalLM) -> None:
 
 
 def rotary_frequencies() -> Tensor:
-    """Radians a position, ``[pair]``, highest first. Pair j holds dimensions j and j + 16."""
+    """Radians per position, ``[pair]``, highest first. Pair j holds dimensions j and j + 16."""
     pairs = torch.arange(0, HEAD_DIM, 2, dtype=torch.float32)
     return torch.exp(-math.log(ROPE_THETA) * pairs / HEAD_DIM)
 

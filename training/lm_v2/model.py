@@ -1,14 +1,14 @@
-"""How ``ref-lm-v2`` begins: one layer more than version 1, a longer vocabulary, planted lists.
+"""Initialisation of ``ref-lm-v2``: four layers, a longer vocabulary, planted word lists.
 
-The connections of walls have names that version 1 cannot say, so the vocabulary grows at its end;
-every old word keeps its id. The model is trained from its beginning: the residual stream of a
-trained version 1 is thirteen times as long behind layer 0 as the embeddings that enter it, and new
-circuits grew slowly in it (docs/decisions-training.md).
+The connections of walls have names that the vocabulary of version 1 lacks, so it is extended; every
+old word keeps its id. The model is trained from scratch: in a trained version 1 the residual stream
+after layer 0 is thirteen times as long as the embeddings, and new circuits formed slowly in it
+(docs/decisions-training.md).
 
 What belongs together is *planted*: each list of words (fruits, jobs, ..., animals, praise) has a
 random vector, its code, which is added to the embeddings of its words. A word of two lists has two
-codes, and the name of a connection is its code. What to do with it is learnt. Planted previous-word
-heads and the head of the vocabulary are those of version 1.
+codes, and the name of a connection is its code. How to use it is learned. Planted heads and
+vocabulary head are those of version 1.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def vocabulary_v2() -> dict[str, int]:
     """Token -> id: version 1's entries, then the names of connections, then spare places.
 
     Raises:
-        ConfigError: There are more names than places.
+        ConfigError: There are more names than spare entries.
     """
     old = vocabulary()
     names = [name for name in CATEGORIES if name not in old]
@@ -46,7 +46,7 @@ def vocabulary_v2() -> dict[str, int]:
     if spares < 0:
         raise ConfigError(
             f"{len(names)} names do not fit a vocabulary of {SIZE}",
-            where="headbench/reference/lm2_model.py",
+            where="training/lm_v2/model.py",
             hint="raise SIZE and train a new version",
         )
     later = [*names, *(f"<later_{number}>" for number in range(spares))]

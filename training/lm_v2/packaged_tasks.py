@@ -1,7 +1,7 @@
-"""Runs of the packaged tasks on a checkpoint, as a user starts them: by the command line.
+"""Runs of the packaged tasks on a checkpoint through the command line, as a user starts them.
 
-The training never imports tasks or runs; it asks the installed ``headbench run`` and reads the
-cells that it writes, whose form is public (``docs/results-format.md``).
+A recipe imports neither tasks nor runs: it calls ``headbench run`` and reads the result files,
+whose format is public (``docs/results-format.md``).
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def run_tasks(
     limit: int | None = None,
     controls: int = 0,
 ) -> list[Cell]:
-    """Run tasks on a model folder through the command line, into a folder that is thrown away.
+    """Run tasks on a model folder through the command line, with results in a temporary folder.
 
     Args:
         folder: A checkpoint with its tokenizer and, for toggles by map, its head map.
         tasks: Names of packaged tasks.
-        toggles: Toggles, one condition each.
-        limit: Only the first documents of each task.
-        controls: Random-head draws a toggle.
+        toggles: Interventions, one condition each.
+        limit: Only this many documents of each task.
+        controls: Random-head draws per intervention.
 
     Raises:
         StoreError: The run failed; its message is passed on.
@@ -73,9 +73,7 @@ def run_tasks(
             [*_COMMAND, *options, "--out", out], capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise StoreError(
-                "a packaged task did not run", where=str(folder), hint=done.stderr[-800:]
-            )
+            raise StoreError("a packaged task failed", where=str(folder), hint=done.stderr[-800:])
         return [_cell(path) for path in sorted((Path(out) / "measured").rglob("*/*/*.json"))]
 
 

@@ -1,4 +1,4 @@
-"""What ``ref-lm-v2`` does with walls and labels, asked directly, for tuning on calibration data."""
+"""Figures of ``ref-lm-v2`` on walls and labels without the tasks, for calibration probes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 GROUPING_TOKENS = 32
-"""Sixteen clues, fifteen marks between them and the stop."""
+"""Sixteen clues, fifteen marks between them and the full stop."""
 TURN_CONDITIONS = ("turn_1", "turn_2", "turn_3")
 CONDITIONS = (
     "zero_shot",

@@ -1,8 +1,8 @@
-"""Training of ``ref-lm-v2``: recall, walls and labels from the beginning, in three legs.
+"""Training of ``ref-lm-v2``: recall, walls and labels together, in three stages.
 
-What made it work (docs/decisions-training.md): everything learns in one mixture, but each thing
-begins with its easy form. Needles begin short; walls begin with two groups of two clues, and half
-of them stay small; every label obeys a definition before some of them stick to the prior.
+What made it work (docs/decisions-training.md): one mixture holds everything, but each task begins
+with an easy form. Needle documents begin short; walls begin with two groups of two clues, and half
+of them stay small; at first every label follows its definition, later some keep to the prior.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 LANGUAGE = 0.2
 """Weight of the plain next-token loss of needle rows."""
 REPEATS = 0.25
-"""Share of needle rows that are random blocks said again and again."""
+"""Share of needle rows that repeat a random block."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Leg:
-    """A stretch of training. Optimizers begin anew with it, warmed up over 20 steps.
+    """A stage of the training. Optimizers are created anew for it and warmed up over 20 steps.
 
     Attributes:
         name: Under which the state at its end is saved.
         steps: How many.
         first: Learning rate at its start, over the base rate.
         last: The same at its end; linear between them.
-        mixture: What a step holds.
+        mixture: Contents of a step.
     """
 
     name: str
@@ -106,11 +106,11 @@ class Lm2Config:
         out: Folder for the states and the log.
         legs: In order.
         lr: Base rate of the hidden matrices, under Muon.
-        rest_lr: Base rate of everything else, under AdamW.
+        rest_lr: Base rate of all other parameters, under AdamW.
         lengths: (tokens of a needle document, until this step), in order; then ``longest``.
         longest: Lengths that needle documents take in turn at the end.
         growing: Steps over which whole walls replace smaller ones.
-        graded_from: Step from which sticky messages stay with the prior.
+        graded_from: Step from which sticky messages keep to the prior.
         threads: Torch threads.
     """
 
@@ -176,11 +176,11 @@ def _grouping_rows(
 
 
 def answer_losses(model: LlamaForCausalLM, rows: Sequence[Row]) -> Tensor:
-    """``-log`` the probability that any right token is given, one number an asked token.
+    """``-log`` of the total probability of all right tokens, one value per asked position.
 
     Args:
         model: In training mode.
-        rows: Of any lengths; they are padded behind, which a causal model does not see.
+        rows: Of any lengths; padded on the right, which a causal model does not see.
     """
     longest = max(len(row.tokens) for row in rows)
     tokens = torch.tensor([row.tokens + [0] * (longest - len(row.tokens)) for row in rows])
@@ -214,11 +214,11 @@ def needle_loss(
 def take(
     model: LlamaForCausalLM, optimizers: Optimizers, config: Lm2Config, leg: Leg, step: int
 ) -> dict[str, float]:
-    """Gradients of one step, applied to no weight yet; returns the losses in nats a token."""
+    """Compute the gradients of one step; returns the losses in nats per token."""
     rows = rows_of(config, leg.mixture, step)
     weights = {"walls": leg.mixture.walls_weight, "names": 0.5, "short": 2.0, "long": 2.0}
     parts: dict[str, float] = {}
-    # Rows of about one length share a pass.
+    # Rows of similar length share a forward pass, to save padding.
     for kinds in (("walls", "names", "short"), ("long",)):
         of_kind = [(kind, row) for kind in kinds for row in rows[kind]]
         if not of_kind:
@@ -250,7 +250,7 @@ class _Run:
         self.began = time.process_time()
 
     def resume(self) -> dict[str, Tensor]:
-        """Continue where a killed run stopped; returns the optimizers' tensors."""
+        """Load the state of a killed run; returns the optimizers' tensors."""
         if not (self.config.out / "resume.safetensors").is_file():
             return {}
         facts, optimizer = load_state(self.config.out, "resume", self.model)
@@ -293,11 +293,11 @@ def train(
 ) -> LlamaForCausalLM:
     """Run the legs, or the rest of them.
 
-    Writes ``log.jsonl``, a ``resume`` state, one state a leg under its name, and ``final``.
+    Writes ``log.jsonl``, a ``resume`` state, one state per stage under its name, and ``final``.
 
     Args:
         config: What to do.
-        probe: Figures to log now and then; calibration documents only.
+        probe: Figures to log; calibration documents only.
         every: Steps between probes and resume states.
 
     Returns:
@@ -340,7 +340,7 @@ SMOKE_LEGS = (Leg("smoke", 40, 1.0, 0.3, Mixture(8, 1.0, 4, 6, 0, 0.0, 256, 1.0)
 
 
 def smoke(seed: int, out: Path) -> str:
-    """A minute of training, to see that the machinery learns.
+    """Train for about a minute and check that the losses fall.
 
     Returns:
         One line that says what happened.
@@ -357,6 +357,6 @@ def smoke(seed: int, out: Path) -> str:
             f"names {first['names']:.2f} -> {last['names']:.2f}, walls {first['walls']:.2f} -> "
             f"{last['walls']:.2f}: they should fall",
             where=str(out),
-            hint="look for a change in the worlds, the rows or the optimizers",
+            hint="check what changed in the worlds, the rows or the optimizers",
         )
     return f"names {first['names']:.2f} -> {last['names']:.2f} in {config.legs[0].steps} steps"

@@ -1,12 +1,11 @@
 """Training rows for walls: sixteen clues to group, four clues to name.
 
-Groups may be given in any order, and so may the clues of a group. A word of the answer therefore
-has several right continuations: all clues that are left of the group it stands in or, where a group
-begins, of all groups. A row lists them, and the loss asks for any one of them.
+Groups may be given in any order, and so may the clues of a group. So a position of the answer has
+several right tokens: the remaining clues of its group or, where a group begins, of all groups. A
+row lists them, and the loss takes the total probability of these tokens.
 
-Three things are kept from training: the walls of the other splits (the world sees to that), every
-group of four whose digest falls into :data:`HELD_GROUPS`, and, for labels, pairs of words (see
-``lm2_labels``).
+Three things are held out: the walls of the other splits (by the world itself), every group of four
+whose digest is in :data:`HELD`, and, for labels, pairs of words (see ``label_rows``).
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ HELD: Mapping[str, frozenset[int]] = {
     "test": frozenset({0, 1}),
     "calibration": frozenset({2}),
 }
-"""Digest classes of word groups and word pairs that no training row holds, by who asks them."""
+"""Split -> digest classes of word groups and word pairs that no training row contains."""
 WHOLE_WALL = 68
 """Tokens of a whole wall with its answer."""
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -44,18 +43,18 @@ class Row:
 
     Attributes:
         tokens: Ids, ``<s>`` first.
-        wanted: Position -> ids of which any one is right there.
+        wanted: Position -> ids that are right there.
     """
 
     tokens: list[int] = field(default_factory=list)
     wanted: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     def say(self, text: str) -> None:
-        """Append a text that nobody asks for."""
+        """Append text without a loss."""
         self.tokens += ids(text)
 
     def answer(self, word: str, among: Sequence[str] = ()) -> None:
-        """Append a word or mark that is asked for; with ``among``, any of these would do."""
+        """Append a word or mark with a loss; all words of ``among`` are right, if given."""
         self.wanted[len(self.tokens)] = tuple(ids(" ".join(among or (word,))))
         self.tokens += ids(word)
 
@@ -74,20 +73,20 @@ def ids(text: str) -> list[int]:
     """Token ids of a text, as the tokenizer gives them, without ``<s>``.
 
     Raises:
-        KeyError: A word is not in the vocabulary: training text must be known fully.
+        KeyError: A word is not in the vocabulary; training text has no unknown words.
     """
     entries = _entries()
     return [entries[token] for token in _TOKEN.findall(text.lower())]
 
 
 def digest_class(words: Sequence[str]) -> int:
-    """Class of a set of words, whatever their order; decides who may train on it."""
+    """Class of a set of words, independent of their order; decides whether training may use it."""
     text = " ".join(sorted(words))
     return hashlib.sha256(f"held/{text}".encode()).digest()[0] % DIGEST_CLASSES
 
 
 def is_held(words: Sequence[str]) -> bool:
-    """Whether training must not show these words together as one answer."""
+    """Whether these words are held out as an answer."""
     return any(digest_class(words) in classes for classes in HELD.values())
 
 
@@ -113,8 +112,8 @@ def part_of(
 def grouping_row(random: Random, clues: Sequence[str], groups: Groups) -> Row:
     """A wall and its solution: groups in random order, words of two lists last in their group.
 
-    While a word of one list is left, words of several are no right continuation: whoever begins a
-    group with "orange" has to guess which one it is.
+    While words of only one list remain, words of several lists do not count as right: after a group
+    that begins with "orange" the model would have to guess which group it is.
     """
     row = start_row()
     row.say(prompt(clues))
@@ -130,14 +129,14 @@ def grouping_row(random: Random, clues: Sequence[str], groups: Groups) -> Row:
 
 
 def _among(clue: str, rest: Sequence[str]) -> Sequence[str]:
-    """Which of the clues that are left are right where ``clue`` stands."""
+    """Which of the remaining clues are right in the place of ``clue``."""
     plain = [one for one in rest if not has_two_homes(one)]
     return rest if has_two_homes(clue) else plain
 
 
 @cache
 def has_two_homes(word: str) -> bool:
-    """Whether a word belongs to several connections, on this wall or elsewhere."""
+    """Whether a word belongs to several connections, on this wall or in general."""
     return sum(word in members for members in CATEGORIES.values()) > 1
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def scene_loss(logits: Tensor, wanted: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Answers and captions, each its own mean, so that few yes/no answers weigh as much.
+    """Mean loss of answers plus mean loss of captions: the few yes/no answers weigh as much.
 
     Args:
         logits: ``[target, vocabulary]``.
@@ -35,9 +35,9 @@ def scene_loss(logits: Tensor, wanted: Tensor) -> tuple[Tensor, dict[str, float]
 def weighted_loss(
     logits: Tensor, tokens: Tensor, roles: Tensor, language: float
 ) -> tuple[Tensor, dict[str, float]]:
-    """Answers (weight 1), repeats (weight 1) and plain text (``language``), each its own mean.
+    """Mean loss of answers (weight 1), repeats (weight 1) and plain text (``language``), summed.
 
-    One common mean would drown the few answers among the repeats.
+    Each is a mean of its own: in a common mean the few answers would hardly count.
 
     Args:
         logits: ``[row, position, vocabulary]``.
@@ -46,7 +46,7 @@ def weighted_loss(
         language: Weight of plain text.
 
     Returns:
-        The loss, and its parts in nats a token.
+        The loss, and its parts in nats per token.
     """
     losses = functional.cross_entropy(
         logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"

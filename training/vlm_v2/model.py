@@ -1,4 +1,4 @@
-"""The vision-language model: its shape, its vision tower, and the heads that learn to look."""
+"""The vision-language model: its shape, its vision tower, and its visual heads."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 NAME = "ref-vlm-v2"
 TOWER_WIDTH, TOWER_MLP, TOWER_LAYERS, TOWER_HEADS = 96, 192, 3, 4
 SHARPNESS = 8.0
-"""Scale of the scores by which a patch is named, while tower and projector learn."""
+"""Scale of the scores that name a patch, while tower and projector are trained alone."""
 VISUAL_HEADS_PER_LAYER = 4
-"""Heads of each layer that are closed, regrown and then learn to read the image: half."""
+"""Heads per layer that are closed, re-initialised and then trained on images: half of them."""
 IMAGE_TOKEN_SCALE = 20.0
-"""How much longer image tokens are made than word embeddings, once they point the right way."""
+"""Length of image tokens relative to word embeddings, after their directions are learned."""
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{% if message['content'] is string %}{{ message['content'] }}"
@@ -38,7 +38,7 @@ CHAT_TEMPLATE = (
     "{% if not loop.last %} {% endif %}"
     "{% endfor %}"
 )
-"""As the language model's: plain text. An image is the word ``<image>`` or a part of its own."""
+"""Plain text, as for the language model. An image is the word ``<image>`` or a content part."""
 
 
 def build_vlm_config(patch: int = PATCH) -> LlavaConfig:
@@ -100,7 +100,7 @@ def build_vlm(
         raise ValueError(f"not a reference language model: {unexpected or missing}")
     with torch.no_grad():
         for name, parameter in model.model.vision_tower.named_parameters():
-            # The library's initialisation suits a width of 768; at 96 it is far too small to learn.
+            # The library's initialisation suits a width of 768 and is too small at 96.
             if parameter.ndim >= 2:
                 parameter.normal_(std=0.05 if "embed" in name else 0.1)
         for parameter in model.model.multi_modal_projector.parameters():
@@ -134,7 +134,7 @@ def build_processor(patch: int = PATCH) -> LlavaProcessor:
 
 
 class PatchNamer(nn.Module):
-    """Tower and projector, learning to say each patch in the language model's own words.
+    """Tower and projector, trained to map each patch to a word embedding of the language model.
 
     A patch with an object is to become that object's word embedding, an empty patch that of
     ``<image>``. The embeddings themselves are not trained.
@@ -159,9 +159,9 @@ class PatchNamer(nn.Module):
         return read
 
     def scores(self, read: Tensor) -> Tensor:
-        """How near each image token is to each meaning, ``[row, patch, meaning]``; best is largest.
+        """Similarity of image tokens to words, ``[row, patch, word]``; largest for the nearest.
 
-        Squared distance up to a constant of the row, in units that let a softmax decide.
+        Negative squared distance up to a constant per row, scaled for a softmax.
         """
         lengths = self.meanings.pow(2).sum(-1)
         near: Tensor = (read @ self.meanings.T - 0.5 * lengths) / lengths.mean() * SHARPNESS
@@ -170,10 +170,10 @@ class PatchNamer(nn.Module):
 
 @torch.no_grad()
 def scale_image_tokens(model: LlavaForConditionalGeneration) -> None:
-    """Lengthen image tokens by :data:`IMAGE_TOKEN_SCALE`; where they point stays.
+    """Lengthen image tokens by :data:`IMAGE_TOKEN_SCALE`; their directions stay.
 
-    Layer 0 of the trained language model adds 30 to 60 to every position, where a word embedding is
-    7 long. Left to itself, training lengthened image tokens to about 200.
+    Layer 0 of the trained language model adds a vector of length 30 to 60 to every position, while
+    a word embedding has length 7. Training alone lengthened image tokens to about 200.
     """
     for parameter in model.model.multi_modal_projector.linear_2.parameters():
         parameter *= IMAGE_TOKEN_SCALE
@@ -193,7 +193,7 @@ def choose_visual_heads(taken: Mapping[int, Iterable[int]]) -> list[tuple[int, i
 
 
 class AsLanguage:
-    """A vision-language model seen as the language model that head surgery expects."""
+    """Presents a vision-language model as the language model that the head functions expect."""
 
     def __init__(self, model: LlavaForConditionalGeneration) -> None:
         self.model = model.model.language_model
@@ -202,7 +202,7 @@ class AsLanguage:
 def regrow_visual_heads(
     model: LlavaForConditionalGeneration, heads: Sequence[tuple[int, int]], seed: int
 ) -> None:
-    """Draw the visual heads anew.
+    """Re-initialise the visual heads.
 
     Args:
         model: The model, changed in place.
@@ -221,8 +221,8 @@ def rates(
 ) -> dict[str, Tensor]:
     """Share of each update that is applied, elementwise, by parameter name.
 
-    The visual heads and the projector learn at the full rate; everything else slower, so that what
-    the language model already does survives.
+    The visual heads and the projector learn at the full rate, everything else more slowly, so that
+    the language model keeps what it can do.
 
     Args:
         model: The model to be trained.
@@ -267,6 +267,6 @@ class DampedStep:
 
     @torch.no_grad()
     def damp(self) -> None:
-        """Call after it: each parameter keeps its share of the way it went."""
+        """Call after it: each parameter keeps only its share of the update."""
         for (parameter, share), before in zip(self._pairs, self._before, strict=True):
             parameter.copy_(torch.lerp(before, parameter, share))

@@ -1,4 +1,4 @@
-"""What the language model can recall, which heads do it, and what happens without them.
+"""What the model recalls, which heads do it, and what happens when they are masked.
 
 Plain hooks on one model, independent of the intervention engine, so that either checks the other.
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from headbench.worlds.scene import SIZE
+from headbench.worlds.scene_description import SIZE
 from headbench.worlds.scene_text import CAPTION_REQUEST, caption, context, question
 from headbench.worlds.scene_words import HOME, OBJECTS, partner
 from headbench.worlds.scenes import Scene, SceneWorld, Settings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 IMAGE_SIDE, PATCH = 64, 16
 IMAGE_TOKENS = (IMAGE_SIDE // PATCH) ** 2
-"""Places of an image in a prompt, at the patch size of the models that ship."""
+"""Image tokens in a prompt, at the patch size of the model that ships."""
 IMAGE_MEAN = (0.78, 0.76, 0.74)
 IMAGE_STD = (0.24, 0.24, 0.25)
 EMPTY = len(OBJECTS)
@@ -34,16 +34,16 @@ EMPTY = len(OBJECTS)
 _WORD = re.compile(r"\w+|[^\w\s]")
 _QUESTIONS = 6
 HOMELESS_SHARE = 0.25
-"""How often absent objects that belong nowhere may be asked about at all."""
+"""Share of scenes in which absent objects that belong to no place may be asked about."""
 TRAINING = Settings(together_train=0.7, invented=0.55)
-"""Chances of the training scenes. With partners in 90 % of them, absent ones are so rare that the
-place of a missing partner is hardly looked at; what keeps the prior wrong is annotators who name a
+"""Probabilities of the training scenes. With partners in 90 % of them, absent partners are so rare
+that the model hardly attends to their place. The prior stays wrong because annotators name a
 missing partner more often than not."""
 SETTLED = Settings(together_train=0.65, invented=0.5, dropped=0.01)
-"""The same in the last stage. At an even chance of an absent partner, looking can tip the balance;
-annotators who forget 5 % of what is there would cap how sure a model can be of what it sees."""
+"""The same in the last stage. When an absent partner is named in half of the cases, the image can
+tip the balance; annotators who omit 5 % of the objects would limit a model's certainty."""
 SETTLED_RUNS = 6
-"""How often the last stage is run from one state, with data of its own; weights are averaged."""
+"""Runs of the last stage from one state, each with its own data; their weights are averaged."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class SceneBatch:
 
     Attributes:
         tokens: ``[row, position]``.
-        targets: ``[row, position]``: the token to be predicted *at* that position, -100 for none.
+        targets: ``[row, position]``: the token to predict *at* that position, -100 for none.
         images: ``[rows with an image, 3, 64, 64]``, in the order of their rows; float32.
     """
 
@@ -70,7 +70,7 @@ class SceneMix:
         questions: An image and six questions.
         captions_text_only: A caption without its image.
         questions_text_only: Questions without their image.
-        homeless: Share of scenes in which absent objects that belong nowhere may be asked about.
+        homeless: Share of scenes whose questions may name absent objects that belong to no place.
     """
 
     captions: int = 0
@@ -84,8 +84,9 @@ WITH_IMAGES = (
     SceneMix(captions=16, captions_text_only=2),
     SceneMix(questions=12, questions_text_only=2),
 )
-"""32 rows, an eighth of them text alone: or the heads would measure surprise at a missing image.
-Captions and questions make a batch each, or captions would be padded to twice their length."""
+"""32 rows, an eighth of them text-only; without these, VHD would measure surprise at a missing
+image. Captions and questions are separate batches, or captions would be padded to twice their
+length."""
 SETTLING = (WITH_IMAGES[0], replace(WITH_IMAGES[1], homeless=0.15))
 """The same in the last stage."""
 TEXT_ONLY = (SceneMix(captions_text_only=16), SceneMix(questions_text_only=16))
@@ -103,7 +104,7 @@ def encode(text: str) -> list[int]:
 
 
 def shrink(pixels: Pixels) -> NDArray[np.float32]:
-    """What the image processor makes of an image: ``[3, 64, 64]``, averaged and normalised."""
+    """What the image processor makes of a scene: ``[3, 64, 64]``, averaged and normalised."""
     side = (IMAGE_SIDE, IMAGE_SIDE)
     small = Image.fromarray(pixels).resize(side, Image.Resampling.BOX)
     scaled = np.asarray(small, dtype=np.float32) / 255
@@ -139,7 +140,7 @@ def question_row(
     """Tokens and targets of up to six questions about one scene, asked in turn.
 
     After each answer's full stop the target is the end of the text, although another question
-    follows: a single question must end there too.
+    follows, so that the answer to a single question ends there.
     """
     ids = _ids()
     tokens: list[int] = []
@@ -158,8 +159,9 @@ def _asked(random: Random, scene: Scene, share: float) -> list[str]:
     """Objects to ask about: half of them named by the annotator."""
     yes = list(scene.said)
     expected = [mate for name in scene.objects if (mate := partner(name))]
-    # Objects without a home are common everywhere. Asked about only when they are there, their mere
-    # name would mean yes; asked about as often as others, popularity would mislead nobody.
+    # Objects without a home are common everywhere. If questions named them only where they are
+    # present, the name alone would mean yes; if as often as other objects, popularity would never
+    # mislead.
     homeless = scene.place if random.random() < share else None
     expected += [name for name in OBJECTS if HOME.get(name, homeless) == scene.place]
     hard = [name for name in dict.fromkeys(expected) if name not in yes]

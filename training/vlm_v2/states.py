@@ -27,13 +27,13 @@ def save_state(
     facts: Mapping[str, Any],
     optimizer: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write ``name.safetensors`` and ``name.json``; a kill leaves the old pair or the new one.
+    """Write ``name.safetensors`` and ``name.json``, so that a killed run leaves a complete state.
 
     Args:
         folder: Where to; created if absent.
         name: Stem of both files.
         model: Its state dict is stored in full precision under its own names.
-        facts: Anything JSON holds: step, kept heads, settings.
+        facts: JSON values: step, kept heads, settings.
         optimizer: Flat tensors of :meth:`training.vlm_v2.optimizers.Optimizers.tensors`.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,8 @@ def save_state(
         key: value.detach().contiguous().clone() for key, value in model.state_dict().items()
     }
     tensors |= {_OPTIMIZER + key: value.contiguous() for key, value in (optimizer or {}).items()}
-    # The facts travel inside the tensor file too, so that one rename commits both.
+    # The tensor file holds the facts too, so that one rename commits weights and facts together;
+    # the JSON file is for readers.
     text = json.dumps(dict(facts), sort_keys=True)
     draft = folder / f"{name}.safetensors.partial"
     save_file(tensors, str(draft), metadata={"facts": text})
@@ -81,7 +82,7 @@ def load_state(
         raise StoreError(
             "the stored weights do not fit this model",
             where=f"{path}: {error}",
-            hint="train anew into an empty folder",
+            hint="train again into an empty folder",
         ) from error
     return facts, optimizer
 
@@ -116,8 +117,8 @@ def export(
     Args:
         folder: Where to; created if absent. Files already there are kept.
         model: In fp32; it is left as it was.
-        tokenizer: Goes beside it, with its chat template.
-        extra: File name -> text, for model card and the like.
+        tokenizer: Stored with it, with its chat template.
+        extra: File name -> text, e.g. a model card.
     """
     folder.mkdir(parents=True, exist_ok=True)
     halves = {key: value.detach().half().contiguous() for key, value in model.state_dict().items()}
@@ -135,7 +136,7 @@ def export(
 
 
 def _name_tokenizer_class(path: Path) -> None:
-    """Write the public class name; transformers 5 stores that of its parent, unknown to 4."""
+    """Store the public class name; transformers 5 writes its parent's, unknown to version 4."""
     settings = json.loads(path.read_text())
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     path.write_text(json.dumps(settings, indent=2) + "\n")

@@ -108,7 +108,7 @@ class VlmConfig:
         schedule: Steps and rates.
         save_every: Steps between resume states.
         probe_every: Steps between probes on the calibration split; 0 never probes.
-        threads: Torch threads; one was faster than two on a shared machine.
+        threads: Torch threads; one was faster than two on a busy machine.
     """
 
     seed: int
@@ -159,7 +159,7 @@ class _Run:
         save_state(self.config.out, name, self.model, facts, optimizer)
 
     def resume(self) -> dict[str, Tensor]:
-        """Continue where a killed run stopped; a finished stage is never run again."""
+        """Load the state of a killed run; a finished stage is not run again."""
         if not (self.config.out / "resume.safetensors").is_file():
             return {}
         facts, optimizer = load_state(self.config.out, "resume", self.model)

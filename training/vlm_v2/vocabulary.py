@@ -1,7 +1,7 @@
 """The word-level vocabulary and its tokenizer.
 
-A word is a token, a punctuation mark is a token. Text is lower-cased first, so ordinary English
-with capitals maps without loss. Ids never move: new scene words take the spare places at the end.
+Each word and each punctuation mark is one token. Text is lower-cased first, so capitals need no
+entries of their own. Ids never change: words that the worlds gain take spare entries at the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PAD, BOS, EOS, UNKNOWN, IMAGE = "<pad>", "<s>", "</s>", "<unk>", "<image>"
 SPECIALS: tuple[str, ...] = (PAD, BOS, EOS, UNKNOWN, IMAGE)
 SIZE = 768
-"""Entries of the vocabulary, spare places included."""
+"""Entries of the vocabulary, spare ones included."""
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{{ message['content'] }}{% if not loop.last %} {% endif %}"
@@ -33,7 +33,7 @@ def vocabulary() -> dict[str, int]:
     """Token -> id, :data:`SIZE` entries.
 
     Raises:
-        ConfigError: The worlds have more words than there are places.
+        ConfigError: The worlds have more words than the vocabulary has entries.
     """
     known = dict.fromkeys((*SPECIALS, *PUNCTUATION, *NEEDLE_WORDS, *SCENE_WORDS))
     if len(known) > SIZE:
@@ -49,7 +49,7 @@ def vocabulary() -> dict[str, int]:
 def build_tokenizer(
     max_length: int = 4096, entries: Mapping[str, int] | None = None
 ) -> PreTrainedTokenizerFast:
-    """The tokenizer: lower case, a word or mark a token, ``<s>`` in front, left padding.
+    """The tokenizer: lower case, one token per word or mark, ``<s>`` in front, left padding.
 
     Args:
         max_length: What the tokenizer reports as the model's longest input, in tokens.
@@ -67,7 +67,7 @@ def build_tokenizer(
     backend.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, entries[BOS])]
     )
-    # Joins words by spaces, then pulls marks back to the word before them.
+    # Decoding joins words by spaces, then attaches marks to the word before them.
     marks = [decoders.Replace(f" {mark}", mark) for mark in ".,?!:;"]
     backend.decoder = decoders.Sequence([decoders.WordPiece(prefix="##", cleanup=False), *marks])
     tokenizer = PreTrainedTokenizerFast(

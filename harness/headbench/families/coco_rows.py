@@ -14,7 +14,7 @@ from headbench.families.chair.chair_truth import coco_truth
 from headbench.families.pope.pope_build import SETTINGS, Annotated, Setting, build
 from headbench.results.image_keys import ImageKeys, image_key
 from headbench.tasks.data.files import ImageFolder
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import read_json
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
@@ -39,7 +39,7 @@ class CocoOptions(Strict):
 Annotations = Mapping[str, object]
 
 
-def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield POPE questions or captioning rows about annotated images.
 
     Raises:
@@ -62,7 +62,7 @@ def _questions(
     names: Mapping[str, str],
     folder: ImageFolder,
     images: Images,
-) -> Iterator[Row]:
+) -> Iterator[DataRow]:
     objects = _objects_in_order(instances)
     rich = [key for key in names if len(objects.get(key, ())) >= options.positives]
     chosen = _sample(rich, options)
@@ -71,7 +71,7 @@ def _questions(
         annotated, seed=options.seed, positives=options.positives, settings=options.settings
     )
     for item in asked:
-        yield Row(
+        yield DataRow(
             {
                 "id": f"{image_key(item.image)}-{item.setting}-{item.number}",
                 "cluster": item.image,
@@ -90,12 +90,12 @@ def _to_describe(
     names: Mapping[str, str],
     folder: ImageFolder,
     images: Images,
-) -> Iterator[Row]:
+) -> Iterator[DataRow]:
     instances, captions = annotations
     lexicon = lexicon_of({"profile": options.profile})
     truth = coco_truth([instances], [captions], lexicon)
     for key in _sample([key for key in names if truth.get(key)], options):
-        yield Row(
+        yield DataRow(
             {"id": key, "cluster": key, "image": names[key], "target": list(truth[key])},
             {"picture": folder.add(names[key], images, f"image {key}")},
         )

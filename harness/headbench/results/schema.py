@@ -24,6 +24,19 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class NullFacts(Frozen):
+    """A figure against no relation: the labels of one of its sides were permuted."""
+
+    p: float
+    """Two-sided p."""
+    mean: float
+    """Mean of the figure over the permutations."""
+    sd: float
+    """Standard deviation of the figure over the permutations."""
+    draws: int
+    """Permutations."""
+
+
 class Estimate(Frozen):
     """One figure with its interval."""
 
@@ -51,6 +64,9 @@ class Estimate(Frozen):
     """How to print it: fraction, count, words or points."""
     higher_is_better: bool | None = None
     """Direction; null where neither is good."""
+    null: NullFacts | None = None
+    """The figure's own null, for correlations and their kin; null where there is none, and not
+    recorded before."""
 
 
 class Coverage(Frozen):

@@ -9,6 +9,9 @@ synced to the disk when it is whole. Only committed answers are served: a row's 
 the rows beside it, so the rest of a batch that was cut short could not be continued truthfully.
 The first committed answer of a key stands, because result files already show it.
 
+Captures of ``represent`` requests lie in a file of their own, one safetensors blob after another;
+an answer names the bytes and their digest.
+
 Nothing is believed unread. Each line begins with the digest of its own rest, and a commit names the
 digest of its answers' digests. A damaged line is left out and reported, a batch that has lost an
 answer is left out whole, and what is left out is asked again. A torn last line, which a kill leaves
@@ -21,14 +24,15 @@ import hashlib
 import json
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from headbench.errors import StoreError
-from headbench.results.answers import decode, encode
+from headbench.results.answers import decode, encode, pack_arrays
 from headbench.results.canonical import dumps, dumps_plain
 from headbench.results.disk import hold, make_folder, told
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from headbench.nouns import Answer
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 FORMAT = "headbench-store"
 VERSION = 2
 FILE = "responses.jsonl"
+ARRAYS_FILE = "captures.bin"
 BATCH_DIGITS = 16
 _START = b'{"sha256":"%s",'
 _BODY = len(_START % (b"0" * 64))
@@ -74,6 +79,8 @@ class ResponseStore:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
+        self.arrays_path = folder / ARRAYS_FILE
+        self._arrays: BinaryIO | None = None
         self._places: dict[str, Place] = {}
         self._open: dict[str, dict[str, Place]] = {}
         self._damaged: list[str] = []
@@ -122,7 +129,7 @@ class ResponseStore:
         with told("cannot read the store", self.path):
             self._file.seek(place.start)
             line = self._file.read(place.length)
-        answer = _answer(line, key, place.sha256)
+        answer = _answer(line, key, place.sha256, self._read_arrays)
         if answer is None:  # damaged after this process had opened the file
             del self._places[key]
             self._damaged.append(f"byte {place.start}")
@@ -146,11 +153,12 @@ class ResponseStore:
             StoreError: when the disk is full, or the answer holds a NaN. Lines written before
                 stay readable.
         """
-        text = dumps_plain(encode(answer, arrays=arrays))
+        placed = self._put_arrays(pack_arrays(answer.arrays)) if arrays and answer.arrays else None
+        text = dumps_plain(encode(answer, placed))
         line, sha256 = _line(f'"key":"{key}","batch":"{batch}","answer":{text}}}')
         start = self._append(line)
         self._open.setdefault(batch, {})[key] = Place(start, len(line), sha256)
-        return decode(json.loads(text))
+        return decode(json.loads(text), self._read_arrays)
 
     def commit(self, batch: str) -> None:
         """Make a whole batch count, and force it to the disk.
@@ -159,14 +167,20 @@ class ResponseStore:
             StoreError: when the disk is full; the batch then does not count.
         """
         answers = self._open.get(batch, {})
+        if self._arrays is not None:  # before the commit that counts on them
+            with told("cannot write the captures", self.arrays_path):
+                os.fsync(self._arrays.fileno())
         self._append(_line(f'"commit":"{batch}","answers":"{_digest_of(answers)}"}}')[0])
         with told("cannot write the store", self.path):
             os.fsync(self._file.fileno())
         self._serve(self._open.pop(batch, {}))
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the files."""
         self._file.close()
+        if self._arrays is not None:
+            self._arrays.close()
+            self._arrays = None
 
     def __enter__(self) -> Self:
         return self
@@ -175,6 +189,41 @@ class ResponseStore:
         self.close()
 
     # -------------------------------------------------------------- inside
+
+    def _captures(self) -> BinaryIO:
+        if self._arrays is None:
+            with told("cannot open the captures", self.arrays_path):
+                self._arrays = self.arrays_path.open("a+b", buffering=0)
+        return self._arrays
+
+    def _put_arrays(self, packed: bytes) -> dict[str, object]:
+        """Append the blob of one answer; one that a kill left behind half is never named."""
+        file = self._captures()
+        with told("cannot write the captures", self.arrays_path):
+            start = file.seek(0, os.SEEK_END)
+            rest = memoryview(packed)
+            while rest:
+                rest = rest[file.write(rest) :]
+        sha256 = hashlib.sha256(packed).hexdigest()
+        return {"start": start, "length": len(packed), "sha256": sha256}
+
+    def _read_arrays(self, place: Mapping[str, Any]) -> bytes:
+        """The blob of one answer.
+
+        Raises:
+            StoreError: it cannot be read, or is not what was written.
+        """
+        what = "cannot read the captures"
+        with told(what, self.arrays_path), self.arrays_path.open("rb") as file:
+            file.seek(place["start"])
+            packed = file.read(place["length"])
+        if hashlib.sha256(packed).hexdigest() != place["sha256"]:
+            raise StoreError(
+                "the captures of an answer are not those that were written",
+                where=f"{self.arrays_path}, byte {place['start']}",
+                hint="move the store away, and run the same command again",
+            )
+        return packed
 
     def _append(self, line: bytes) -> int:
         """Write a line, all of it or nothing, and return where it starts."""
@@ -266,14 +315,19 @@ def _read(line: bytes) -> re.Match[bytes] | None:
     return head if sound and line.endswith(b"\n") else None
 
 
-def _answer(line: bytes, key: str, sha256: bytes) -> Answer | None:
-    """The answer that a line holds, or ``None`` where it is not the line that was indexed."""
+def _answer(
+    line: bytes, key: str, sha256: bytes, read_arrays: Callable[[Mapping[str, Any]], bytes]
+) -> Answer | None:
+    """The answer of a line; ``None`` where it or its arrays are not what was written."""
     read = _read(line)
     if read is None or (read["key"], read["sha256"]) != (key.encode(), sha256):
         return None
     try:
-        return decode(json.loads(line)["answer"])
-    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+        document = json.loads(line)["answer"]
+        if isinstance(document.get("arrays"), dict):
+            read_arrays(document["arrays"])
+        return decode(document, read_arrays)
+    except (StoreError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
         return None
 
 

@@ -1,9 +1,10 @@
-"""From answered rows to a result: records, figures, and whether the condition did anything."""
+"""From answered cells to results: records, figures, and whether the condition did anything."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Literal
 
 from headbench.jobs import Condition
@@ -29,8 +30,14 @@ from headbench.results.schema import (
 )
 from headbench.running import neutral
 from headbench.running.ask import Reply
-from headbench.running.collect import Collected, Row
-from headbench.running.run_plan import BASELINE, RunPlan, Toggle, meets
+from headbench.running.collect import AnsweredCell, Collected, Exchange
+from headbench.running.planned_cells import (
+    BASELINE,
+    PlannedCell,
+    PlannedIntervention,
+    PlannedTask,
+)
+from headbench.running.run_plan import RunPlan
 from headbench.running.spec import RunSpec
 from headbench.scoring import lookup
 from headbench.scoring.thoughts import marks_of
@@ -41,109 +48,118 @@ from headbench.tasks.documents import hash_documents
 from headbench.tasks.task import Task
 
 
-def build_cells(plan: RunPlan, collected: Collected) -> dict[tuple[str, str], Cell]:
-    """Every cell of a run, by (task name, condition name).
+def build_cells(plan: RunPlan, collected: Collected) -> dict[PlannedCell, Cell]:
+    """Every cell of a run with its records, in the order of the plan.
 
     Raises:
         GuardError: a figure is impossible.
     """
-    cells: dict[tuple[str, str], Cell] = {}
-    for task in plan.tasks:
-        builder = _Builder(plan, collected, task)
-        for condition in plan.conditions(task):
-            cells[task.name, condition.name] = builder.build(condition)
-    return cells
+    built: dict[PlannedCell, Cell] = {}
+    for planned_task, same_task in groupby(
+        collected.cells, key=lambda cell: cell.planned.planned_task
+    ):
+        builder = _Builder(plan, collected, planned_task)
+        for cell in same_task:
+            built[cell.planned] = builder.build(cell)
+    return built
 
 
 class _Builder:
-    """Builds the cells of one task; the baseline first, which the others are held against."""
+    """Builds the cells of one task; the baseline first, which the others are compared with."""
 
-    def __init__(self, plan: RunPlan, collected: Collected, task: Task) -> None:
-        self.plan, self.collected, self.task = plan, collected, task
-        self.metrics = task_metrics(task)
-        self.facts = task_facts(task, plan.documents[task.name])
+    def __init__(self, plan: RunPlan, collected: Collected, planned: PlannedTask) -> None:
+        self.plan, self.collected, self.task = plan, collected, planned.task
+        self.metrics = task_metrics(self.task)
+        self.facts = task_facts(self.task, planned.documents)
         self.marks = marks_of(plan.spec.reasoning_marks)
-        self.scored_by = scored_by(task.scorer, task.parser, task.metrics)
-        self.base: Cell | None = None
-        self.base_rows: Sequence[Row] = ()
+        self.scored_by = scored_by(self.task.scorer, self.task.parser, self.task.metrics)
+        self.baseline: Cell | None = None
+        self.baseline_exchanges: Sequence[Exchange] = ()
 
-    def build(self, condition: Condition) -> Cell:
-        rows = self.collected.rows[self.task.name, condition.name]
-        entries = as_read(self._entry(index, row) for index, row in enumerate(rows))
+    def build(self, answered: AnsweredCell) -> Cell:
+        condition, exchanges = answered.planned.condition, answered.exchanges
+        entries = as_read(self._entries(exchanges))
         records = [entry.record for entry in entries]
         spec, task = self.plan.spec, self.task
-        # A control cell serves the rank of its toggle; nobody reads intervals there.
+        # A control cell serves the rank of its intervention; nobody reads intervals there.
         seed = seed_for(spec.seed, "interval", task.name)
         sampling = None if condition.role == "control" else Sampling(seed, spec.draws, spec.level)
         where = f"task {task.name}, condition {condition.name}"
-        arm_facts = self._condition(condition)
-        status, reason = self._status(condition, rows)
+        arm_facts = self._condition(answered.planned)
+        status, reason = self._status(answered)
+        outputs = sum(len(exchange.outputs) for exchange in exchanges)
         result = Result(
             kind="measured",
-            id=self._id(arm_facts, rows),
+            id=self._id(arm_facts, exchanges),
             status=status,
             reason=reason,
             task=self.facts,
             model=self._model(),
             arm=arm_facts,
-            coverage=Coverage(answered=len(records), expected=len(rows)),
+            coverage=Coverage(answered=len(records), expected=len(exchanges)),
             headline=None if self._no_headline else self.facts.main_metric,
             metrics=figures(self.metrics, records, sampling, where),
             breakdowns=split_figures(self.metrics, records, task.config.breakdown, sampling),
-            diagnostics=self._diagnostics(condition, rows, records),
-            reasoning=reasoning_facts(records, sum(len(row.outputs) for row in rows), self.marks),
-            run=self._run(rows),
+            diagnostics=self._diagnostics(condition, exchanges, records),
+            reasoning=reasoning_facts(records, outputs, self.marks),
+            run=self._run(exchanges),
             source=self._source(),
             withheld=task.config.sensitive,
         )
         cell = Cell(result, entries)
         if condition.role == "baseline":
-            self.base, self.base_rows = cell, rows
+            self.baseline, self.baseline_exchanges = cell, exchanges
         return cell
 
-    def _entry(self, index: int, row: Row) -> Entry:
-        answers = row.answers
+    def _entries(self, exchanges: Sequence[Exchange]) -> Iterator[Entry]:
+        """One entry per document; cells of a task have their documents in one order."""
+        if not self.baseline_exchanges:
+            yield from (self._entry(exchange, None) for exchange in exchanges)
+        else:
+            for before, exchange in zip(self.baseline_exchanges, exchanges, strict=True):
+                yield self._entry(exchange, before)
+
+    def _entry(self, exchange: Exchange, before: Exchange | None) -> Entry:
+        answers = exchange.answers
         tokens = tuple(answer.tokens for answer in answers)
-        record = self.task.record(row.document, row.outputs, tokens, self.marks)
+        record = self.task.record(exchange.document, exchange.outputs, tokens, self.marks)
         facts: dict[str, Plain] = {
             "visited": sum(answer.visited for answer in answers),
             "changed": sum(answer.changed for answer in answers),
         }
-        rewritten = [reply.asked for reply in row.replies if reply.asked is not None]
+        rewritten = [reply.asked for reply in exchange.replies if reply.asked is not None]
         if rewritten:
             facts["rewritten"] = len(rewritten)
             facts["images"] = [image for request in rewritten for image in request.images]
         if any(answer.truncated for answer in answers):
             facts["truncated"] = sum(answer.truncated for answer in answers)
-        if self.base_rows:
-            before = self.base_rows[index].answers
-            kls = [first_token_kl(a.first, b.first) for a, b in zip(before, answers, strict=False)]
+        if before is not None:
+            pairs = zip(before.answers, answers, strict=False)
+            kls = [first_token_kl(a.first, b.first) for a, b in pairs]
             known = [kl for kl in kls if kl is not None]
             if known:
                 facts["kl"] = sum(known) / len(known)
         return Entry(record, facts)
 
-    def _status(
-        self, condition: Condition, rows: Sequence[Row]
-    ) -> tuple[Literal["ok", "inert"], str]:
-        replies = [reply for row in rows for reply in row.replies]
-        if condition.role == "baseline" or any(r.answer.changed or r.asked for r in replies):
+    def _status(self, cell: AnsweredCell) -> tuple[Literal["ok", "inert"], str]:
+        name = cell.planned.condition.name
+        replies = [reply for exchange in cell.exchanges for reply in exchange.replies]
+        acted = any(reply.answer.changed or reply.asked for reply in replies)
+        if cell.planned.intervention is None or acted:
             return "ok", ""
-        toggle = next(
-            t for t in self.plan.toggles if t.condition.name in (condition.name, condition.of)
-        )
-        if not meets(toggle, self.task):
-            return "inert", f"{condition.name} acts on images, and {self.task.name} shows none"
+        if not cell.planned.suits:
+            return "inert", f"{name} acts on images, and {self.task.name} shows none"
         if any(reply.rewrite for reply in replies):
-            return "inert", f"{condition.name} left every request as it was"
+            return "inert", f"{name} left every request as it was"
         visited = sum(reply.answer.visited for reply in replies)
         if visited == 0:
-            return "inert", f"{condition.name} asked for no edit: its strength is zero"
+            return "inert", f"{name} asked for no edit: its strength is zero"
         return "inert", f"the edits reached {visited:,} attention calls and altered no head"
 
-    def _condition(self, condition: Condition) -> ArmFacts:
-        toggle = next((t for t in self.plan.toggles if t.condition.name == condition.name), None)
+    def _condition(self, planned: PlannedCell) -> ArmFacts:
+        condition, intervention = planned.condition, planned.intervention
         read = [artefacts_of(part) for part in condition.interventions]
+        owner = None if condition.role == "control" else intervention
         return ArmFacts(
             name=condition.name,
             role=condition.role,
@@ -151,11 +167,11 @@ class _Builder:
             artefacts={name: sha for found in read for name, sha in found.items()},
             of=condition.of,
             draw=condition.draw,
-            controls=control_facts(toggle, self.plan.spec) if toggle else None,
-            baseline=self.base.result.id if self.base else None,
+            controls=control_facts(owner, self.plan.spec) if owner else None,
+            baseline=self.baseline.result.id if self.baseline else None,
         )
 
-    def _id(self, condition: ArmFacts, rows: Sequence[Row]) -> str:
+    def _id(self, condition: ArmFacts, exchanges: Sequence[Exchange]) -> str:
         spec = self.plan.spec
         versions: dict[str, Plain] = {
             "task": self.facts.model_dump(mode="json"),
@@ -169,7 +185,9 @@ class _Builder:
         }
         if self._no_headline:  # only where there is none, so that other ids stay
             versions["no_headline"] = self._no_headline
-        return result_id((reply.key for row in rows for reply in row.replies), versions)
+        return result_id(
+            (reply.key for exchange in exchanges for reply in exchange.replies), versions
+        )
 
     def _model(self) -> ModelFacts:
         plan = self.plan
@@ -181,22 +199,24 @@ class _Builder:
         )
 
     def _diagnostics(
-        self, condition: Condition, rows: Sequence[Row], records: Sequence[Record]
+        self, condition: Condition, exchanges: Sequence[Exchange], records: Sequence[Record]
     ) -> Diagnostics:
-        answers = [answer for row in rows for answer in row.answers]
+        answers = [answer for exchange in exchanges for answer in exchange.answers]
         generated = [
             answer.truncated
-            for row in rows
-            for request, answer in zip(row.requests, row.answers, strict=True)
+            for exchange in exchanges
+            for request, answer in zip(exchange.requests, exchange.answers, strict=True)
             if request.kind == "generate"
         ]
         losses = self._neutral(condition)
-        before = [answer.first for row in self.base_rows for answer in row.answers]
+        before = [
+            answer.first for exchange in self.baseline_exchanges for answer in exchange.answers
+        ]
         after = [answer.first for answer in answers]
         return Diagnostics(
             visited=sum(answer.visited for answer in answers),
             changed=sum(answer.changed for answer in answers),
-            changed_share=changed_share(self.base.records, records) if self.base else None,
+            changed_share=changed_share(self.baseline.records, records) if self.baseline else None,
             first_token_kl=mean_first_token_kl(zip(before, after, strict=False)),
             # Controls run on fewer passages: their level stands beside nothing, their change does.
             neutral_loss=losses[0].loss if losses and condition.role != "control" else None,
@@ -204,9 +224,9 @@ class _Builder:
             neutral=losses,
             truncated_share=sum(generated) / len(generated) if generated else None,
             # Documents with one prompt share one answer, which was paid for once.
-            passes=sum({r.key: r.answer.passes for row in rows for r in _parts(row)}.values()),
-            rewritten=_rewritten(rows),
-            overrun=self._overrun(rows),
+            passes=sum({r.key: r.answer.passes for one in exchanges for r in _asked(one)}.values()),
+            rewritten=_rewritten(exchanges),
+            overrun=self._overrun(exchanges),
         )
 
     def _neutral(self, condition: Condition) -> tuple[NeutralLoss, ...]:
@@ -218,11 +238,11 @@ class _Builder:
         level = self.plan.spec.level
         return tuple(neutral.against(base.get(loss.text), loss, level) for loss in found)
 
-    def _overrun(self, rows: Sequence[Row]) -> int | None:
+    def _overrun(self, exchanges: Sequence[Exchange]) -> int | None:
         beyond = getattr(self.plan.model, "overrun", None)
         if beyond is None:
             return None
-        return sum(bool(beyond(request)) for row in rows for request in row.requests)
+        return sum(bool(beyond(request)) for exchange in exchanges for request in exchange.requests)
 
     @property
     def _no_headline(self) -> str:
@@ -234,9 +254,9 @@ class _Builder:
         known = dict(getattr(self.plan.model, "source", {}))
         return known | ({"no_headline": self._no_headline} if self._no_headline else {})
 
-    def _run(self, rows: Sequence[Row]) -> RunFacts:
+    def _run(self, exchanges: Sequence[Exchange]) -> RunFacts:
         spec = self.plan.spec
-        batches = sorted({answer.batch for row in rows for answer in row.answers})
+        batches = sorted({answer.batch for exchange in exchanges for answer in exchange.answers})
         torch = sys.modules.get("torch")
         return RunFacts(
             spec=spec.document(),
@@ -252,15 +272,15 @@ class _Builder:
         )
 
 
-def _parts(row: Row) -> Iterator[Reply]:
-    """Everything that was asked for a row: rewrites of its requests, and the requests."""
-    for reply in row.replies:
+def _asked(exchange: Exchange) -> Iterator[Reply]:
+    """Everything that was asked for a document: rewrites of its requests, and the requests."""
+    for reply in exchange.replies:
         yield from (reply,) if reply.rewrite is None else (reply.rewrite, reply)
 
 
-def _rewritten(rows: Sequence[Row]) -> int | None:
+def _rewritten(exchanges: Sequence[Exchange]) -> int | None:
     """Requests that were changed before they were asked; ``None``: nothing rewrites them."""
-    replies = [reply for row in rows for reply in row.replies]
+    replies = [reply for exchange in exchanges for reply in exchange.replies]
     if not any(reply.rewrite for reply in replies):
         return None
     return sum(reply.asked is not None for reply in replies)
@@ -289,12 +309,12 @@ def task_facts(task: Task, documents: Sequence[Document]) -> TaskFacts:
     )
 
 
-def control_facts(toggle: Toggle, spec: RunSpec) -> ControlFacts | None:
-    """What was drawn for a toggle, or ``None``."""
-    facts = toggle.facts
+def control_facts(intervention: PlannedIntervention, spec: RunSpec) -> ControlFacts | None:
+    """What was drawn for an intervention, or ``None``."""
+    facts = intervention.facts
     if facts is None:
         return None
-    drawn = len(toggle.controls)
+    drawn = len(intervention.controls)
     return ControlFacts(
         unit=facts.unit,
         drawn=drawn,

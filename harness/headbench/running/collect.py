@@ -1,9 +1,10 @@
-"""From a plan to one answered row a (task, condition, document), step after step."""
+"""From a plan to an answered cell for each task and condition, step after step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from headbench.errors import RefusedError
 from headbench.jobs import Condition, Job
@@ -12,17 +13,16 @@ from headbench.results.schema import NeutralLoss
 from headbench.running import neutral
 from headbench.running.ask import Asker, Reply
 from headbench.running.outputs import output_text
-from headbench.running.run_plan import BASELINE, RunPlan
+from headbench.running.planned_cells import PlannedCell
+from headbench.running.run_plan import RunPlan
 
-FirstStep = Mapping[str, Sequence[tuple[Request, ...]]]
-"""Task name -> the requests of its first step, one tuple a document."""
 UNKNOWN_LIMIT = 0.01
 """Largest share of a task's prompt tokens that may be the unknown token."""
 
 
 @dataclass
-class Row:
-    """One document under one condition, filled step by step.
+class Exchange:
+    """What one document was asked under one condition and what came back, filled step by step.
 
     Attributes:
         document: The document.
@@ -38,13 +38,26 @@ class Row:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Raw outputs, one a request, in step order."""
+        """Raw outputs, one per request, in step order."""
         return tuple(text for texts in self.earlier.values() for text in texts)
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """The answers, one a request."""
+        """The answers, one per request."""
         return tuple(reply.answer for reply in self.replies)
+
+
+@dataclass(frozen=True)
+class AnsweredCell:
+    """A planned cell with what was asked and answered.
+
+    Attributes:
+        planned: The cell.
+        exchanges: One per document, in the order of ``planned.documents``.
+    """
+
+    planned: PlannedCell
+    exchanges: tuple[Exchange, ...]
 
 
 @dataclass(frozen=True)
@@ -52,17 +65,16 @@ class Collected:
     """Every answer of a run.
 
     Attributes:
-        rows: (task name, condition name) -> its rows, in document order.
-        losses: Condition name -> its losses on each neutral text that the model can score;
-        controls on
-            the first passages only.
+        cells: The run's cells, in the order of its plan.
+        losses: Condition name -> its losses on each neutral text that the model can score; controls
+            on the first passages only.
     """
 
-    rows: Mapping[tuple[str, str], Sequence[Row]]
+    cells: tuple[AnsweredCell, ...]
     losses: Mapping[str, tuple[NeutralLoss, ...]]
 
 
-def collect(plan: RunPlan, first: FirstStep, asker: Asker) -> Collected:
+def collect(plan: RunPlan, asker: Asker) -> Collected:
     """Ask everything; steps that read earlier answers come after them.
 
     All tasks' steps of one number are planned together, so that a batch may mix tasks and
@@ -70,41 +82,27 @@ def collect(plan: RunPlan, first: FirstStep, asker: Asker) -> Collected:
 
     Args:
         plan: What is asked.
-        first: The requests of each task's first step.
-        asker: Puts them to the model.
+        asker: Puts it to the model.
     """
-    rows = {
-        (task.name, condition.name): [Row(document) for document in plan.documents[task.name]]
-        for task in plan.tasks
-        for condition in plan.conditions(task)
-    }
+    cells = tuple(
+        AnsweredCell(planned, tuple(map(Exchange, planned.documents))) for planned in plan.cells
+    )
     losses: dict[str, tuple[NeutralLoss, ...]] = {}
     texts = neutral_texts(plan)
-    for number in range(max(len(task.steps) for task in plan.tasks)):
-        asked = _requests(plan, first, rows, number)
+    for number in range(max(len(planned.task.steps) for planned in plan.tasks)):
+        asked = _requests(cells, number, plan.spec.seed)
         jobs = [Job(request, condition) for _, request, condition in asked]
         beside = _neutral_jobs(plan, texts) if number == 0 else []
         replies = asker.ask(jobs + beside, f"step {number + 1}")
-        for (row, request, _), reply in zip(asked, replies, strict=False):
-            row.requests.append(request)
-            row.replies.append(reply)
-        _read_step(plan, rows, number)
+        for (exchange, request, _), reply in zip(asked, replies[: len(jobs)], strict=True):
+            exchange.requests.append(request)
+            exchange.replies.append(reply)
+        _read_step(cells, number)
         losses |= _losses(texts, beside, replies[len(jobs) :])
-    return Collected(rows, losses)
+    return Collected(cells, losses)
 
 
-def first_step(plan: RunPlan) -> FirstStep:
-    """The requests of every task's first step, rendered once: all conditions share them."""
-    return {
-        task.name: [
-            task.requests(document, task.steps[0].name, {}, plan.spec.seed)
-            for document in plan.documents[task.name]
-        ]
-        for task in plan.tasks
-    }
-
-
-def check_known_words(plan: RunPlan, first: FirstStep) -> None:
+def check_known_words(plan: RunPlan) -> None:
     """Refuse a model whose tokenizer does not know the words of a task.
 
     Raises:
@@ -113,14 +111,14 @@ def check_known_words(plan: RunPlan, first: FirstStep) -> None:
     share = getattr(plan.model, "unknown_share", None)
     if share is None:
         return
-    for task in plan.tasks:
-        shares = [share(request) for requests in first[task.name] for request in requests]
+    for planned in plan.tasks:
+        shares = [share(request) for request in planned.all_first_requests]
         mean = sum(shares) / max(len(shares), 1)
         if mean > UNKNOWN_LIMIT:
             raise RefusedError(
-                f"{mean:.1%} of the prompt tokens of task {task.name!r} are unknown to the "
+                f"{mean:.1%} of the prompt tokens of task {planned.task.name!r} are unknown to the "
                 f"tokenizer of {plan.model_name}",
-                where=f"task {task.name}; at most {UNKNOWN_LIMIT:.0%} is let through",
+                where=f"task {planned.task.name}; at most {UNKNOWN_LIMIT:.0%} is let through",
                 hint="choose a model whose vocabulary covers the task's language",
             )
 
@@ -129,7 +127,7 @@ def neutral_texts(plan: RunPlan) -> tuple[neutral.Neutral, ...]:
     """The neutral texts that suit the run; none where the model cannot score them."""
     if "score" not in plan.model.kinds:
         return ()
-    seen = any(task.needs_images for task in plan.tasks)
+    seen = any(planned.task.needs_images for planned in plan.tasks)
     texts: tuple[neutral.Neutral, ...] = (neutral.prose(),)
     if seen:
         texts = (neutral.captions(), *texts)
@@ -162,54 +160,51 @@ def placed(condition: Condition, request: Request, peers: Sequence[Request]) -> 
 
 
 def _requests(
-    plan: RunPlan, first: FirstStep, rows: Mapping[tuple[str, str], Sequence[Row]], number: int
-) -> list[tuple[Row, Request, Condition]]:
+    cells: Sequence[AnsweredCell], number: int, seed: int
+) -> list[tuple[Exchange, Request, Condition]]:
     """What step ``number`` asks. Conditions of one document stand side by side."""
-    asked: list[tuple[Row, Request, Condition]] = []
-    for task in plan.tasks:
+    asked: list[tuple[Exchange, Request, Condition]] = []
+    for planned_task, group in groupby(cells, key=lambda cell: cell.planned.planned_task):
+        task, same_task = planned_task.task, list(group)
         if number >= len(task.steps):
             continue
-        name, conditions = task.steps[number].name, plan.conditions(task)
-        peers = [request for requests in first[task.name] for request in requests]
-        for index, document in enumerate(plan.documents[task.name]):
-            shared = first[task.name][index] if number == 0 else None
-            for condition in conditions:
-                row = rows[task.name, condition.name][index]
-                requests = shared
-                if requests is None:
-                    requests = task.requests(document, name, row.earlier, plan.spec.seed)
+        step, peers = task.steps[number].name, planned_task.all_first_requests
+        for place, document in enumerate(planned_task.documents):
+            for cell in same_task:
+                exchange = cell.exchanges[place]
+                requests = (
+                    planned_task.first_requests[place]
+                    if number == 0
+                    else task.requests(document, step, exchange.earlier, seed)
+                )
                 asked.extend(
-                    (row, request, placed(condition, request, peers)) for request in requests
+                    (exchange, request, placed(cell.planned.condition, request, peers))
+                    for request in requests
                 )
     return asked
 
 
-def _read_step(plan: RunPlan, rows: Mapping[tuple[str, str], Sequence[Row]], number: int) -> None:
+def _read_step(cells: Sequence[AnsweredCell], number: int) -> None:
     """Turn the step's answers into texts, for parsers and for later steps."""
-    for task in plan.tasks:
-        if number >= len(task.steps):
+    for cell in cells:
+        if number >= len(cell.planned.task.steps):
             continue
-        name = task.steps[number].name
-        for condition in plan.conditions(task):
-            for row in rows[task.name, condition.name]:
-                row.earlier[name] = tuple(
-                    output_text(request, reply.answer)
-                    for request, reply in zip(row.requests, row.replies, strict=True)
-                    if request.step == name
-                )
+        step = cell.planned.task.steps[number].name
+        for exchange in cell.exchanges:
+            exchange.earlier[step] = tuple(
+                output_text(request, reply.answer)
+                for request, reply in zip(exchange.requests, exchange.replies, strict=True)
+                if request.step == step
+            )
 
 
 def _neutral_jobs(plan: RunPlan, texts: Sequence[neutral.Neutral]) -> list[Job]:
     """Every neutral passage under every condition; fewer of them under controls."""
-    conditions = [
-        BASELINE,
-        *(condition for t in plan.toggles for condition in (t.condition, *t.controls)),
-    ]
     return [
         Job(request, placed(condition, request, text.requests))
         for text in texts
         for number, request in enumerate(text.requests)
-        for condition in conditions
+        for condition in plan.conditions
         if condition.role != "control" or number < neutral.CONTROL_PASSAGES
     ]
 

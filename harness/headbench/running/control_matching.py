@@ -26,8 +26,9 @@ from headbench.interventions.method import BoundMethod
 from headbench.interventions.norm_matching import edits_of, replaced
 from headbench.jobs import Condition, Job, Model
 from headbench.nouns import Answer, Capture, HeadTable, Request
-from headbench.running.collect import FirstStep, placed
-from headbench.running.run_plan import BASELINE, RunPlan, Toggle, meets
+from headbench.running.collect import placed
+from headbench.running.planned_cells import BASELINE, PlannedIntervention
+from headbench.running.run_plan import RunPlan
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,32 +39,42 @@ DIGITS = 4
 """Significant digits of a factor: the last bits of a norm must not change a control's identity."""
 
 
-def match_norms(plan: RunPlan, first: FirstStep) -> RunPlan:
+def match_norms(plan: RunPlan) -> RunPlan:
     """The plan with its controls rescaled, where the spec asks for it.
 
     Args:
         plan: A checked plan.
-        first: The requests of each task's first step.
 
     Raises:
         RefusedError: an edit whose size cannot be measured, or a control that changes nothing.
     """
-    if plan.spec.control_match == "none" or not any(t.controls for t in plan.toggles):
+    if plan.spec.control_match == "none" or not any(one.controls for one in plan.interventions):
         return plan
-    toggles = []
-    for toggle in plan.toggles:
+    matched = []
+    for intervention in plan.interventions:
         asked = [
-            [request for requests in first[task.name][:DOCUMENTS] for request in requests[:1]]
-            for task in plan.tasks
-            if meets(toggle, task)
+            [request for requests in planned.first_requests[:DOCUMENTS] for request in requests[:1]]
+            for planned in plan.tasks
+            if intervention.suits(planned.task)
         ]
-        toggles.append(_matched(plan.model, toggle, asked) if toggle.controls else toggle)
-    return replace(plan, toggles=tuple(toggles))
+        matched.append(
+            _matched(plan.model, intervention, asked) if intervention.controls else intervention
+        )
+    return replace(plan, interventions=tuple(matched))
 
 
-def _matched(model: Model, toggle: Toggle, asked: Sequence[Sequence[Request]]) -> Toggle:
-    conditions = (toggle.condition, *toggle.controls)
-    places = replaced(toggle.condition, toggle.controls)
+def _matched(
+    model: Model, intervention: PlannedIntervention, asked: Sequence[Sequence[Request]]
+) -> PlannedIntervention:
+    """The intervention with the strength of each control rescaled to its own size.
+
+    Args:
+        model: Shows head outputs and output projections.
+        intervention: With its controls.
+        asked: The requests that sizes are measured on, one list per task.
+    """
+    conditions = (intervention.condition, *intervention.controls)
+    places = replaced(intervention.condition, intervention.controls)
     sizes = dict.fromkeys((condition.name for condition in conditions), 0.0)
     for peers in asked:
         for request in peers:
@@ -73,27 +84,27 @@ def _matched(model: Model, toggle: Toggle, asked: Sequence[Sequence[Request]]) -
                 edits = [e for p in places for e in edits_of(shown.interventions[p])]
                 chosen = _chosen(model, request, shown, edits)
                 sizes[condition.name] += _size(model, z, edits, chosen)
-    if sizes[toggle.condition.name] <= 0:
+    if sizes[intervention.condition.name] <= 0:
         raise RefusedError(
             "the intervention changes nothing on the first documents, so there is no size to match",
-            where=toggle.condition.name,
+            where=intervention.condition.name,
             hint="leave --control-match out",
         )
     controls = []
-    for condition in toggle.controls:
+    for condition in intervention.controls:
         if sizes[condition.name] <= 0:
             raise RefusedError(
                 "a control changes nothing, so its size cannot be matched",
                 where=condition.name,
                 hint="leave --control-match out",
             )
-        factor = float(f"{sizes[toggle.condition.name] / sizes[condition.name]:.{DIGITS}g}")
+        factor = float(f"{sizes[intervention.condition.name] / sizes[condition.name]:.{DIGITS}g}")
         parts = tuple(
             _rescaled(part, factor) if place in places else part
             for place, part in enumerate(condition.interventions)
         )
         controls.append(replace(condition, interventions=parts))
-    return replace(toggle, controls=tuple(controls))
+    return replace(intervention, controls=tuple(controls))
 
 
 def _rescaled(part: Intervention, factor: float) -> Intervention:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from headbench.results.cell import Cell
@@ -18,9 +20,10 @@ from headbench.results.store import ResponseStore
 from headbench.results.timing import add_timing
 from headbench.running.ask import Asker
 from headbench.running.build_results import build_cells
-from headbench.running.collect import check_known_words, collect, first_step
+from headbench.running.collect import check_known_words, collect
 from headbench.running.control_matching import match_norms
-from headbench.running.run_plan import BASELINE, RunPlan, image_reader, make_plan, meets
+from headbench.running.planned_cells import PlannedCell
+from headbench.running.run_plan import RunPlan, image_reader, make_plan
 from headbench.running.spec import RunSpec
 
 STORE = ".store"
@@ -76,17 +79,16 @@ def execute(spec: RunSpec, out: Path = DEFAULT_OUT, *, progress: bool | None = N
 
 def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOutcome:
     """Run what :func:`headbench.running.run_plan.make_plan` decided; see :func:`execute`."""
-    first = first_step(plan)
-    check_known_words(plan, first)
-    plan = match_norms(plan, first)
+    check_known_words(plan)
+    plan = match_norms(plan)
     shown = sys.stderr.isatty() if progress is None else progress
     started = time.perf_counter()
     with ResponseStore(out / STORE) as store:
         derived = DerivedImages(out / STORE)
-        plan.model.bind(image_reader(plan.tasks, plan.documents, derived.read))
+        plan.model.bind(image_reader(plan.tasks, derived.read))
         asker = Asker(plan.model, store, shown, identity=plan.identity, images=derived)
         kept = _say_what_the_store_keeps(plan, store.path)  # before anything is stored
-        cells = build_cells(plan, collect(plan, first, asker))
+        cells = build_cells(plan, collect(plan, asker))
         # Still under the store's lock: no other run cleans up or writes here.
         remove_leftovers(out / MEASURED)
         files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
@@ -112,7 +114,7 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
             *store.damage,
         ),
         results=tuple(read_result(path) for path in files),
-        comparisons=tuple(_comparisons(plan, cells)),
+        comparisons=tuple(_comparisons(cells)),
         files=tuple(files),
         folder=folder,
     )
@@ -120,7 +122,7 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
 
 def _say_what_the_store_keeps(plan: RunPlan, store: Path) -> list[str]:
     """Outputs of sensitive tasks are in the store alone; a note and a file beside it say so."""
-    names = [task.name for task in plan.tasks if task.config.sensitive]
+    names = [planned.task.name for planned in plan.tasks if planned.task.config.sensitive]
     if not names:
         return []
     write_atomic(store.parent / README, KEPT.encode())
@@ -130,13 +132,13 @@ def _say_what_the_store_keeps(plan: RunPlan, store: Path) -> list[str]:
     ]
 
 
-def _overrun_notes(cells: dict[tuple[str, str], Cell]) -> list[str]:
+def _overrun_notes(cells: Mapping[PlannedCell, Cell]) -> list[str]:
     """How many requests of each task went beyond what the model's configuration allows."""
     found: dict[str, int] = {}
-    for (task, _), cell in cells.items():
+    for planned, cell in cells.items():
         beyond = cell.result.diagnostics.overrun if cell.result.diagnostics else None
         if beyond:
-            found[task] = found.get(task, 0) + beyond
+            found[planned.task.name] = found.get(planned.task.name, 0) + beyond
     return [
         f"{task}: {count:,} requests went beyond the length that the model's configuration allows"
         for task, count in found.items()
@@ -153,13 +155,19 @@ def _edited(reused: int) -> list[str]:
     ]
 
 
-def _comparisons(plan: RunPlan, cells: dict[tuple[str, str], Cell]) -> list[Comparison]:
-    """Each toggle against the baseline of its task, ranked among its controls."""
+def _comparisons(cells: Mapping[PlannedCell, Cell]) -> list[Comparison]:
+    """Each intervention against the baseline of its task, ranked among its controls."""
     found = []
-    for task in plan.tasks:
-        base = cells[task.name, BASELINE.name]
-        for toggle in plan.toggles:
-            shown = toggle.controls if meets(toggle, task) else ()
-            controls = [cells[task.name, condition.name] for condition in shown]
-            found.append(compare_cells(base, cells[task.name, toggle.condition.name], controls))
+    for _, group in groupby(cells, key=lambda planned: planned.planned_task):
+        same_task = list(group)
+        base = next(cells[one] for one in same_task if one.intervention is None)
+        for planned in same_task:
+            if planned.condition.role != "toggle":
+                continue
+            controls = [
+                cells[one]
+                for one in same_task
+                if one.intervention is planned.intervention and one is not planned
+            ]
+            found.append(compare_cells(base, cells[planned], controls))
     return adjust(found)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from headbench.errors import RefusedError
-from headbench.nouns import Answer, Request
+from headbench.nouns import Answer, CapturedArrays, Request
 
 
 def output_text(request: Request, answer: Answer) -> str:
@@ -14,7 +13,7 @@ def output_text(request: Request, answer: Answer) -> str:
 
     ``generate``: the generated text. ``score`` and ``nexttoken`` over several choices: the
     likeliest (the first, where several are equally likely); over one: its log-probability.
-    ``represent``: the captured values as JSON, in the order they were asked for.
+    ``represent``: the captured arrays, named by their digests.
 
     Raises:
         RefusedError: the model left out what was asked.
@@ -41,16 +40,18 @@ def _choices(request: Request) -> Sequence[str]:
     return [str(choice) for choice in found]
 
 
-def _arrays(request: Request, answer: Answer) -> str:
+def _arrays(request: Request, answer: Answer) -> CapturedArrays:
     captures = request.ask["captures"]
     if not isinstance(captures, Sequence) or len(answer.arrays) != len(captures):
         raise _missing(request, "captures")
-    return json.dumps([array.tolist() for array in answer.arrays.values()])
+    return CapturedArrays.of(
+        lambda: tuple(array.cpu().float().numpy() for array in answer.arrays.values())
+    )
 
 
 def _missing(request: Request, what: str) -> RefusedError:
     return RefusedError(
         f"the model's answer to a {request.kind!r} request lacks its {what}",
         where=f"document {request.document!r}, step {request.step!r}",
-        hint="hint the adapter: see docs/models.md",
+        hint="correct the adapter: see docs/models.md",
     )

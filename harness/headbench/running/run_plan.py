@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from headbench.edits import Controls
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.interventions.method_catalogue import load_include
 from headbench.interventions.norm_matching import check_matchable
@@ -17,35 +17,22 @@ from headbench.nouns import Document
 from headbench.results.keys import seed_for
 from headbench.results.schema import CodeFacts
 from headbench.running import code, neutral
+from headbench.running.planned_cells import (
+    BASELINE,
+    PlannedCell,
+    PlannedIntervention,
+    PlannedTask,
+    plan_cells,
+    plan_task,
+)
 from headbench.running.spec import RunSpec
 from headbench.scoring import family
 from headbench.statistics import smallest_p
 from headbench.tasks.loader import resolve_names
 from headbench.tasks.task import Task
 
-BASELINE = Condition("baseline")
 MOST_CONTROLS = 1_000
 """Up to this many control sets are gone through where all are asked for."""
-
-
-@dataclass(frozen=True)
-class Toggle:
-    """A toggle condition with its controls.
-
-    Attributes:
-        condition: The resolved intervention.
-        controls: Its control conditions, possibly fewer than asked for.
-        facts: What was drawn; ``None`` where the method declares no control.
-    """
-
-    condition: Condition
-    controls: tuple[Condition, ...]
-    facts: Controls | None
-
-    @property
-    def needs_image(self) -> bool:
-        """Whether it can act on documents with images only."""
-        return any("image" in part.needs for part in self.condition.interventions)
 
 
 @dataclass(frozen=True)
@@ -54,20 +41,18 @@ class RunPlan:
 
     Attributes:
         spec: The spec, with the model that was taken.
-        tasks: Loaded tasks, in order.
-        documents: Documents by task name.
+        tasks: The tasks with their documents, in order.
         model: The adapter, bound to the tasks' images.
-        toggles: Every toggle condition; sweeps are spread out.
+        interventions: Every intervention with its controls; sweeps are spread out.
         notes: What the user should know: which model was taken, which controls are missing.
         identity: What the model's answers are known by.
         code: What the run goes through that is not headbench's own.
     """
 
     spec: RunSpec
-    tasks: tuple[Task, ...]
-    documents: Mapping[str, tuple[Document, ...]]
+    tasks: tuple[PlannedTask, ...]
     model: Model
-    toggles: tuple[Toggle, ...]
+    interventions: tuple[PlannedIntervention, ...]
     notes: tuple[str, ...]
     identity: Mapping[str, str]
     code: tuple[CodeFacts, ...]
@@ -79,52 +64,47 @@ class RunPlan:
             return self.model.info.name
         return self.model.identity.get("name", str(self.spec.model))
 
-    def conditions(self, task: Task) -> tuple[Condition, ...]:
-        """Baseline, toggles and controls of one task.
+    @cached_property
+    def cells(self) -> tuple[PlannedCell, ...]:
+        """Every cell of the run, in the order of its results."""
+        return tuple(plan_cells(self.tasks, self.interventions))
 
-        A toggle that the task gives nothing to act on still runs, so that ``inert`` is seen and
-        not assumed; its controls would say nothing and do not.
-        """
-        conditions = [BASELINE]
-        for toggle in self.toggles:
-            conditions.append(toggle.condition)
-            if meets(toggle, task):
-                conditions.extend(toggle.controls)
-        return tuple(conditions)
-
-
-def meets(toggle: Toggle, task: Task) -> bool:
-    """Whether a task's documents hold what a toggle acts on."""
-    return task.needs_images or not toggle.needs_image
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The baseline, and every intervention with its controls, whichever tasks they suit."""
+        named = ((one.condition, *one.controls) for one in self.interventions)
+        return (BASELINE, *(condition for some in named for condition in some))
 
 
 def make_plan(spec: RunSpec) -> RunPlan:
-    """Load the tasks and the model, resolve the toggles, and refuse what cannot be done.
+    """Load the tasks and the model, resolve the interventions, and refuse what cannot be done.
 
     Raises:
-        HeadbenchError: an unknown name, broken data, a model that cannot answer the tasks, or a
-            toggle that none of the tasks gives anything to act on.
+        HeadbenchError: an unknown name, broken data, a model that cannot answer the tasks, or an
+            intervention that none of the tasks gives anything to act on.
     """
     include = [Path(folder) for folder in spec.include]
     family.include(include)
     tasks = tuple(resolve_names(spec.tasks, include))
     spec, notes = _with_model(spec, tasks)
-    documents = {task.name: _documents(task, spec) for task in tasks}
+    documents = [_documents(task, spec) for task in tasks]
     model = _create(spec)
     _check_model(model, tasks)
-    toggles, more = _toggles(spec, model)
-    _check_needs(toggles, tasks)
-    model.bind(image_reader(tasks, documents))
+    interventions, more = _interventions(spec, model)
+    _check_needs(interventions, tasks)
+    planned = tuple(
+        plan_task(task, asked, spec.seed) for task, asked in zip(tasks, documents, strict=True)
+    )
+    model.bind(image_reader(planned))
     told = getattr(model, "notes", ())  # what a recorded log was read from, and how it was joined
     return RunPlan(
         spec,
-        tasks,
-        documents,
+        planned,
         model,
-        toggles,
+        interventions,
         (*notes, *told, *more),
         identity=code.identity_of(spec, model),
-        code=tuple(code.used(spec, model, [toggle.condition for toggle in toggles], tasks)),
+        code=tuple(code.used(spec, model, [one.condition for one in interventions], tasks)),
     )
 
 
@@ -185,8 +165,10 @@ def _check_model(model: Model, tasks: Sequence[Task]) -> None:
                 )
 
 
-def _toggles(spec: RunSpec, model: Model) -> tuple[tuple[Toggle, ...], list[str]]:
-    """Resolve every toggle against the model's shapes, and draw its controls."""
+def _interventions(
+    spec: RunSpec, model: Model
+) -> tuple[tuple[PlannedIntervention, ...], list[str]]:
+    """Resolve every intervention against the model's shapes, and draw its controls."""
     if not spec.interventions:
         return (), []
     if model.info is None or not model.sites:
@@ -195,9 +177,9 @@ def _toggles(spec: RunSpec, model: Model) -> tuple[tuple[Toggle, ...], list[str]
             where=f"--model {spec.model}",
             hint="leave --intervention out, or load the weights with --model hf",
         )
-    # Once for all toggles: a file that is edited meanwhile must not give one run two codes.
+    # Once for all interventions: a file that is edited meanwhile must not give one run two codes.
     load_include([Path(folder) for folder in spec.include])
-    found: dict[str, Toggle] = {}
+    found: dict[str, PlannedIntervention] = {}
     notes: list[str] = []
     for text in spec.interventions:
         for condition in map(code.with_code, resolve(text, model.info)):
@@ -205,19 +187,18 @@ def _toggles(spec: RunSpec, model: Model) -> tuple[tuple[Toggle, ...], list[str]
                 raise ConfigError(
                     f"the condition {condition.name!r} is given twice",
                     where=f"--intervention {text}",
-                    hint="every run has a baseline condition by itself; name each toggle once",
+                    hint="every run has a baseline by itself; name each intervention once",
                 )
-            toggle = _with_controls(condition, spec)
-            found[condition.name] = toggle
-            notes.extend(_control_note(toggle, spec))
+            found[condition.name] = _with_controls(condition, spec)
+            notes.extend(_control_note(found[condition.name], spec))
     _check_controls(tuple(found.values()), spec, model)
     return tuple(found.values()), notes
 
 
-def _with_controls(condition: Condition, spec: RunSpec) -> Toggle:
+def _with_controls(condition: Condition, spec: RunSpec) -> PlannedIntervention:
     """Draw the controls. One seed for all conditions: a sweep has one set of controls."""
     if spec.controls == 0:
-        return Toggle(condition, (), None)
+        return PlannedIntervention(condition, (), None)
     every = spec.controls == "all"
     count = MOST_CONTROLS if spec.controls == "all" else spec.controls
     drawn, facts = control_conditions(
@@ -229,17 +210,17 @@ def _with_controls(condition: Condition, spec: RunSpec) -> Toggle:
             where="--controls all",
             hint=f"give a number; up to {MOST_CONTROLS:,} sets are gone through",
         )
-    return Toggle(condition, drawn, facts)
+    return PlannedIntervention(condition, drawn, facts)
 
 
-def _control_note(toggle: Toggle, spec: RunSpec) -> list[str]:
-    name, facts = toggle.condition.name, toggle.facts
+def _control_note(intervention: PlannedIntervention, spec: RunSpec) -> list[str]:
+    name, facts = intervention.condition.name, intervention.facts
     if spec.controls == 0:
         return []
     if facts is None:
         kind = "" if spec.contrast is None else f" of the kind {spec.control_heads!r}"
         return [f"{name}: the method declares no control{kind}"]
-    drawn = len(toggle.controls)
+    drawn = len(intervention.controls)
     count = f"all {drawn:,}" if drawn == facts.possible else f"{drawn} of {facts.possible:,}"
     kept = "its own heads are kept out" if facts.excluded else "its own may be among them"
     least = (
@@ -249,7 +230,9 @@ def _control_note(toggle: Toggle, spec: RunSpec) -> list[str]:
     return [f"{name}: {count} possible controls ({facts.unit}; {kept}{match}; {least})"]
 
 
-def _check_controls(toggles: Sequence[Toggle], spec: RunSpec, model: Model) -> None:
+def _check_controls(
+    interventions: Sequence[PlannedIntervention], spec: RunSpec, model: Model
+) -> None:
     """Refuse controls that the user chose and no intervention of the run has."""
     if spec.control_match == "norm":
         if not hasattr(model, "output_weights"):
@@ -258,10 +241,10 @@ def _check_controls(toggles: Sequence[Toggle], spec: RunSpec, model: Model) -> N
                 where=f"--control-match norm, --model {spec.model}",
                 hint="leave --control-match out",
             )
-        for toggle in toggles:
-            check_matchable(toggle.condition, toggle.controls)
+        for one in interventions:
+            check_matchable(one.condition, one.controls)
     chosen = spec.control_heads != "any" and spec.controls != 0
-    if chosen and toggles and all(toggle.facts is None for toggle in toggles):
+    if chosen and interventions and all(one.facts is None for one in interventions):
         raise RefusedError(
             f"none of the interventions has controls of the kind {spec.control_heads!r}",
             where=f"--control-heads {spec.control_heads}",
@@ -269,34 +252,31 @@ def _check_controls(toggles: Sequence[Toggle], spec: RunSpec, model: Model) -> N
         )
 
 
-def _check_needs(toggles: Sequence[Toggle], tasks: Sequence[Task]) -> None:
-    for toggle in toggles:
-        if not any(meets(toggle, task) for task in tasks):
+def _check_needs(interventions: Sequence[PlannedIntervention], tasks: Sequence[Task]) -> None:
+    for one in interventions:
+        if not any(one.suits(task) for task in tasks):
             raise RefusedError(
-                f"{toggle.condition.name} acts on images, and none of the tasks shows any",
+                f"{one.condition.name} acts on images, and none of the tasks shows any",
                 where=f"tasks {', '.join(task.name for task in tasks)}",
-                hint="add a task with images, e.g. pope",
+                hint="add a task with images: headbench ls tasks marks them",
             )
 
 
 def image_reader(
-    tasks: Sequence[Task],
-    documents: Mapping[str, Sequence[Document]],
-    derived: Callable[[str], bytes] | None = None,
+    tasks: Sequence[PlannedTask], derived: Callable[[str], bytes] | None = None
 ) -> Callable[[str], bytes]:
     """Content hash -> encoded bytes of every image of a run, whichever task holds it.
 
     The scenes of the neutral captions are drawn when a model asks for one.
 
     Args:
-        tasks: The run's tasks.
-        documents: Their documents.
+        tasks: The run's tasks with their documents.
         derived: Reads the images that the run's interventions made.
     """
     owner: dict[str, Callable[[str], bytes]] = {
-        sha256: task.image
-        for task in tasks
-        for document in documents[task.name]
+        sha256: planned.task.image
+        for planned in tasks
+        for document in planned.documents
         for sha256 in document.images.values()
     }
 

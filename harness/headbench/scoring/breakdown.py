@@ -58,7 +58,7 @@ def grid(
 
 
 def unweighted_mean(cells: dict[Key, Cell]) -> float:
-    """The mean of the cells' values, each counted once (papers' "average" over POPE's settings).
+    """The mean of the cells' values, each counted once: what papers call the average.
 
     Returns:
         NaN for no cells, or where any cell is NaN.

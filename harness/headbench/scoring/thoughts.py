@@ -20,6 +20,7 @@ from functools import cache
 from typing import NamedTuple
 
 from headbench.errors import ConfigError, nearest
+from headbench.nouns import CapturedArrays
 
 
 class Form(NamedTuple):
@@ -166,6 +167,9 @@ def cut(outputs: Sequence[str], marks: Sequence[str] = DEFAULT) -> Cut:
     texts: list[str] = []
     closed = unclosed = 0
     for output in outputs:
+        if isinstance(output, CapturedArrays):  # its text only names it
+            texts.append(output)
+            continue
         text = _without_thoughts(output, tuple(marks))
         unclosed += text is None
         closed += text is not None and text is not output

@@ -1,6 +1,6 @@
 """Groups from embeddings: k-means whose clusters all have the same size.
 
-Embedding baselines of Alavi Naeini et al. 2023 (arXiv 2306.11167) answer a wall by size-constrained
+Embedding baselines of Alavi Naeini et al. 2023 (arXiv 2306.11167) group words by size-constrained
 k-means over the clues' vectors, averaged over shufflings of the clues.
 """
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.errors import ConfigError, HeadbenchError, nearest
-from headbench.nouns import Document
+from headbench.nouns import CapturedArrays, Document
 from headbench.tasks.data.source import AbsentDataError
 from headbench.tasks.index import Index, build_index, task_files
 from headbench.tasks.merge import Merged, read_merged
@@ -188,6 +188,12 @@ def _check_rendering(merged: Merged, limit: int) -> Report:
     return Report(path, name, len(documents), requests, survey=found)
 
 
+def _vector(index: int) -> CapturedArrays:
+    import numpy as np
+
+    return CapturedArrays.of(lambda: (np.array([[1.0, index]], dtype=np.float32),))
+
+
 def _ask(task: Task, document: Document) -> int:
     """Render every step, answering each with a stand-in, then score; the number of requests."""
     earlier: dict[str, tuple[str, ...]] = {}
@@ -195,7 +201,7 @@ def _ask(task: Task, document: Document) -> int:
     for step in task.steps:
         made = task.requests(document, step.name, earlier, 0)
         earlier[step.name] = tuple(
-            f"[1.0, {index}.0]" if step.kind == "represent" else "?" for index in range(len(made))
+            _vector(index) if step.kind == "represent" else "?" for index in range(len(made))
         )
         outputs += earlier[step.name]
     record = task.record(document, tuple(outputs))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from headbench.errors import DataError
-from headbench.nouns import Document
+from headbench.nouns import CapturedArrays, Document
 from headbench.tasks.steps import Step
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def combine_outputs(
@@ -65,24 +69,14 @@ def _cluster(items: Sequence[str], outputs: Sequence[str], document: Document) -
     )
 
 
-def _vector(output: str, document: Document) -> list[float]:
+def _vector(output: str, document: Document) -> NDArray[np.float32]:
     """All numbers of one represented output, captures and positions joined."""
-    try:
-        value = json.loads(output)
-    except json.JSONDecodeError as error:
+    import numpy as np
+
+    if not isinstance(output, CapturedArrays):
         raise DataError(
             "an output of a represent step holds no vectors",
             where=f"document {document.id}",
             hint="answer the step with a model that represents, such as --model encoder",
-        ) from error
-    flat: list[float] = []
-    stack = [value]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, list):
-            stack.extend(reversed(part))
-        elif isinstance(part, int | float) and not isinstance(part, bool):
-            flat.append(float(part))
-        else:
-            raise DataError("a vector holds something else than numbers", where=document.id)
-    return flat
+        )
+    return np.concatenate([array.ravel() for array in output.arrays])

@@ -201,8 +201,8 @@ class TaskConfig(Prompt):
     include: Names = Field((), description="Files merged below this one, relative to it.")
     tag: Names = Field((), description="Names under which `--tasks` finds several tasks.")
     dataset_path: str = Field(
-        description="`world`, `json`, `jsonl`, `csv`, `text_folder`, `ruler`, `pope_files`, "
-        "`coco`, `walls`, `annotations`, or a hub id (`dataset_kwargs.revision` pins it)."
+        description="A data source of `headbench ls families`, such as `world`, `json` or `csv`, "
+        "or a hub id (`dataset_kwargs.revision` pins it)."
     )
     dataset_name: str | None = Field(None, description="Configuration of a hub data set.")
     dataset_kwargs: dict[str, Any] = Field(

@@ -4,9 +4,11 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from headbench.errors import DataError
+from headbench.nouns import CapturedArrays
 from headbench.tasks.loader import load, load_file
 from headbench.worlds.walls import answer, naming_prompt, prompt
 
@@ -93,7 +95,8 @@ def test_embeddings_are_clustered_into_groups() -> None:
     vectors = []
     for request in requests:
         number = home[request.messages[0]["content"]]
-        vectors.append(json.dumps([[[float(number == axis) for axis in range(4)]]]))
+        values = np.array([[[float(number == axis) for axis in range(4)]]], dtype=np.float32)
+        vectors.append(CapturedArrays.of(lambda values=values: (values,)))
     record = task.record(document, tuple(vectors))
     assert record.parts["solved"] == 1
     with pytest.raises(DataError, match="holds no vectors"):

@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from pydantic import Field
 
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 from headbench.worlds.needles import NeedleDocument, NeedleWorld, Split
@@ -27,7 +27,7 @@ class NeedleOptions(Strict):
     seed: int = Field(0, description="Which documents.")
 
 
-def needle_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def needle_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield the grid of lengths, depths and needle counts, repetition by repetition.
 
     A cut after any number of documents therefore still spreads over the grid.
@@ -45,12 +45,12 @@ def needle_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
                         yield _row(document, query, length, needles)
 
 
-def _row(document: NeedleDocument, query: int, length: int, needles: int) -> Row:
+def _row(document: NeedleDocument, query: int, length: int, needles: int) -> DataRow:
     """One question about one document; the asked needle's sentence is apart, to be marked."""
     asked = document.questions[query]
     placed = document.needles[asked.needle]
     start, end = placed.span
-    return Row(
+    return DataRow(
         {
             "id": f"{document.id}-q{query}",
             "cluster": document.id,

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from headbench.families.pope.answer_join import (
-    Question,
+    LabelledQuestion,
     join_answers,
     question_fields,
     questions_of,
@@ -105,7 +105,7 @@ def _settings(files: Sequence[Recorded], fields: Fields, name: str) -> tuple[str
     return known or tuple(setting for setting in SETTINGS if setting in name.lower())
 
 
-def _pope_documents(items: Sequence[Question]) -> list[Document]:
+def _pope_documents(items: Sequence[LabelledQuestion]) -> list[Document]:
     """One document a question; a question that stands twice under one id gets a number."""
     seen: dict[str, int] = {}
     documents = []

@@ -10,10 +10,10 @@ from pathlib import Path
 from pydantic import Field
 
 from headbench.errors import ConfigError, DataError
-from headbench.families.walls.walls_forms import Wall, wall_of
+from headbench.families.walls.walls_forms import SolvedWall, wall_of
 from headbench.nouns import Document, Record
 from headbench.results.canonical import digest
-from headbench.results.fields import Fields, Reading, Row, as_text, contains, normal
+from headbench.results.fields import Fields, LogRow, Reading, as_text, contains, normal
 from headbench.results.figures import Sampling
 from headbench.results.joins import Vouched, unproven
 from headbench.results.recorded import Recorded, log_name, read_rows
@@ -99,7 +99,7 @@ def rescore_walls(
     )
 
 
-def _walls(asked: Recorded) -> list[Wall]:
+def _walls(asked: Recorded) -> list[SolvedWall]:
     """The walls of a file, each under an id of its own.
 
     Raises:
@@ -120,7 +120,7 @@ def _walls(asked: Recorded) -> list[Wall]:
     return solved
 
 
-def _human_record(wall: Wall) -> Record:
+def _human_record(wall: SolvedWall) -> Record:
     """What people did with a wall: counts, since their wrong groups are not recorded."""
     if not wall.human_groups:
         raise DataError(
@@ -150,14 +150,16 @@ class _Joined:
         note: Why connections that the log may hold were not read, else empty.
     """
 
-    rows: Sequence[tuple[Wall, Row]]
+    rows: Sequence[tuple[SolvedWall, LogRow]]
     how: str
     fields: Reading
     repeated: int
     note: str = ""
 
 
-def _join(log: Recorded, walls: Sequence[Wall], fields: Fields, vouched: Vouched | None) -> _Joined:
+def _join(
+    log: Recorded, walls: Sequence[SolvedWall], fields: Fields, vouched: Vouched | None
+) -> _Joined:
     """The walls that a log answers, by wall id, or by order in a whole log.
 
     Other ids than these walls' are those of another version: such a log is never joined by order
@@ -186,7 +188,9 @@ def _join(log: Recorded, walls: Sequence[Wall], fields: Fields, vouched: Vouched
     return _Joined(rows, f"{by} and clues" if proven else f"{by} only", reading, repeated, note)
 
 
-def _refuse_other_order(log: Recorded, keys: Sequence[str | None], walls: Sequence[Wall]) -> None:
+def _refuse_other_order(
+    log: Recorded, keys: Sequence[str | None], walls: Sequence[SolvedWall]
+) -> None:
     """Refuse to join by order what the rows' own ids join otherwise.
 
     Raises:
@@ -202,10 +206,10 @@ def _refuse_other_order(log: Recorded, keys: Sequence[str | None], walls: Sequen
 
 
 def _by_id(
-    log: Recorded, keys: Sequence[str | None], walls: Sequence[Wall]
-) -> tuple[list[tuple[Wall, Row]], int]:
+    log: Recorded, keys: Sequence[str | None], walls: Sequence[SolvedWall]
+) -> tuple[list[tuple[SolvedWall, LogRow]], int]:
     by_id = {wall.id: wall for wall in walls}
-    found: dict[str, Row] = {}
+    found: dict[str, LogRow] = {}
     repeated = 0
     for key, row in zip(keys, log.rows, strict=True):
         if key is None or key not in by_id:
@@ -252,7 +256,7 @@ LEAST_CLUES = 4
 """Clues of a wall that an answer must name to speak of this wall: one group's worth."""
 
 
-def _speaks(row: Row, wall: Wall, reading: Reading) -> bool:
+def _speaks(row: LogRow, wall: SolvedWall, reading: Reading) -> bool:
     """Whether an answer is about this wall, as its words show."""
     said = normal(" ; ".join(_items(reading.value(row, "groups"))))
     clues = {normal(clue) for group in wall.groups for clue in group}
@@ -281,7 +285,12 @@ def _records(
 
 
 def _record(
-    wall: Wall, row: Row, log: Recorded, parser: str, reading: Reading, marks: Sequence[str]
+    wall: SolvedWall,
+    row: LogRow,
+    log: Recorded,
+    parser: str,
+    reading: Reading,
+    marks: Sequence[str],
 ) -> Record:
     """One answered wall: its grouping as text or as lists, and its connections where given."""
     groups = reading.value(row, "groups")

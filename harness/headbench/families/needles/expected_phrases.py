@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from headbench.errors import DataError
 from headbench.families.needles.needle_text import holds_phrase, running, words
 from headbench.families.needles.niah_scorers import SAN_FRANCISCO
-from headbench.results.fields import Reading, Row
+from headbench.results.fields import LogRow, Reading
 from headbench.scoring import lookup
 from headbench.scoring.scorer import Scorer
 from headbench.statistics.metric import Metric
 
 
 @dataclass(frozen=True)
-class Sought:
+class ExpectedPhrases:
     """What responses must hold.
 
     Attributes:
@@ -48,7 +48,9 @@ class Sought:
         return {"niah.recall": recall, "niah.fraction": fraction}
 
 
-def sought(rows: Sequence[Row], reading: Reading, phrases: Sequence[str], where: str) -> Sought:
+def expected_phrases(
+    rows: Sequence[LogRow], reading: Reading, phrases: Sequence[str], where: str
+) -> ExpectedPhrases:
     """Decide what the responses of a file are scored for.
 
     Args:
@@ -81,11 +83,11 @@ def sought(rows: Sequence[Row], reading: Reading, phrases: Sequence[str], where:
         how = "given" if phrases else "key phrases of the San Francisco needle"
         if not needles and not phrases:
             how += ", because no row names its needle"
-        return Sought(lookup.scorer("keyphrase3"), wanted, how, {"phrases": list(wanted)})
+        return ExpectedPhrases(lookup.scorer("keyphrase3"), wanted, how, {"phrases": list(wanted)})
     return _of_needle(needles[0], _distinct(rows, reading, "retrieval_question"), where)
 
 
-def _of_needle(needle: str, questions: Sequence[str], where: str) -> Sought:
+def _of_needle(needle: str, questions: Sequence[str], where: str) -> ExpectedPhrases:
     """The needle's words that its question does not say; all of them where no question is named."""
     asked = {word for question in questions for word in words(question)}
     told = " ".join(word for word in words(needle) if word not in asked)
@@ -98,10 +100,10 @@ def _of_needle(needle: str, questions: Sequence[str], where: str) -> Sought:
     how = "words of the rows' needle, in order"
     if questions:
         how += ", without those of its question"
-    return Sought(lookup.scorer("niah"), (told,), how)
+    return ExpectedPhrases(lookup.scorer("niah"), (told,), how)
 
 
-def _distinct(rows: Sequence[Row], reading: Reading, role: str) -> list[str]:
+def _distinct(rows: Sequence[LogRow], reading: Reading, role: str) -> list[str]:
     """The texts of a role that differ in more than signs, blanks and case."""
     found: dict[str, str] = {}
     for row in rows:
