@@ -16,7 +16,6 @@ whose logits are more than a projection of the normed stream (capped or scaled l
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,7 +36,7 @@ from headbench.errors import RefusedError
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -120,14 +119,15 @@ def _batch(
     for row, tokens in zip(rows, answers, strict=True):
         row.tokens.extend(tokens[:-1])  # the last token is predicted, and predicts nothing here
     heads = Capture("z", attending_layers(model))
+    # The output of the last layer is what enters the final norm.
+    last_residual = Capture("residual", (engine_of(model).shape.layers - 1,))
     keep = max(len(tokens) for tokens in answers)
-    with _entering(parts.norm) as streams:
-        passed = model.runtime.encode(rows, keep=keep, cache=False, captures=(heads,))
+    passed = model.runtime.encode(rows, keep=keep, cache=False, captures=(heads, last_residual))
     captured, logits = passed.captured, passed.logits
     scores = []
     for index, tokens in enumerate(answers):
-        # Rows end at the same padded position, so the answer's rows are the last ones.
-        stream = streams[-1][index, -len(tokens) :]  # [row, width]
+        stream = captured[index][last_residual][0]  # [row, width], a row per token of the answer
+        # Rows end at the same padded position, so the answer's logits are the last ones.
         _check(parts, stream, logits[index, -len(tokens) :])
         ids = torch.tensor(tokens, device=stream.device)
         target = parts.unembedding[ids].float()  # [row, width]
@@ -136,21 +136,6 @@ def _batch(
         z = captured[index][heads]  # [layer, row, head, dim]
         scores.append(contributions(parts, z, stream, target).mean(-1).cpu())  # [layer, head]
     return scores
-
-
-@contextmanager
-def _entering(norm: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect what enters a norm, ``[batch, position, width]`` a call."""
-    entered: list[Tensor] = []
-
-    def keep(_module: nn.Module, given: tuple[Tensor, ...]) -> None:
-        entered.append(given[0].detach())
-
-    handle = norm.register_forward_pre_hook(keep)
-    try:
-        yield entered
-    finally:
-        handle.remove()
 
 
 def contributions(parts: Parts, z: Tensor, stream: Tensor, target: Tensor) -> Tensor:

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from headbench.detectors.detector import engine_of
 from headbench.errors import DataError
-from headbench.models.hf.prompts import Prompt
-from headbench.models.hf.threads import threads
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from headbench.models.hf.adapter import HFModel
+    from headbench.models.hf.prompts import Prompt
 
 
 @dataclass(frozen=True)
@@ -89,16 +88,14 @@ def decode_stepwise(
         # rows="last" record it and every later one.
         row.tokens, row.prompt = list(sequence.tokens[: sequence.start]), sequence.start + 1
         rows.append(row)
-    with threads(model.threads):
-        batch = model.runtime.encode(rows)
+    batch = model.runtime.encode(rows)
     produced = batch.logits[:, -1].argmax(-1).tolist()
     for number in range(steps):
         fed = [
             sequence.tokens[sequence.start + number] if number < sequence.rows else likeliest
             for sequence, likeliest in zip(sequences, produced, strict=True)
         ]
-        with threads(model.threads):
-            model.runtime.step(batch, fed, captures)
+        model.runtime.step(batch, fed, captures)
         next_tokens = batch.logits[:, -1].argmax(-1).cpu()  # [sequence]
         produced = next_tokens.tolist()
         yield DecodedStep(number, next_tokens, batch.captured)
