@@ -16,7 +16,6 @@ whose logits are more than a projection of the normed stream (capped or scaled l
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,7 +36,7 @@ from headbench.errors import RefusedError
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -118,13 +117,14 @@ def _batch(
     for forced, tokens in zip(rows, said, strict=True):
         forced.tokens.extend(tokens[:-1])
     heads = Capture("z", attending_layers(model))
+    # what the last layer gives is what enters the final norm
+    stream = Capture("residual", (engine_of(model).shape.layers - 1,))
     keep = max(len(tokens) for tokens in said)
-    with _entering(parts.norm) as streams:
-        passed = model.runtime.encode(rows, keep=keep, cache=False, captures=(heads,))
+    passed = model.runtime.encode(rows, keep=keep, cache=False, captures=(heads, stream))
     seen, logits = passed.captured, passed.logits
     scores = []
     for row, tokens in enumerate(said):
-        x = streams[-1][row, -len(tokens) :]
+        x = seen[row][stream][0]  # [token of the answer, width]
         _check(parts, x, logits[row, -len(tokens) :])
         ids = torch.tensor(tokens, device=x.device)
         target = parts.unembedding[ids].float()
@@ -132,21 +132,6 @@ def _batch(
             target = target - parts.unembedding.float().mean(0)
         scores.append(contributions(parts, seen[row][heads], x, target).mean(-1).cpu())
     return scores
-
-
-@contextmanager
-def _entering(norm: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect what enters a norm, ``[batch, position, width]`` a call."""
-    entered: list[Tensor] = []
-
-    def keep(_module: nn.Module, given: tuple[Tensor, ...]) -> None:
-        entered.append(given[0].detach())
-
-    handle = norm.register_forward_pre_hook(keep)
-    try:
-        yield entered
-    finally:
-        handle.remove()
 
 
 def contributions(parts: Parts, z: Tensor, stream: Tensor, target: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from headbench.detectors.detector import Marks, Trial, Trials, World
 from headbench.errors import DataError
-from headbench.models.base import digest_of
+from headbench.models.base_model import digest_of
 from headbench.nouns import Request
 from headbench.worlds import needles as needle_world
 from headbench.worlds import scenes as scene_world

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from headbench.detectors.detector import engine_of
 from headbench.errors import DataError
-from headbench.models.hf.prompts import Prompt
-from headbench.models.hf.threads import threads
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from headbench.models.hf.adapter import HFModel
+    from headbench.models.hf.prompts import Prompt
 
 
 @dataclass(frozen=True)
@@ -87,16 +86,14 @@ def decode_stepwise(
         row = model.preparation.sequence(path.prompt)
         row.tokens, row.prompt = list(path.tokens[: path.start]), path.start + 1
         rows.append(row)
-    with threads(model.threads):
-        batch = model.runtime.encode(rows)
+    batch = model.runtime.encode(rows)
     produced = batch.logits[:, -1].argmax(-1).tolist()
     for number in range(steps):
         fed = [
             path.tokens[path.start + number] if number < path.rows else said
             for path, said in zip(paths, produced, strict=True)
         ]
-        with threads(model.threads):
-            model.runtime.step(batch, fed, captures)
+        model.runtime.step(batch, fed, captures)
         said = batch.logits[:, -1].argmax(-1).cpu()
         produced = said.tolist()
         yield Step(number, said, batch.captured)

@@ -9,7 +9,7 @@ from pathlib import Path
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import check_args
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 from headbench.nouns import Request
 from headbench.results.fields import Fields, LogRow, Reading, as_text, contains, normal
 from headbench.results.recorded import log_name, read_rows
