@@ -14,7 +14,7 @@ import transformers as t
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.models.hf import adapter
 from headbench.models.preview import ModelPreview
-from headbench.running import run_plan
+from headbench.running import respondents
 from headbench.running.run_plan import make_plan
 from headbench.running.spec import make_spec
 from helpers_families import BASE
@@ -100,7 +100,7 @@ def test_needs_that_the_adapter_does_not_meet_come_first(
     own = {"method": f"own_{need}", "include": (str(tmp_path / "own.py"),)}
     with pytest.raises(ConfigError, match="the checkpoint cannot be loaded"):
         plan(folder, **own)  # type: ignore[arg-type]
-    monkeypatch.setattr(run_plan, "preview", lambda _name, args: poorer(args))
+    monkeypatch.setattr(respondents, "preview", lambda _name, args: poorer(args))
     word = {"branches": "compares branches", "gradients": "needs gradients"}[need]
     with pytest.raises(RefusedError, match=rf"own_{need} {word}"):
         plan(folder, **own)  # type: ignore[arg-type]
