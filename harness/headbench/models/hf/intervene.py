@@ -23,7 +23,8 @@ from headbench.interventions.edits.edit_session import EditSession
 from headbench.interventions.resolve import resolve
 from headbench.models.hf.engine import Engine, batch_and_start, named_arguments
 from headbench.models.hf.forward_pass import HFBackend
-from headbench.models.hf.preparation import join, likeliest
+from headbench.models.hf.joined_plans import join
+from headbench.models.hf.preparation import likeliest
 from headbench.models.runtime import CallLayout, Runtime, TokenSequence
 from headbench.models.runtime.runtime import Captured
 from headbench.nouns import Capture, ModelInfo, Positions, Request
