@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-ProbeResults = Mapping[str, Mapping[Capture, "Tensor"]]
-
 
 @dataclass
 class PreparedJob:
