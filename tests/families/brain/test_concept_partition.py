@@ -82,7 +82,7 @@ def test_categories_are_recovered_over_several_clusterings() -> None:
     vectors += np.random.default_rng(1).standard_normal((40, 5))
     found = recovered_categories(vectors, labels, seed=0, repeats=3)
     assert found.mean > 0.9
-    length = np.linspace(1, 50, 40)[:, None]
+    length = np.random.default_rng(3).permutation(2.0 ** np.arange(-20, 20))[:, None]
     assert recovered_categories(length * vectors, labels, seed=0, repeats=3) == found
     noise = recovered_categories(np.random.default_rng(2).standard_normal((40, 5)), labels, seed=0)
     assert abs(noise.mean) < 0.1
