@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from headbench.edits import Branch, Case, Plan, Probe, Rewrite
 from headbench.errors import HeadbenchError, RefusedError
+from headbench.interventions.edits.edit_checks import check_edit
 from headbench.interventions.rewriting import rewriter
 from headbench.jobs import Job
 from headbench.models.hf.forward_pass import HFBackend
@@ -111,6 +112,18 @@ class RequestPreparation:
         """A request as interventions see it."""
         prompt = self.resolve(request)
         return Case(request, prompt.tokens, prompt.spans, self.info, self.image)
+
+    def check_edits(self, job: Job) -> None:
+        """Try the plan of a job whose methods need no probe: its edits must fit the model.
+
+        Raises:
+            RefusedError: An edit names a site, a layer or a head that is not there.
+        """
+        case = self.case(job.request)
+        for part in job.condition.interventions:
+            if not part.probes(case):
+                for edit in part.plan(case, {}).edits:
+                    check_edit(edit, self.runtime.check_engine().shape)
 
     def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
         """Run the probes of rewriting methods together, then rewrite one request after another.
