@@ -175,7 +175,7 @@ class RequestPreparation:
     def capture(
         self, works: Sequence[PreparedJob], captures: Sequence[Capture]
     ) -> list[Mapping[Capture, Tensor]]:
-        """Run prompts under their edits and bring activations home, one mapping a row.
+        """Run prompts under their edits and record activations, one mapping per row.
 
         The vision tower is looked into in a pass of its own; no edit reaches it.
         """
@@ -248,7 +248,7 @@ class RequestPreparation:
         """What each intervention of each row saw, by probe name.
 
         Conditions of one prompt ask for the same probes; each distinct one runs once. Probes that
-        run beside their request bring nothing home.
+        run in the pass of their request record nothing.
         """
         distinct: dict[tuple[object, ...], tuple[Probe, PreparedJob]] = {}
         for work, condition in zip(works, asked, strict=True):
@@ -340,7 +340,7 @@ class RequestPreparation:
 
 
 def likeliest(logits: Tensor) -> Tensor:
-    """Log-probability of the likeliest token of ``[vocabulary]``: what probes differentiate."""
+    """Log-probability of the most likely token of ``[vocabulary]``: what probes differentiate."""
     highest: Tensor = logits.log_softmax(-1).max()
     return highest
 
