@@ -86,8 +86,8 @@ class Found:
     """Everything the guard found.
 
     Attributes:
-        verdicts: One a published cell.
-        pins: One a task.
+        verdicts: One per published cell.
+        pins: One per task.
         faults: What is wrong with stored results.
         stored: How many stored results there are.
         again: How many held measurements were made again; ``None``: nobody asked.

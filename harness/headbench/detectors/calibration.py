@@ -1,6 +1,6 @@
 """What heads are measured on: the calibration splits of the packaged worlds.
 
-No document of a task's test split is ever used: heads are chosen here and judged there.
+No document of a task's test split is used: heads are chosen on one split and judged on another.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``dataset_path: coco``: images with COCO annotations, to be questioned or described."""
+"""``dataset_path: coco``: images with COCO annotations, for yes/no questions or captions."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _objects_in_order(instances: Annotations) -> dict[str, tuple[str, ...]]:
     for row in _rows(instances, "annotations"):
         if (
             row.get("category_id") not in names
-        ):  # left out, the object would be asked about as absent
+        ):  # without it, the object would be asked about as absent
             raise DataError(
                 f"an annotation has the category {row.get('category_id')!r}, which is not listed",
                 where=f"image {row.get('image_id')}",

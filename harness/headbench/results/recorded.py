@@ -31,7 +31,7 @@ class Recorded:
     """The rows of one file, and what it took to read them.
 
     Attributes:
-        rows: One mapping an item, in file order.
+        rows: One mapping per item, in file order.
         name: File name without its folder.
         sha256: Of the file's bytes.
         container: ``lines``, ``array``, ``objects``, ``wrapped``, ``mapping``, ``table`` or
@@ -60,7 +60,7 @@ def read_rows(path: Path) -> Recorded:
     """Read any of the containers, gzipped or not; of a folder, all its JSON files as one.
 
     Args:
-        path: The file, or a folder of one file an item.
+        path: The file, or a folder of one file per item.
 
     Raises:
         DataError: The file is missing, holds no rows, or breaks off inside a value.

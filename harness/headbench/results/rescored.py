@@ -34,7 +34,7 @@ class Log:
         scorer: ``name@version`` of what turned outputs into records.
         parser: ``name@version`` of what read them.
         metrics: Registry name -> metric, the headline first.
-        records: One an answered document.
+        records: One per answered document.
         expected: Documents that should have been answered.
         inputs: Role -> file.
         name: Who answered, as far as known.
@@ -78,7 +78,7 @@ class Rescored:
 
     Attributes:
         result: The cell.
-        records: One an answered document.
+        records: One per answered document.
         prompts: What the outputs say that was asked, each once; empty where they do not.
         settings: Settings of the task that the files name.
         notes: Lines that a reader must see beside the figures.

@@ -228,8 +228,15 @@ def _installed() -> tuple[Known, ...]:
     """Families of installed packages; their code counts with the modules that they name."""
     found = []
     for point in entry_points(GROUP):
-        family = point.load()
         place = f"entry point {point.name} = {point.value}"
+        try:
+            family = point.load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                f"the installed family {point.name!r} does not load: {error}",
+                where=place,
+                hint="correct or uninstall the package",
+            ) from error
         _check(family, place)
         module = import_module(point.module)
         home = _home(module)

@@ -38,7 +38,7 @@ class Survey:
     apart: int = 0
 
     def lines(self) -> list[str]:
-        """The counts in words, a line each."""
+        """The counts in words, one line each."""
         told = []
         if self.classes:
             told.append(f"classes: {_counts(self.classes)}")

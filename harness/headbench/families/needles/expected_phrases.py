@@ -1,7 +1,7 @@
 """What recorded needle responses are scored for: the rows' needle, or phrases that were given.
 
-Rows of another needle score zero without a word, however good they are. So rows that name their
-needle are scored for it, and phrases that a row's needle does not hold are refused.
+Scored for another needle, every row would silently get zero. So rows that name their needle are
+scored for that one, and phrases that their needle does not contain are refused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ExpectedPhrases:
     Attributes:
         scorer: ``keyphrase3`` for phrases, ``niah`` for the words of a needle.
         texts: The phrases, or the needle's words.
-        how: Where they come from, in words.
+        how: Where they come from, as results say it.
         options: For the scorer.
     """
 
@@ -55,7 +55,7 @@ def expected_phrases(
 
     Args:
         rows: Of one file.
-        reading: Where their needle and question stand.
+        reading: From which fields needle and question are read.
         phrases: Given by the user; none: the needle of the rows, and the San Francisco needle where
             no row names one.
         where: File name, for errors.
@@ -88,7 +88,7 @@ def expected_phrases(
 
 
 def _of_needle(needle: str, questions: Sequence[str], where: str) -> ExpectedPhrases:
-    """The needle's words that its question does not say; all of them where no question is named."""
+    """The needle's words without those of its question; all of them where no question is given."""
     asked = {word for question in questions for word in words(question)}
     told = " ".join(word for word in words(needle) if word not in asked)
     if not told:
@@ -104,7 +104,7 @@ def _of_needle(needle: str, questions: Sequence[str], where: str) -> ExpectedPhr
 
 
 def _distinct(rows: Sequence[LogRow], reading: Reading, role: str) -> list[str]:
-    """The texts of a role that differ in more than signs, blanks and case."""
+    """The distinct texts of a role; punctuation, spaces and case make no difference."""
     found: dict[str, str] = {}
     for row in rows:
         text = reading.text(row, role)

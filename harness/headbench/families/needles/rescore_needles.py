@@ -66,7 +66,7 @@ def rescore_niah(
     if all(text is None for text in texts):
         if phrases:
             raise DataError(
-                "phrases are sought in responses, and no row has one",
+                "phrases are searched for in responses, and no row has one",
                 where=log.name,
                 hint="leave --phrases out, or name the field: --field response=NAME",
             )
@@ -143,7 +143,7 @@ def _number(value: object, role: str, at: int) -> float:
 
 
 class NeedleOptions(RescoreOptions):
-    """What needles need beside responses: nothing, where rows name their needle."""
+    """Options of needles; where rows name their needle, none is needed."""
 
     phrases: tuple[str, ...] = Field(
         (), description="What a response must hold; may be repeated. Else the rows' needle."

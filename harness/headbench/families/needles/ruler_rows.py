@@ -41,7 +41,7 @@ class RulerOptions(Strict):
     num_values: int = Field(1, ge=1, le=10, description="Values of each key, a needle each.")
     num_queries: int = Field(1, ge=1, le=10, description="Keys asked for.")
     lengths: tuple[int, ...] = Field((500, 1000, 2000), description="Words of the context.")
-    repeats: int = Field(20, ge=1, description="Documents a length.")
+    repeats: int = Field(20, ge=1, description="Documents per length.")
     seed: int = Field(0, description="Which documents.")
 
 

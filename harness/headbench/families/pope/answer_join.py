@@ -2,8 +2,8 @@
 
 Versions of a data set share ids and most questions, so an id proves nothing: a join goes by image
 and question, or by id where every question in common reads the same, or by order where a whole run
-of questions agrees. What speaks for a join is said with it; ids or an order alone give no headline
-unless the user vouches for them. Where nothing fits nothing is joined, and the reason is said.
+of questions agrees. Each result says how its rows were joined; ids or order alone give no headline
+unless the user vouches for them. Where nothing fits, nothing is joined, and the reason is given.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class JoinedAnswers:
     """Answers by question.
 
     Attributes:
-        answers: One an expected question, in order; ``None`` where the log has none.
+        answers: One per expected question, in order; ``None`` where the log has none.
         how: ``image and question``, ``id and question``, ``id and image``, ``id only``, ``order``
             (every question reads the same), ``order only`` or ``nothing``.
         repeated: Identical rows beyond the first.
@@ -125,7 +125,7 @@ def version_of(questions: Sequence[LabelledQuestion]) -> str:
 
 @dataclass(frozen=True)
 class _Reply:
-    """One row of a log of answers; ``asked`` is its prompt as it stands there."""
+    """One row of a log of answers; ``asked`` is its prompt, unchanged."""
 
     id: str | None
     image: str | None
@@ -134,7 +134,7 @@ class _Reply:
     asked: str | None = None
 
     def fits(self, question: LabelledQuestion) -> bool:
-        """Whether nothing that the row says speaks against this question."""
+        """Whether neither prompt nor image of the row contradicts this question."""
         asked = self.prompt is None or contains(self.prompt, normal(question.text))
         return asked and self.image in (None, question.image)
 
@@ -181,7 +181,7 @@ def _found(
     name: str,
     vouched: Vouched | None,
 ) -> tuple[ReplyPlaces, str]:
-    """Which reply answers which question, and by what that is known."""
+    """Which reply answers which question, and how they were joined."""
     if vouched is None and all(r.image is not None and r.prompt is not None for r in replies):
         found = _by_image(replies, questions, name)
         return found, "image and question" if found else "nothing"
@@ -226,7 +226,7 @@ def _replies(log: Recorded, fields: Fields) -> tuple[list[_Reply], Reading]:
 
 
 def _distinct(replies: Sequence[_Reply]) -> list[_Reply]:
-    """The replies without repeats; a row that names neither image nor id repeats none."""
+    """The replies without repeats; a row with neither image nor id is never a repeat."""
     seen: set[_Reply] = set()
     kept: list[_Reply] = []
     for reply in replies:
@@ -284,7 +284,7 @@ def _by_id(
         return found, "id and question"
     if joined and all(reply.image is not None for reply in joined):
         return found, "id and image"
-    # Ids alone are taken only where log and questions are the same whole set.
+    # Ids alone prove nothing unless log and questions are the same complete set.
     whole = len(found) == len(replies) == len(questions)
     return (found, "id only") if found and (whole or believed) else ({}, "nothing")
 
@@ -318,7 +318,7 @@ LEAST_RUN = 50
 def _counted(
     replies: Sequence[_Reply], questions: Sequence[LabelledQuestion], *, believed: bool
 ) -> bool:
-    """Whether rows that say nothing but their place may be taken in order.
+    """Whether rows without image, id and question may be taken in order.
 
     Unless the user vouches for the order, every row must be bare: no image, no id, no question.
     """
@@ -341,7 +341,7 @@ def _place(found: ReplyPlaces, at: int, index: int, replies: Sequence[_Reply], n
 
 
 def _disagreement(replies: Sequence[_Reply], questions: Sequence[LabelledQuestion]) -> str:
-    """Why nothing was joined, in figures."""
+    """Why nothing was joined, with counts."""
     by_id = {question.key: question for question in questions if question.key is not None}
     common = [(reply, by_id[reply.id]) for reply in replies if reply.id in by_id]
     if not common:

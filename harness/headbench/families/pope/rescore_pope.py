@@ -106,7 +106,7 @@ def _settings(files: Sequence[Recorded], fields: Fields, name: str) -> tuple[str
 
 
 def _pope_documents(items: Sequence[LabelledQuestion]) -> list[Document]:
-    """One document a question; a question that stands twice under one id gets a number."""
+    """One document per question; a question that stands twice under one id gets a number."""
     seen: dict[str, int] = {}
     documents = []
     for item in items:
@@ -124,7 +124,7 @@ def _pope_documents(items: Sequence[LabelledQuestion]) -> list[Document]:
 
 
 class PopeOptions(RescoreOptions):
-    """What POPE needs beside answers."""
+    """Options of POPE."""
 
     questions: Path = Field(description="The labelled questions.")
     parser: str = Field(

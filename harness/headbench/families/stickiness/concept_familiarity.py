@@ -64,12 +64,12 @@ def partial_correlation(
 ) -> Correlation:
     """Pearson's r of two variables after both were freed of group means.
 
-    Regressing on one indicator a group leaves each value minus its group's mean. The p-value takes
+    Regressing on one indicator per group leaves each value minus its group's mean. The p-value has
     n - groups - 1 degrees of freedom.
 
     Args:
-        first: One value a point (familiarity).
-        second: One value a point (accuracy).
+        first: One value per point (familiarity).
+        second: One value per point (accuracy).
         groups: The data set of each point.
 
     Returns:

@@ -20,7 +20,7 @@ class WallOptions(Strict):
 
     n: int = Field(60, ge=1, description="Walls.")
     herrings: tuple[int, ...] = Field(
-        (0, 2), description=f"Red herrings a wall, 0 to {MAX_HERRINGS}; walls take turns."
+        (0, 2), description=f"Red herrings per wall, 0 to {MAX_HERRINGS}; walls take turns."
     )
     seed: int = Field(0, ge=0, description="Which walls.")
 
