@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from headbench._paths import checkpoints_root
-from headbench.models.hf.threads import threads
+from headbench.models.runtime.threads import threads
 from training.lm_v2.evidence import FORMAT, criteria, rate
 from training.lm_v2.evidence_tables import toggles_table
 from training.lm_v2.model import tokenizer_v2

@@ -63,9 +63,10 @@ class OffsetHeads(VectorMethod):
 
     def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One offset at ``z``."""
-        given = self.vectors.read()
+        given = self.vectors.read()  # [layer, head, dim]
         placed = given.new_zeros(given.shape)
         for layer, heads in self.table.items():
+            # The method's own heads receive their own vectors; a control's receive them in order.
             placed[layer, list(heads)] = given[layer, list(self.donors[layer])]
         return self.added("z", placed, self.table)
 
@@ -110,6 +111,7 @@ def build(params: OffsetHeadsParams, info: ModelInfo) -> OffsetHeads:
             where=params.file,
             hint=f"{info.name} needs {needed}",
         )
+    # A head whose vector is zero is not edited, and no control may count it as one.
     pairs = [(int(layer), int(head)) for layer, head in given.abs().sum(-1).nonzero().tolist()]
     table = table_of(pairs, info)
     return OffsetHeads("offset_heads", params, info, vectors, table, table)

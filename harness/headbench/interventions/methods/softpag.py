@@ -5,7 +5,7 @@
 
     target=identity        z' = (1 - u) z + u v_t            the head reads itself
     target=uniform         z' = (1 - u) z + u mean(v seen)   it reads everything equally
-    target=zero            z' = (1 - u) z                    it falls silent
+    target=zero            z' = (1 - u) z                    it contributes less
     target=initial_token   z' = (1 - u) z + u v_first        it reads the first token only
 
 so no pattern is needed.
@@ -61,6 +61,7 @@ class SoftPag(HeadMethod):
     def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One mix, or a scale, at ``z``."""
         share, target = self.params.u, self.params.target
+        # Mixing patterns mixes head outputs: each target pattern is one known value vector.
         op = Scale(1 - share) if target == "zero" else Mix(TARGETS[target], share)
         return (Edit("z", op, self.table, self.params.phase),)
 

@@ -19,17 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from headbench.edits import Objective
 from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.edits.edit_session import EditSession
 from headbench.interventions.edits.sequence_edits import SequenceEdits
+from headbench.models.runtime.call_layout import CallLayout
 from headbench.models.runtime.sequence import SequenceGroup, TokenSequence
+from headbench.models.runtime.threads import threads
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from headbench.models.hf.engine import Engine
-    from headbench.models.runtime.backend import Backend
+    from headbench.models.runtime.backend_protocol import Backend
 
 PREFILL_TOKENS = 1024
 """Rows x padded length of one prefill pass on a CPU.
@@ -39,7 +42,7 @@ a batch of 16 prompts of 400 tokens runs faster in several passes than in one.
 """
 
 Captured = Mapping[int, Mapping[Capture, "Tensor"]]
-"""SequenceEdits -> capture -> tensor."""
+"""Row -> capture -> tensor."""
 
 
 @dataclass(eq=False)
@@ -50,6 +53,7 @@ class Batch:
         rows: The sequences; row ``i`` stands at padded positions ``[seen - len(tokens), seen)``.
         seen: Padded length.
         cache: What the model has read; ``None`` where nothing follows.
+        right: Padding to the right of each row, where another library laid the batch out.
         logits: ``[row, kept position, vocabulary]`` of the latest pass, float32.
         captured: What the latest pass brought home.
     """
@@ -59,6 +63,7 @@ class Batch:
     cache: Any | None = None
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
     captured: Captured = field(default_factory=dict)
+    right: tuple[int, ...] = ()
     _session: EditSession | None = None
     _accounted: list[int] = field(default_factory=list)
     _alive: bool = True
@@ -71,7 +76,10 @@ class Batch:
     @property
     def pads(self) -> list[int]:
         """Padding to the left of each row."""
-        return [self.seen - len(row.tokens) for row in self.rows]
+        right = self.right or (0,) * len(self.rows)
+        return [
+            self.seen - end - len(row.tokens) for row, end in zip(self.rows, right, strict=True)
+        ]
 
 
 class Runtime:
@@ -80,15 +88,20 @@ class Runtime:
     Args:
         backend: The model.
         engine: Carries edits and captures; ``None`` refuses them.
+        threads: Threads of the numerical library during a pass; ``None`` leaves them as they are.
     """
 
-    def __init__(self, backend: Backend, engine: Engine | None = None) -> None:
+    def __init__(
+        self, backend: Backend, engine: Engine | None = None, threads: int | None = None
+    ) -> None:
         self.backend = backend
         self.engine = engine
+        self.threads = threads
         self.passes = 0
 
     # ------------------------------------------------------------------ verbs
 
+    @torch.inference_mode()
     def encode(
         self,
         rows: Sequence[TokenSequence],
@@ -96,7 +109,7 @@ class Runtime:
         keep: int = 1,
         cache: bool = True,
         captures: Sequence[Capture] = (),
-        grad: bool = False,
+        layout: CallLayout | None = None,
     ) -> Batch:
         """Feed whole rows in one pass.
 
@@ -105,19 +118,44 @@ class Runtime:
             keep: Positions at the end whose logits are wanted.
             cache: Whether anything may follow; without it this is a probe or a forced pass.
             captures: What to bring home, for every row.
-            grad: Record the pass for autograd; only with ``cache=False``.
+            layout: Where the rows stand, if the backend feeds them as another library laid them
+                out; only with ``cache=False``.
 
         Returns:
             The batch, with the logits of the last ``keep`` positions.
         """
-        store = self.backend.new_cache() if cache else None
-        batch = Batch(list(rows), max(len(row.tokens) for row in rows), store)
-        _check_distinct(batch.rows)
-        if grad and cache:
-            raise RefusedError("a pass that is differentiated keeps no cache")
-        with torch.enable_grad() if grad else torch.inference_mode():
-            self._pass(batch, 0, keep, captures)
+        batch = _laid_out(rows, layout)
+        batch.cache = self.backend.new_cache() if cache else None
+        self._pass(batch, 0, keep, captures)
         return batch
+
+    def gradients(
+        self,
+        rows: Sequence[TokenSequence],
+        captures: Sequence[Capture],
+        objective: Objective,
+        layout: CallLayout | None = None,
+    ) -> Captured:
+        """Differentiate a figure of each row's last distribution by what captures name.
+
+        Args:
+            rows: Whole prompts, fed in one pass that keeps no cache.
+            captures: What to differentiate by; shapes as in a capture of values.
+            objective: Logits ``[vocabulary]`` of the last position -> scalar.
+            layout: As in :meth:`encode`.
+
+        Returns:
+            Row -> capture -> gradient, float32.
+        """
+        batch = _laid_out(rows, layout)
+        engine = self.check_engine()
+        session = self._compiled(batch)
+        with engine.running(session), engine.gradients(captures, session.sequences) as recorder:
+            logits = self._forward(batch, 0, 1)[:, -1]  # [row, vocabulary]
+            # Rows do not read each other: the gradient of the sum is each row's own gradient.
+            recorder.differentiate(torch.stack([objective(row) for row in logits]).sum())
+        self._settle(batch)
+        return recorder.result()
 
     @torch.inference_mode()
     def step(self, batch: Batch, tokens: Sequence[int], captures: Sequence[Capture] = ()) -> None:
@@ -142,7 +180,7 @@ class Runtime:
 
         Args:
             batch: The source.
-            picks: SequenceEdits numbers of the source.
+            picks: Row numbers of the source.
             rows: The new batch's sequences, e.g. ``batch.rows[p].continued(())``; the source then
                 stays usable. Without them the source's own sequences are handed over, and it is
                 spent.
@@ -278,12 +316,12 @@ class Runtime:
             return []
         if self.backend.device.type != "cpu" or not self.backend.joins:
             return [list(range(len(groups)))]
-        length = [max(len(row.tokens) for row in group.rows) for group in groups]
+        length = [max(len(row.tokens) for row in group.prompt_rows) for group in groups]
         order = sorted(range(len(groups)), key=lambda number: -length[number])
         parts: list[list[int]] = []
         rows = 0
         for number in order:
-            count = len(groups[number].sequences)
+            count = len(groups[number].prompt_rows)
             longest = length[parts[-1][0]] if parts else 0
             if parts and (rows + count) * longest <= PREFILL_TOKENS:
                 parts[-1].append(number)
@@ -292,6 +330,22 @@ class Runtime:
                 parts.append([number])
                 rows = count
         return parts
+
+    @contextmanager
+    def follow(self, rows: Sequence[TokenSequence], layout: CallLayout) -> Iterator[EditSession]:
+        """Put rows' edits in charge of the model while another library feeds them.
+
+        Args:
+            rows: The prompts.
+            layout: Where they stand.
+
+        Yields:
+            EditSession: Tell its ``begin`` of every pass: batch rows, a multiple of ``rows`` under
+            beams and samples, and the padded position where the pass starts.
+        """
+        session = self._compiled(_laid_out(rows, layout))
+        with self.check_engine().running(session, announce=False):
+            yield session
 
     def finish(self, batch: Batch) -> None:
         """Add to the rows' accounts what their edits did since the batch was laid out."""
@@ -320,26 +374,36 @@ class Runtime:
             found: Captured = {}
             if edited or captures:
                 found = stack.enter_context(self._watching(batch, captures))
-            self.passes += 1
+            logits = self._forward(batch, start, keep)
+        batch.logits, batch.captured = logits, found
+
+    def _forward(self, batch: Batch, start: int, keep: int) -> Tensor:
+        """Feed padded positions ``[start, seen)`` and count the pass."""
+        self.passes += 1
+        with threads(self.threads):
             logits = self.backend.forward(batch.rows, start, batch.seen, batch.cache, keep)
         for row in batch.rows:
             row.passes += 1
-        batch.logits, batch.captured = logits, found
+        return logits
 
     @contextmanager
     def _watching(self, batch: Batch, captures: Sequence[Capture]) -> Iterator[Captured]:
         """Put the batch's compiled edits in charge of the model for one pass."""
         engine = self.check_engine()
-        session = batch._session
-        if session is None:
-            session = batch._session = EditSession(_engine_rows(batch), engine.shape)
-            batch._accounted = [0] * len(batch.rows)
+        session = self._compiled(batch)
         with ExitStack() as stack:
             stack.enter_context(engine.running(session))
             found: Captured = {}
             if captures:
                 found = stack.enter_context(engine.capture(captures, session.sequences))
             yield found
+
+    def _compiled(self, batch: Batch) -> EditSession:
+        """The edits of a batch; they are compiled once for each layout."""
+        if batch._session is None:
+            batch._session = EditSession(_engine_rows(batch), self.check_engine().shape)
+            batch._accounted = [0] * len(batch.rows)
+        return batch._session
 
     def _settle(self, batch: Batch) -> None:
         """Move what the engine counted for this layout into the rows; harmless when repeated."""
@@ -393,6 +457,7 @@ def _engine_rows(batch: Batch) -> list[SequenceEdits]:
             plan=row.plan,
             prompt=row.prompt,
             pad=pad,
+            length=len(row.tokens) if batch.right else None,
             spans=row.spans,
             probes=row.probes,
             memory=row.memory,
@@ -400,6 +465,14 @@ def _engine_rows(batch: Batch) -> list[SequenceEdits]:
         )
         for row, pad in zip(batch.rows, batch.pads, strict=True)
     ]
+
+
+def _laid_out(rows: Sequence[TokenSequence], layout: CallLayout | None) -> Batch:
+    """A batch that nothing was fed to yet: its ends aligned, or as another library laid it out."""
+    _check_distinct(rows)
+    if layout is None:
+        return Batch(list(rows), max(len(row.tokens) for row in rows))
+    return Batch(list(rows), layout.padded, right=layout.right)
 
 
 def _check_distinct(rows: Sequence[TokenSequence]) -> None:
