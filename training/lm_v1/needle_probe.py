@@ -7,7 +7,7 @@ and engine check each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,8 @@ def greedy(
     batch = runtime.encode([TokenSequence(ids[:-1], len(ids)) for ids in read])
     newest = [ids[-1] for ids in read]
     said, rows = [], []
-    with _eager_patterns(model) if attention else nullcontext([]) as patterns:
+    with ExitStack() as stack:
+        patterns = stack.enter_context(_eager_patterns(model)) if attention else []
         for _ in range(steps):
             runtime.step(batch, newest)
             tokens = batch.logits[:, -1].argmax(-1)
