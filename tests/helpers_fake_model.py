@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from headbench.jobs import Job
 from headbench.models import adapter_catalogue
-from headbench.models.base import BaseModel
-from headbench.nouns import Answer, ModelInfo, Request
+from headbench.models.base_model import BaseModel
+from headbench.nouns import Answer, Capture, ModelInfo, Request
 
 INFO = ModelInfo("fake-1", "fake", layers=2, heads=4, kv_heads=4, head_dim=8, images=True)
 WORDS = ("yes", "no", "red", "blue", "green", "amber", "seven")
@@ -45,6 +45,9 @@ class FakeModel(BaseModel):
         raise AssertionError("answered by batch")
 
     def score(self, request: Request) -> Answer:
+        raise AssertionError("answered by batch")
+
+    def represent(self, request: Request) -> Answer:
         raise AssertionError("answered by batch")
 
     def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
@@ -79,6 +82,15 @@ class FakeModel(BaseModel):
         if job.request.kind == "score":
             count = len(job.request.ask["continuations"])  # type: ignore[arg-type]
             return replace(answer, text=None, scores=tuple(draw(prompt, i) for i in range(count)))
+        if job.request.kind == "represent":
+            import torch
+
+            wanted: Sequence[Capture] = job.request.ask["captures"]  # type: ignore[assignment]
+            arrays = {
+                one: torch.tensor([[[draw(seed, repr(one), i) for i in range(8)]]])
+                for one in wanted
+            }
+            return replace(answer, text=None, tokens=(), logprobs=(), first={}, arrays=arrays)
         return answer
 
 

@@ -55,12 +55,21 @@ def prepare(records):
     return Weighted(np.ones(len(records), bool), values)
 
 
+def score_states(document, outputs, parser, options):
+    """The captured state itself, in half precision, beside the truth."""
+    (state,) = outputs[0].arrays
+    features = np.concatenate([state.ravel(), [np.cos(document.fields["truth"])]])
+    return {"features": features.astype(np.float16), "observed": document.fields["truth"]}
+
+
 GEOMETRY = SampleStatistic("geometry", prepare, True, resampling="bootstrap")
 SCORER = Scorer("toy_scorer", 1, score, ("auroc", "spearman", "toy.geometry"), ("length",))
+STATES = Scorer("toy_states", 1, score_states, ("toy.geometry",))
 '''
 POINTS = """
 [headbench.scorers]
 toy_scorer = toy_kit.kit:SCORER
+toy_states = toy_kit.kit:STATES
 [headbench.metrics]
 toy.geometry = toy_kit.kit:GEOMETRY
 """
@@ -79,6 +88,19 @@ metric_list:
 breakdown: [length]
 metadata: {version: 1}
 """
+STATES = """
+task: toy_states
+dataset_path: jsonl
+dataset_kwargs: {data_files: toy.jsonl}
+output_type: represent
+captures: [{site: residual, layers: [1]}]
+doc_to_text: "Thing {{ id }}"
+doc_to_target: truth
+scorer: toy_states
+metric_list:
+  - {metric: toy.geometry, main: true}
+metadata: {version: 1}
+"""
 
 
 def write_kit(home: Path) -> Path:
@@ -95,9 +117,10 @@ def write_kit(home: Path) -> Path:
 
 
 def write_task(folder: Path, count: int = 40) -> Path:
-    """Write the task and its data; the folder is given to ``include``."""
+    """Write both tasks and their data; the folder is given to ``include``."""
     folder.mkdir(parents=True)
     (folder / "toy.yaml").write_text(TASK)
+    (folder / "toy_states.yaml").write_text(STATES)
     rows = [{"id": f"d{place:02}", "truth": 6.28 * place / count} for place in range(count)]
     (folder / "toy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder

@@ -18,7 +18,7 @@ from headbench.results.cell import Cell
 from headbench.results.check import read_checked
 from headbench.results.comparison import compare_files
 from headbench.results.files import read_entries, read_result
-from headbench.results.store import FILE
+from headbench.results.store import ARRAYS_FILE, FILE
 from helpers_sample_task import write_kit, write_task
 
 TESTS = Path(__file__).parents[1]
@@ -211,6 +211,36 @@ def test_a_golden_cell_is_held_to_its_arrays(done: tuple[Path, str]) -> None:
     result = read_result(path)
     held = Cell(result, read_entries(path, result))
     assert list(deviations(held, held, 0.0)) == []
+
+
+@pytest.mark.usefixtures("kit")
+def test_captured_states_reach_the_records_and_never_a_line_of_json(home: Path) -> None:
+    words = [
+        "run",
+        "--tasks",
+        "toy_states",
+        "--include",
+        "mine",
+        "--model",
+        "fake",
+        "--out",
+        "states",
+    ]
+    ran = headbench(home, *words, "--intervention", MASK, "--draws", "400")
+    assert ran.returncode == 0, ran.stderr
+    path = one(home / "states", "baseline")
+    read = read_checked(path)
+    assert read.result.metrics["geometry"].method == "bootstrap-t"
+    output = read.entries[0].record.outputs[0]
+    assert output.startswith("float32[1, 1, 8] ") and len(output) < 40
+    assert isinstance(read.entries[0].record.parts["features"], np.ndarray)
+    store = home / "states/.store"
+    assert max(len(line) for line in (store / FILE).read_text().splitlines()) < 1000
+    assert (store / ARRAYS_FILE).stat().st_size > 80 * 8 * 4  # 40 documents, two conditions
+    before = files(home / "states")
+    again = headbench(home, *words, "--intervention", MASK, "--draws", "400")
+    assert again.returncode == 0, again.stderr
+    assert files(home / "states") == before
 
 
 def files(out: Path) -> dict[str, bytes]:

@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headbench.scoring import lookup
-from headbench.statistics import mcnemar_exact, permutation_p, swap_test
+from headbench.statistics import (
+    mcnemar_exact,
+    permutation_p,
+    swap_test,
+)
 from helpers_records import answers
 
 F1 = lookup.metric("pope.f1")

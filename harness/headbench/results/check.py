@@ -25,7 +25,7 @@ from headbench.nouns import Record
 from headbench.results.canonical import digest
 from headbench.results.figures import Sampling, estimate, split_figures
 from headbench.results.files import Entry, read_entries, read_result
-from headbench.results.schema import Diagnostics, Estimate, Result
+from headbench.results.schema import Diagnostics, Estimate, NullFacts, Result
 from headbench.scoring import lookup
 from headbench.scoring.breakdown import groups
 from headbench.statistics import check_all
@@ -189,6 +189,14 @@ def _one(where: str, metric: Metric, one: Estimate, records: Sequence[Record]) -
     yield from _facts(where, one, again)
     if wanted:
         yield from _interval(where, metric, one, again)
+    if one.null is not None:
+        yield from _null(where, one.null)
+
+
+def _null(where: str, null: NullFacts) -> Iterator[str]:
+    """The null of a figure, which permutations gave that are not repeated."""
+    if null.draws < 1 or null.sd < 0 or not 2 / (1 + null.draws) - SLACK <= null.p <= 1:
+        yield f"{where}: p {null.p:g} of {null.draws} permutations with sd {null.sd:g} cannot be"
 
 
 def _facts(where: str, one: Estimate, again: Estimate) -> Iterator[str]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from headbench.errors import ConfigError
 from headbench.nouns import Record
-from headbench.results.schema import Estimate
+from headbench.results.schema import Estimate, NullFacts
 from headbench.scoring.breakdown import groups
 from headbench.scoring.parts import exact
-from headbench.statistics import check_all, value_limits
+from headbench.statistics import check_all, label_null, value_limits
 from headbench.statistics.metric import Metric
 
 
@@ -47,9 +47,12 @@ def estimate(
     if known is None or sampling is None:
         return figure
     limits = value_limits(metric, records, sampling.level, seed=sampling.seed, draws=sampling.draws)
-    made = {"low": limits.low, "high": limits.high, "note": limits.note}
+    made: dict[str, object] = {"low": limits.low, "high": limits.high, "note": limits.note}
     if limits.low is not None:
         made |= {"level": sampling.level, "method": limits.method}
+    null = label_null(metric, records, seed=sampling.seed, draws=sampling.draws)
+    if null is not None:
+        made["null"] = NullFacts(p=null.p, mean=null.mean, sd=null.sd, draws=null.draws)
     return figure.model_copy(update=made)
 
 

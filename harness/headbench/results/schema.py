@@ -12,6 +12,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from headbench.nouns import Role
+
 SCHEMA_VERSION: Literal[2] = 2
 
 Kind = Literal["measured", "rescored", "published"]
@@ -22,6 +24,19 @@ class Frozen(BaseModel):
     """Shared configuration: immutable, no unknown keys, docstrings become descriptions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NullFacts(Frozen):
+    """A figure against no relation: the labels of one of its sides were permuted."""
+
+    p: float
+    """Two-sided p."""
+    mean: float
+    """Mean of the figure over the permutations."""
+    sd: float
+    """Standard deviation of the figure over the permutations."""
+    draws: int
+    """Permutations."""
 
 
 class Estimate(Frozen):
@@ -51,6 +66,9 @@ class Estimate(Frozen):
     """How to print it: fraction, count, words or points."""
     higher_is_better: bool | None = None
     """Direction; null where neither is good."""
+    null: NullFacts | None = None
+    """The figure's own null, for correlations and their kin; null where there is none, and not
+    recorded before."""
 
 
 class Coverage(Frozen):
@@ -286,9 +304,11 @@ class Result(Frozen):
     task: TaskFacts
     """What was asked."""
     model: ModelFacts
-    """Who answered."""
+    """Who answered: the subject, where a task has several roles."""
+    roles: dict[Role, ModelFacts] = {}
+    """Who answered the steps that are not for the subject, by role; empty: there were none."""
     arm: ArmFacts = ArmFacts()
-    """Under which intervention."""
+    """Under which intervention; interventions act on the subject only."""
     coverage: Coverage
     """Answered of expected."""
     headline: str | None = None

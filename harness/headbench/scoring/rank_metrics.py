@@ -34,7 +34,7 @@ def auroc(score: str, positive: str, name: str = "auroc") -> SampleStatistic:
     def prepare(records: Sequence[Record]) -> Weighted:
         import numpy as np
 
-        from headbench.statistics.ranks import weighted_auroc
+        from headbench.statistics.ranks import permuted_auroc, weighted_auroc
 
         scores, classes = _numbers(records, score), _numbers(records, positive)
         part = np.isfinite(scores) & np.isfinite(classes)
@@ -50,7 +50,10 @@ def auroc(score: str, positive: str, name: str = "auroc") -> SampleStatistic:
         # (Hanley and McNeil 1982): at 0 or 1, where nothing seems to vary, that gives the width.
         rarer = min(labels.sum(), len(labels) - labels.sum())
         return Weighted(
-            part, weighted_auroc(scores[part], labels > 0), independent=2.0 * float(rarer) or None
+            part,
+            weighted_auroc(scores[part], labels > 0),
+            independent=2.0 * float(rarer) or None,
+            permuted=permuted_auroc(scores[part], labels > 0),
         )
 
     return SampleStatistic(name, prepare, True, low=0.0, high=1.0)
@@ -72,11 +75,12 @@ def spearman(one: str, other: str, name: str = "spearman") -> SampleStatistic:
     def prepare(records: Sequence[Record]) -> Weighted:
         import numpy as np
 
-        from headbench.statistics.ranks import weighted_spearman
+        from headbench.statistics.ranks import permuted_spearman, weighted_spearman
 
         first, second = _numbers(records, one), _numbers(records, other)
         part = np.isfinite(first) & np.isfinite(second)
-        return Weighted(part, weighted_spearman(first[part], second[part]))
+        sides = first[part], second[part]
+        return Weighted(part, weighted_spearman(*sides), permuted=permuted_spearman(*sides))
 
     return SampleStatistic(name, prepare, True)
 

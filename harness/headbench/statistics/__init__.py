@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headbench.statistics.adjustment import holm
     from headbench.statistics.binary import (
         mcnemar_clustered,
         mcnemar_exact,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
         control_rank,
         smallest_p,
     )
-    from headbench.statistics.families import holm
     from headbench.statistics.limits import (
         Changes,
         Limits,
@@ -38,7 +38,14 @@ if TYPE_CHECKING:
         value_limits,
     )
     from headbench.statistics.paired import PairedResult, compare_paired
-    from headbench.statistics.permutation import permutation_p, swap_test
+    from headbench.statistics.permutation import (
+        Null,
+        label_null,
+        max_statistic_p,
+        permutation_p,
+        permuted_values,
+        swap_test,
+    )
     from headbench.statistics.power import detectable, detectable_binary
     from headbench.statistics.resamplable import Resamplable, resamplable, resamplable_pair
     from headbench.statistics.score import Interval, agree, tango
@@ -50,6 +57,7 @@ __all__ = [
     "Interval",
     "Limits",
     "LossChange",
+    "Null",
     "PairedResult",
     "Resamplable",
     "Spread",
@@ -69,12 +77,15 @@ __all__ = [
     "dual_variance",
     "first_token_kl",
     "holm",
+    "label_null",
     "loss_change",
+    "max_statistic_p",
     "mcnemar_clustered",
     "mcnemar_exact",
     "mean_first_token_kl",
     "pair",
     "permutation_p",
+    "permuted_values",
     "resamplable",
     "resamplable_pair",
     "smallest_p",
@@ -120,7 +131,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "control_rank",
         "smallest_p",
     ),
-    "families": ("holm",),
+    "adjustment": ("holm",),
     "limits": (
         "Changes",
         "Limits",
@@ -132,7 +143,11 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "compare_paired",
     ),
     "permutation": (
+        "Null",
+        "label_null",
+        "max_statistic_p",
         "permutation_p",
+        "permuted_values",
         "swap_test",
     ),
     "power": (

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Floats: TypeAlias = "NDArray[np.float64]"
+Integers: TypeAlias = "NDArray[np.intp]"
 Unit = Literal["fraction", "count", "words", "points"]
 Resampling = Literal["leave-one-out", "bootstrap"]
 
@@ -137,12 +138,15 @@ class Weighted:
         independent: The statistic is taken to vary at least as a share of so many independent
             outcomes does, which is what gives an interval its width at a bound. ``None``: what the
             records themselves show is enough.
+        permuted: Permutations ``[draw, k]`` -> what the statistic is when one of its sides takes
+            the records in that order, shaped as ``values`` gives it. ``None``: it has no sides.
     """
 
     takes_part: NDArray[np.bool_]
     values: Callable[[Floats], Floats]
     subjects: int = 0
     independent: float | None = None
+    permuted: Callable[[Integers], Floats] | None = None
 
 
 @dataclass(frozen=True)

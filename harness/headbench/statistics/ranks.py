@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headbench.statistics.metric import Floats
+from headbench.statistics.metric import Floats, Integers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,5 +96,48 @@ def weighted_spearman(one: Floats, other: Floats) -> Callable[[Floats], Floats]:
         with np.errstate(invalid="ignore", divide="ignore"):
             found = (weights * a * b).sum(axis=1) / np.sqrt(spread)
         return np.asarray(np.clip(np.where(spread > 0, found, np.nan), -1.0, 1.0))
+
+    return values
+
+
+def permuted_auroc(scores: Floats, positive: NDArray[np.bool_]) -> Callable[[Integers], Floats]:
+    """AUROC when the classes are given in another order.
+
+    Args:
+        scores: ``[record]``.
+        positive: ``[record]``.
+
+    Returns:
+        Permutations ``[draw, record]`` -> ``[draw]``.
+    """
+
+    def values(orders: Integers) -> Floats:
+        ranks = Levels.of(scores).ranks(np.ones((1, len(scores))))[0]
+        above = int(positive.sum())
+        pairs = above * (len(scores) - above)
+        # Mann and Whitney's U from the rank sum of the positive; ranks here are less a half.
+        sums = (ranks * positive[orders]).sum(axis=1) + above / 2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((sums - above * (above + 1) / 2) / np.float64(pairs))
+
+    return values
+
+
+def permuted_spearman(one: Floats, other: Floats) -> Callable[[Integers], Floats]:
+    """Spearman's correlation when the second side is given in another order.
+
+    Args:
+        one: ``[record]``.
+        other: ``[record]``.
+
+    Returns:
+        Permutations ``[draw, record]`` -> ``[draw]``.
+    """
+
+    def values(orders: Integers) -> Floats:
+        ones = np.ones((1, len(one)))
+        a, b = (Levels.of(side).ranks(ones)[0] - len(side) / 2 for side in (one, other))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(b[orders] @ a / np.sqrt((a @ a) * (b @ b)))
 
     return values

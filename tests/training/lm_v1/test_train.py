@@ -113,9 +113,9 @@ def test_an_exported_folder_loads_with_standard_classes(tmp_path):
     assert model.dtype == torch.float32
 
 
-def test_the_smoke_training_wants_a_fresh_folder(tmp_path):
+def test_the_smoke_training_needs_an_empty_folder(tmp_path):
     (tmp_path / "log.jsonl").write_text("{}\n")
-    with pytest.raises(RefusedError, match="fresh"):
+    with pytest.raises(RefusedError, match="empty folder"):
         smoke(0, tmp_path)
 
 
