@@ -1,4 +1,4 @@
-"""Where the positions of a pass stand: phases and rows by position, never by tensor shape.
+"""The positions of a pass: phases and rows by position, never by tensor shape.
 
 Every position of a sequence falls into one of four classes. An edit's ``phase`` and ``rows`` name a
 set of classes, so that tables indexed by class serve prefill, teacher forcing and decoding alike.
@@ -73,7 +73,7 @@ class RowBounds:
         Returns:
             First and last-plus-one padded position; equal where there is nothing.
         """
-        edges = (self.pad, self.body, self.last, self.decode)
+        edges = (self.pad, self.body, self.last, self.decode)  # by class, ascending
         low = max(min((edges[c] for c in touched), default=stop), start)
         high = min(self.end if DECODE in touched else self.decode, stop)
         return low, max(low, high)
