@@ -33,10 +33,12 @@ class Condition:
 
 @dataclass(frozen=True)
 class Job:
-    """A request under an condition."""
+    """A request under a condition."""
 
     request: Request
     condition: Condition
+    rewritten: bool = False
+    """Whether the request is what the condition's rewriting method made of the task's."""
 
 
 class Model(Protocol):
