@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from headbench.worlds.scene import SIZE
+from headbench.worlds.scene_description import SIZE
 from headbench.worlds.scene_text import CAPTION_REQUEST, caption, context, question
 from headbench.worlds.scene_words import HOME, OBJECTS, partner
 from headbench.worlds.scenes import Scene, SceneWorld, Settings

@@ -1,3 +1,3 @@
-"""Seeded worlds that the project draws its own data from: needle text and scenes."""
+"""Seeded generators of data: needle text, drawn scenes, walls and labels."""
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Prose-like filler: seeded sentences from grammar templates.
 
-A paragraph has a protagonist, a place and an object that come back, so that a language model has
+A protagonist, a place and an object recur within a paragraph, so that a language model has
 something to follow. Every sentence has a *class* in 0..4: the sum of the list positions of its
 words, modulo :data:`CLASSES`. Each split of a world owns its classes, so no sentence of the test
-split is ever seen in training, word for word.
+split occurs verbatim in training.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SPLIT_CLASSES: dict[str, tuple[int, ...]] = {
     "calibration": (3,),
     "test": (4,),
 }
-"""Which classes each split may use. Disjoint, and together all of them."""
+"""Split -> the classes that it may use: disjoint, and together all classes."""
 
 _SLOTS: dict[str, tuple[str, ...]] = {
     "role": words.ROLES,
@@ -73,7 +73,7 @@ _PARAGRAPH = (3, 7)
 
 @dataclass(frozen=True)
 class _Topic:
-    """What comes back within a paragraph."""
+    """What recurs within a paragraph."""
 
     hero: str
     pronoun: str
@@ -110,6 +110,8 @@ def _sentence(random: Random, topic: _Topic, classes: tuple[int, ...]) -> list[s
             sentence.append(word)
         else:
             sentence.append(part)
+    # The class is a sum modulo CLASSES, so the last slot can set it: every CLASSES-th of its words,
+    # from the right offset, puts the sentence into the wanted class.
     choices = _SLOTS[sentence[closing]]
     first = (random.choice(classes) - total) % CLASSES
     sentence[closing] = choices[random.randrange(first, len(choices), CLASSES)]
@@ -117,7 +119,7 @@ def _sentence(random: Random, topic: _Topic, classes: tuple[int, ...]) -> list[s
 
 
 def sentences(random: Random, split: str) -> Iterator[list[str]]:
-    """Endless prose of one split.
+    """Prose of one split, without end.
 
     Args:
         random: Source of randomness; the same state gives the same prose.

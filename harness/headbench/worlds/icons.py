@@ -1,4 +1,4 @@
-"""Rasters of the icons and backdrops: drawn large, then averaged down."""
+"""Icons and backdrops as pixels: drawn at four times the canvas size, then averaged down."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Pixels = NDArray[np.uint8]
 _UNITS = 128
 _DRAWN = 4 * _UNITS
 _STROKE = 7
-"""Stroke of lines and outlines, in units of the 128-unit canvas."""
+"""Width of lines and outlines, in units of the 128-unit canvas."""
 
 
 def _paint(shape: Shape, draw: ImageDraw.ImageDraw, *, outline: Colour | None) -> None:
@@ -77,7 +77,7 @@ def backdrop(place: str, size: int) -> Pixels:
     return _frozen(canvas.resize((size, size), Image.Resampling.BOX))
 
 
-def _frozen(picture: Image.Image) -> Pixels:
-    pixels = np.asarray(picture, dtype=np.uint8).copy()
+def _frozen(image: Image.Image) -> Pixels:
+    pixels = np.asarray(image, dtype=np.uint8).copy()
     pixels.setflags(write=False)
     return pixels

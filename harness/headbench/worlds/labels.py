@@ -2,10 +2,10 @@
 
 A message is one sentence: someone (a person or an animal) did something with a thing (food or not)
 of some quality, somewhere. One word, :data:`LABEL`, may or may not be said of it. What a reader
-expects without being told, the *prior*, goes by the quality: a gentle, bright or honest thing makes
-the message noble, a broken or gloomy one does not. A data set may define the word otherwise: noble
-is what an animal did. Then half of the prior's labels are wrong, and one sees whether a definition,
-examples, or both change them.
+expects without a definition, the *prior*, follows the quality: a gentle, bright or honest thing
+makes the message noble, a broken or gloomy one does not. A data set may define the word otherwise:
+noble is what an animal did. Then half of the prior's labels are wrong, and the task measures
+whether a definition, examples, or both correct them.
 
 Messages and prompts hold words of the needle and the scene world only; a definition therefore lists
 the words that make a message noble. Splits never share a message, as in the filler.
@@ -81,7 +81,7 @@ class Definition:
     """One meaning of the label.
 
     Attributes:
-        name: Registry name.
+        name: Its key in :data:`DEFINITIONS`.
         reads: The field of a message that decides.
         words: Its values that have the label.
     """
@@ -96,7 +96,7 @@ class Definition:
 
     @property
     def text(self) -> str:
-        """As it is shown: ``Noble is when it has fox, owl or heron in it.``."""
+        """The definition as shown: ``Noble is when it has fox, owl or heron in it.``."""
         listed = ", ".join(self.words[:-1])
         return f"{LABEL.capitalize()} is when it has {listed} or {self.words[-1]} in it."
 
@@ -130,18 +130,18 @@ class LabelWorld:
 
     def message(self, seed: int) -> Message:
         """One message; each of its four properties holds in half of the seeds, independently."""
-        chance = Random(f"labels@{WORLD_VERSION}/{self.split}-{seed}")
-        who = chance.choice(ANIMALS if chance.random() < 0.5 else PEOPLE)
-        quality = chance.choice(PRAISED if chance.random() < 0.5 else BLAMED)
-        thing = chance.choice(FOODS if chance.random() < 0.5 else words.THINGS)
-        place = chance.choice(WATERS if chance.random() < 0.5 else LANDS)
-        # The verb says nothing about the label; it is drawn so that the sentence's class is one
-        # of the split's own.
+        random = Random(f"labels@{WORLD_VERSION}/{self.split}-{seed}")
+        who = random.choice(ANIMALS if random.random() < 0.5 else PEOPLE)
+        quality = random.choice(PRAISED if random.random() < 0.5 else BLAMED)
+        thing = random.choice(FOODS if random.random() < 0.5 else words.THINGS)
+        place = random.choice(WATERS if random.random() < 0.5 else LANDS)
+        # The verb has no influence on the label; it is drawn so that the sentence falls into a
+        # class of the split, as in the filler.
         total = sum(map(_index, (who, quality, thing, place)))
-        wanted = chance.choice(SPLIT_CLASSES[self.split])
+        wanted = random.choice(SPLIT_CLASSES[self.split])
         first = (wanted - total) % CLASSES
-        verb = words.VERBS[chance.randrange(first, len(words.VERBS), CLASSES)]
-        relation = chance.choice(words.RELATIONS)
+        verb = words.VERBS[random.randrange(first, len(words.VERBS), CLASSES)]
+        relation = random.choice(words.RELATIONS)
         text = f"The {who} {verb} the {quality} {thing} {relation} the {place}."
         name = f"message-{self.split}-{seed}"
         return Message(name, text, who, quality, thing, place, seed)
@@ -163,10 +163,10 @@ def prompt(
     definition: Definition | None = None,
     examples: Sequence[tuple[Message, bool]] = (),
 ) -> str:
-    """How a message is put: definition, solved examples, the message, the question.
+    """The prompt: definition, solved examples, the message, the question.
 
     Args:
-        message: What is to be labelled.
+        message: The message to label.
         definition: Shown first, if given.
         examples: Messages with their labels.
     """
@@ -176,5 +176,5 @@ def prompt(
 
 
 def answer(label: bool) -> str:
-    """How it is answered: ``yes.`` or ``no.``."""
+    """The expected answer: ``yes.`` or ``no.``."""
     return "yes." if label else "no."

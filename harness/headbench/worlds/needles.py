@@ -5,7 +5,7 @@ them at chosen depths and asks for one or more. Text is ordinary English: a capi
 a sentence, punctuation attached to the word before it; each word and each punctuation mark is one
 token of the reference models.
 
-Splits never meet: each has its own seed space, its own filler sentences
+Splits are disjoint: each has its own seed space, its own filler sentences
 (:mod:`headbench.worlds.filler`) and its own pairs of key and value.
 """
 
@@ -26,7 +26,7 @@ Family = Literal["words", "numbers", "mixed"]
 WORLD_VERSION = 1
 """Bumped when the same seed would give another document."""
 VALUES = 3
-"""Values a needle holds."""
+"""Values per needle."""
 MAX_NEEDLES = 8
 NOUNS: dict[str, str] = {"words": "word", "numbers": "number", "mixed": "code"}
 """Family -> what the needle sentence calls its values."""
@@ -42,7 +42,7 @@ _ENDS = frozenset(".?!")
 
 @dataclass(frozen=True)
 class Needle:
-    """A hidden fact, without its place.
+    """A hidden fact, without its position.
 
     Attributes:
         family: Words, numbers, or both.
@@ -104,13 +104,13 @@ class Question:
 
 @dataclass(frozen=True)
 class PlacedNeedle:
-    """A needle and where it lies in the context's text.
+    """A needle and its position in the context's text.
 
     Attributes:
         needle: The fact.
         span: Characters ``(start, end)`` of its sentence, full stop included.
         values_span: Characters ``(start, end)`` of its values.
-        depth: Where it ended up: filler words before it over all filler words, 0..1.
+        depth: Its actual depth: filler words before it over all filler words, 0..1.
     """
 
     needle: Needle
@@ -126,7 +126,7 @@ class NeedleDocument:
     Attributes:
         id: Split, family, length, depth, counts and seed: unique within a world.
         context: Filler with the needles in it.
-        questions: One a query; each is asked by itself.
+        questions: One per query; each is asked separately.
         needles: The needles asked about come first, in the order of ``questions``.
         depth: The requested depth of the first needle, 0 (start) to 1 (end).
         length: Words and punctuation marks of the longest prompt; at most the requested length.
@@ -175,7 +175,7 @@ def draw_needles(random: Random, split: str, families: Sequence[Family]) -> tupl
     """Needles with different keys, each key paired only with values of this split.
 
     The class of a pair is (index of key + index of value) modulo :data:`CLASSES`, so that no
-    association of the test split was ever shown in training.
+    association of the test split occurs in training.
     """
     owned = SPLIT_CLASSES[split]
     drawn = []
@@ -200,13 +200,13 @@ def build_context(
     *,
     exact: bool = False,
 ) -> Context:
-    """Filler of one split with needles put at sentence boundaries.
+    """Filler of one split with needles inserted at sentence boundaries.
 
     Args:
         random: Source of randomness.
         split: Whose sentences to use.
         needles: What to hide.
-        depths: One a needle, 0..1: the share of filler before it, to the nearest boundary.
+        depths: One per needle, 0..1: the share of filler before it, to the nearest boundary.
         length: Words of the whole context, needles included.
         exact: Cut words off the first sentence to reach ``length`` exactly (training batches);
             otherwise the context falls short by less than a sentence.
@@ -233,7 +233,7 @@ def build_context(
 
 
 def _weave(prose: list[list[str]], needles: tuple[Needle, ...], at: list[int]) -> Context:
-    """Put each needle before the sentence numbered in ``at``."""
+    """Insert each needle before the sentence with the index in ``at``."""
     out: list[str] = []
     starts = [0] * len(needles)
     for boundary in range(len(prose) + 1):
@@ -272,7 +272,7 @@ class NeedleWorld:
 
         Args:
             seed: Any integer; splits have seed spaces of their own.
-            length: Most words and punctuation marks a prompt may have; at least 48 a needle.
+            length: Most words and punctuation marks a prompt may have; at least 48 per needle.
             depth: 0 (start) to 1 (end), for the first needle; the others lie anywhere.
             needles: How many facts are hidden, 1 to :data:`MAX_NEEDLES`.
             queries: How many of them are asked about.

@@ -1,4 +1,4 @@
-"""Lossless pictures whose bytes depend on the pixels alone."""
+"""Lossless PNG files whose bytes depend on the pixels alone."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def png(picture: Image.Image) -> bytes:
+def png(image: Image.Image) -> bytes:
     """A lossless PNG whose bytes depend on the pixels alone.
 
-    Image libraries compress differently from version to version; here the data are stored without
-    compression, so that a digest of the file may serve as the picture's name.
+    Image libraries compress differently from version to version. Here the data are stored without
+    compression, so that a digest of the file can serve as the image's name.
     """
-    pixels = np.asarray(rgb(picture))
+    pixels = np.asarray(rgb(image))
     height, width = pixels.shape[:2]
     raw = b"".join(b"\x00" + row.tobytes() for row in pixels)
     blocks = [raw[start : start + 65535] for start in range(0, len(raw), 65535)]
@@ -38,6 +38,6 @@ def png(picture: Image.Image) -> bytes:
     )
 
 
-def digest(picture: Image.Image) -> str:
+def digest(image: Image.Image) -> str:
     """SHA-256 of :func:`png`, in hexadecimal."""
-    return hashlib.sha256(png(picture)).hexdigest()
+    return hashlib.sha256(png(image)).hexdigest()

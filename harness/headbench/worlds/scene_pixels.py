@@ -1,4 +1,4 @@
-"""From a scene's description to its pixels."""
+"""Rendering: from a scene to its pixels."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headbench.worlds.icons import Pixels, backdrop, icon
-from headbench.worlds.scene import SIZE, Scene
+from headbench.worlds.scene_description import SIZE, Scene
 
 _Levels = NDArray[np.int16]
 _COVER = (150, 150, 150)
 
 
 def draw(scene: Scene, noise_seed: tuple[int, int]) -> Pixels:
-    """The picture of a scene.
+    """The image of a scene.
 
     Args:
         scene: What to draw.
@@ -37,6 +37,8 @@ def draw(scene: Scene, noise_seed: tuple[int, int]) -> Pixels:
         if item.cover:
             left, top, right, bottom = item.cover
             canvas[top:bottom, left:right] = _COVER
+    # Raw generator words are stable across NumPy versions, its normal distribution is not. Each
+    # byte of the words selects a grey level from a table of normal quantiles.
     words = np.random.PCG64(list(noise_seed)).random_raw(canvas.size // 8)
     grain = _grain(scene.noise)[words.astype("<u8").view(np.uint8).reshape(canvas.shape)]
     canvas += grain
@@ -50,6 +52,7 @@ def _blend(
     weight: _Levels,
     colour: Pixels | tuple[int, int, int],
 ) -> None:
+    # Integers only: floating point could round differently on another processor.
     left, top, right, bottom = box
     under = canvas[top:bottom, left:right].astype(np.int32)
     under += (np.asarray(colour, dtype=np.int32) - under) * weight // 255
@@ -66,7 +69,7 @@ def _blot(size: int) -> _Levels:
 
 @cache
 def _grain(deviation: float) -> _Levels:
-    """A table from a random byte to a normal grey level: quantiles, rounded."""
+    """Grey level per random byte ``[256]``: rounded quantiles of a normal distribution."""
     normal = NormalDist(0, deviation or 1e-9)
     levels = [round(normal.inv_cdf((byte + 0.5) / 256)) for byte in range(256)]
     return np.array(levels, dtype=np.int16)

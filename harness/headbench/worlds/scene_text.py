@@ -1,4 +1,4 @@
-"""What is said about scenes: captions, questions, context. Ordinary English text."""
+"""Text about scenes: captions, questions and context, in ordinary English."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def question(name: str) -> str:
 
 
 def context(place: str) -> str:
-    """The words that carry the prior of the ``text`` world: ``This is a kitchen.``."""
+    """The sentence that sets the prior of the ``text`` world: ``This is a kitchen.``."""
     return f"This is a {place}."

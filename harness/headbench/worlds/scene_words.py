@@ -45,7 +45,7 @@ PLACES: tuple[str, ...] = ("kitchen", "bedroom", "street", "beach")
 PAIRS: tuple[tuple[str, str], ...] = tuple(
     (OBJECTS[first], OBJECTS[first + 1]) for first in range(0, 24, 2)
 )
-"""The twelve pairs of objects that like to be together; three pairs belong to each place."""
+"""The twelve pairs of objects that often occur together; three pairs belong to each place."""
 
 HOME: dict[str, str] = {
     name: PLACES[index // 6] for index, name in enumerate(OBJECTS) if index < 24
@@ -70,6 +70,7 @@ def article(name: str) -> str:
 
 
 def partner(name: str) -> str | None:
-    """The object that likes to be with ``name``, or ``None``."""
+    """The object that often occurs with ``name``, or ``None``."""
     index = OBJECTS.index(name)
+    # Pairs are neighbours in the list: flipping the lowest bit leads from one to the other.
     return OBJECTS[index ^ 1] if index < 2 * len(PAIRS) else None

@@ -1,12 +1,12 @@
-"""The wall world: sixteen words that fall into four groups, some of them with a false home.
+"""The wall world: sixteen words in four groups; some words would also fit another group.
 
 A wall shows four groups of four words, shuffled; the task is to find the groups and to name what
 each has in common. A *red herring* is a word that also belongs to another group of the same wall:
 orange is a fruit and a color. Every wall has exactly one solution (all assignments are tried).
 
-Every clue, and every word of the prompt, is a word of the needle or the scene world, so that a
-model which reads those worlds reads walls too; only the connections' names are new. Splits never
-share a wall: a wall belongs to the class of its words' digest, and each split owns its classes.
+Every clue, and every word of the prompt, is a word of the needle or the scene world, so a
+model that knows those worlds can read walls too; only the names of the connections are new. Splits
+never share a wall: the digest of its words decides its class, and each split owns its classes.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class WallWorld:
 
     Args:
         split: ``train``, ``calibration`` or ``test``.
-        herrings: Red herrings a wall, 0 to :data:`MAX_HERRINGS`.
+        herrings: Red herrings per wall, 0 to :data:`MAX_HERRINGS`.
 
     Raises:
         ConfigError: Unknown split, or a number out of range.
@@ -118,15 +118,15 @@ class WallWorld:
     def wall(self, seed: int) -> Wall:
         """One wall, a pure function of split, number of herrings and seed."""
         name = f"{self.split}-{self.herrings}-{seed}"
-        chance = Random(f"walls@{WORLD_VERSION}/{name}")
+        random = Random(f"walls@{WORLD_VERSION}/{name}")
         while True:
-            groups = _draw(chance, self.herrings)
+            groups = _draw(random, self.herrings)
             if groups is None or _class(groups) not in SPLIT_CLASSES[self.split]:
                 continue
             if sum(1 for _ in solutions(groups)) == 1:
                 break
         clues = [word for _, members in groups for word in members]
-        chance.shuffle(clues)
+        random.shuffle(clues)
         return Wall(
             id=f"wall-{name}",
             clues=tuple(clues),
@@ -138,17 +138,17 @@ class WallWorld:
 
 
 def prompt(clues: Sequence[str]) -> str:
-    """How a wall is put: ``Question: orange, doctor, ... sword. Answer:``."""
+    """The prompt of a wall: ``Question: orange, doctor, ... sword. Answer:``."""
     return f"Question: {', '.join(clues)}. Answer:"
 
 
 def answer(groups: Sequence[Sequence[str]]) -> str:
-    """How it is answered: groups in any order, separated by semicolons, all on one line."""
+    """The expected answer: groups in any order, separated by semicolons, all on one line."""
     return "; ".join(", ".join(group) for group in groups) + "."
 
 
 def naming_prompt(group: Sequence[str]) -> str:
-    """How a connection is asked for: ``Question: owl, heron, raven, falcon are what? Answer:``."""
+    """The prompt for a name: ``Question: owl, heron, raven, falcon are what? Answer:``."""
     return f"Question: {', '.join(group)} are what? Answer:"
 
 
@@ -157,7 +157,7 @@ Solution = Sequence[tuple[str, tuple[str, ...]]]
 
 
 def solutions(groups: Solution) -> Iterator[dict[str, str]]:
-    """Every way to give each word one of its homes on the wall with four words a home.
+    """Every way to give each word one of its homes on the wall with four words per connection.
 
     Args:
         groups: A wall's groups; only their words and connections are read.
@@ -177,9 +177,9 @@ def solutions(groups: Solution) -> Iterator[dict[str, str]]:
             yield given
 
 
-def _draw(chance: Random, wanted: int) -> list[tuple[str, tuple[str, ...]]] | None:
+def _draw(random: Random, wanted: int) -> list[tuple[str, tuple[str, ...]]] | None:
     """Four groups with exactly ``wanted`` red herrings, or ``None`` if this draw cannot have it."""
-    names = _connections(chance, wanted)
+    names = _connections(random, wanted)
     shared = {
         word: sorted(home for home in names if home in _HOMES[word])
         for word in sorted({word for name in names for word in CATEGORIES[name]})
@@ -188,25 +188,25 @@ def _draw(chance: Random, wanted: int) -> list[tuple[str, tuple[str, ...]]] | No
     if len(double) < wanted:
         return None
     chosen: dict[str, list[str]] = {name: [] for name in names}
-    for word in chance.sample(double, wanted):
-        chosen[chance.choice(shared[word])].append(word)
+    for word in random.sample(double, wanted):
+        chosen[random.choice(shared[word])].append(word)
     for name in names:
         plain = [word for word in CATEGORIES[name] if len(shared[word]) == 1]
         missing = SIZE - len(chosen[name])
         if missing < 0 or len(plain) < missing:
             return None
-        chosen[name] += chance.sample(plain, missing)
+        chosen[name] += random.sample(plain, missing)
     return [(name, tuple(sorted(members))) for name, members in chosen.items()]
 
 
-def _connections(chance: Random, wanted: int) -> list[str]:
+def _connections(random: Random, wanted: int) -> list[str]:
     """Four connections; with herrings wanted, pairs that share words come first."""
     names: list[str] = []
     for _ in range(wanted):
         if len(names) <= GROUPS - 2:
-            names += [name for name in chance.choice(_PAIRS) if name not in names]
+            names += [name for name in random.choice(_PAIRS) if name not in names]
     rest = [name for name in CATEGORIES if name not in names]
-    return [*names, *chance.sample(rest, GROUPS - len(names))]
+    return [*names, *random.sample(rest, GROUPS - len(names))]
 
 
 def _herrings(groups: Solution) -> tuple[str, ...]:

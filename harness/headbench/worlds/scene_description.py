@@ -1,11 +1,11 @@
-"""What is in a picture: the words that its world, its painter and its captions share."""
+"""Scenes as data: what the world draws, the renderer paints and the captions name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 SIZE = 128
-"""Side of a picture in pixels. The reference model's processor averages it down to 64."""
+"""Side of an image in pixels. The reference model's processor averages it down to 64."""
 CELL = SIZE // 4
 """Side of a cell of the grid on which objects stand."""
 
@@ -39,16 +39,16 @@ class Item:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is in a picture, and what its annotator said.
+    """What is in an image, and what its annotator said.
 
     Attributes:
         id: Stable name, ``scene-<split>-<seed>``.
         seed: Number within the split.
-        place: Where it is. In the ``text`` world only words tell it.
+        place: Where it is. In the ``text`` world only words say so.
         backdrop: The backdrop that is drawn.
         items: Drawn objects, in caption order.
         said: Objects of the caption: exact outside the training split, noisy in it.
-        smudges: Shapeless blots: box and colour.
+        smudges: Shapeless blots: box and colour of each.
         noise: Standard deviation of the pixel noise.
     """
 
@@ -63,7 +63,7 @@ class Scene:
 
     @property
     def objects(self) -> tuple[str, ...]:
-        """Objects that are there, in caption order."""
+        """Objects in the image, in caption order."""
         return tuple(item.name for item in self.items)
 
     @property
