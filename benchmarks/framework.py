@@ -20,7 +20,7 @@ from measuring import ROUNDS, alternate, median
 
 from headbench.jobs import Job
 from headbench.models import adapter_catalogue
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 from headbench.nouns import Answer
 from headbench.running.execute import run_plan
 from headbench.running.planned_cells import plan_task

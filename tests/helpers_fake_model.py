@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from headbench.jobs import Job
 from headbench.models import adapter_catalogue
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 from headbench.nouns import Answer, Capture, ModelInfo, Request
 
 INFO = ModelInfo("fake-1", "fake", layers=2, heads=4, kv_heads=4, head_dim=8, images=True)

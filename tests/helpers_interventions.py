@@ -1,7 +1,7 @@
-"""Every toggle at three strengths, and what it takes to run it on any tiny model as a row.
+"""Every intervention at three strengths, and what it takes to run it on any tiny model as a row.
 
-The image of the toggles that need one is a stretch of ordinary tokens named by a span: to the
-engine an image is nothing more, so such toggles can be tried on models of every family.
+The image of the interventions that need one is a stretch of ordinary tokens named by a span: to the
+engine an image is nothing more, so such interventions can be tried on models of every family.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WINDOW = 64
 
 @dataclass(frozen=True)
 class Strengths:
-    """One toggle at three strengths.
+    """One intervention at three strengths.
 
     Attributes:
         full: A strength that plainly changes the output.
@@ -48,7 +48,7 @@ class Strengths:
 
 VAR = "var(sink_dims=[0],tau=0.8,mass=0,rho=0,layers=[0,1],p="
 STREAM = f"stream_heads({HEADS},stream=chosen,first=1,recent="
-TOGGLES: Mapping[str, Strengths] = {
+INTERVENTIONS: Mapping[str, Strengths] = {
     # Masking has no strength. Masking what is generated changes nothing in a prompt.
     "mask_heads": Strengths(
         f"mask_heads({HEADS})", f"mask_heads({HEADS},phase=decode)", None, dropped=False
@@ -102,11 +102,11 @@ UNROTATED = ("GPT-2", "OPT", "BERT", "XLM-R", "CLIP vision")
 INTERLEAVED = ("DeepSeek-V3",)
 
 
-def fits(toggle: str, family: str) -> bool:
-    """Whether a toggle can be done at all on a family."""
-    if toggle == "vhr":
+def fits(intervention: str, family: str) -> bool:
+    """Whether an intervention can be done at all on a family."""
+    if intervention == "vhr":
         return family != "CLIP vision"  # it has no prompt without its image
-    return toggle != "rope_zero" or family not in (*UNROTATED, *INTERLEAVED)
+    return intervention != "rope_zero" or family not in (*UNROTATED, *INTERLEAVED)
 
 
 def tokens(length: int = LENGTH, seed: int = 0) -> torch.Tensor:
@@ -117,7 +117,7 @@ def tokens(length: int = LENGTH, seed: int = 0) -> torch.Tensor:
 
 
 class Bench:
-    """A tiny model of a family under an engine, with what toggles read beside it.
+    """A tiny model of a family under an engine, with what interventions read beside it.
 
     Args:
         family: A name of ``helpers_families``.
@@ -138,7 +138,7 @@ class Bench:
         save_file({"offset": offset, "direction": direction}, self.file)
 
     def method(self, text: str) -> Any:
-        """The one method of a toggle."""
+        """The one method of an intervention."""
         (condition,) = resolve(text.replace("FILE", repr(str(self.file))), self.info)
         (method,) = condition.interventions
         return method
@@ -146,10 +146,10 @@ class Bench:
     def row(
         self, text: str | None, ids: torch.Tensor, *, pad: int = 0, forced: bool = False
     ) -> SequenceEdits:
-        """A row under a toggle (``None``: the baseline), its probes run.
+        """A row under an intervention (``None``: the baseline), its probes run.
 
         Args:
-            text: The toggle.
+            text: The intervention.
             ids: The prompt, unpadded.
             pad: Padding to its left.
             forced: Take the edits even where the strength is zero.

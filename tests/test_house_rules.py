@@ -39,7 +39,9 @@ FAMILIES = frozenset(
 MAY_NAME_A_FAMILY = {
     "cli/run.py": "shows an example command",
     "cli/heads.py": "lists the worlds that detectors run on",
+    "running/familiarity.py": "the old path of a name, for one release",
     "running/selftest.py": "runs one shipped task",
+    "scoring/stickiness_familiarity.py": "the old path of a name, for one release",
 }
 """File -> why it may."""
 
@@ -174,6 +176,30 @@ def undocumented(body: list[ast.stmt], within: str) -> Iterator[str]:
             yield from undocumented(node.body, f"{within}{node.name}.")
 
 
+def watches_by_verbs(module: Module) -> Iterator[str]:
+    """Detectors see a model through its adapter and the runtime's verbs, and drive no pass."""
+    if not module.name.startswith("detectors/"):
+        return
+    for node in ast.walk(_without_type_imports(module.tree)):
+        match node:
+            case ast.ImportFrom(module=str(name)) if name.startswith("headbench.models.hf."):
+                if name != "headbench.models.hf.adapter":
+                    yield f"line {node.lineno} imports {name}"
+            case ast.Attribute(attr=str(name)) if name.startswith("register_forward"):
+                yield f"line {node.lineno} hooks a module"
+            case ast.Call(func=ast.Attribute(attr="model" | "forward")):
+                yield f"line {node.lineno} drives a pass"
+
+
+def _without_type_imports(tree: ast.Module) -> ast.Module:
+    kept = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
+    return ast.Module(kept, [])
+
+
 def names_no_family(module: Module) -> Iterator[str]:
     """The rooms that every family uses ask for things by name, and name no family themselves."""
     if not module.name.startswith(NEUTRAL) or module.name in MAY_NAME_A_FAMILY:
@@ -225,6 +251,7 @@ RULES: tuple[Rule, ...] = (
     is_finished,
     names_its_source,
     is_documented,
+    watches_by_verbs,
     names_no_family,
 )
 
@@ -271,6 +298,10 @@ OFFENDERS: tuple[tuple[Rule, str, str], ...] = (
         "cli/a.py",
         "try:\n    from scipy.stats import t\nfinally:\n    pass\n",
     ),
+    (watches_by_verbs, "detectors/a.py", "from headbench.models.hf.engine import Engine\n"),
+    (watches_by_verbs, "detectors/a.py", "def f(m):\n    m.norm.register_forward_pre_hook(m)\n"),
+    (watches_by_verbs, "detectors/a.py", "def f(m):\n    return m.model(input_ids=1)\n"),
+    (watches_by_verbs, "detectors/a.py", "def f(m):\n    return m.block.forward(1)\n"),
     (catches_by_name, "a.py", "try:\n    pass\nexcept:\n    raise\n"),
     (catches_by_name, "a.py", "try:\n    pass\nexcept (OSError, Exception):\n    pass\n"),
     (catches_by_name, "a.py", "try:\n    pass\nexcept BaseException:\n    pass\n"),

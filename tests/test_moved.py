@@ -10,6 +10,8 @@ MOVED = {
     "headbench.interventions.base": ("HeadMethod", "Method", "Seen"),
     "headbench.interventions.choice": ("HeadChoice", "AnyHeads"),
     "headbench.interventions.registry": ("Method", "Params"),
+    "headbench.running.familiarity": ("SENTENCE", "familiarity", "vectors"),
+    "headbench.scoring.stickiness_familiarity": ("familiarity", "partial_correlation"),
     "headbench.interventions.vectors": ("GivenVectors", "VectorMethod", "locate"),
     "headbench.interventions.api": ("intervene",),
     "headbench.detectors.api": ("detect",),

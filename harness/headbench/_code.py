@@ -34,6 +34,8 @@ _LIBRARIES = frozenset(
     | {"torch", "transformers"}
 )
 """Count by version wherever they lie: nobody edits them by the way, and they are large."""
+_included: dict[str, Code] = {}
+"""First part of the names of an included file's modules -> what they count as."""
 _executed: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()
 """Imported module -> digest of its file when it was first looked at."""
 
@@ -132,7 +134,22 @@ def of_modules(names: Iterable[str], own: frozenset[str] = frozenset()) -> Code:
         names: Dotted names.
         own: Top-level packages whose files count even where they are installed.
     """
-    return gather(names, functools.partial(locate_installed, own=own))[0]
+    tops = {name: name.partition(".")[0] for name in names}
+    included = {top: _included[top] for top in tops.values() if top in _included}
+    rest = [name for name, top in tops.items() if top not in included]
+    return merged(
+        [*included.values(), gather(rest, functools.partial(locate_installed, own=own))[0]]
+    )
+
+
+def count_as(top: str, code: Code) -> None:
+    """Say what modules of a user's file count as; their names differ from run to run.
+
+    Args:
+        top: First part of the modules' names.
+        code: The file with everything of the user's that it imports.
+    """
+    _included[top] = code
 
 
 def merged(codes: Iterable[Code]) -> Code:

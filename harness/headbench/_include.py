@@ -15,7 +15,7 @@ import importlib
 import itertools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -24,7 +24,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from headbench._code import OWN, Code, Package, Source, gather, locate_installed
+from headbench._code import OWN, Code, Package, Source, count_as, gather, locate_installed
 from headbench.errors import ConfigError
 
 _ROOT = "include"
@@ -70,6 +70,7 @@ def load(path: Path) -> Loaded:
     prefix = f"{_PREFIX}{next(_number)}"
     tops = {inner.split(".")[1] for inner in sources}
     _FINDER.texts[prefix] = _Texts(prefix, sources, frozenset(filter(neighbours.claims, tops)))
+    count_as(prefix, code)
     module = importlib.import_module(prefix + name.removeprefix(_ROOT))
     _kept[path] = loaded = Loaded(module, code)
     return loaded
@@ -114,15 +115,16 @@ def _line_in(path: Path, error: BaseException) -> int:
     return line
 
 
-def defines(path: Path, *names: str) -> bool:
-    """Whether a file sets or imports one of these names at its top level; nothing is run.
+def defined(path: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of some names that a file sets or imports at its top level; nothing is run.
 
-    A file that is not Python is said to, because running it says what is wrong.
+    Of a file that is not Python it is the first one, because running it says what is wrong.
     """
+    wanted = tuple(names)
     try:
         body = ast.parse(path.read_bytes()).body
     except (OSError, SyntaxError, ValueError):
-        return True
+        return wanted[:1]
     found: set[str] = set()
     for node in body:
         if isinstance(node, ast.Assign):
@@ -132,7 +134,7 @@ def defines(path: Path, *names: str) -> bool:
             found.add(node.target.id)
         elif isinstance(node, ast.ImportFrom):
             found |= {alias.asname or alias.name for alias in node.names}
-    return not found.isdisjoint(names)
+    return tuple(name for name in wanted if name in found)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+Objective = Callable[["Tensor"], "Tensor"]
+"""Logits ``[vocabulary]`` of the last prompt token -> scalar that a probe differentiates."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """An unedited pass before the main one.
+
+    With ``gradient`` its captures hold, in the place of values, the gradients of a figure of the
+    logits at the last prompt token: of ``objective``, by default the log-probability of the most
+    likely token. The method that asks for one has ``gradients`` among its ``needs``.
 
     A ``companion`` of the request runs in a batch with it under the method's own edits and brings
     nothing home: selections read it (:attr:`View.companion`), serve both rows, and are remembered.
@@ -32,6 +40,7 @@ class Probe:
     captures: tuple[Capture, ...]
     gradient: bool = False
     companion: bool = False
+    objective: Objective | None = None
 
 
 @dataclass(frozen=True)
@@ -280,7 +289,10 @@ class Intervention(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """``image``, ``head_map``, ``artefact``, ``gradients``...: refused before anything runs.
+        """What it asks of model and task, which is refused before anything runs.
+
+        ``image``, ``head_map``, ``artefact``; ``gradients``, of probes that differentiate;
+        ``branches``, of plans that compare branches.
 
         ``document`` says that the edits depend on which document is asked, or on the request's
         seed, and not on its prompt alone; equal prompts then share no answer.

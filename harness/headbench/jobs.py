@@ -40,7 +40,7 @@ class Job:
 
 
 class Model(Protocol):
-    """An adapter that answers requests. ``models.base.BaseModel`` keeps a user's one short."""
+    """An adapter that answers requests. ``models.base_model.BaseModel`` keeps an own one short."""
 
     identity: Mapping[str, str]
     """Everything about the model that changes a number: weights fingerprint, dtype, device kind,
@@ -49,6 +49,9 @@ class Model(Protocol):
     kinds: frozenset[Kind]
     sites: frozenset[Site]
     branches: bool
+    """Whether plans may compare branches."""
+    gradients: bool
+    """Whether probes may differentiate."""
     images: bool
 
     def key(self, job: Job) -> Mapping[str, object]:

@@ -206,7 +206,8 @@ class Answer:
         passes: Forward passes spent, probes and branches included.
         batch: Name of the planned batch this row ran in.
         visited: Attention modules reached by the edits; 0 under an edited condition is an error.
-        changed: Rows x heads altered; 0 is ``inert``, a legal outcome.
+        changed: Rows x heads altered, and distributions that a combination of branches altered; 0
+            is ``inert``, a legal outcome.
         chosen: Layer -> heads that a per-sample method picked.
         first: Log-probabilities of the first generated position over the vocabulary's top entries
             (token id -> log-probability); feeds the first-token KL.

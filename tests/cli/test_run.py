@@ -14,7 +14,8 @@ from headbench.cli import app
 from headbench.cli.run import split_names
 from headbench.errors import ConfigError, HeadbenchError
 from headbench.models import adapter_catalogue
-from headbench.running.spec import RunSpec, make_spec, parse_model_args, spec_from_result
+from headbench.running.model_roles import parse_model_args
+from headbench.running.spec import RunSpec, make_spec, spec_from_result
 from helpers_fake_task import write_tasks
 
 TESTS = Path(__file__).parents[1]

@@ -118,9 +118,9 @@ def test_repeats_count_again_only_as_the_released_code_does(language: HFModel) -
     token = prompt.tokens[prompt.spans["evidence"][0]]
     for compat, expected in (("paper", 1 / 3), ("repo", 2 / 3)):
         params = retrieval.RetrievalParams.model_validate({"compat": compat})
-        count = retrieval._Copying(prompt, "evidence", params)
+        count = retrieval._CopyCount(prompt, "evidence", params)
         for _ in range(2):
-            count.take(token, row, row[..., 1:])
+            count.add(token, row, row[..., 1:])
         assert count.score.item() == pytest.approx(expected)
 
 

@@ -138,7 +138,7 @@ def test_a_grid_is_laid_over_another() -> None:
 
 
 def test_without_a_file_it_is_refused(language: HFModel) -> None:
-    with pytest.raises(ConfigError, match="no file of gaze is named"):
+    with pytest.raises(ConfigError, match="gaze needs a file with human gaze data"):
         detect("gaze", language)
     done = CliRunner().invoke(heads, ["--detector", "gaze"])
     assert isinstance(done.exception, ConfigError)
@@ -160,7 +160,7 @@ def test_without_a_file_it_is_refused(language: HFModel) -> None:
         ([{"id": "a", "image": "x.png", "gaze": [[1, 2], [3]]}], "differ in length"),
         ([{"id": "a", "gaze": [1, 2, 3]}], "either words or an image"),
         ([{"id": "a", "words": ["a", "b", "c"], "gaze": [1, 2, 3], "x": 1}], "not permitted"),
-        ([{"id": "a", "words": ["a", "b", "c"], "gaze": [1, 2, 3]}] * 2, "there twice"),
+        ([{"id": "a", "words": ["a", "b", "c"], "gaze": [1, 2, 3]}] * 2, "appears twice"),
         ([], "at least 1"),
     ],
 )
@@ -175,7 +175,7 @@ def test_files_and_pictures_that_are_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         trials_of(tmp_path / "none.json", None, None)
     (tmp_path / "text.json").write_text("{", encoding="utf-8")
-    with pytest.raises(DataError, match="no JSON"):
+    with pytest.raises(DataError, match="not JSON"):
         trials_of(tmp_path / "text.json", None, None)
     documents = [{"id": "s", "image": "x.png", "gaze": [[1, 2], [3, 4]]}]
     path = write(tmp_path / "gaze.json", documents=documents)

@@ -100,7 +100,7 @@ def test_a_layer_without_attention_has_no_score(tmp_path: Path) -> None:
 
 def test_mixed_maps_are_drawn_counted_and_compared() -> None:
     assert terminal(ONE).splitlines()[2] == "   2 no attention"
-    assert sum("-" in cell.said for cell in layout(ONE).cells) == 4
+    assert sum("-" in cell.tooltip for cell in layout(ONE).cells) == 4
     facts = summary(ONE, 3)
     assert (facts["n_heads"], facts["layers_with_attention"]) == (4, [1, 3])
     assert agree(ONE, ONE).rank == pytest.approx(1.0)

@@ -12,7 +12,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -169,8 +171,11 @@ def test_nothing_outside_its_folder_knows_it() -> None:
 
 
 @pytest.fixture
-def _forget() -> None:
-    family._added.clear()
+def _forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Families that a test adds are gone after it."""
+    monkeypatch.setattr(family, "_added", {})
+    family._tables.clear()
+    yield
     family._tables.clear()
 
 
@@ -219,6 +224,16 @@ def test_a_module_that_the_file_does_not_import_is_named(tmp_path: Path) -> None
     family.include([tmp_path])
     with pytest.raises(ConfigError, match=r"the family 'own' names '\.near:THING' for 'p'"):
         lookup.parser("p")
+
+
+@pytest.mark.usefixtures("_forget")
+def test_an_installed_family_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("mine", "no_such_package.family:FAMILY", "headbench.families")
+    monkeypatch.setattr(family, "entry_points", lambda group: (point,))
+    family._installed.cache_clear()
+    with pytest.raises(ConfigError, match="the installed family 'mine' does not load"):
+        family.known()
+    family._installed.cache_clear()
 
 
 @pytest.mark.usefixtures("_forget")

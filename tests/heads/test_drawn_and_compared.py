@@ -69,9 +69,9 @@ def test_the_title_and_the_scale_fit_however_few_heads_there_are(tmp_path: Path)
     small = head_map([[-0.25, 1.5]]).model_copy(update={"model": "a-model-with-a-long-name"})
     drawing = layout(small)
     title = f"{small.model}, {small.detector}"
-    assert title in [text.said for text in drawing.texts]
+    assert title in [label.text for label in drawing.labels]
     assert drawing.size[0] > 5 * len(title)
-    assert {"-0.25", "1.5"} <= {text.said for text in drawing.texts}
+    assert {"-0.25", "1.5"} <= {label.text for label in drawing.labels}
     right, bottom = (
         max(place) + CELL for place in zip(*[(c.x, c.y) for c in drawing.cells], strict=True)
     )

@@ -96,13 +96,13 @@ def seeing(tmp_path: Path) -> ModelInfo:
 
 
 @pytest.mark.parametrize(
-    "toggle", ["mask_heads(map=m,threshold=6)", "vhr(per_sample=false,map=m,layers=[1,3])"]
+    "intervention", ["mask_heads(map=m,threshold=6)", "vhr(per_sample=false,map=m,layers=[1,3])"]
 )
 def test_contrasts_of_fixed_heads_say_what_they_are_and_give_no_p(
-    toggle: str, seeing: ModelInfo
+    intervention: str, seeing: ModelInfo
 ) -> None:
-    (condition,) = resolve(toggle, seeing)
-    layers = [0, 2] if "vhr" in toggle else None
+    (condition,) = resolve(intervention, seeing)
+    layers = [0, 2] if "vhr" in intervention else None
     for kind, words in (
         (Contrast("apart"), "its own kept out"),
         (Contrast("low", 4.0), "score below 4"),

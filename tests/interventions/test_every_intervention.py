@@ -1,4 +1,4 @@
-"""Every toggle on every family: strength zero three ways, scoring, padding, pairs."""
+"""Every intervention on every family: strength zero three ways, scoring, padding, pairs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 
 from headbench.errors import RefusedError
 from helpers_families import DECODERS, ENCODERS
-from helpers_interventions import HEADS, LENGTH, TOGGLES, Bench, fits, tokens
+from helpers_interventions import HEADS, INTERVENTIONS, LENGTH, Bench, fits, tokens
 
 FAMILIES = (*DECODERS, *ENCODERS)
-CELLS = [(family, toggle) for family in FAMILIES for toggle in TOGGLES]
+CELLS = [(family, intervention) for family in FAMILIES for intervention in INTERVENTIONS]
 FORCED = 3e-5
 """Largest difference of logits, in units of the largest logit, that an edit of strength zero may
 make when it runs through its path."""
@@ -27,12 +27,15 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def cells(*families: str) -> pytest.MarkDecorator:
-    """Every (family, toggle) that can be done, families in blocks so that each is made once."""
+    """Every (family, intervention) that can be done, families in blocks: each is made once."""
     found = [cell for cell in CELLS if cell[0] in families and fits(cell[1], cell[0])]
     return pytest.mark.parametrize(
-        ("bench", "toggle"), found, indirect=["bench"], ids=["-".join(cell) for cell in found],
+        ("bench", "intervention"),
+        found,
+        indirect=["bench"],
+        ids=["-".join(cell) for cell in found],
         scope="module",
-    )  # fmt: skip
+    )
 
 
 def prompt(bench: Bench) -> torch.Tensor:
@@ -49,8 +52,8 @@ def scale(outputs: torch.Tensor) -> float:
 
 @pytest.mark.bits
 @cells(*FAMILIES)
-def test_strength_zero_is_dropped_and_keeps_every_bit(bench: Bench, toggle: str) -> None:
-    strengths, ids = TOGGLES[toggle], prompt(bench)
+def test_strength_zero_is_dropped_and_keeps_every_bit(bench: Bench, intervention: str) -> None:
+    strengths, ids = INTERVENTIONS[intervention], prompt(bench)
     row, beside = bench.row(strengths.zero, ids), bench.row(None, ids)
     both = ids.expand(2, -1)
     plain = bench.attached([beside, beside], both)
@@ -66,17 +69,19 @@ def test_strength_zero_is_dropped_and_keeps_every_bit(bench: Bench, toggle: str)
 
 
 @cells(*FAMILIES)
-def test_strength_zero_forced_through_its_path_changes_nothing(bench: Bench, toggle: str) -> None:
+def test_strength_zero_forced_through_its_path_changes_nothing(
+    bench: Bench, intervention: str
+) -> None:
     ids = prompt(bench)
     plain = bench.outputs(ids)
-    row = bench.row(TOGGLES[toggle].zero, ids, forced=True)
+    row = bench.row(INTERVENTIONS[intervention].zero, ids, forced=True)
     assert row.plan.edits
     assert (bench.attached([row], ids) - plain).abs().max() < FORCED * scale(plain)
 
 
 @cells(*FAMILIES)
-def test_a_little_strength_changes_the_output_a_little(bench: Bench, toggle: str) -> None:
-    strengths, ids = TOGGLES[toggle], prompt(bench)
+def test_a_little_strength_changes_the_output_a_little(bench: Bench, intervention: str) -> None:
+    strengths, ids = INTERVENTIONS[intervention], prompt(bench)
     plain = bench.outputs(ids)
     full = (bench.attached([bench.row(strengths.full, ids)], ids) - plain).abs().amax(-1)
     assert full.max() > 1e-3 * scale(plain)
@@ -84,7 +89,7 @@ def test_a_little_strength_changes_the_output_a_little(bench: Bench, toggle: str
         little = (bench.attached([bench.row(strengths.little, ids)], ids) - plain).abs().amax(-1)
         assert little.max() > 0
         # A pair of dimensions and a window are whole things: there is no hundredth of them.
-        whole = toggle in ("rope_zero", "stream_heads")
+        whole = intervention in ("rope_zero", "stream_heads")
         assert whole or little.median() < LITTLE * scale(plain)
 
 
@@ -108,33 +113,36 @@ def generated(bench: Bench, rows: list, ids: torch.Tensor) -> tuple[torch.Tensor
 
 @pytest.fixture(scope="module")
 def mixed(bench: Bench) -> dict[str | None, torch.Tensor]:
-    """Tokens of one left-padded batch that holds every toggle and the baseline, row by row."""
-    conditions = [None, *(toggle for toggle in TOGGLES if fits(toggle, bench.family))]
+    """Tokens of one left-padded batch of every intervention and the baseline, row by row."""
+    conditions = [
+        None,
+        *(intervention for intervention in INTERVENTIONS if fits(intervention, bench.family)),
+    ]
     ids, rows = torch.zeros(len(conditions), LENGTH + 2, dtype=torch.long), []
     for place, condition in enumerate(conditions):
         one = own_prompt(condition)
         pad = ids.shape[1] - one.shape[1]
         ids[place, pad:] = one[0]
-        rows.append(bench.row(TOGGLES[condition].full if condition else None, one, pad=pad))
+        rows.append(bench.row(INTERVENTIONS[condition].full if condition else None, one, pad=pad))
     return dict(zip(conditions, generated(bench, rows, ids)[0], strict=True))
 
 
 def own_prompt(condition: str | None) -> torch.Tensor:
     """Every condition's own prompt, of its own length."""
-    place = list(TOGGLES).index(condition) if condition else 0
+    place = list(INTERVENTIONS).index(condition) if condition else 0
     return tokens(LENGTH + place % 3, place)
 
 
 @cells(*DECODERS)
 def test_a_row_of_a_mixed_padded_batch_gives_the_tokens_of_its_single_run_and_scores_alike(
-    bench: Bench, mixed: dict[str | None, torch.Tensor], toggle: str
+    bench: Bench, mixed: dict[str | None, torch.Tensor], intervention: str
 ) -> None:
-    ids = own_prompt(toggle)
-    row = bench.row(TOGGLES[toggle].full, ids)
+    ids = own_prompt(intervention)
+    row = bench.row(INTERVENTIONS[intervention].full, ids)
     made, steps = generated(bench, [row], ids)
-    assert torch.equal(mixed[toggle], made[0])
+    assert torch.equal(mixed[intervention], made[0])
 
-    row = bench.row(TOGGLES[toggle].full, ids)
+    row = bench.row(INTERVENTIONS[intervention].full, ids)
     whole = torch.cat([ids, made], 1)
     forced = bench.attached([row], whole)[:, ids.shape[1] - 1 : -1]
     assert (forced.log_softmax(-1) - steps.log_softmax(-1)).abs().max() < 5e-4 * scale(steps)
@@ -154,12 +162,12 @@ def folded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, Be
     yield benches[0], benches[1]
 
 
-@pytest.mark.parametrize("toggle", TOGGLES)
-def test_a_pair_equals_the_toggle_on_a_model_with_the_other_in_its_weights(
-    folded: tuple[Bench, Bench], toggle: str
+@pytest.mark.parametrize("intervention", INTERVENTIONS)
+def test_a_pair_equals_the_intervention_on_a_model_with_the_other_in_its_weights(
+    folded: tuple[Bench, Bench], intervention: str
 ) -> None:
     plain, halved = folded
-    ids, text = tokens(), TOGGLES[toggle].full
+    ids, text = tokens(), INTERVENTIONS[intervention].full
     pair = [plain.method(text), plain.method("scale_heads(heads=[[1,0],[1,1]],alpha=0.5)")]
     found = plain.attached([plain.under(pair, ids)], ids)
     expected = halved.attached([halved.row(text, ids)], ids)
@@ -184,11 +192,11 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("toggle", REFUSED)
-def test_what_a_toggle_needs_and_does_not_find_is_refused_by_name(
-    folded: tuple[Bench, Bench], toggle: str
+@pytest.mark.parametrize("intervention", REFUSED)
+def test_what_an_intervention_needs_and_does_not_find_is_refused_by_name(
+    folded: tuple[Bench, Bench], intervention: str
 ) -> None:
-    text, message = REFUSED[toggle]
+    text, message = REFUSED[intervention]
     with pytest.raises(Exception, match=message) as error:
         folded[0].method(text)
     assert type(error.value).__module__ == "headbench.errors"
@@ -209,12 +217,12 @@ def test_rope_zero_is_refused_where_there_is_nothing_like_it(
         bench.method(f"rope_zero({HEADS},dose=2)")
 
 
-@pytest.mark.parametrize("toggle", TOGGLES)
-def test_a_toggle_has_controls_of_its_own_that_do_something_else(
-    folded: tuple[Bench, Bench], toggle: str
+@pytest.mark.parametrize("intervention", INTERVENTIONS)
+def test_an_intervention_has_controls_of_its_own_that_do_something_else(
+    folded: tuple[Bench, Bench], intervention: str
 ) -> None:
     bench, ids = folded[0], tokens()
-    text = TOGGLES[toggle].full.replace("zerotuning(", f"zerotuning({HEADS},")
+    text = INTERVENTIONS[intervention].full.replace("zerotuning(", f"zerotuning({HEADS},")
     own = bench.method(text)
     controls = own.controls(3, seed=0)
     assert controls is not None and controls.unit and controls.possible >= len(controls.draws) > 0

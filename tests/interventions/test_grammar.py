@@ -25,13 +25,15 @@ def parse_name(word: str) -> bool:
 
 
 specs = st.builds(MethodSpec, names, st.dictionaries(names, values, max_size=4))
-toggles = st.lists(specs, min_size=1, max_size=5).map(lambda parts: InterventionSpec(tuple(parts)))
+interventions = st.lists(specs, min_size=1, max_size=5).map(
+    lambda parts: InterventionSpec(tuple(parts))
+)
 
 
-@given(toggles)
-def test_a_printed_toggle_reads_back_as_itself(toggle: InterventionSpec) -> None:
-    text = canonical(toggle)
-    assert parse(text) == toggle
+@given(interventions)
+def test_a_printed_intervention_reads_back_as_itself(intervention: InterventionSpec) -> None:
+    text = canonical(intervention)
+    assert parse(text) == intervention
     assert canonical(parse(text)) == text
 
 
@@ -50,7 +52,7 @@ def test_truth_words_and_quoted_words_differ() -> None:
     assert canonical(parse("a(x='true')")) == "a(x='true')"
 
 
-def test_the_baseline_is_the_toggle_without_parts() -> None:
+def test_the_baseline_is_the_intervention_without_parts() -> None:
     assert parse("baseline") == InterventionSpec()
     assert canonical(InterventionSpec()) == "baseline"
 

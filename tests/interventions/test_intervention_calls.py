@@ -1,4 +1,4 @@
-"""Every toggle that edits attention, in one attention call, against whole matrices in float64.
+"""Every intervention of attention, in one attention call, against whole matrices in float64.
 
 With and without a sink that draws nearly all attention, at strengths near the ends (a factor of
 0.01, a share of 0.99), with and without padding, through the fused paths and densely. ``steer``
@@ -58,11 +58,11 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Toggle:
-    """A toggle, its formula, and what its row carries.
+class InterventionCase:
+    """An intervention, its formula, and what its row carries.
 
     Attributes:
-        text: The toggle.
+        text: The intervention.
         dense: The formula.
         memory: What the row remembers from earlier.
         probes: What its probes brought home, made from the method.
@@ -147,36 +147,42 @@ def reinforced(z: Tensor, v: Tensor) -> Tensor:
     return torch.where((size > (ordered[1] + ordered[2]) / 2)[:, None, None], 0.01 * z, z)
 
 
-TOGGLES = (
-    Toggle(f"mask_heads({SOME})", Dense(z=chosen(lambda z, v: 0 * z))),
-    Toggle(f"mask_heads({SOME},mode=uniform)", Dense(z=chosen(lambda z, v: seen_mean(v)))),
-    Toggle(f"mask_heads({SOME},mode=identity)", Dense(z=chosen(lambda z, v: v))),
-    Toggle(f"mask_heads({SOME},mode=sink)", Dense(z=chosen(lambda z, v: 0 * z + v[:, :1]))),
-    Toggle(f"scale_heads({SOME},alpha=0.01)", Dense(z=chosen(lambda z, v: 0.01 * z))),
-    Toggle(
+INTERVENTIONS = (
+    InterventionCase(f"mask_heads({SOME})", Dense(z=chosen(lambda z, v: 0 * z))),
+    InterventionCase(
+        f"mask_heads({SOME},mode=uniform)", Dense(z=chosen(lambda z, v: seen_mean(v)))
+    ),
+    InterventionCase(f"mask_heads({SOME},mode=identity)", Dense(z=chosen(lambda z, v: v))),
+    InterventionCase(
+        f"mask_heads({SOME},mode=sink)", Dense(z=chosen(lambda z, v: 0 * z + v[:, :1]))
+    ),
+    InterventionCase(f"scale_heads({SOME},alpha=0.01)", Dense(z=chosen(lambda z, v: 0.01 * z))),
+    InterventionCase(
         f"scale_values({SOME},siblings=include,alpha=0.01)",
         Dense(v=chosen(lambda v: 0.01 * v, (0, 1, 2, 3))),
     ),
-    Toggle(f"softpag({SOME},u=0.99)", Dense(z=chosen(lambda z, v: 0.01 * z + 0.99 * v))),
-    Toggle(
+    InterventionCase(f"softpag({SOME},u=0.99)", Dense(z=chosen(lambda z, v: 0.01 * z + 0.99 * v))),
+    InterventionCase(
         f"softpag({SOME},u=0.99,target=uniform)",
         Dense(z=chosen(lambda z, v: 0.01 * z + 0.99 * seen_mean(v))),
     ),
-    Toggle(
+    InterventionCase(
         f"softpag({SOME},u=0.99,target=initial_token)",
         Dense(z=chosen(lambda z, v: 0.01 * z + 0.99 * v[:, :1])),
     ),
-    Toggle(f"rope_zero({SOME},dose=4)", Dense(q=chosen(without(6, 7, 14, 15)))),
-    Toggle(f"zerotuning({SOME},gamma=0.01)", Dense(p=chosen(first_scaled))),
-    Toggle(f"stream_heads({SOME},stream=chosen,first=2,recent=7)", Dense(s=chosen(windowed))),
-    Toggle("pai(alpha=0.5)", Dense(s=raised)),
-    Toggle(
+    InterventionCase(f"rope_zero({SOME},dose=4)", Dense(q=chosen(without(6, 7, 14, 15)))),
+    InterventionCase(f"zerotuning({SOME},gamma=0.01)", Dense(p=chosen(first_scaled))),
+    InterventionCase(
+        f"stream_heads({SOME},stream=chosen,first=2,recent=7)", Dense(s=chosen(windowed))
+    ),
+    InterventionCase("pai(alpha=0.5)", Dense(s=raised)),
+    InterventionCase(
         "var(p=0.99,mass=0.05,rho=0.3,sink_dims=[0])",
         Dense(p=moved),
         memory={"var/0": torch.tensor(SINKS)},
     ),
-    Toggle("gift(saliency_layer=0)", Dense(p=gazed), memory={"gift": torch.exp(GAZE)}),
-    Toggle(
+    InterventionCase("gift(saliency_layer=0)", Dense(p=gazed), memory={"gift": torch.exp(GAZE)}),
+    InterventionCase(
         "vhr(alpha=0.01)",
         Dense(z=reinforced),
         probes=lambda method: {"text_only": {method.capture: torch.zeros(1, 1, HEADS, DIM)}},
@@ -216,16 +222,16 @@ def attend(edits: tuple[Edit, ...], row: Any, sink: float, pad: int) -> Tensor:
 @pytest.mark.parametrize("few", [0, 1000], ids=["fused", "dense"])
 @pytest.mark.parametrize("pad", [0, 5])
 @pytest.mark.parametrize("sink", [0.0, 4.0], ids=["flat", "sink"])
-@pytest.mark.parametrize("toggle", TOGGLES, ids=lambda toggle: toggle.text)
-def test_a_call_under_a_toggle_is_true_to_float64(
-    toggle: Toggle, sink: float, pad: int, few: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("intervention", INTERVENTIONS, ids=lambda intervention: intervention.text)
+def test_a_call_under_an_intervention_is_true_to_float64(
+    intervention: InterventionCase, sink: float, pad: int, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(path_choice, "FEW", few)
-    method = build(parse(toggle.text).parts[0], INFO)
-    probes = toggle.probes(method)
-    row = {"memory": dict(toggle.memory), "probes": probes}
+    method = build(parse(intervention.text).parts[0], INFO)
+    probes = intervention.probes(method)
+    row = {"memory": dict(intervention.memory), "probes": probes}
     found = attend(method.edits(None, probes), row, sink, pad)
-    expected = toggle.dense(*tensors(sink, 0))
+    expected = intervention.dense(*tensors(sink, 0))
     assert (found - expected).abs().max() < TOLERANCE
     assert (expected - Dense()(*tensors(sink, 0))).abs().max() > 1e-3
 

@@ -1,4 +1,4 @@
-"""Every toggle against its plain formula, its strength zero, its controls and its refusals."""
+"""Every intervention against its plain formula: strength zero, controls and refusals too."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def prompt(length: int = LENGTH) -> torch.Tensor:
     return ids
 
 
-def under(model: Any, toggle: str, **inputs: torch.Tensor) -> torch.Tensor:
-    """Logits under a toggle; the question of a prompt with an image is what follows the image."""
+def under(model: Any, intervention: str, **inputs: torch.Tensor) -> torch.Tensor:
+    """Logits under an intervention; the question of a prompt is what follows its image."""
     shown = torch.nonzero(inputs["input_ids"][0] == IMAGE).flatten().tolist()
     behind = range(shown[-1] + 1, inputs["input_ids"].shape[1]) if shown else ()
-    with torch.no_grad(), intervene(model, toggle, spans={"question": tuple(behind)}):
+    with torch.no_grad(), intervene(model, intervention, spans={"question": tuple(behind)}):
         return model(**inputs).logits
 
 
@@ -127,10 +127,10 @@ FORMULAS = {
 }
 
 
-@pytest.mark.parametrize("toggle", FORMULAS)
-def test_a_toggle_equals_its_plain_formula(model: Any, toggle: str) -> None:
-    expected = logits(model, FORMULAS[toggle], input_ids=prompt())
-    found = under(model, toggle, input_ids=prompt())
+@pytest.mark.parametrize("intervention", FORMULAS)
+def test_an_intervention_equals_its_plain_formula(model: Any, intervention: str) -> None:
+    expected = logits(model, FORMULAS[intervention], input_ids=prompt())
+    found = under(model, intervention, input_ids=prompt())
     assert (found - expected).abs().max() < 3e-4
     assert (found - model(prompt()).logits).abs().max() > 1e-2
 
@@ -183,7 +183,7 @@ def test_strength_zero_is_dropped_and_a_little_moves_a_little(
 
 @pytest.mark.bits
 @pytest.mark.parametrize("name", ["vhr(alpha=1)", "var(p=0)", "pai(alpha=0)", "gift(alpha=0)"])
-def test_image_toggles_at_strength_zero_keep_every_bit(
+def test_image_interventions_at_strength_zero_keep_every_bit(
     llava: Any, image_batch: dict[str, torch.Tensor], name: str
 ) -> None:
     assert torch.equal(under(llava, name, **image_batch), llava(**image_batch).logits)
@@ -198,7 +198,7 @@ def test_image_toggles_at_strength_zero_keep_every_bit(
         "gift(alpha=0.01)",
     ],
 )
-def test_image_toggles_move_a_little_at_little_strength(
+def test_image_interventions_move_a_little_at_little_strength(
     llava: Any, image_batch: dict[str, torch.Tensor], name: str
 ) -> None:
     moved = (under(llava, name, **image_batch) - llava(**image_batch).logits).abs().max()
@@ -262,8 +262,8 @@ def test_var_equals_its_formula(llava: Any, image_batch: dict[str, torch.Tensor]
     handle = block.register_forward_pre_hook(keep, with_kwargs=True)
     expected = logits(llava, Formula(pattern=move), **image_batch)
     handle.remove()
-    toggle = f"var(sink_dims={dims},tau={tau},rho={rho},mass={mass},p={p},layers=[1])"
-    assert (under(llava, toggle, **image_batch) - expected).abs().max() < 3e-4
+    intervention = f"var(sink_dims={dims},tau={tau},rho={rho},mass={mass},p={p},layers=[1])"
+    assert (under(llava, intervention, **image_batch) - expected).abs().max() < 3e-4
 
 
 @pytest.mark.parametrize("asked", ["all behind the image", "the question"])
@@ -309,8 +309,8 @@ def test_gift_equals_its_formula(
         return new
 
     expected = logits(llava, Formula(pattern=boost), **image_batch)
-    toggle = "gift(alpha=2,saliency_layer=0,layers=[1,2])"
-    with torch.no_grad(), intervene(llava, toggle, spans={"question": tuple(rows)}):
+    intervention = "gift(alpha=2,saliency_layer=0,layers=[1,2])"
+    with torch.no_grad(), intervene(llava, intervention, spans={"question": tuple(rows)}):
         found = llava(**image_batch).logits
     assert (found - expected).abs().max() < 3e-4
     assert (found - llava(**image_batch).logits).abs().max() > 1e-2
@@ -333,7 +333,7 @@ def test_gift_is_refused_where_nothing_says_where_the_question_is(
             llava(**image_batch)
 
 
-def test_controls_of_image_toggles_edit_other_columns_alike(
+def test_controls_of_image_interventions_edit_other_columns_alike(
     llava: Any, image_batch: dict[str, torch.Tensor]
 ) -> None:
     image, length = image_span(image_batch), image_batch["input_ids"].shape[1]
@@ -366,7 +366,7 @@ def test_controls_of_image_toggles_edit_other_columns_alike(
 
 @pytest.mark.bits
 @pytest.mark.parametrize("name", ["vhr", "var", "pai", "gift"])
-def test_image_toggles_are_inert_on_text(llava: Any, name: str) -> None:
+def test_image_interventions_are_inert_on_text(llava: Any, name: str) -> None:
     with torch.no_grad(), intervene(llava, name) as running:
         assert torch.equal(llava(prompt()).logits, llava(prompt()).logits)
     assert running.report is not None

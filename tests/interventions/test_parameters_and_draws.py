@@ -1,4 +1,4 @@
-"""Names, parameters, choices of heads and control draws of the toggles."""
+"""Names, parameters, choices of heads and control draws of the interventions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_parameter_that_takes_scalars_and_lists_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("toggle", "message"),
+    ("intervention", "message"),
     [
         ("mask_hed(heads=[[0,1]])", "mask_heads"),
         ("mask_heads(head=[[0,1]])", "heads"),
@@ -73,9 +73,9 @@ def test_a_parameter_that_takes_scalars_and_lists_is_refused() -> None:
         ("softpag(heads=[[0,1]],u=2)", "less than or equal to 1"),
     ],
 )
-def test_wrong_toggles_are_refused_with_a_way_out(toggle: str, message: str) -> None:
+def test_wrong_interventions_are_refused_with_a_way_out(intervention: str, message: str) -> None:
     with pytest.raises(HeadbenchError, match=message):
-        resolve(toggle, INFO)
+        resolve(intervention, INFO)
 
 
 def test_a_list_sweeps_a_scalar_and_is_the_value_of_a_list() -> None:
@@ -201,7 +201,7 @@ def test_a_users_file_adds_a_method(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "toggle",
+    "intervention",
     [
         f"mask_heads({CHOSEN},mode=uniform)", f"rope_zero({CHOSEN})", f"stream_heads({CHOSEN})",
         "zerotuning(gamma=2)", "softpag(heads=[[0,1]],u=0.5)", "vhr",
@@ -210,8 +210,8 @@ def test_a_users_file_adds_a_method(tmp_path: Path) -> None:
         "steer(file=V,layer=1,strength=2)", "scale_values(heads=[[0,0]],alpha=2)",
     ],
 )  # fmt: skip
-def test_a_canonical_form_can_be_given_again(toggle: str, vectors: str) -> None:
-    (condition,) = resolve(toggle.replace("V", repr(vectors)), INFO)
+def test_a_canonical_form_can_be_given_again(intervention: str, vectors: str) -> None:
+    (condition,) = resolve(intervention.replace("V", repr(vectors)), INFO)
     canonical = condition.interventions[0].canonical
     assert resolve(canonical, INFO)[0].interventions[0].canonical == canonical
 

@@ -1,4 +1,4 @@
-"""The setting of a toggle that equals what released code does, by that code's procedure."""
+"""The setting of an intervention that equals what released code does, by that code's procedure."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def prompt(length: int = LENGTH) -> torch.Tensor:
     return ids
 
 
-def generated(model: Any, toggle: str) -> torch.Tensor:
-    """Logits of each step ``[step, vocabulary]`` under a toggle."""
+def generated(model: Any, intervention: str) -> torch.Tensor:
+    """Logits of each step ``[step, vocabulary]`` under an intervention."""
     ids = prompt()
-    with torch.no_grad(), intervene(model, toggle):
+    with torch.no_grad(), intervene(model, intervention):
         made = model.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=STEPS, do_sample=False,
             eos_token_id=None, pad_token_id=0, output_logits=True, return_dict_in_generate=True,
@@ -103,17 +103,17 @@ RELEASED = {
 }
 
 
-@pytest.mark.parametrize("toggle", RELEASED)
+@pytest.mark.parametrize("intervention", RELEASED)
 def test_from_last_is_what_code_does_that_feeds_the_last_prompt_token_as_a_step(
-    model: Any, toggle: str
+    model: Any, intervention: str
 ) -> None:
-    toggle = toggle.replace("HEADS", HEADS)
-    expected = as_released(model, RELEASED[toggle.replace(HEADS, "HEADS")])
-    found = generated(model, toggle)
+    intervention = intervention.replace("HEADS", HEADS)
+    expected = as_released(model, RELEASED[intervention.replace(HEADS, "HEADS")])
+    found = generated(model, intervention)
     assert (found - expected).abs().max() < 3e-4
     # The first answer token tells the phases apart: `decode` leaves it as it is.
     plain = model(prompt()).logits[:, -1]
-    behind = generated(model, toggle.replace("from_last", "decode"))
+    behind = generated(model, intervention.replace("from_last", "decode"))
     assert (found[0] - plain).abs().max() > 1e-2
     assert (behind[0] - plain).abs().max() < 1e-5
 

@@ -8,7 +8,7 @@ import pytest
 
 from headbench.errors import ConfigError
 from headbench.models import adapter_catalogue
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 
 
 class Custom(BaseModel):

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from headbench._paths import checkpoints_root
 from headbench.heads.headmap import HeadMap
-from headbench.models.hf.threads import threads
+from headbench.models.runtime.threads import threads
 from headbench.reference.shipped import LATEST, RETIRED, changed_files, read_pins
 from headbench.worlds.needles import NeedleWorld
 

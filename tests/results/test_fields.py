@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from headbench.errors import DataError
-from headbench.results.fields import Fields, Row, follow, known_roles, log_formats
+from headbench.results.fields import Fields, LogRow, follow, known_roles, log_formats
 
 ROLES = ("answer", "image", "question", "id")
 
 
-def rows(**fields: object) -> list[Row]:
+def rows(**fields: object) -> list[LogRow]:
     return [fields, fields]
 
 
@@ -28,7 +28,7 @@ def test_two_fields_that_differ_are_never_chosen_between(role: str, other: str) 
 
 def test_a_field_that_some_rows_lack_does_not_fill_in_for_another() -> None:
     """A failed row has no answer; the question beside it is not one."""
-    mixed: list[Row] = [{"id": 1, "answer": "yes"}, {"id": 2, "text": "Is there a dog?"}]
+    mixed: list[LogRow] = [{"id": 1, "answer": "yes"}, {"id": 2, "text": "Is there a dog?"}]
     with pytest.raises(DataError, match="could be the answer: answer, text"):
         Fields().reading(mixed, ("answer",), "log")
 
@@ -76,7 +76,7 @@ LM_EVAL = {
         (LM_EVAL, "lm-eval", ["No", "a", "Is there a dog?", "7", "yes", None]),
     ],
 )
-def test_known_formats_define_their_fields(row: Row, form: str, read: list[object]) -> None:
+def test_known_formats_define_their_fields(row: LogRow, form: str, read: list[object]) -> None:
     found = Fields().reading([row, row], (*ROLES, "label", "setting"), "log")
     assert found.form == form
     assert [found.text(row, role) for role in (*ROLES, "label", "setting")] == read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,16 +41,14 @@ def task(folder: Path, captures: str, kind: tuple[str, str] = SCENES) -> str:
     return str(path)
 
 
-def outputs(path: str, out: Path, **options: object) -> list[list[object]]:
-    """The captures of the first document, as the record holds them."""
+def shapes(path: str, out: Path, **options: object) -> list[tuple[int, ...]]:
+    """The shapes of the first document's captures, as the record names them."""
     found = headbench.run(path, out=out, limit=2, controls=0, draws=50, **options)
     (entry, _) = read_entries(found.files[0], found.results[0])
-    values: list[list[object]] = json.loads(entry.record.outputs[0])
-    return values
-
-
-def shape(value: object) -> tuple[int, ...]:
-    return (len(value), *shape(value[0])) if isinstance(value, list) else ()
+    return [
+        tuple(map(int, sizes.split(", ")))
+        for sizes in re.findall(r"float32\[(.*?)\]", entry.record.outputs[0])
+    ]
 
 
 def test_a_pattern_over_a_span_and_inside_the_tower(tmp_path: Path) -> None:
@@ -59,23 +58,21 @@ def test_a_pattern_over_a_span_and_inside_the_tower(tmp_path: Path) -> None:
   - {site: pattern, layers: [0], keys: image, tower: vision}
   - {site: residual, layers: [-1], tower: vision}
 """
-    image, question, tower, residual = outputs(task(tmp_path, captures), tmp_path / "out")
-    layers, heads, rows, patches = shape(image)
+    image, question, tower, residual = shapes(task(tmp_path, captures), tmp_path / "out")
+    layers, heads, rows, patches = image
     assert (layers, rows) == (2, 1)
-    assert shape(question)[:3] == (1, heads, 1)
-    assert shape(tower)[0] == 1 and shape(tower)[2:] == (1, patches)  # mean over the tower's rows
-    assert shape(residual)[:2] == (1, 1)
-    seen = [sum(row[0]) for row in image[0]]  # type: ignore[index]
-    assert all(0 <= share <= 1 for share in seen) and any(share > 0.01 for share in seen)
+    assert question[:3] == (1, heads, 1) and question[3] < patches
+    assert tower[0] == 1 and tower[2:] == (1, patches)  # the mean over the tower's rows
+    assert residual[:2] == (1, 1)
 
 
 def test_the_language_model_gives_a_span_and_has_no_tower(tmp_path: Path) -> None:
     span = "\n  - {site: pattern, layers: [0], rows: last, keys: question, pool: none}\n"
-    (found,) = outputs(task(tmp_path, span, NEEDLES), tmp_path / "out", model="ref-lm")
-    assert shape(found)[::2] == (1, 1)
+    (found,) = shapes(task(tmp_path, span, NEEDLES), tmp_path / "out", model="ref-lm")
+    assert found[::2] == (1, 1)
     tower = "\n  - {site: pattern, layers: [0], keys: image, tower: vision}\n"
     with pytest.raises(RefusedError, match="no vision tower that takes one image a row"):
-        outputs(task(tmp_path, tower, NEEDLES), tmp_path / "no", model="ref-lm")
+        shapes(task(tmp_path, tower, NEEDLES), tmp_path / "no", model="ref-lm")
 
 
 @pytest.mark.parametrize(
@@ -94,5 +91,5 @@ def test_what_cannot_be_captured_is_refused_before_anything_is_asked(
 ) -> None:
     path = task(tmp_path, f"\n  - {capture}\n")
     with pytest.raises(kind, match=told):
-        outputs(path, tmp_path / "out")
+        shapes(path, tmp_path / "out")
     assert not (tmp_path / "out/measured").exists()

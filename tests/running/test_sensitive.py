@@ -14,7 +14,7 @@ from headbench.cli import app
 from headbench.errors import DataError
 from headbench.guard.stored_results import check_stored
 from headbench.models import adapter_catalogue
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 from headbench.models.recorded import RecordedModel
 from headbench.results.check import read_checked
 from headbench.running.execute import RunOutcome

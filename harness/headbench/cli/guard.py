@@ -45,13 +45,13 @@ def guard(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Recompute published cells, check pinned prompts and stored results; exit 1 on drift."""
+    from headbench import _extensions
     from headbench.guard.pins import check_pins, current, read_pins, write_pins
     from headbench.guard.published import check_cells
     from headbench.guard.published_cells import load_cells
     from headbench.guard.stored_results import check_stored
-    from headbench.scoring import family
 
-    family.include(include or [])
+    _extensions.include(include or [])
     named = os.environ.get("HEADBENCH_DATA", "")
     folder = data or (Path(named).expanduser() if named else None)
     pins_file = results / "pins" / "prompts.json"
@@ -86,8 +86,8 @@ class Found:
     """Everything the guard found.
 
     Attributes:
-        verdicts: One a published cell.
-        pins: One a task.
+        verdicts: One per published cell.
+        pins: One per task.
         faults: What is wrong with stored results.
         stored: How many stored results there are.
         again: How many held measurements were made again; ``None``: nobody asked.

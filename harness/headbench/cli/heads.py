@@ -101,14 +101,19 @@ def detect_(
     parameter: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the detector: name=value.")
     ] = None,
+    include: Annotated[
+        list[Path] | None, typer.Option(help="File or folder of your own detectors and adapters.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many of the best heads to print.")] = 10,
 ) -> None:
     """Score every head of a model and write the head map."""
+    from headbench import _extensions
     from headbench.detectors.detector_catalogue import get
     from headbench.detectors.head_detection import detect, read_params, trials_for
     from headbench.models.adapter_catalogue import create
-    from headbench.running.spec import parse_model_args
+    from headbench.running.model_roles import parse_model_args
 
+    _extensions.include(include or [])
     chosen = get(detector)
     given = _parameters(parameter or [])
     trials = trials_for(chosen, read_params(chosen, given), limit, seed, world=data, length=length)

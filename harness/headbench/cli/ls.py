@@ -34,9 +34,9 @@ def ls(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List tasks, families, interventions, models, metrics or detectors."""
-    from headbench.scoring import family
+    from headbench import _extensions
 
-    family.include(include or [])
+    _extensions.include(include or [])
     rows = {
         Kind.TASKS: lambda: _tasks(include or []),
         Kind.INTERVENTIONS: _interventions,

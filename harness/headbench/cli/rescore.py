@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 import typer
 from typer.core import TyperCommand
 
+from headbench import _extensions
 from headbench.cli.run import split_names
 from headbench.errors import ConfigError, nearest
 from headbench.results.rescorer import RescoreOptions, Rescorer
@@ -33,7 +34,7 @@ class RescoreCommand(TyperCommand):
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:
         """Hand over to the command with the options of every known family."""
-        family.include([Path(value) for value in values_of("--include", args)])
+        _extensions.include([Path(value) for value in values_of("--include", args)])
         verb = typer.Typer(add_completion=False)
         verb.command("rescore")(with_family_options())
         return typer.main.get_command(verb).make_context(info_name, args, parent, **extra)

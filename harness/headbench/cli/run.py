@@ -24,10 +24,17 @@ def run(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="An adapter of 'headbench ls models'; default: a shipped model."),
+        typer.Option(
+            help="An adapter of 'headbench ls models'; default: a shipped model. One per role: "
+            "subject=hf,judge=recorded,encoder=encoder."
+        ),
     ] = None,
     model_args: Annotated[
-        str, typer.Option(help="The adapter's arguments, e.g. pretrained=PATH,dtype=bfloat16.")
+        str,
+        typer.Option(
+            help="The adapter's arguments, e.g. pretrained=PATH,dtype=bfloat16; with several "
+            "roles subject.pretrained=PATH,judge.path=FILE."
+        ),
     ] = "",
     template_arg: Annotated[
         list[str] | None,
@@ -138,8 +145,9 @@ def run(
 
 def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
     """The run that the options say; what was left out takes the spec's own default."""
+    from headbench.running.model_roles import SUBJECT, assign_args, parse_model_args, read_roles
     from headbench.running.run_plan import make_plan
-    from headbench.running.spec import make_spec, parse_model_args, template_args
+    from headbench.running.spec import make_spec, template_args
 
     names = split_names(tasks)
     if not names:
@@ -149,6 +157,7 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
             hint="for example: headbench run --tasks niah,pope --intervention vhr",
         )
     values = {key: value for key, value in given.items() if value not in (None, ())}
+    roles = read_roles(cast("str | None", given["model"]))
     model_args = dict(parse_model_args(str(given["model_args"])))
     pairs = cast("tuple[str, ...]", values.pop("template_arg", ()))
     if pairs and "chat_template_args" in model_args:
@@ -157,9 +166,15 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
             where="--template-arg and --model-args chat_template_args=",
             hint="give all of them with --template-arg",
         )
+    if pairs and any(role != SUBJECT for role in roles):
+        raise ConfigError(
+            "the chat template's arguments could be those of several models",
+            where=f"--template-arg {pairs[0]}",
+            hint="write --model-args 'subject.chat_template_args={...}', a JSON object",
+        )
     if pairs:
         model_args["chat_template_args"] = template_args(pairs)
-    values["model_args"] = model_args
+    values |= assign_args(roles, model_args).fields()
     return make_plan(make_spec(tasks=names, **values))
 
 

@@ -31,9 +31,9 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a task, an intervention or a result."""
-    from headbench.scoring import family
+    from headbench import _extensions
 
-    family.include(include or [])
+    _extensions.include(include or [])
     if kind is Kind.TASK:
         from headbench.tasks.loader import load
 

@@ -24,10 +24,10 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check task files by rendering their documents; every error is listed, exit status 1."""
-    from headbench.scoring import family
+    from headbench import _extensions
     from headbench.tasks.check import check
 
-    family.include(include or [])
+    _extensions.include(include or [])
     reports = check(targets or [], include or [], limit)
     if as_json:
         import json

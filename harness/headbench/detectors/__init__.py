@@ -1,4 +1,4 @@
-"""Detectors: what each attention head of a model does, as one score a head.
+"""Detectors: what each attention head of a model does, as one score per head.
 
 Nothing heavy is imported here: ``detector_catalogue`` imports a detector when it is asked for, and
 ``head_detection`` runs it.

@@ -1,4 +1,4 @@
-"""Direct logit attribution: what a head's output adds to the answer's logit by itself.
+"""Direct logit attribution: what a head's output adds to the answer's logit directly.
 
 For each token a of the answer, at the row that predicts it, with ``z_h`` the head's output
 ``[dim]``, ``W_O[h]`` its columns of the output projection, x the stream that enters the final norm
@@ -16,7 +16,6 @@ whose logits are more than a projection of the normed stream (capped or scaled l
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,7 +36,7 @@ from headbench.errors import RefusedError
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -76,19 +75,21 @@ class Parts:
     def linear(self, parts: Tensor, stream: Tensor) -> Tensor:
         """The final norm, its scale held at ``stream``'s, on parts of the stream ``[..., width]``.
 
-        Norms are blind to scale: a part brought to the stream's size, normed, and scaled back, has
-        been divided by the stream's size (its epsilon included) and weighted.
+        Norms ignore the size of what they are given: a part brought to the stream's size, normed,
+        and scaled back, has been divided by the stream's size (its epsilon included) and weighted.
         """
 
-        def spread(x: Tensor) -> Tensor:
+        def size(x: Tensor) -> Tensor:
+            """What the norm divides by, ``[..., 1]``."""
             if isinstance(self.norm, nn.LayerNorm):
                 x = x - x.mean(-1, keepdim=True)
             return x.square().mean(-1, keepdim=True).sqrt()
 
-        size = spread(parts)
-        factor = spread(stream) / size.clamp(min=torch.finfo(parts.dtype).tiny)
-        shift = self.norm(torch.zeros_like(stream))
-        found: Tensor = torch.where(size > 0, (self.norm(parts * factor) - shift) / factor, 0.0)
+        part_size = size(parts)
+        factor = size(stream) / part_size.clamp(min=torch.finfo(parts.dtype).tiny)
+        bias = self.norm(torch.zeros_like(stream))  # constant of the norm, no part's contribution
+        normed = (self.norm(parts * factor) - bias) / factor
+        found: Tensor = torch.where(part_size > 0, normed, 0.0)
         return found
 
 
@@ -110,43 +111,31 @@ def _batch(
     model: HFModel, batch: Sequence[Trial], parts: Parts, params: AttributionParams
 ) -> list[Tensor]:
     prompts = [model.prompter.resolve(trial.request) for trial in batch]
-    said = [
+    answers = [
         model.prompter.continuation(prompt, f" {trial.answer}")
         for prompt, trial in zip(prompts, batch, strict=True)
     ]
     rows = [model.preparation.sequence(prompt) for prompt in prompts]
-    for forced, tokens in zip(rows, said, strict=True):
-        forced.tokens.extend(tokens[:-1])
+    for row, tokens in zip(rows, answers, strict=True):
+        row.tokens.extend(tokens[:-1])  # the last token is predicted, and predicts nothing here
     heads = Capture("z", attending_layers(model))
-    keep = max(len(tokens) for tokens in said)
-    with _entering(parts.norm) as streams:
-        passed = model.runtime.encode(rows, keep=keep, cache=False, captures=(heads,))
-    seen, logits = passed.captured, passed.logits
+    # The output of the last layer is what enters the final norm.
+    last_residual = Capture("residual", (engine_of(model).shape.layers - 1,))
+    keep = max(len(tokens) for tokens in answers)
+    passed = model.runtime.encode(rows, keep=keep, cache=False, captures=(heads, last_residual))
+    captured, logits = passed.captured, passed.logits
     scores = []
-    for row, tokens in enumerate(said):
-        x = streams[-1][row, -len(tokens) :]
-        _check(parts, x, logits[row, -len(tokens) :])
-        ids = torch.tensor(tokens, device=x.device)
-        target = parts.unembedding[ids].float()
+    for index, tokens in enumerate(answers):
+        stream = captured[index][last_residual][0]  # [row, width], a row per token of the answer
+        # Rows end at the same padded position, so the answer's logits are the last ones.
+        _check(parts, stream, logits[index, -len(tokens) :])
+        ids = torch.tensor(tokens, device=stream.device)
+        target = parts.unembedding[ids].float()  # [row, width]
         if params.contrast == "mean":
             target = target - parts.unembedding.float().mean(0)
-        scores.append(contributions(parts, seen[row][heads], x, target).mean(-1).cpu())
+        z = captured[index][heads]  # [layer, row, head, dim]
+        scores.append(contributions(parts, z, stream, target).mean(-1).cpu())  # [layer, head]
     return scores
-
-
-@contextmanager
-def _entering(norm: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect what enters a norm, ``[batch, position, width]`` a call."""
-    entered: list[Tensor] = []
-
-    def keep(_module: nn.Module, given: tuple[Tensor, ...]) -> None:
-        entered.append(given[0].detach())
-
-    handle = norm.register_forward_pre_hook(keep)
-    try:
-        yield entered
-    finally:
-        handle.remove()
 
 
 def contributions(parts: Parts, z: Tensor, stream: Tensor, target: Tensor) -> Tensor:
@@ -160,8 +149,8 @@ def contributions(parts: Parts, z: Tensor, stream: Tensor, target: Tensor) -> Te
     """
     found = []
     for layer, weight in enumerate(parts.outputs):
-        by_head = weight.unflatten(-1, z.shape[-2:])
-        written = torch.einsum("rhd,whd->hrw", z[layer], by_head)
+        by_head = weight.unflatten(-1, z.shape[-2:])  # [width, head, dim]
+        written = torch.einsum("rhd,whd->hrw", z[layer], by_head)  # what each head writes
         found.append((parts.linear(written, stream).float() * target).sum(-1))
     return torch.stack(found)
 
@@ -197,7 +186,7 @@ def _output(module: nn.Module, name: str) -> Tensor:
 
 
 def _final_norm(model: nn.Module, block: nn.Module, name: str) -> nn.Module:
-    """The one norm beside the list of decoder layers."""
+    """The one norm that stands beside the list of decoder layers."""
     for owner in model.modules():
         lists = [child for child in owner.children() if isinstance(child, nn.ModuleList)]
         if any(block is layer for layers in lists for layer in layers):

@@ -1,6 +1,6 @@
 """What heads are measured on: the calibration splits of the packaged worlds.
 
-No document of a task's test split is ever used: heads are chosen here and judged there.
+No document of a task's test split is used: heads are chosen on one split and judged on another.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from headbench.detectors.detector import Marks, Trial, Trials, World
 from headbench.errors import DataError
-from headbench.models.base import digest_of
+from headbench.models.base_model import digest_of
 from headbench.nouns import Request
 from headbench.worlds import needles as needle_world
 from headbench.worlds import scenes as scene_world

@@ -103,6 +103,7 @@ class Detector:
         threshold: Score from which a head counts as detected; ``None``: take the best by number.
         data: Where its trials come from, if not from a packaged world: parameters, limit (``None``:
             all there are), seed.
+        summary: What a high score says of a head, in one line.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Detector:
     limit: int
     threshold: float | None = None
     data: Callable[[Any, int | None, int], Trials] | None = None
+    summary: str = ""
 
 
 def engine_of(model: HFModel) -> Engine:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headbench._code import Code, of_entry_point
+from headbench._code import Code, of_entry_point, of_things
+from headbench._extensions import wrong_type
+from headbench._include import Loaded
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 
@@ -28,15 +31,20 @@ SHIPPED: Mapping[str, tuple[str, str]] = {
 """Name -> (what a high score says of a head, source). The module has the detector's name."""
 
 
+_added: dict[str, tuple[Detector, Code]] = {}
+"""Detectors of user's files and of :func:`register`, with their code."""
+
+
 def names() -> tuple[str, ...]:
     """Every detector, sorted."""
-    return tuple(sorted({*SHIPPED, *_installed()}))
+    return tuple(sorted({*SHIPPED, *_installed(), *_added}))
 
 
 def rows() -> list[dict[str, str]]:
     """Every detector with its summary and source, for listing."""
     others = {name: ("", f"from {point.value}") for name, point in _installed().items()}
-    every = others | dict(SHIPPED)
+    added = {name: (one.summary, "") for name, (one, _) in _added.items()}
+    every = others | added | dict(SHIPPED)
     return [{"name": name, "summary": every[name][0], "source": every[name][1]} for name in names()]
 
 
@@ -49,6 +57,8 @@ def get(name: str) -> Detector:
     if name in SHIPPED:
         found: Detector = importlib.import_module(f"headbench.detectors.{name}").DETECTOR
         return found
+    if name in _added:
+        return _added[name][0]
     if name not in _installed():
         raise ConfigError(
             f"there is no detector {name!r}",
@@ -60,9 +70,44 @@ def get(name: str) -> Detector:
 
 
 def code_of(name: str) -> Code:
-    """The code of a detector that another package offers; nothing of a shipped one."""
+    """The code of a detector that is not headbench's own; nothing of a shipped one."""
     get(name)
-    return Code() if name in SHIPPED else of_entry_point(_installed()[name])
+    if name in SHIPPED:
+        return Code()
+    return _added[name][1] if name in _added else of_entry_point(_installed()[name])
+
+
+def register(detector: Detector, code: Code | None = None) -> Detector:
+    """Add a detector from Python; a later one of the same name takes the place of an earlier one.
+
+    Args:
+        detector: What to add.
+        code: Its code; by default that of the modules which define its function and parameters.
+
+    Raises:
+        ConfigError: headbench has a detector of that name.
+    """
+    if detector.name in SHIPPED:
+        raise ConfigError(
+            f"headbench has a detector {detector.name!r} already",
+            hint="give it a name of its own, so that head maps do not confuse the two",
+        )
+    _added[detector.name] = (detector, code or of_things(detector.run, detector.params_model))
+    return detector
+
+
+def accept(thing: object, loaded: Loaded, path: Path) -> str:
+    """Register the detector of a user's file; see :func:`headbench._extensions.include`.
+
+    Raises:
+        ConfigError: It is no detector, or headbench has one of its name.
+    """
+    from headbench.detectors.detector import Detector
+
+    if not isinstance(thing, Detector):
+        raise wrong_type(thing, "DETECTOR", "Detector", path)
+    register(thing, loaded.code)
+    return f"the detector {thing.name!r}"
 
 
 def _installed() -> Mapping[str, EntryPoint]:

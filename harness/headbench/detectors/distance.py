@@ -1,6 +1,6 @@
-"""How far back a head looks while the answer is read: windowed average attention distance.
+"""Windowed average attention distance: how far back a head looks while the answer is read.
 
-"Attention Illuminates LLM Reasoning" (arXiv 2510.13554, Eqs. 7-8), a head at a time. Over the
+"Attention Illuminates LLM Reasoning" (arXiv 2510.13554, Eqs. 7-8), per head. Over the
 positions t of the (teacher-forced) answer, ``a`` the pattern ``[head, query, key]``::
 
     score(h) = mean over t of  sum_s a_h[t, s] min(t - s, W)
@@ -27,7 +27,7 @@ from headbench.detectors.detector import (
     attending_layers,
     chunks,
 )
-from headbench.detectors.stepwise import Path, decode_stepwise
+from headbench.detectors.stepwise import WatchedSequence, decode_stepwise
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
@@ -54,29 +54,33 @@ def run(model: HFModel, trials: Trials, params: DistanceParams) -> Measurement:
 
 
 def _batch(model: HFModel, batch: Sequence[Trial], window: int | None) -> list[Tensor]:
-    paths = []
+    sequences = []
     for trial in batch:
         prompt = model.prompter.resolve(trial.request)
-        said = model.prompter.continuation(prompt, f" {trial.answer}")
-        paths.append(Path(prompt, (*prompt.tokens, *said), len(prompt.tokens)))
+        answer = model.prompter.continuation(prompt, f" {trial.answer}")
+        sequences.append(WatchedSequence(prompt, (*prompt.tokens, *answer), len(prompt.tokens)))
     capture = Capture("pattern", attending_layers(model))
-    sums: list[list[Tensor]] = [[] for _ in paths]
-    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
-        for row, path in enumerate(paths):
-            if step.number < path.rows:
-                sums[row].append(reach(step.seen[row][capture][..., 0, :], window).cpu())
-    return [torch.stack(found).mean(0) for found in sums]
+    distances: list[list[Tensor]] = [[] for _ in sequences]
+    for step in decode_stepwise(
+        model, sequences, (capture,), max(sequence.rows for sequence in sequences)
+    ):
+        for row, sequence in enumerate(sequences):
+            if step.number < sequence.rows:
+                newest = step.captured[row][capture][..., 0, :]  # [layer, head, key]
+                distances[row].append(average_distance(newest, window).cpu())
+    return [torch.stack(found).mean(0) for found in distances]
 
 
-def reach(row: Tensor, window: int | None) -> Tensor:
-    """Average distance of the newest row, ``[layer, head]``.
+def average_distance(row: Tensor, window: int | None) -> Tensor:
+    """Average attention distance of the newest row, ``[layer, head]``.
 
     Args:
         row: ``[layer, head, key]``, the query's own position last.
         window: Largest distance that counts.
     """
-    back = torch.arange(row.shape[-1] - 1, -1, -1, device=row.device, dtype=row.dtype)
-    return (row * (back if window is None else back.clamp(max=window))).sum(-1)
+    # Distance of each key: the row's own position stands last, at distance 0.
+    distance = torch.arange(row.shape[-1] - 1, -1, -1, device=row.device, dtype=row.dtype)
+    return (row * (distance if window is None else distance.clamp(max=window))).sum(-1)
 
 
 DETECTOR = Detector("distance", DistanceParams, run, "needles", 20)

@@ -10,7 +10,7 @@ the evidence (the needle's values, or the image)::
 The subtraction removes what a head gives the evidence whatever is asked; scores may be below 0.
 The paper takes the best 5 % of heads, so the map names no threshold.
 
-Looking is not copying: these heads and those of ``retrieval`` are different lists.
+Heads that look at evidence need not copy it: compare with ``retrieval``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from headbench.detectors.detector import (
     attending_layers,
     chunks,
 )
-from headbench.detectors.stepwise import Path, decode_stepwise
+from headbench.detectors.stepwise import WatchedSequence, decode_stepwise
 from headbench.errors import DataError
 from headbench.nouns import Capture
 
@@ -54,44 +54,50 @@ def run(model: HFModel, trials: Trials, params: EvidenceParams) -> Measurement:
     scores: list[Tensor] = []
     for batch in chunks(model, trials.trials):
         requests = [trial.request for trial in batch]
-        found = masses(model, requests, trials.evidence)
+        masses = evidence_masses(model, requests, trials.evidence)
         if params.calibrate:
-            nothing = masses(model, [without_question(r) for r in requests], trials.evidence)
-            found = [asked - null for asked, null in zip(found, nothing, strict=True)]
-        scores += found
+            null_requests = [without_question(request) for request in requests]
+            null_masses = evidence_masses(model, null_requests, trials.evidence)
+            masses = [mass - null for mass, null in zip(masses, null_masses, strict=True)]
+        scores += masses
     return Measurement(torch.stack(scores).mean(0), len(scores))
 
 
-def masses(model: HFModel, requests: Sequence[Request], evidence: str) -> list[Tensor]:
+def evidence_masses(model: HFModel, requests: Sequence[Request], evidence: str) -> list[Tensor]:
     """Mean attention mass ``[layer, head]`` of each prompt's question rows on its evidence."""
     prompts = [model.prompter.resolve(request) for request in requests]
-    paths = [_path(prompt, evidence) for prompt in prompts]
+    sequences = [_watched_question(prompt, evidence) for prompt in prompts]
     capture = Capture("pattern", attending_layers(model), keys=evidence)
-    totals: list[Tensor | None] = [None] * len(paths)
-    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
-        for row, path in enumerate(paths):
-            if step.number < path.rows:
-                mass = step.seen[row][capture].sum((-2, -1)).cpu()
+    totals: list[Tensor | None] = [None] * len(sequences)
+    for step in decode_stepwise(
+        model, sequences, (capture,), max(sequence.rows for sequence in sequences)
+    ):
+        for row, sequence in enumerate(sequences):
+            if step.number < sequence.rows:
+                # [layer, head, row, evidence key], of one row: the sum is the row's mass.
+                mass = step.captured[row][capture].sum((-2, -1)).cpu()
                 before = totals[row]
                 totals[row] = mass if before is None else before + mass
     return [
-        total / path.rows for total, path in zip(totals, paths, strict=True) if total is not None
+        total / sequence.rows
+        for total, sequence in zip(totals, sequences, strict=True)
+        if total is not None
     ]
 
 
-def _path(prompt: Prompt, evidence: str) -> Path:
-    """From the question's first token to its last.
+def _watched_question(prompt: Prompt, evidence: str) -> WatchedSequence:
+    """The prompt up to its question's last token, watched from the question's first token on.
 
     Raises:
         DataError: The prompt marks no question or no evidence, or the evidence comes later.
     """
-    question, sought = prompt.spans.get("question"), prompt.spans.get(evidence)
-    if not question or not sought or max(sought) >= min(question):
+    question, marked = prompt.spans.get("question"), prompt.spans.get(evidence)
+    if not question or not marked or max(marked) >= min(question):
         raise DataError(
             f"the prompt needs {evidence!r} before a question",
             hint="mark both, and ask after the context",
         )
-    return Path(prompt, prompt.tokens[: max(question) + 1], min(question))
+    return WatchedSequence(prompt, prompt.tokens[: max(question) + 1], min(question))
 
 
 DETECTOR = Detector("evidence", EvidenceParams, run, "needles", 20)

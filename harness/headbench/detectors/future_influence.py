@@ -1,6 +1,6 @@
-"""Future attention influence: how strongly the rows that come later look back at a token.
+"""Future attention influence: how strongly later rows look back at a token.
 
-"Attention Illuminates LLM Reasoning" (arXiv 2510.13554, Eqs. 9-10), a head at a time. With ``a``
+"Attention Illuminates LLM Reasoning" (arXiv 2510.13554, Eqs. 9-10), per head. With ``a``
 the pattern ``[head, query, key]`` of a text of N positions that is read to its end::
 
     FAI_h(s) = mean over t of a_h[t, s],    s + nearest <= t <= min(N - 1, s + farthest)
@@ -35,7 +35,7 @@ from headbench.detectors.detector import (
     attending_layers,
     chunks,
 )
-from headbench.detectors.stepwise import Path, decode_stepwise
+from headbench.detectors.stepwise import WatchedSequence, decode_stepwise
 from headbench.errors import DataError
 from headbench.nouns import Capture
 
@@ -64,8 +64,8 @@ class FutureInfluenceParams(DetectorParams):
     """``peak``: the position with the largest influence. ``mean``: all positions alike."""
 
 
-class _Account:
-    """The sums of one text.
+class _InfluenceSums:
+    """The attention that each position of one text has received so far.
 
     Args:
         first: The first position whose influence is measured.
@@ -75,19 +75,20 @@ class _Account:
 
     def __init__(self, first: int, length: int, params: FutureInfluenceParams) -> None:
         self.first, self.params = first, params
-        self.rows = torch.zeros(max(0, length - first))
-        self.sums: Tensor | None = None
+        self.rows = torch.zeros(max(0, length - first))  # [position]: rows that counted
+        self.sums: Tensor | None = None  # [layer, head, position]
 
-    def take(self, at: int, row: Tensor) -> None:
+    def add(self, at: int, row: Tensor) -> None:
         """Add the row at position ``at``: ``[layer, head, key]``, its own position last."""
-        back = at - torch.arange(self.first, at)
-        near, far = self.params.nearest, self.params.farthest
-        counts = (back >= near) & (back <= (far or at))
-        seen = row[..., -1 - len(back) : -1].float() * counts.to(row.device)
+        distance = at - torch.arange(self.first, at)  # of each earlier position that is measured
+        nearest, farthest = self.params.nearest, self.params.farthest
+        counts = (distance >= nearest) & (distance <= (farthest or at))
+        # Counted from the end of the row, because a sliding window may have dropped its beginning.
+        weights = row[..., -1 - len(distance) : -1].float() * counts.to(row.device)
         if self.sums is None:
-            self.sums = seen.new_zeros(*row.shape[:2], len(self.rows))
-        self.sums[..., : len(back)] += seen
-        self.rows[: len(back)] += counts
+            self.sums = weights.new_zeros(*row.shape[:2], len(self.rows))
+        self.sums[..., : len(distance)] += weights
+        self.rows[: len(distance)] += counts
 
     @property
     def score(self) -> Tensor:
@@ -120,22 +121,26 @@ def run(model: HFModel, trials: Trials, params: FutureInfluenceParams) -> Measur
 
 
 def _batch(model: HFModel, batch: Sequence[Trial], params: FutureInfluenceParams) -> list[Tensor]:
-    paths, accounts = [], []
+    sequences, sums = [], []
     for trial in batch:
         prompt = model.prompter.resolve(trial.request)
-        said = model.prompter.continuation(prompt, f" {trial.answer}")
-        tokens = (*prompt.tokens, *said)
-        behind = max(prompt.spans.get("image", (-1,))) + 1
-        begin = len(prompt.tokens) if params.over == "answer" else max(behind, params.skip)
-        paths.append(Path(prompt, tokens, min(begin + params.nearest, len(tokens) - 1)))
-        accounts.append(_Account(begin, len(tokens), params))
+        answer = model.prompter.continuation(prompt, f" {trial.answer}")
+        tokens = (*prompt.tokens, *answer)
+        after_image = max(prompt.spans.get("image", (-1,))) + 1
+        begin = len(prompt.tokens) if params.over == "answer" else max(after_image, params.skip)
+        sequences.append(
+            WatchedSequence(prompt, tokens, min(begin + params.nearest, len(tokens) - 1))
+        )
+        sums.append(_InfluenceSums(begin, len(tokens), params))
     capture = Capture("pattern", attending_layers(model))
-    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
-        for row, (path, account) in enumerate(zip(paths, accounts, strict=True)):
-            at = path.start + step.number
-            if account.first < at < len(path.tokens):
-                account.take(at, step.seen[row][capture][..., 0, :])
-    return [account.score for account in accounts]
+    for step in decode_stepwise(
+        model, sequences, (capture,), max(sequence.rows for sequence in sequences)
+    ):
+        for row, (sequence, received) in enumerate(zip(sequences, sums, strict=True)):
+            at = sequence.start + step.number
+            if received.first < at < len(sequence.tokens):
+                received.add(at, step.captured[row][capture][..., 0, :])
+    return [received.score for received in sums]
 
 
 DETECTOR = Detector("future_influence", FutureInfluenceParams, run, "needles", 10)

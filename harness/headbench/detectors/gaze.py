@@ -1,4 +1,4 @@
-"""Gaze: whether a head's attention lies where people looked.
+"""Gaze: whether a head attends to what people looked at.
 
 For a document with units j (words, or the image tokens of a picture), human gaze g_j and the
 attention A_h[j] that a head gives them, summed over a word's tokens::
@@ -14,16 +14,16 @@ attention with fixations word by word follows arXiv 2205.10226 in idea only: it 
 over all layers, and this takes single heads. A correlation needs no more than gaze and attention
 falling off alike along a line; compare with heads of other layers before reading meaning into it.
 
-Whose rows count is nowhere fixed, and a choice made here, ``rows``:
+No source fixes whose attention counts; ``rows`` chooses:
 
 * ``last``: the prompt's last row, which predicts the answer; the default for pictures;
 * ``after``: the mean over all rows behind the words or the picture;
 * ``within``: each token's mean over the rows of the text that come after its own word; the default
   for words. A causal model has no others.
 
-Gaze comes from a file (:mod:`headbench.detectors.gaze_file`), which is asked for. ``of=object``
-takes the packaged scenes and the cell of the object that is asked about instead: where an ideal
-looker would look, and nobody's gaze.
+``gaze`` needs a file with human gaze data (:mod:`headbench.detectors.gaze_file`). Without one,
+``of=object`` compares attention with object positions: the packaged scenes, and the cell of the
+object that is asked about.
 """
 
 from __future__ import annotations
@@ -47,8 +47,7 @@ from headbench.detectors.detector import (
     chunks,
 )
 from headbench.detectors.gaze_file import LEAST, laid_over, trials_of
-from headbench.detectors.stepwise import Path as Way
-from headbench.detectors.stepwise import decode_stepwise
+from headbench.detectors.stepwise import WatchedSequence, decode_stepwise
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.nouns import Capture
 
@@ -111,10 +110,10 @@ def load(params: GazeParams, limit: int | None, seed: int) -> Trials:
         return Trials(kept, facts, "image", found.images, found.marks)
     if not params.file:
         raise ConfigError(
-            "gaze compares heads with where people looked, and no file of gaze is named",
+            "gaze needs a file with human gaze data, and none is given",
             where="--detector gaze",
-            hint="--set file=GAZE.json (docs/heads.md shows the form); --set of=object takes the "
-            "packaged scenes and the asked object's place, which is nobody's gaze",
+            hint="--set file=GAZE.json (docs/heads.md shows the format), or --set of=object, which "
+            "compares attention with object positions in the packaged scenes",
         )
     return trials_of(Path(params.file), Path(params.images) if params.images else None, limit)
 
@@ -138,22 +137,23 @@ def run(model: HFModel, trials: Trials, params: GazeParams) -> Measurement:
 def _batch(
     model: HFModel, batch: Sequence[Trial], trials: Trials, params: GazeParams
 ) -> list[Tensor]:
-    found, ways, accounts = [], [], []
+    sequences, received = [], []
     for trial in batch:
         marks = trials.marks[trial.request.document]
         prompt = model.prompter.resolve(trial.request)
         units = units_of(model, prompt, marks)
         rows = params.rows or ("last" if marks.over == "image" else "within")
         start, stop = watched(units, len(prompt.tokens), rows, trial.request.document)
-        found.append(units)
-        ways.append(Way(prompt, prompt.tokens[:stop], start))
-        accounts.append(_Account(units))
+        sequences.append(WatchedSequence(prompt, prompt.tokens[:stop], start))
+        received.append(_ReceivedAttention(units))
     capture = Capture("pattern", attending_layers(model))
-    for step in decode_stepwise(model, ways, (capture,), max(way.rows for way in ways)):
-        for row, (way, account) in enumerate(zip(ways, accounts, strict=True)):
-            if step.number < way.rows:
-                account.take(way.start + step.number, step.seen[row][capture][..., 0, :])
-    return [account.score(params.measure) for account in accounts]
+    for step in decode_stepwise(
+        model, sequences, (capture,), max(sequence.rows for sequence in sequences)
+    ):
+        for row, (sequence, attention) in enumerate(zip(sequences, received, strict=True)):
+            if step.number < sequence.rows:
+                attention.add(sequence.start + step.number, step.captured[row][capture][..., 0, :])
+    return [attention.score(params.measure) for attention in received]
 
 
 def watched(units: Units, length: int, rows: str, document: str) -> tuple[int, int]:
@@ -162,7 +162,7 @@ def watched(units: Units, length: int, rows: str, document: str) -> tuple[int, i
     Raises:
         DataError: There is none.
     """
-    behind = int(units.places.max()) + 1
+    behind = int(units.places.max()) + 1  # the first position after all units
     first = int(units.places.min()) + 1
     start, stop = {
         "last": (length - 1, length),
@@ -171,29 +171,32 @@ def watched(units: Units, length: int, rows: str, document: str) -> tuple[int, i
     }[rows]
     if start >= stop or (rows == "last" and start < behind):
         raise DataError(
-            f"no row of the document {document!r} stands behind what was looked at",
+            f"no token of the document {document!r} follows what was looked at",
             where=f"rows={rows}",
             hint="give the document a text that follows, or use --set rows=within for words",
         )
     return start, stop
 
 
-class _Account:
-    """The attention that one document's units have received, ``[layer, head, token]``."""
+class _ReceivedAttention:
+    """The attention that the units of one document have received, ``[layer, head, token]``."""
 
     def __init__(self, units: Units) -> None:
         self.units = units
-        self.rows = torch.zeros(len(units.places))
+        self.rows = torch.zeros(len(units.places))  # [token]: rows that counted
         self.sums: Tensor | None = None
 
-    def take(self, at: int, row: Tensor) -> None:
+    def add(self, at: int, row: Tensor) -> None:
         """Add the row at position ``at``: ``[layer, head, key]``, its own position last."""
         places, owner = self.units.places, self.units.owner
-        own = owner[places == at]
-        counts = (places < at) & ~torch.isin(owner, own)
-        held = (row.shape[-1] - 1 - at + places).clamp(max=row.shape[-1] - 1)
-        seen = row[..., held.to(row.device)].float().cpu() * counts
-        self.sums = seen if self.sums is None else self.sums + seen
+        own_unit = owner[places == at]
+        # A word's later tokens look at its earlier ones, which says nothing about reading.
+        counts = (places < at) & ~torch.isin(owner, own_unit)
+        # Counted from the end of the row, whose last key is position ``at``; later positions are
+        # clamped to any key, because ``counts`` drops them.
+        keys = (row.shape[-1] - 1 - at + places).clamp(max=row.shape[-1] - 1)
+        weights = row[..., keys.to(row.device)].float().cpu() * counts  # [layer, head, token]
+        self.sums = weights if self.sums is None else self.sums + weights
         self.rows += counts
 
     def score(self, measure: str) -> Tensor:
@@ -204,12 +207,15 @@ class _Account:
         """
         units = self.units
         count = len(units.gaze)
-        seen = torch.zeros(count).index_add(0, units.owner, (self.rows == 0).float()) == 0
+        # A unit counts if every token of it was seen by some row: [unit], from tokens to units.
+        unread_tokens = torch.zeros(count).index_add(0, units.owner, (self.rows == 0).float())
+        seen = unread_tokens == 0
         if self.sums is None or int(seen.sum()) < (1 if measure == "mass" else LEAST):
             raise DataError("too few words are followed by rows that could look back at them")
         mean = self.sums / self.rows.clamp(min=1)
-        given = mean.new_zeros(*mean.shape[:2], count).index_add(-1, units.owner, mean)
-        return compare(given[..., seen], units.gaze[seen], measure)
+        # A unit's attention is the sum over its tokens: [layer, head, unit].
+        attention = mean.new_zeros(*mean.shape[:2], count).index_add(-1, units.owner, mean)
+        return compare(attention[..., seen], units.gaze[seen], measure)
 
 
 def compare(attention: Tensor, gaze: Tensor, measure: str) -> Tensor:
@@ -223,7 +229,7 @@ def compare(attention: Tensor, gaze: Tensor, measure: str) -> Tensor:
     if measure == "mass":
         return (attention * (gaze / gaze.max().clamp(min=torch.finfo(gaze.dtype).tiny))).sum(-1)
     x, y = attention.double(), gaze.double()
-    # below float32's own noise a row of attention is flat
+    # Below float32's own noise a row of attention is flat, and correlates with nothing.
     spread = (x - x.mean(-1, keepdim=True)).norm(dim=-1)
     flat = spread <= 1e-6 * x.abs().amax(-1)
     if measure == "spearman":
@@ -270,7 +276,7 @@ def _cells(model: HFModel, prompt: Prompt, marks: Marks) -> Units:
     image = prompt.spans.get("image", ())
     if any(value is None for row in marks.weights for value in row):
         raise DataError(
-            "the gaze of a picture has holes", hint="fill them, with 0 if nobody looked"
+            "the gaze over an image has missing values", hint="fill them in: 0 where nobody looked"
         )
     rows, columns = token_grid(model, prompt)
     known = [[float(value or 0.0) for value in row] for row in marks.weights]
@@ -282,7 +288,7 @@ def token_grid(model: HFModel, prompt: Prompt) -> tuple[int, int]:
     """Rows and columns of a picture's tokens.
 
     Raises:
-        RefusedError: The prompt has several pictures, or the family lays tokens out another way.
+        RefusedError: The prompt has several pictures, or the family lays tokens out in another way.
     """
     count = len(prompt.spans.get("image", ()))
     if len(prompt.images) == 1:

@@ -1,4 +1,4 @@
-"""Files of human gaze: how long people looked at each word of a text, or each part of a picture.
+"""Files of human gaze: how long people looked at each word of a text, or each part of an image.
 
 A file is JSON, ``headbench-gaze@1``::
 
@@ -11,7 +11,7 @@ A file is JSON, ``headbench-gaze@1``::
         "text": "Is there a cup in the image?"}]}
 
 ``gaze`` is in any unit and at least 0; ``null`` was not measured and is left out. A text has one
-value a word; its words are joined by blanks, and ``text``, if any, follows them in a new line. A
+value per word; its words are joined by blanks, and ``text``, if any, follows them in a new line. A
 picture has a grid of any size, rows from the top; ``text`` is what is asked about it. ``image`` is
 the plain name of a file beside the gaze file, or in the folder that the detector is given.
 """
@@ -39,7 +39,8 @@ IMAGE = "<image>"
 LEAST = 3
 """Values of a document: over fewer nothing correlates."""
 
-Row = tuple[float | None, ...]
+GazeRow = tuple[float | None, ...]
+"""One line of a grid, or a text's words."""
 
 
 class GazeDocument(BaseModel):
@@ -48,13 +49,13 @@ class GazeDocument(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     id: str = Field(min_length=1)
-    gaze: Row | tuple[Row, ...]
+    gaze: GazeRow | tuple[GazeRow, ...]
     words: tuple[str, ...] = ()
     image: str = ""
     text: str = ""
 
     @property
-    def grid(self) -> tuple[Row, ...]:
+    def grid(self) -> tuple[GazeRow, ...]:
         """The gaze as rows of a grid; a text's is one row."""
         rows = tuple(value for value in self.gaze if isinstance(value, tuple))
         return rows or (tuple(value for value in self.gaze if not isinstance(value, tuple)),)
@@ -107,18 +108,18 @@ def read(path: Path) -> tuple[GazeFile, str]:
             f"the gaze file cannot be read: {error.strerror}", where=str(path)
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"the gaze file is no JSON: {error}", where=str(path)) from error
+        raise DataError(f"the gaze file is not JSON: {error}", where=str(path)) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise DataError(
             f"the gaze file is not {FORMAT}: {first['msg']}",
             where=f"{path}: {key}",
-            hint="docs/heads.md shows the form",
+            hint="docs/heads.md shows the format",
         ) from error
     ids = [document.id for document in found.documents]
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise DataError(f"the document {twice[0]!r} is there twice", where=str(path))
+        raise DataError(f"the document {twice[0]!r} appears twice", where=str(path))
     return found, hashlib.sha256(content).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Image-centric heads: much attention to the image, and little of it to the image's sinks.
+"""Image-centric heads: much attention to the image, and little of that to the image's sinks.
 
 "See What You Are Told: Visual Attention Sink in Large Multimodal Models" (Kang et al.,
 arXiv 2503.03321). For a row after the image, with ``a`` its pattern, ``I`` the image's positions
@@ -30,7 +30,7 @@ from headbench.detectors.detector import (
     chunks,
 )
 from headbench.detectors.prompt_captures import represent
-from headbench.detectors.stepwise import Path, decode_stepwise
+from headbench.detectors.stepwise import WatchedSequence, decode_stepwise
 from headbench.edits import View
 from headbench.errors import DataError
 from headbench.interventions.methods import var
@@ -68,9 +68,9 @@ def run(model: HFModel, trials: Trials, params: ImageCentricParams) -> Measureme
         raise DataError("image_centric needs an image in every trial", hint="use --data scenes")
     finder = var.build(var.VarParams(tau=params.tau, sink_dims=params.sink_dims), model.info)
     layers = attending_layers(model)
-    # what enters a layer is what the one before it gives, with attention or without
+    # A layer's input is the output of the layer before it, whether that has attention or not.
     stream = Capture("residual", tuple(layer - 1 for layer in layers if layer), rows="all")
-    chosen = torch.zeros(len(layers), model.info.heads)
+    chosen = torch.zeros(len(layers), model.info.heads)  # [layer, head]: rows with the head chosen
     rows, sinks = 0, 0
     for batch in chunks(model, trials.trials):
         prompts = [model.prompter.resolve(trial.request) for trial in batch]
@@ -100,7 +100,7 @@ def outside_sinks(finder: var.Var, prompt: Prompt, layers: Sequence[int], inputs
         inputs: What enters each of them but layer 0, ``[layer, position, width]``.
     """
     image = torch.tensor(prompt.spans["image"])
-    # layer 0 reads embeddings, in which the rule finds nothing
+    # Layer 0 reads embeddings, in which the rule finds nothing.
     kept = [torch.ones(len(image), dtype=torch.bool) for layer in layers if layer == 0]
     for layer, x in zip([layer for layer in layers if layer], inputs, strict=True):
         view = View(layer, 0, len(prompt.tokens), prompt.spans, x, {}, {})
@@ -116,27 +116,32 @@ def is_centric(image: Tensor, kept: Tensor, params: ImageCentricParams) -> Tenso
         kept: ``[layer, image position]``: no sink.
         params: Thresholds.
     """
-    mass = image.sum(-1)
-    rest = (image * kept[:, None, :]).sum(-1)
-    return (mass >= params.mass) & (mass > 0) & (rest >= params.rho * mass)
+    mass = image.sum(-1)  # [layer, head]
+    outside_sinks = (image * kept[:, None, :]).sum(-1)
+    # r = outside_sinks / mass, without the division.
+    return (mass >= params.mass) & (mass > 0) & (outside_sinks >= params.rho * mass)
 
 
 def _count(
     model: HFModel, prompts: list[Prompt], kept: list[Tensor], params: ImageCentricParams
 ) -> tuple[Tensor, int]:
     """Rows in which each head was chosen ``[layer, head]``, and all rows."""
-    paths = [Path(prompt, prompt.tokens, max(prompt.spans["image"]) + 1) for prompt in prompts]
+    sequences = [
+        WatchedSequence(prompt, prompt.tokens, max(prompt.spans["image"]) + 1) for prompt in prompts
+    ]
     capture = Capture("pattern", attending_layers(model), keys="image")
     total: Tensor | None = None
-    for step in decode_stepwise(model, paths, (capture,), max(path.rows for path in paths)):
-        for row, path in enumerate(paths):
-            if step.number < path.rows:
-                image = step.seen[row][capture][..., 0, :].cpu()
+    for step in decode_stepwise(
+        model, sequences, (capture,), max(sequence.rows for sequence in sequences)
+    ):
+        for row, sequence in enumerate(sequences):
+            if step.number < sequence.rows:
+                image = step.captured[row][capture][..., 0, :].cpu()
                 found = is_centric(image, kept[row], params).float()
                 total = found if total is None else total + found
     if total is None:
-        raise DataError("nothing follows the image", hint="put the question after the image")
-    return total, sum(path.rows for path in paths)
+        raise DataError("no token follows the image", hint="put the question after the image")
+    return total, sum(sequence.rows for sequence in sequences)
 
 
 DETECTOR = Detector("image_centric", ImageCentricParams, run, "scenes", 40)

@@ -1,4 +1,4 @@
-"""What a head's absence costs: the answer's loss with the head masked, minus the loss with it.
+"""What masking a head costs: the answer's loss with the head masked, minus the loss without.
 
 After AttentionInfluence (Hua et al., arXiv 2505.07293, Eq. 5), one head at a time instead of the
 best 5 % together::
@@ -7,7 +7,8 @@ best 5 % together::
     score(h) = mean over x of  L(x | h masked) - L(x)          relative=true divides by L(x)
 
 A masked head is silent (``mode=zero``) or, as in the paper, attends uniformly (``mode=uniform``),
-in prefill and answer alike. It takes a pass a head and trial: 1,000 heads and 8 trials take 8,000.
+in prefill and answer alike. It takes one pass per head and trial: 1,000 heads and 8 trials take
+8,000 passes.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def run(model: HFModel, trials: Trials, params: MaskingLossParams) -> Measuremen
     for layer in shape.attending:
         conditions = [_masked(model, layer, head, params.mode) for head in range(shape.heads)]
         rows.append([(losses(model, requests, condition) - base) for condition in conditions])
-    costs = torch.stack([torch.stack(row) for row in rows])
+    costs = torch.stack([torch.stack(row) for row in rows])  # [layer, head, request]
     if params.relative:
         costs = costs / base
     return Measurement(
@@ -62,7 +63,7 @@ def run(model: HFModel, trials: Trials, params: MaskingLossParams) -> Measuremen
 
 
 def losses(model: HFModel, requests: Sequence[Request], condition: Condition) -> Tensor:
-    """Mean cross-entropy of each request's one continuation, in nats a token, ``[request]``.
+    """Mean cross-entropy of each request's one continuation, in nats per token, ``[request]``.
 
     Raises:
         DataError: A continuation has no probability at all.
@@ -76,7 +77,7 @@ def losses(model: HFModel, requests: Sequence[Request], condition: Condition) ->
 
 def _masked(model: HFModel, layer: int, head: int, mode: str) -> Condition:
     if model.info is None:
-        raise RefusedError(f"{model.name} says nothing of its heads")
+        raise RefusedError(f"{model.name} does not describe its heads")
     return resolve(f"mask_heads(heads=[[{layer},{head}]],mode={mode})", model.info)[0]
 
 

@@ -1,4 +1,4 @@
-"""Captures of whole prompts, asked through the adapter like any other request."""
+"""Captures of whole prompts, requested through the adapter like any other answer."""
 
 from __future__ import annotations
 
@@ -29,9 +29,12 @@ def answers(model: HFModel, jobs: Sequence[Job]) -> list[Answer]:
 def represent(
     model: HFModel, requests: Sequence[Request], captures: Sequence[Capture]
 ) -> list[Mapping[Capture, Tensor]]:
-    """What unedited passes over the prompts hold at ``captures``, one mapping a request."""
-    asked = [
+    """What unedited passes over the prompts hold at ``captures``, one mapping per request."""
+    represent_requests = [
         replace(request, kind="represent", ask={"captures": tuple(captures)})
         for request in requests
     ]
-    return [answer.arrays for answer in answers(model, [Job(one, BASELINE) for one in asked])]
+    return [
+        answer.arrays
+        for answer in answers(model, [Job(one, BASELINE) for one in represent_requests])
+    ]

@@ -1,4 +1,4 @@
-"""Reading a prompt at once up to a point, and then token by token, watching the newest row.
+"""Stepwise decoding: a prompt is encoded up to a point, then read token by token.
 
 A whole pattern is ``[head, query, key]``; the rows that detectors need are few. Everything before
 the first of them goes through the fast kernel, and each wanted row is then a pass of one query
@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING
 
 from headbench.detectors.detector import engine_of
 from headbench.errors import DataError
-from headbench.models.hf.prompts import Prompt
-from headbench.models.hf.threads import threads
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from headbench.models.hf.adapter import HFModel
+    from headbench.models.hf.prompts import Prompt
 
 
 @dataclass(frozen=True)
-class Path:
-    """One row's way through a prompt.
+class WatchedSequence:
+    """A sequence whose last tokens are fed one at a time, so that their attention can be captured.
 
     Attributes:
         prompt: The prompt, whose spans captures may name.
@@ -40,63 +39,63 @@ class Path:
 
     @property
     def rows(self) -> int:
-        """Rows that are watched before the path's tokens end."""
+        """Query rows that are captured before the tokens end."""
         return len(self.tokens) - self.start
 
 
 @dataclass(frozen=True)
-class Step:
-    """One token of every row.
+class DecodedStep:
+    """One token of every sequence.
 
     Attributes:
         number: From 0.
-        produced: ``[row]``: the likeliest next token.
-        seen: Row -> capture -> tensor, of this one query position.
+        produced: ``[sequence]``: the likeliest next token.
+        captured: Sequence -> capture -> tensor, of this one query position.
     """
 
     number: int
     produced: Tensor
-    seen: Mapping[int, Mapping[Capture, Tensor]]
+    captured: Mapping[int, Mapping[Capture, Tensor]]
 
 
 def decode_stepwise(
-    model: HFModel, paths: Sequence[Path], captures: Sequence[Capture], steps: int
-) -> Iterator[Step]:
-    """Feed a batch of paths token by token; rows whose tokens have ended go on greedily.
+    model: HFModel, sequences: Sequence[WatchedSequence], captures: Sequence[Capture], steps: int
+) -> Iterator[DecodedStep]:
+    """Feed a batch of sequences token by token; those whose tokens have ended go on greedily.
 
     Args:
         model: The adapter.
-        paths: One a row.
+        sequences: One per row of the batch.
         captures: With ``rows="last"``: each step is one row.
-        steps: How many; rows that need fewer are simply not read any more.
+        steps: How many; callers ignore the steps that a shorter sequence does not need.
 
     Raises:
-        DataError: A path has no token before its start, or an image after it.
+        DataError: A sequence has no token before its start, or an image token after it.
     """
-    for path in paths:
-        image = path.prompt.spans.get("image", ())
-        if path.start < 1 or (image and max(image) >= path.start):
+    for sequence in sequences:
+        image = sequence.prompt.spans.get("image", ())
+        if sequence.start < 1 or (image and max(image) >= sequence.start):
             raise DataError(
-                "nothing stands before the rows that are watched, or an image behind their start",
-                where=f"position {path.start} of {len(path.tokens)}",
+                "the first recorded position must come after a token and after all image tokens",
+                where=f"position {sequence.start} of {len(sequence.tokens)}",
                 hint="put context and images before the question",
             )
     engine_of(model)  # refuses models that cannot be watched
     rows = []
-    for path in paths:
-        row = model.preparation.sequence(path.prompt)
-        row.tokens, row.prompt = list(path.tokens[: path.start]), path.start + 1
+    for sequence in sequences:
+        row = model.preparation.sequence(sequence.prompt)
+        # The first watched token counts as the last prompt token, so that captures with
+        # rows="last" record it and every later one.
+        row.tokens, row.prompt = list(sequence.tokens[: sequence.start]), sequence.start + 1
         rows.append(row)
-    with threads(model.threads):
-        batch = model.runtime.encode(rows)
+    batch = model.runtime.encode(rows)
     produced = batch.logits[:, -1].argmax(-1).tolist()
     for number in range(steps):
         fed = [
-            path.tokens[path.start + number] if number < path.rows else said
-            for path, said in zip(paths, produced, strict=True)
+            sequence.tokens[sequence.start + number] if number < sequence.rows else likeliest
+            for sequence, likeliest in zip(sequences, produced, strict=True)
         ]
-        with threads(model.threads):
-            model.runtime.step(batch, fed, captures)
-        said = batch.logits[:, -1].argmax(-1).cpu()
-        produced = said.tolist()
-        yield Step(number, said, batch.captured)
+        model.runtime.step(batch, fed, captures)
+        next_tokens = batch.logits[:, -1].argmax(-1).cpu()  # [sequence]
+        produced = next_tokens.tolist()
+        yield DecodedStep(number, next_tokens, batch.captured)

@@ -1,7 +1,7 @@
-"""Vision-aware head divergence: how far a head's output moves when the image is taken away.
+"""Vision-aware head divergence: how far a head's output moves when the image is removed.
 
 "Cracking the Code of Hallucination in LVLMs with Vision-aware Head Divergence" (He et al.,
-arXiv 2412.13949). At the last prompt row, ``z`` ``[layer, head, dim]`` before the projection::
+arXiv 2412.13949). At the last prompt token, ``z`` ``[layer, head, dim]`` before the projection::
 
     VHD[l, h] = || z_image[l, h] - z_text[l, h] ||_2                          Eq. 4, 5
     VHD[l, h] = 0   where it, and || z_text[l, h] ||^2, are both above their layer's
@@ -42,7 +42,7 @@ class VhdParams(DetectorParams):
     """Which divergences count."""
 
     outlier_removal: bool = True
-    """Zero heads that wake up because the image is missing (Eq. 6)."""
+    """Zero heads whose output grows when the image is removed (Eq. 6)."""
 
 
 def run(model: HFModel, trials: Trials, params: VhdParams) -> Measurement:
@@ -57,15 +57,17 @@ def run(model: HFModel, trials: Trials, params: VhdParams) -> Measurement:
     scores: list[Tensor] = []
     for batch in chunks(model, trials.trials):
         requests = [trial.request for trial in batch]
-        seen = represent(model, requests, (capture,))
-        blind = represent(model, [without_image(request) for request in requests], (capture,))
-        for one, other in zip(seen, blind, strict=True):
-            layers = zip(one[capture][:, 0], other[capture][:, 0], strict=True)
-            scores.append(
-                torch.stack(
-                    [divergence(a, b, outlier_removal=params.outlier_removal) for a, b in layers]
-                ).cpu()
-            )
+        text_requests = [without_image(request) for request in requests]
+        with_image = represent(model, requests, (capture,))
+        text_only = represent(model, text_requests, (capture,))
+        for image, text in zip(with_image, text_only, strict=True):
+            # [layer, row, head, dim] of one row, the last prompt token: [head, dim] per layer
+            layers = zip(image[capture][:, 0], text[capture][:, 0], strict=True)
+            by_layer = [
+                divergence(z_image, z_text, outlier_removal=params.outlier_removal)
+                for z_image, z_text in layers
+            ]
+            scores.append(torch.stack(by_layer).cpu())  # [layer, head]
     return Measurement(torch.stack(scores).mean(0), len(scores))
 
 

@@ -1,4 +1,4 @@
-"""``dataset_path: coco``: images with COCO annotations, to be questioned or described."""
+"""``dataset_path: coco``: images with COCO annotations, for yes/no questions or captions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headbench.families.chair.chair_truth import coco_truth
 from headbench.families.pope.pope_build import SETTINGS, Annotated, Setting, build
 from headbench.results.image_keys import ImageKeys, image_key
 from headbench.tasks.data.files import ImageFolder
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import read_json
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
@@ -39,7 +39,7 @@ class CocoOptions(Strict):
 Annotations = Mapping[str, object]
 
 
-def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield POPE questions or captioning rows about annotated images.
 
     Raises:
@@ -62,7 +62,7 @@ def _questions(
     names: Mapping[str, str],
     folder: ImageFolder,
     images: Images,
-) -> Iterator[Row]:
+) -> Iterator[DataRow]:
     objects = _objects_in_order(instances)
     rich = [key for key in names if len(objects.get(key, ())) >= options.positives]
     chosen = _sample(rich, options)
@@ -71,7 +71,7 @@ def _questions(
         annotated, seed=options.seed, positives=options.positives, settings=options.settings
     )
     for item in asked:
-        yield Row(
+        yield DataRow(
             {
                 "id": f"{image_key(item.image)}-{item.setting}-{item.number}",
                 "cluster": item.image,
@@ -90,12 +90,12 @@ def _to_describe(
     names: Mapping[str, str],
     folder: ImageFolder,
     images: Images,
-) -> Iterator[Row]:
+) -> Iterator[DataRow]:
     instances, captions = annotations
     lexicon = lexicon_of({"profile": options.profile})
     truth = coco_truth([instances], [captions], lexicon)
     for key in _sample([key for key in names if truth.get(key)], options):
-        yield Row(
+        yield DataRow(
             {"id": key, "cluster": key, "image": names[key], "target": list(truth[key])},
             {"picture": folder.add(names[key], images, f"image {key}")},
         )
@@ -114,7 +114,7 @@ def _objects_in_order(instances: Annotations) -> dict[str, tuple[str, ...]]:
     for row in _rows(instances, "annotations"):
         if (
             row.get("category_id") not in names
-        ):  # left out, the object would be asked about as absent
+        ):  # without it, the object would be asked about as absent
             raise DataError(
                 f"an annotation has the category {row.get('category_id')!r}, which is not listed",
                 where=f"image {row.get('image_id')}",

@@ -1,4 +1,4 @@
-"""What families share that ask about scenes of the scene world."""
+"""Options and pictures of the scene world, for every family that asks about scenes."""
 
 from __future__ import annotations
 

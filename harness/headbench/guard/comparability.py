@@ -51,7 +51,7 @@ def unstated(cell: Cell, facts: Facts) -> tuple[str, ...]:
 
 
 _MECHANICAL = ("verbatim@1", "human@1")
-"""Readings that choose nothing, and that no paper states."""
+"""Parsers without a choice, which no paper states."""
 
 
 def setting_of(cell: Cell) -> str:

@@ -61,7 +61,7 @@ def check_cells(
         without_data: Absent outputs fail nothing.
 
     Returns:
-        One verdict a cell, in order.
+        One verdict per cell, in order.
     """
     known: dict[int, Recomputed | str | None] = {}
     verdicts = []

@@ -1,4 +1,4 @@
-"""Head maps as data: a score per (layer, head), and the forms papers release them in."""
+"""Head maps as data: a score per (layer, head), and the formats that papers release them in."""
 
 from headbench.heads.head_lists import import_heads, sniff
 from headbench.heads.headmap import FORMAT, Head, HeadMap

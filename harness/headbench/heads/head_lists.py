@@ -1,14 +1,14 @@
-"""Head lists in the forms that papers release, read into one :class:`HeadMap`.
+"""Head lists in the formats that papers release, read into one :class:`HeadMap`.
 
-* ``retrieval_head``: JSON ``{"layer-head": [a score a trial]}`` (Wu et al. 2024, arXiv 2404.15574);
+* ``retrieval_head``: JSON ``{"layer-head": [score per trial]}`` (Wu et al. 2024, arXiv 2404.15574);
   a head's score is the mean of its trials.
-* ``duo``: a table of numbers, a line a layer, with ``config.json`` beside it (Xiao et al. 2024,
+* ``duo``: a table of numbers, one line per layer, with ``config.json`` beside it (Xiao et al. 2024,
   arXiv 2410.10819, DuoAttention); heads are key/value heads. The configuration's sizes of sink and
   recent cache (those for deployment, where it names them) go into the map.
 * ``rows``: (layer, head) or (layer, head, score) rows, as JSON lists or objects, or CSV.
-* ``per_layer``: a list a layer, or an object ``{"layer": list}``: scores of all heads, or the
+* ``per_layer``: a list per layer, or an object ``{"layer": list}``: scores of all heads, or the
   indices of the chosen ones.
-* ``headbench``: the canonical form.
+* ``headbench``: headbench's own format.
 
 Chosen heads without scores get 1, all others 0.
 """
@@ -149,7 +149,7 @@ def read_retrieval_head(text: str, where: str) -> ListedScores:
 
 
 def read_duo(text: str, where: str) -> ListedScores:
-    """A line a layer, a number a key/value head, separated by blanks, tabs or commas."""
+    """One line per layer, one number per key/value head, separated by blanks, tabs or commas."""
     lines = [re.split(r"[\s,]+", line.strip()) for line in text.splitlines() if line.strip()]
     cells: dict[tuple[int, int], float] = {}
     for layer, line in enumerate(lines):
@@ -183,17 +183,17 @@ def read_rows(text: str, where: str) -> ListedScores:
             raise DataError(
                 f"head {pair[0]}-{pair[1]} is listed twice",
                 where=f"{where}: row {index + 1}",
-                hint="keep one row a head",
+                hint="keep one row per head",
             )
         cells[pair] = score
     return ListedScores(cells, full=False)
 
 
 def read_per_layer(text: str, where: str) -> ListedScores:
-    """A list a layer: scores of all heads, or indices of chosen ones.
+    """One list per layer: scores of all heads, or indices of chosen ones.
 
-    Distinct whole numbers are indices where the lists differ in length or hang on layer numbers;
-    everything else is scores.
+    Distinct whole numbers are indices where the lists differ in length or are keyed by layer
+    numbers; everything else is scores.
     """
     loaded = _json(text, where)
     if isinstance(loaded, dict) and all(key.isdecimal() for key in loaded):
@@ -205,6 +205,7 @@ def read_per_layer(text: str, where: str) -> ListedScores:
     for layer, values in lists.items():
         if not isinstance(values, list) or not _numbers(values):
             raise _wrong("per_layer", f"{where}: layer {layer}")
+    # Scores cover all heads of all layers: lists of several lengths, or of some layers, cannot be.
     uneven = len({len(values) for values in lists.values()}) > 1 or isinstance(loaded, dict)
     if uneven and all(_distinct_integers(values) for values in lists.values()):
         cells = {(layer, head): 1.0 for layer, values in lists.items() for head in values}
@@ -249,8 +250,8 @@ def _grid(
     layers, heads = shape or seen
     if seen[0] > layers or seen[1] > heads:
         raise DataError(
-            f"the list names layer {seen[0] - 1} and head {seen[1] - 1}, "
-            f"a model of {layers} x {heads} has neither more than {layers - 1} nor {heads - 1}",
+            f"the list names layer {seen[0] - 1} and head {seen[1] - 1}, and the model has "
+            f"layers 0 to {layers - 1} and heads 0 to {heads - 1}",
             where=where,
             hint="check layers and heads; both count from 0",
         )
@@ -289,24 +290,24 @@ class DuoFacts:
 
 def _duo_facts(path: Path) -> DuoFacts:
     """DuoAttention's ``config.json`` beside the table, where there is one."""
-    beside = path.parent / "config.json"
-    if not beside.is_file():
+    config = path.parent / "config.json"
+    if not config.is_file():
         return DuoFacts()
-    loaded = _json(read_text(beside), str(beside))
+    loaded = _json(read_text(config), str(config))
     if not isinstance(loaded, dict):
-        raise _wrong("duo", str(beside))
+        raise _wrong("duo", str(config))
     name = loaded.get("model_name")
     # The recorded name is a folder on its authors' machine; only its last piece is a name.
     model = name.rstrip("/").rpartition("/")[2] if isinstance(name, str) else ""
     window = {}
     for key in (SINK, RECENT):
-        own, deployed = loaded.get(key), loaded.get(f"deploy_{key}")
-        size = own if deployed is None else deployed
+        trained, deployed = loaded.get(key), loaded.get(f"deploy_{key}")
+        size = trained if deployed is None else deployed  # the sizes that the model is run with
         if size is None:
             return DuoFacts(model)
         if not _is_int(size) or size < 0:
             raise DataError(
-                f"{key} cannot be {size!r}", where=str(beside), hint="a number of keys, at least 0"
+                f"{key} cannot be {size!r}", where=str(config), hint="a number of keys, at least 0"
             )
         window[key] = size
     return DuoFacts(model, window)
@@ -358,7 +359,7 @@ def _is_row(item: object) -> bool:
 
 def _wrong(format: str, where: str) -> DataError:
     return DataError(
-        f"this is no {format} head list", where=where, hint="name the format the file is in"
+        f"this is not a {format} head list", where=where, hint="name the format the file is in"
     )
 
 

@@ -1,7 +1,7 @@
 """A head map: one score per attention head, and what made it.
 
-The canonical file is JSON, one layer a line, with the format's name and version inside. Scores are
-kept as they were measured: detectors may give more than 1 or less than 0, and nothing is clipped.
+The canonical file is JSON, one line per layer, with the format's name and version inside. Scores
+are kept as they were measured: detectors may give more than 1 or less than 0; nothing is clipped.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class HeadMap(BaseModel):
     layers: int
     """Decoder layers."""
     heads: int
-    """Heads a layer: query heads, or key/value heads where ``unit`` says so."""
+    """Heads per layer: query heads, or key/value heads where ``unit`` says so."""
     unit: Literal["query", "kv"] = "query"
     """Which heads are scored."""
     scores: tuple[tuple[float, ...] | None, ...]
@@ -63,7 +63,7 @@ class HeadMap(BaseModel):
 
     @model_validator(mode="after")
     def _shape(self) -> HeadMap:
-        """Refuse scores that are no full ``layers x heads`` table."""
+        """Refuse scores that do not fill a ``layers x heads`` table."""
         if not self.layers or not self.heads:
             raise ValueError("a head map needs at least one layer and one head")
         widths = {len(row) for row in self.scores if row is not None}
@@ -79,7 +79,7 @@ class HeadMap(BaseModel):
         """Read the canonical file.
 
         Raises:
-            DataError: The file is missing, no UTF-8 JSON, or no head map of this version.
+            DataError: The file is missing, is not UTF-8 JSON, or is no head map of this version.
         """
         return cls.parse(read_text(Path(path)), where=str(path))
 
@@ -102,7 +102,7 @@ class HeadMap(BaseModel):
             raise DataError(
                 f"not a head map of format {FORMAT}: {first['msg']}",
                 where=f"{where}: {key}" if key else where,
-                hint="import it from the format it is in: headbench heads import FILE",
+                hint="import other formats first: headbench heads import FILE",
             ) from error
 
     def save(self, path: str | Path) -> None:
@@ -121,7 +121,7 @@ class HeadMap(BaseModel):
             ) from error
 
     def text(self) -> str:
-        """The canonical form: sorted keys, one layer a line, equal maps give equal bytes."""
+        """The canonical form: sorted keys, one line per layer; equal maps give equal bytes."""
         facts = self.model_dump(mode="json", exclude={"scores"})
         lines = [f'  "{key}": {_json(facts[key])},' for key in sorted(facts)]
         rows = ",\n".join(f"    {_json(row)}" for row in self.scores)
@@ -137,7 +137,7 @@ class HeadMap(BaseModel):
         """The window of the heads that stream, as the map's configuration deploys them.
 
         A streaming head's cache holds ``sink_size`` first and ``recent_size`` latest keys, and a
-        row's own key comes on top of them. ``None`` where the map says no sizes.
+        row's own key comes on top of them. ``None`` where the map holds no sizes.
         """
         sink, recent = self.data.get(SINK), self.data.get(RECENT)
         if not isinstance(sink, int) or not isinstance(recent, int):
@@ -241,7 +241,7 @@ class HeadMap(BaseModel):
         """A map over query heads, each with the score of its key/value head.
 
         Args:
-            heads: Query heads a layer; a multiple of the map's heads. Consecutive query heads
+            heads: Query heads per layer; a multiple of the map's heads. Consecutive query heads
                 share a key/value head, as in grouped-query attention (Ainslie et al. 2023,
                 arXiv 2305.13245).
 

@@ -1,4 +1,4 @@
-"""A head map as a picture: a cell a head, layers from top to bottom, darker for higher scores."""
+"""A head map as a heatmap: one cell per head, layers from top to bottom, darker is higher."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MARGIN = 44
 LOW, HIGH = (247, 247, 242), (20, 62, 110)
 """Colours of the lowest and the highest score."""
 STEPS = 7
-"""Cells of the scale, less one."""
+"""Steps of the scale: it has one cell more."""
 CROWDED = 16
-"""Up to so many heads each one is numbered; of more, every eighth."""
+"""Up to this many heads per layer, each is numbered; beyond, every eighth."""
 LETTER = 6
-"""Width of a letter of the title, generously."""
+"""Pixels per letter of the title, an upper bound."""
 RAMP = " ░▒▓█"
 
 
@@ -35,7 +35,7 @@ def shares(found: HeadMap) -> list[list[float]]:
 
 
 def terminal(found: HeadMap) -> str:
-    """The map as text, a line a layer, two characters a head."""
+    """The map as text, one line per layer, two characters per head."""
     lines = []
     for number, layer in enumerate(shares(found)):
         cells = (RAMP[min(int(share * len(RAMP)), len(RAMP) - 1)] for share in layer)
@@ -45,66 +45,66 @@ def terminal(found: HeadMap) -> str:
 
 
 @dataclass(frozen=True)
-class Text:
-    """A piece of lettering: where it stands (its middle, or its start or end), and what it says."""
+class Label:
+    """A text: the place of its start, middle or end, and its words."""
 
     x: int
     y: int
-    said: str
+    text: str
     anchor: Literal["start", "middle", "end"] = "start"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A coloured square: its corner, its colour, and the head it stands for, if any."""
+    """A coloured square: its corner, its colour, and the text shown for its head, if any."""
 
     x: int
     y: int
     colour: tuple[int, int, int]
-    said: str = ""
+    tooltip: str = ""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A map laid out, the same for every form.
+    """A map laid out, the same for SVG and PNG.
 
     Attributes:
         size: Width and height in pixels.
-        texts: All lettering.
+        labels: All texts.
         cells: All squares: heads first, then the scale.
     """
 
     size: tuple[int, int]
-    texts: tuple[Text, ...]
+    labels: tuple[Label, ...]
     cells: tuple[Cell, ...]
 
 
 def layout(found: HeadMap) -> Drawing:
-    """Lay a map out: title, numbers of layers and heads, a cell a head, the scale below."""
-    texts = [
-        Text(4, 13, f"{found.model}, {found.detector}"),
-        Text(4, 25, "layers down, heads across"),
+    """Lay a map out: title, numbers of layers and heads, a cell per head, the scale below."""
+    labels = [
+        Label(4, 13, f"{found.model}, {found.detector}"),
+        Label(4, 25, "layers down, heads across"),
     ]
     every = 1 if found.heads <= CROWDED else 8
-    texts += [
-        Text(MARGIN + CELL * head + CELL // 2, MARGIN - 4, str(head), "middle")
+    labels += [
+        Label(MARGIN + CELL * head + CELL // 2, MARGIN - 4, str(head), "middle")
         for head in range(0, found.heads, every)
     ]
     cells = []
     for number, layer in enumerate(shares(found)):
         y = MARGIN + CELL * number
-        texts.append(Text(MARGIN - 6, y + 10, str(number), "end"))
+        labels.append(Label(MARGIN - 6, y + 10, str(number), "end"))
         for head, share in enumerate(layer):
-            said = f"{number}-{head}: {found.score(number, head):g}"
-            cells.append(Cell(MARGIN + CELL * head, y, _colour(share), said))
+            tooltip = f"{number}-{head}: {found.score(number, head):g}"
+            cells.append(Cell(MARGIN + CELL * head, y, _colour(share), tooltip))
     below = MARGIN + CELL * found.layers + 10
     low, high = (pick(s for layer in found.scores for s in layer or ()) for pick in (min, max))
-    texts.append(Text(MARGIN - 6, below + 10, f"{low:.3g}", "end"))
+    labels.append(Label(MARGIN - 6, below + 10, f"{low:.3g}", "end"))
     cells += [Cell(MARGIN + CELL * at, below, _colour(at / STEPS)) for at in range(STEPS + 1)]
-    texts.append(Text(MARGIN + CELL * (STEPS + 1) + 4, below + 10, f"{high:.3g}"))
-    lettering = 4 + LETTER * max(len(text.said) for text in texts[:2])
+    labels.append(Label(MARGIN + CELL * (STEPS + 1) + 4, below + 10, f"{high:.3g}"))
+    lettering = 4 + LETTER * max(len(label.text) for label in labels[:2])
     width = max(MARGIN + CELL * max(found.heads, STEPS + 1) + 48, lettering)
-    return Drawing((width, below + CELL + 8), tuple(texts), tuple(cells))
+    return Drawing((width, below + CELL + 8), tuple(labels), tuple(cells))
 
 
 def svg(found: HeadMap) -> str:
@@ -117,14 +117,15 @@ def svg(found: HeadMap) -> str:
         f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
     parts += [
-        f'<text x="{text.x}" y="{text.y}" text-anchor="{text.anchor}">{escape(text.said)}</text>'
-        for text in drawing.texts
+        f'<text x="{label.x}" y="{label.y}" text-anchor="{label.anchor}">'
+        f"{escape(label.text)}</text>"
+        for label in drawing.labels
     ]
     for cell in drawing.cells:
-        told = f"<title>{cell.said}</title>" if cell.said else ""
+        title = f"<title>{cell.tooltip}</title>" if cell.tooltip else ""
         parts.append(
             f'<rect x="{cell.x}" y="{cell.y}" width="{CELL - 1}" height="{CELL - 1}" '
-            f'fill="rgb{cell.colour}">{told}</rect>'
+            f'fill="rgb{cell.colour}">{title}</rect>'
         )
     return "\n".join([*parts, "</svg>", ""])
 
@@ -137,9 +138,9 @@ def save_png(found: HeadMap, path: Path) -> None:
     image = Image.new("RGB", drawing.size, (255, 255, 255))
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(10)
     anchors = {"start": "ls", "middle": "ms", "end": "rs"}
-    for text in drawing.texts:
+    for label in drawing.labels:
         draw.text(
-            (text.x, text.y), text.said, fill=(0, 0, 0), font=font, anchor=anchors[text.anchor]
+            (label.x, label.y), label.text, fill=(0, 0, 0), font=font, anchor=anchors[label.anchor]
         )
     for cell in drawing.cells:
         corners = (cell.x, cell.y, cell.x + CELL - 2, cell.y + CELL - 2)

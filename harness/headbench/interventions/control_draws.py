@@ -49,8 +49,8 @@ def other_sets(table: HeadTable, heads: int, count: int, seed: int) -> Draws:
 def apart_sets(table: HeadTable, heads: int, count: int, seed: int) -> Draws:
     """Sets of the same layers, as many heads in each, that hold none of the heads of ``table``.
 
-    The cleanest contrast, and no test: a set that avoids the heads that were chosen is not what
-    chance would have chosen. Too few remaining heads in a layer leave no draw.
+    The clearest contrast, but no test: chance would not have avoided the chosen heads. Too few
+    remaining heads in a layer leave no draw.
     """
     pools = {
         layer: tuple(h for h in range(heads) if h not in mine) for layer, mine in table.items()
@@ -73,6 +73,7 @@ def layer_sets(table: HeadTable, layers: Sequence[int], heads: int, count: int, 
     found: dict[tuple[tuple[int, Heads], ...], None] = {}
     generator = random.Random(f"headbench-controls/layers/{seed}")
     possible = math.comb(len(free), len(sizes)) * ways
+    # Drawn and compared: listing every way would take as long as there are ways.
     while len(found) < min(count, possible):
         chosen = sorted(generator.sample(free, len(sizes)))
         pairs = zip(chosen, sizes, strict=True)
@@ -101,6 +102,7 @@ def sets_from(
     possible = math.prod(math.comb(len(pools[layer]), size) for layer, size in sizes.items())
     possible -= but is not None
     generator = random.Random(f"headbench-controls/{seed}")
+    # Few sets are listed and shuffled, because late draws would mostly repeat earlier ones.
     source = _listed if possible <= _ENUMERATE else _drawn
     kept = (draw for draw in source(pools, sizes, generator) if but is None or draw != dict(but))
     return Draws(tuple(itertools.islice(kept, count)), possible)

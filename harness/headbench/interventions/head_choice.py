@@ -38,6 +38,7 @@ class AnyHeads(MethodParams):
 
     @model_validator(mode="after")
     def _one_way(self) -> AnyHeads:
+        """Two ways at once would choose different heads, and one of them silently."""
         ways = [w for w in (self.top, self.threshold, self.fraction) if w is not None]
         if self.heads is not None and self.map is not None:
             raise ValueError("give either heads=[[layer,head],...] or map=NAME")
@@ -49,10 +50,10 @@ class AnyHeads(MethodParams):
 
 
 class HeadChoice(AnyHeads):
-    """Parameters of a method that must be told its heads."""
+    """Parameters of a method whose heads must be named."""
 
     @model_validator(mode="after")
-    def _told(self) -> HeadChoice:
+    def _named(self) -> HeadChoice:
         if self.heads is None and self.map is None:
             raise ValueError("give either heads=[[layer,head],...] or map=NAME")
         return self

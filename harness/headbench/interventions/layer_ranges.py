@@ -1,4 +1,4 @@
-"""Layer ranges that papers give for one depth, carried over to others as fractions."""
+"""Layer ranges: those that papers give for one depth, carried over to others; checks of a range."""
 
 from __future__ import annotations
 

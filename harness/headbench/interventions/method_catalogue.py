@@ -2,7 +2,7 @@
 
 Each file of ``methods/`` is one method and has its name, so a new file is a new method. Other
 packages add theirs through the entry point group ``headbench.interventions``, and a user's file
-through :func:`load_file`. A method's module imports no torch when it is loaded, so that listing and
+through ``--include``. A method's module imports no torch when it is loaded, so that listing and
 validating stay fast.
 """
 
@@ -12,7 +12,7 @@ import importlib
 import pkgutil
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import EntryPoint
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from headbench._code import Code, of_entry_point, of_things
-from headbench._include import defines, run_file
+from headbench._extensions import wrong_type
+from headbench._include import Loaded
 from headbench._plugins import entry_points
 from headbench.edits import Intervention
 from headbench.errors import ConfigError, HeadbenchError, nearest
@@ -168,58 +169,22 @@ def register(method: Method) -> Method:
     return method
 
 
-def load_include(paths: Sequence[Path]) -> None:
-    """Register what the user's files define; of a folder, every file that defines an intervention.
-
-    Args:
-        paths: Python files and folders. Files of a folder that define no ``METHOD`` are left
-            alone: they may be neighbours that others import, or programs.
+def accept(thing: object, loaded: Loaded, path: Path) -> str:
+    """Register a method of a user's file; see :func:`headbench._extensions.include`.
 
     Raises:
-        ConfigError: A file does not load, or a name is defined twice or is headbench's own.
+        ConfigError: It is no method, or headbench has one of its name.
     """
-    homes: dict[str, Path] = {}
-    for path in paths:
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            if file.suffix != ".py":
-                continue
-            if not defines(file, "METHOD", "METHODS") and (
-                path.is_dir() or defines(file, "FAMILY")
-            ):
-                continue
-            for method in load_file(file):
-                other = homes.setdefault(method.name, file)
-                if other.absolute() != file.absolute():
-                    raise ConfigError(
-                        f"two files define the intervention {method.name!r}",
-                        where=f"{other} and {file}",
-                        hint="rename one of them, or include only one",
-                    )
-
-
-def load_file(path: Path) -> tuple[Method, ...]:
-    """Register the methods of a user's Python file: its ``METHOD``, or all of its ``METHODS``.
-
-    The file may import the modules beside it; see :mod:`headbench._include`.
-
-    Raises:
-        ConfigError: The file defines neither, or is not a program that runs.
-    """
-    loaded = run_file(path)
-    module = loaded.module
-    found = (*getattr(module, "METHODS", ()), *filter(None, [getattr(module, "METHOD", None)]))
-    if not found:
+    if not isinstance(thing, Method):
+        raise wrong_type(thing, "METHOD", "Method", path)
+    if thing.name in built_in():
         raise ConfigError(
-            "the file defines no intervention", where=str(path), hint="define METHOD = Method(...)"
-        )
-    taken = [method.name for method in found if method.name in built_in()]
-    if taken:
-        raise ConfigError(
-            f"the file defines the intervention {taken[0]!r}, which headbench has already",
+            f"the file defines the intervention {thing.name!r}, which headbench has already",
             where=str(path),
             hint="give it a name of its own, so that results do not confuse the two",
         )
-    return tuple(register(replace(method, code=loaded.code)) for method in found)
+    register(replace(thing, code=loaded.code))
+    return f"the intervention {thing.name!r}"
 
 
 def shapes(annotation: object) -> set[str]:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
+from headbench import _extensions
 from headbench.edits import Contrast, Controls, Intervention
 from headbench.errors import ConfigError
 from headbench.interventions import method_catalogue
@@ -28,7 +29,7 @@ def resolve(text: str, info: ModelInfo, include: Sequence[Path] = ()) -> tuple[C
         ConfigError: Not an intervention, an unknown method or parameter, a wrong value.
         RefusedError: Heads that the model does not have.
     """
-    method_catalogue.load_include(include)
+    _extensions.include(include)
     return tuple(_condition(spec, info) for spec in sweep(parse(text)))
 
 

@@ -1,1 +1,1 @@
-"""Adapters: models that answer requests. See :mod:`headbench.models.base` to write one."""
+"""Adapters: models that answer requests. See :mod:`headbench.models.base_model` to write one."""

@@ -4,14 +4,37 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 from headbench._code import Code, merged, of_entry_point, of_things
+from headbench._extensions import wrong_type
+from headbench._include import Loaded
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 from headbench.jobs import Model
 
 Factory = Callable[[Mapping[str, str]], Model]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A named kind of model.
+
+    Attributes:
+        name: As in ``--model``.
+        create: ``--model-args`` as strings -> the model.
+        summary: One line for ``headbench ls models``.
+    """
+
+    name: str
+    create: Factory
+    summary: str = ""
+
+
+_added: dict[str, tuple[Adapter, Code]] = {}
+"""Adapters of user's files and of :func:`register`, with their code."""
 
 # Named by module, so that `headbench ls models` imports no torch.
 SHIPPED: Mapping[str, tuple[str, str]] = {
@@ -30,14 +53,15 @@ SHIPPED: Mapping[str, tuple[str, str]] = {
 
 def model_names() -> tuple[str, ...]:
     """Every known adapter, sorted."""
-    return tuple(sorted({*SHIPPED, *_installed()}))
+    return tuple(sorted({*SHIPPED, *_installed(), *_added}))
 
 
 def summaries() -> Mapping[str, str]:
     """Adapter -> one line of description."""
     shipped = {name: line for name, (_, line) in SHIPPED.items()}
     others = {name: f"from {point.value}" for name, point in _installed().items()}
-    return {name: (others | shipped)[name] for name in model_names()}
+    added = {name: one.summary for name, (one, _) in _added.items()}
+    return {name: (others | added | shipped)[name] for name in model_names()}
 
 
 def create(name: str, args: Mapping[str, str]) -> Model:
@@ -54,10 +78,12 @@ def create(name: str, args: Mapping[str, str]) -> Model:
         module, _, attribute = SHIPPED[name][0].partition(":")
         factory: Factory = getattr(importlib.import_module(module), attribute)
         return factory(args)
+    if name in _added:
+        return _added[name][0].create(args)
     installed = _installed()
     if name in installed:
-        found: Factory = installed[name].load()
-        return found(args)
+        found: Factory | Adapter = installed[name].load()
+        return found.create(args) if isinstance(found, Adapter) else found(args)
     raise ConfigError(
         f"no model adapter is called {name!r}",
         where=f"--model {name}",
@@ -73,9 +99,44 @@ def code_of(name: str, model: Model) -> Code:
         name: Adapter name, as in ``--model``.
         model: What it built.
     """
-    point = None if name in SHIPPED else _installed().get(name)
+    if name in SHIPPED:
+        return of_things(type(model))
+    if name in _added:
+        return merged([_added[name][1], of_things(type(model))])
+    point = _installed().get(name)
     given = [of_entry_point(point)] if point is not None else []
     return merged([*given, of_things(type(model))])
+
+
+def register(adapter: Adapter, code: Code | None = None) -> Adapter:
+    """Add an adapter from Python; a later one of the same name takes the place of an earlier one.
+
+    Args:
+        adapter: What to add.
+        code: Its code; by default that of the module which defines its function.
+
+    Raises:
+        ConfigError: headbench has an adapter of that name.
+    """
+    if adapter.name in SHIPPED:
+        raise ConfigError(
+            f"headbench has a model adapter {adapter.name!r} already",
+            hint="give it a name of its own, so that results do not confuse the two",
+        )
+    _added[adapter.name] = (adapter, code or of_things(adapter.create))
+    return adapter
+
+
+def accept(thing: object, loaded: Loaded, path: Path) -> str:
+    """Register the adapter of a user's file; see :func:`headbench._extensions.include`.
+
+    Raises:
+        ConfigError: It is no adapter, or headbench has one of its name.
+    """
+    if not isinstance(thing, Adapter):
+        raise wrong_type(thing, "ADAPTER", "Adapter", path)
+    register(thing, loaded.code)
+    return f"the model adapter {thing.name!r}"
 
 
 def _installed() -> dict[str, EntryPoint]:

@@ -16,7 +16,7 @@ from headbench._version import __version__
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import check_args, positive, rows_a_batch
-from headbench.models.base import BaseModel, digest_of
+from headbench.models.base_model import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.captures import captures_of
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of

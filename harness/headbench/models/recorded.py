@@ -9,9 +9,9 @@ from pathlib import Path
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import check_args
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 from headbench.nouns import Request
-from headbench.results.fields import Fields, Reading, Row, as_text, contains, normal
+from headbench.results.fields import Fields, LogRow, Reading, as_text, contains, normal
 from headbench.results.recorded import log_name, read_rows
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")  # as records of sensitive tasks hold outputs
@@ -125,7 +125,7 @@ class RecordedModel(BaseModel):
                 hint="give the outputs of this task, or name the question: question=FIELD",
             )
 
-    def _read(self, row: Row, reading: Reading, number: int) -> tuple[str, Sequence[str]]:
+    def _read(self, row: LogRow, reading: Reading, number: int) -> tuple[str, Sequence[str]]:
         document, outputs = reading.text(row, "id"), reading.value(row, "response")
         if isinstance(outputs, list | tuple) and reading.names["response"] == OWN_OUTPUTS:
             texts = [as_text(text) for text in outputs]
@@ -150,7 +150,7 @@ OWN_OUTPUTS = "outputs"
 """Field of headbench's own records, one text a request."""
 
 
-def _reading(rows: Sequence[Row], fields: Mapping[str, str], where: str) -> Reading:
+def _reading(rows: Sequence[LogRow], fields: Mapping[str, str], where: str) -> Reading:
     """Where ids, outputs and questions stand: as told, as in headbench's own records, as found."""
     told = dict(fields)
     if all({"document", OWN_OUTPUTS} <= row.keys() for row in rows):

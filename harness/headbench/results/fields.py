@@ -17,7 +17,7 @@ from headbench.errors import ConfigError, DataError, nearest
 from headbench.results.image_keys import image_key
 from headbench.scoring import family
 
-Row = Mapping[str, object]
+LogRow = Mapping[str, object]
 
 OUTPUTS = (
     "answer", "text", "response", "output", "prediction", "pred", "model_answer", "model_response",
@@ -176,7 +176,7 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def follow(row: Row, path: str) -> object | None:
+def follow(row: LogRow, path: str) -> object | None:
     """The value at a path, ``resps[0][0]`` or ``doc.question``; ``None`` where there is none.
 
     A field whose very name is the path goes before.
@@ -207,12 +207,12 @@ class Reading:
     names: Mapping[str, str]
     form: str = ""
 
-    def value(self, row: Row, role: str) -> object | None:
+    def value(self, row: LogRow, role: str) -> object | None:
         """What a row holds for a role, or ``None``."""
         name = self.names.get(role)
         return None if name is None else follow(row, name)
 
-    def text(self, row: Row, role: str) -> str | None:
+    def text(self, row: LogRow, role: str) -> str | None:
         """The same as text; list values are joined by a blank."""
         value = self.value(row, role)
         return None if value is None else as_text(value)
@@ -281,7 +281,7 @@ class Fields:
         own = self.given.get(f"{self.file}.{role}") if self.file else None
         return own or self.given.get(role)
 
-    def reading(self, rows: Sequence[Row], roles: Sequence[str], where: str) -> Reading:
+    def reading(self, rows: Sequence[LogRow], roles: Sequence[str], where: str) -> Reading:
         """Find the roles of a file.
 
         Args:
@@ -310,7 +310,7 @@ class Fields:
                 claimed.add(found)
         return Reading(names, form.name if form is not None and decided else "")
 
-    def _only(self, rows: Sequence[Row], role: str, claimed: set[str], where: str) -> str | None:
+    def _only(self, rows: Sequence[LogRow], role: str, claimed: set[str], where: str) -> str | None:
         """The one field that could serve a role; several are one where they never differ."""
         free = [name for name in known_roles().names[role] if name not in claimed]
         candidates = [name for name in free if any(row.get(name) is not None for row in rows)]
@@ -324,7 +324,7 @@ class Fields:
                 )
         return candidates[0] if candidates else None
 
-    def _check_there(self, rows: Sequence[Row], role: str, name: str, where: str) -> None:
+    def _check_there(self, rows: Sequence[LogRow], role: str, name: str, where: str) -> None:
         if any(follow(row, name) is not None for row in rows):
             return
         other = f"; --field {self.file}.{role}=NAME is for this file alone" if self.file else ""
@@ -336,7 +336,7 @@ class Fields:
 
     # -------------------------------------------------------------- one row
 
-    def name(self, row: Row, role: str, but: str | None = None) -> str | None:
+    def name(self, row: LogRow, role: str, but: str | None = None) -> str | None:
         """The field under which one row holds a role, or ``None``.
 
         Args:
@@ -351,22 +351,22 @@ class Fields:
         found = self.reading((shown,), (role,), "one row").names.get(role)
         return found if found is not None and follow(shown, found) is not None else None
 
-    def find(self, row: Row, role: str, but: str | None = None) -> object | None:
+    def find(self, row: LogRow, role: str, but: str | None = None) -> object | None:
         """The value of a role in one row, or ``None`` where the row has none."""
         name = self.name(row, role, but)
         return None if name is None else follow(row, name)
 
-    def text(self, row: Row, role: str, but: str | None = None) -> str | None:
+    def text(self, row: LogRow, role: str, but: str | None = None) -> str | None:
         """The same as text; list values are joined by a blank."""
         value = self.find(row, role, but)
         return None if value is None else as_text(value)
 
 
-def _has_form(rows: Sequence[Row], form: LogFormat) -> bool:
+def _has_form(rows: Sequence[LogRow], form: LogFormat) -> bool:
     return bool(rows) and all(form.marks <= row.keys() for row in rows)
 
 
-def _defined(rows: Sequence[Row], form: LogFormat, role: str, where: str) -> str | None:
+def _defined(rows: Sequence[LogRow], form: LogFormat, role: str, where: str) -> str | None:
     """The path that a format defines for a role, where the rows have it.
 
     Raises:

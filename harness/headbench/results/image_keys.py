@@ -15,7 +15,7 @@ _COCO = re.compile(r"(?:.*[/\\])?(?:COCO_[A-Za-z]+\d{4}_)?(\d{12})")
 
 
 def image_key(image: object) -> str:
-    """One form for the ways an image is named.
+    """The key of an image, equal for all the ways in which it is named.
 
     ``42``, ``"42"``, ``42.0``, ``000000000042.jpg`` and ``COCO_val2014_000000000042.jpg`` are the
     same COCO image, whose number has twelve digits in file names. Of any other name only the ending

@@ -1,4 +1,4 @@
-"""What speaks for a join of recorded rows with what they answer, and what a user must vouch for."""
+"""How far a join of recorded rows with their questions can be trusted."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from headbench._json import json_values
 from headbench.errors import DataError
-from headbench.results.fields import Row, known_roles
+from headbench.results.fields import LogRow, known_roles
 
 _ENDINGS = (".json", ".jsonl", ".csv", ".tsv", ".txt")
 
@@ -31,7 +31,7 @@ class Recorded:
     """The rows of one file, and what it took to read them.
 
     Attributes:
-        rows: One mapping an item, in file order.
+        rows: One mapping per item, in file order.
         name: File name without its folder.
         sha256: Of the file's bytes.
         container: ``lines``, ``array``, ``objects``, ``wrapped``, ``mapping``, ``table`` or
@@ -39,7 +39,7 @@ class Recorded:
         encoding: ``utf-8``, ``utf-16`` or ``mixed``.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[LogRow, ...]
     name: str
     sha256: str
     container: str
@@ -60,7 +60,7 @@ def read_rows(path: Path) -> Recorded:
     """Read any of the containers, gzipped or not; of a folder, all its JSON files as one.
 
     Args:
-        path: The file, or a folder of one file an item.
+        path: The file, or a folder of one file per item.
 
     Raises:
         DataError: The file is missing, holds no rows, or breaks off inside a value.
@@ -131,7 +131,7 @@ def _decode_line(line: bytes) -> str:
         return line.decode("cp1252", errors="replace")
 
 
-def _json_rows(text: str, path: Path) -> tuple[list[Row], str]:
+def _json_rows(text: str, path: Path) -> tuple[list[LogRow], str]:
     values = json_values(text, str(path))
     if len(values) > 1:
         one_a_line = len(values) == sum(1 for line in text.splitlines() if line.strip())
@@ -154,7 +154,7 @@ def _is_rows(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def _by_key(only: Mapping[str, object]) -> list[Row]:
+def _by_key(only: Mapping[str, object]) -> list[LogRow]:
     """Rows of an object that maps ids to objects, to groupings, or to captions."""
     values = list(only.values())
     if len(only) < 2 or set(only) & {
@@ -174,8 +174,8 @@ def _is_lists(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, list) for row in value)
 
 
-def _mappings(values: Sequence[object], path: Path) -> list[Row]:
-    rows: list[Row] = []
+def _mappings(values: Sequence[object], path: Path) -> list[LogRow]:
+    rows: list[LogRow] = []
     for number, value in enumerate(values, start=1):
         if not isinstance(value, dict):
             raise DataError(
@@ -185,7 +185,7 @@ def _mappings(values: Sequence[object], path: Path) -> list[Row]:
     return rows
 
 
-def _table_rows(text: str, path: Path) -> list[Row]:
+def _table_rows(text: str, path: Path) -> list[LogRow]:
     header = text.splitlines()[0]
     delimiter = "\t" if header.count("\t") > header.count(",") else ","
     csv.field_size_limit(2**24)  # comments of a data set may be long; the default is 128 KiB

@@ -34,7 +34,7 @@ class Log:
         scorer: ``name@version`` of what turned outputs into records.
         parser: ``name@version`` of what read them.
         metrics: Registry name -> metric, the headline first.
-        records: One an answered document.
+        records: One per answered document.
         expected: Documents that should have been answered.
         inputs: Role -> file.
         name: Who answered, as far as known.
@@ -47,7 +47,7 @@ class Log:
         prompts: What the outputs say that was asked, each once; empty where they do not.
         settings: Settings of the task that the files name.
         marks: Marks of thoughts that were cut before anything was read.
-        sought: What responses were sought through for, where that is not the data's own.
+        searched_for: Phrases that responses were searched for, where the data name none.
         notes: Lines that a reader must see beside the figures; they are not part of the result.
     """
 
@@ -68,7 +68,7 @@ class Log:
     prompts: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     marks: Sequence[str] = DEFAULT
-    sought: Sequence[str] = ()
+    searched_for: Sequence[str] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -78,7 +78,7 @@ class Rescored:
 
     Attributes:
         result: The cell.
-        records: One an answered document.
+        records: One per answered document.
         prompts: What the outputs say that was asked, each once; empty where they do not.
         settings: Settings of the task that the files name.
         notes: Lines that a reader must see beside the figures.
@@ -199,7 +199,7 @@ def _id(log: Log, sampling: Sampling) -> str:
     responses = [digest([record.document, list(record.outputs)]) for record in log.records]
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
-    readings += [list(log.sought)] if log.sought else []
+    readings += [list(log.searched_for)] if log.searched_for else []
     thought = any(reasoning_parts(record) for record in log.records)
     # Absent where no thought was looked for otherwise and none was found: ids of before stay.
     readings += [list(log.marks)] if thought or log.marks != DEFAULT else []

@@ -12,6 +12,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from headbench.nouns import Role
+
 SCHEMA_VERSION: Literal[2] = 2
 
 Kind = Literal["measured", "rescored", "published"]
@@ -302,9 +304,11 @@ class Result(Frozen):
     task: TaskFacts
     """What was asked."""
     model: ModelFacts
-    """Who answered."""
+    """Who answered: the subject, where a task has several roles."""
+    roles: dict[Role, ModelFacts] = {}
+    """Who answered the steps that are not for the subject, by role; empty: there were none."""
     arm: ArmFacts = ArmFacts()
-    """Under which intervention."""
+    """Under which intervention; interventions act on the subject only."""
     coverage: Coverage
     """Answered of expected."""
     headline: str | None = None

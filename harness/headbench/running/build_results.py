@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Literal
 
 from headbench.jobs import Condition
-from headbench.nouns import Document, Record
+from headbench.nouns import Answer, Document, Record, Request, Role
 from headbench.results import provenance
 from headbench.results.canonical import Plain, digest, plain
 from headbench.results.cell import Cell
@@ -31,12 +31,14 @@ from headbench.results.schema import (
 from headbench.running import neutral
 from headbench.running.ask import Reply
 from headbench.running.collect import AnsweredCell, Collected, Exchange
+from headbench.running.model_roles import SUBJECT
 from headbench.running.planned_cells import (
     BASELINE,
     PlannedCell,
     PlannedIntervention,
     PlannedTask,
 )
+from headbench.running.respondents import roles_of
 from headbench.running.run_plan import RunPlan
 from headbench.running.spec import RunSpec
 from headbench.scoring import lookup
@@ -72,6 +74,7 @@ class _Builder:
         self.metrics = task_metrics(self.task)
         self.facts = task_facts(self.task, planned.documents)
         self.marks = marks_of(plan.spec.reasoning_marks)
+        self.subject_steps = {step.name for step in self.task.steps if step.role == SUBJECT}
         self.scored_by = scored_by(self.task.scorer, self.task.parser, self.task.metrics)
         self.baseline: Cell | None = None
         self.baseline_exchanges: Sequence[Exchange] = ()
@@ -94,7 +97,8 @@ class _Builder:
             status=status,
             reason=reason,
             task=self.facts,
-            model=self._model(),
+            model=self.plan.respondents[SUBJECT].facts(),
+            roles=self._roles(),
             arm=arm_facts,
             coverage=Coverage(answered=len(records), expected=len(exchanges)),
             headline=None if self._no_headline else self.facts.main_metric,
@@ -134,8 +138,8 @@ class _Builder:
         if any(answer.truncated for answer in answers):
             facts["truncated"] = sum(answer.truncated for answer in answers)
         if before is not None:
-            pairs = zip(before.answers, answers, strict=False)
-            kls = [first_token_kl(a.first, b.first) for a, b in pairs]
+            pairs = zip(self._subjects(before), self._subjects(exchange), strict=False)
+            kls = [first_token_kl(a.first, b.first) for (_, a), (_, b) in pairs]
             known = [kl for kl in kls if kl is not None]
             if known:
                 facts["kl"] = sum(known) / len(known)
@@ -189,14 +193,18 @@ class _Builder:
             (reply.key for exchange in exchanges for reply in exchange.replies), versions
         )
 
-    def _model(self) -> ModelFacts:
-        plan = self.plan
-        return ModelFacts(
-            name=plan.model_name,
-            adapter=plan.spec.model or "",
-            family=plan.model.info.family if plan.model.info else "",
-            identity=dict(plan.identity),
-        )
+    def _roles(self) -> dict[Role, ModelFacts]:
+        """Who answered the task's steps that are not for the subject."""
+        others = [role for role in roles_of(self.task) if role != SUBJECT]
+        return {role: self.plan.respondents[role].facts() for role in others}
+
+    def _subjects(self, exchange: Exchange) -> list[tuple[Request, Answer]]:
+        """What the subject was asked and answered."""
+        return [
+            (request, answer)
+            for request, answer in zip(exchange.requests, exchange.answers, strict=True)
+            if request.step in self.subject_steps
+        ]
 
     def _diagnostics(
         self, condition: Condition, exchanges: Sequence[Exchange], records: Sequence[Record]
@@ -210,9 +218,9 @@ class _Builder:
         ]
         losses = self._neutral(condition)
         before = [
-            answer.first for exchange in self.baseline_exchanges for answer in exchange.answers
+            answer.first for one in self.baseline_exchanges for _, answer in self._subjects(one)
         ]
-        after = [answer.first for answer in answers]
+        after = [answer.first for one in exchanges for _, answer in self._subjects(one)]
         return Diagnostics(
             visited=sum(answer.visited for answer in answers),
             changed=sum(answer.changed for answer in answers),
@@ -242,12 +250,14 @@ class _Builder:
         beyond = getattr(self.plan.model, "overrun", None)
         if beyond is None:
             return None
-        return sum(bool(beyond(request)) for exchange in exchanges for request in exchange.requests)
+        asked = [request for one in exchanges for request, _ in self._subjects(one)]
+        return sum(bool(beyond(request)) for request in asked)
 
     @property
     def _no_headline(self) -> str:
         """Why an adapter's answers may not be quoted alone; recorded ones may lack evidence."""
-        return str(getattr(self.plan.model, "no_headline", ""))
+        models = [self.plan.respondents[role].model for role in roles_of(self.task)]
+        return next((str(why) for one in models if (why := getattr(one, "no_headline", ""))), "")
 
     def _source(self) -> dict[str, str]:
         """Where recorded answers came from, and how they were joined; empty for other models."""

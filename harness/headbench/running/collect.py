@@ -8,12 +8,13 @@ from itertools import groupby
 
 from headbench.errors import RefusedError
 from headbench.jobs import Condition, Job
-from headbench.nouns import Answer, Document, Request
+from headbench.nouns import Answer, Document, Request, Role
 from headbench.results.schema import NeutralLoss
 from headbench.running import neutral
 from headbench.running.ask import Asker, Reply
+from headbench.running.model_roles import SUBJECT
 from headbench.running.outputs import output_text
-from headbench.running.planned_cells import PlannedCell
+from headbench.running.planned_cells import BASELINE, PlannedCell
 from headbench.running.run_plan import RunPlan
 
 UNKNOWN_LIMIT = 0.01
@@ -48,6 +49,23 @@ class Exchange:
 
 
 @dataclass(frozen=True)
+class Question:
+    """A request of a step, with whom it is for.
+
+    Attributes:
+        exchange: Where request and reply belong.
+        request: What is asked.
+        condition: Under which condition; the baseline for all roles but the subject.
+        role: Who answers.
+    """
+
+    exchange: Exchange
+    request: Request
+    condition: Condition
+    role: Role
+
+
+@dataclass(frozen=True)
 class AnsweredCell:
     """A planned cell with what was asked and answered.
 
@@ -74,15 +92,15 @@ class Collected:
     losses: Mapping[str, tuple[NeutralLoss, ...]]
 
 
-def collect(plan: RunPlan, asker: Asker) -> Collected:
+def collect(plan: RunPlan, askers: Mapping[Role, Asker]) -> Collected:
     """Ask everything; steps that read earlier answers come after them.
 
-    All tasks' steps of one number are planned together, so that a batch may mix tasks and
+    All tasks' steps of one number and role are planned together, so that a batch may mix tasks and
     conditions.
 
     Args:
         plan: What is asked.
-        asker: Puts it to the model.
+        askers: Role -> puts requests to its model.
     """
     cells = tuple(
         AnsweredCell(planned, tuple(map(Exchange, planned.documents))) for planned in plan.cells
@@ -90,15 +108,20 @@ def collect(plan: RunPlan, asker: Asker) -> Collected:
     losses: dict[str, tuple[NeutralLoss, ...]] = {}
     texts = neutral_texts(plan)
     for number in range(max(len(planned.task.steps) for planned in plan.tasks)):
-        asked = _requests(cells, number, plan.spec.seed)
-        jobs = [Job(request, condition) for _, request, condition in asked]
-        beside = _neutral_jobs(plan, texts) if number == 0 else []
-        replies = asker.ask(jobs + beside, f"step {number + 1}")
-        for (exchange, request, _), reply in zip(asked, replies[: len(jobs)], strict=True):
-            exchange.requests.append(request)
-            exchange.replies.append(reply)
+        questions = _questions(cells, number, plan.spec.seed)
+        for role, asker in askers.items():
+            asked = [question for question in questions if question.role == role]
+            jobs = [Job(question.request, question.condition) for question in asked]
+            beside = _neutral_jobs(plan, texts) if number == 0 and role == SUBJECT else []
+            if not jobs and not beside:
+                continue
+            what = f"step {number + 1}" + ("" if role == SUBJECT else f", {role}")
+            replies = asker.ask(jobs + beside, what)
+            for question, reply in zip(asked, replies[: len(jobs)], strict=True):
+                question.exchange.requests.append(question.request)
+                question.exchange.replies.append(reply)
+            losses |= _losses(texts, beside, replies[len(jobs) :])
         _read_step(cells, number)
-        losses |= _losses(texts, beside, replies[len(jobs) :])
     return Collected(cells, losses)
 
 
@@ -108,16 +131,17 @@ def check_known_words(plan: RunPlan) -> None:
     Raises:
         RefusedError: more than 1 % of a task's prompt tokens are the unknown token.
     """
-    share = getattr(plan.model, "unknown_share", None)
-    if share is None:
-        return
     for planned in plan.tasks:
+        first = plan.respondents[planned.task.steps[0].role]
+        share = getattr(first.model, "unknown_share", None)
+        if share is None:
+            continue
         shares = [share(request) for request in planned.all_first_requests]
         mean = sum(shares) / max(len(shares), 1)
         if mean > UNKNOWN_LIMIT:
             raise RefusedError(
                 f"{mean:.1%} of the prompt tokens of task {planned.task.name!r} are unknown to the "
-                f"tokenizer of {plan.model_name}",
+                f"tokenizer of {first.name}",
                 where=f"task {planned.task.name}; at most {UNKNOWN_LIMIT:.0%} is let through",
                 hint="choose a model whose vocabulary covers the task's language",
             )
@@ -159,16 +183,14 @@ def placed(condition: Condition, request: Request, peers: Sequence[Request]) -> 
     return replace(condition, interventions=tuple(parts))
 
 
-def _requests(
-    cells: Sequence[AnsweredCell], number: int, seed: int
-) -> list[tuple[Exchange, Request, Condition]]:
+def _questions(cells: Sequence[AnsweredCell], number: int, seed: int) -> list[Question]:
     """What step ``number`` asks. Conditions of one document stand side by side."""
-    asked: list[tuple[Exchange, Request, Condition]] = []
+    asked: list[Question] = []
     for planned_task, group in groupby(cells, key=lambda cell: cell.planned.planned_task):
         task, same_task = planned_task.task, list(group)
         if number >= len(task.steps):
             continue
-        step, peers = task.steps[number].name, planned_task.all_first_requests
+        step, peers = task.steps[number], planned_task.all_first_requests
         for place, document in enumerate(planned_task.documents):
             for cell in same_task:
                 exchange = cell.exchanges[place]
@@ -177,10 +199,11 @@ def _requests(
                     if number == 0
                     else task.requests(document, step, exchange.earlier, seed)
                 )
-                asked.extend(
-                    (exchange, request, placed(cell.planned.condition, request, peers))
-                    for request in requests
-                )
+                for request in requests:
+                    condition = BASELINE
+                    if step.role == SUBJECT:
+                        condition = placed(cell.planned.condition, request, peers)
+                    asked.append(Question(exchange, request, condition, step.role))
     return asked
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from headbench.nouns import Role
 from headbench.results.cell import Cell
 from headbench.results.comparison import Comparison, adjust, compare_cells
 from headbench.results.derived import DerivedImages
@@ -18,7 +19,7 @@ from headbench.results.provenance import commit
 from headbench.results.schema import Kind, Result
 from headbench.results.store import ResponseStore
 from headbench.results.timing import add_timing
-from headbench.running.ask import Asker
+from headbench.running.ask import Asker, Tally
 from headbench.running.build_results import build_cells
 from headbench.running.collect import check_known_words, collect
 from headbench.running.control_matching import match_norms
@@ -85,10 +86,13 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
     started = time.perf_counter()
     with ResponseStore(out / STORE) as store:
         derived = DerivedImages(out / STORE)
-        plan.model.bind(image_reader(plan.tasks, derived.read))
-        asker = Asker(plan.model, store, shown, identity=plan.identity, images=derived)
+        tally = Tally()
+        askers: dict[Role, Asker] = {}
+        for role, one in plan.respondents.items():
+            one.model.bind(image_reader(plan.tasks, derived.read))
+            askers[role] = Asker(one.model, store, shown, tally, one.identity, derived)
         kept = _say_what_the_store_keeps(plan, store.path)  # before anything is stored
-        cells = build_cells(plan, collect(plan, asker))
+        cells = build_cells(plan, collect(plan, askers))
         # Still under the store's lock: no other run cleans up or writes here.
         remove_leftovers(out / MEASURED)
         files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
@@ -98,9 +102,9 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
             plan.spec.digest,
             {
                 "seconds": round(time.perf_counter() - started, 3),
-                "answered": asker.tally.answered,
-                "reused": asker.tally.reused,
-                "batches": asker.tally.batches,
+                "answered": tally.answered,
+                "reused": tally.reused,
+                "batches": tally.batches,
             },
         )
     return RunOutcome(
@@ -109,7 +113,7 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
         notes=(
             *plan.notes,
             *_overrun_notes(cells),
-            *_edited(asker.tally.reused),
+            *_edited(tally.reused),
             *kept,
             *store.damage,
         ),

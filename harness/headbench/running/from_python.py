@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headbench.results.comparison import Comparison, compare_files
+from headbench.running.model_roles import ROLES, assign_args, read_roles
 from headbench.running.spec import make_spec
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def run(
     tasks: str | Sequence[str],
     interventions: str | Sequence[str] = (),
     *,
-    model: str | None = None,
+    model: str | Mapping[str, str] | None = None,
     model_args: Mapping[str, object] | None = None,
     out: str | Path = "results",
     **options: object,
@@ -29,9 +30,11 @@ def run(
     Args:
         tasks: Task names, groups, tags or YAML files.
         interventions: Toggles, e.g. ``"vhr(alpha=2)"``.
-        model: Adapter name; ``None`` takes the shipped model that fits the tasks.
+        model: Adapter name; ``None`` takes the shipped model that fits the tasks. One adapter per
+            role: ``{"subject": "hf", "judge": "recorded"}``.
         model_args: The adapter's arguments, e.g. ``{"pretrained": "org/name",
-            "chat_template_args": {"enable_thinking": False}}``.
+            "chat_template_args": {"enable_thinking": False}}``. With several roles, by role:
+            ``{"subject": {"pretrained": "org/name"}, "judge": {"path": "judged.jsonl"}}``.
         out: Where results go.
         options: Any other field of :class:`headbench.running.spec.RunSpec`: ``controls``,
             ``limit``, ``batch_size``, ``seed``, ``include``, ``draws``, ``level``.
@@ -44,8 +47,7 @@ def run(
     spec = make_spec(
         tasks=_listed(tasks),
         interventions=_listed(interventions),
-        model=model,
-        model_args={key: _argument(value) for key, value in (model_args or {}).items()},
+        **_models(model, model_args or {}),
         **options,
     )
     return execute(spec, Path(out))
@@ -73,6 +75,21 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
         HeadbenchError: the results do not share their documents, or cannot be read.
     """
     return compare_files(Path(first), Path(second))
+
+
+def _models(
+    model: str | Mapping[str, str] | None, args: Mapping[str, object]
+) -> Mapping[str, object]:
+    """The fields of a spec that say who answers."""
+    if isinstance(model, Mapping):
+        model = ",".join(f"{role}={name}" for role, name in model.items())
+    flat: dict[str, str] = {}
+    for key, value in args.items():
+        if key in ROLES and isinstance(value, Mapping):
+            flat |= {f"{key}.{name}": _argument(inner) for name, inner in value.items()}
+        else:
+            flat[key] = _argument(value)
+    return assign_args(read_roles(model, "model="), flat).fields()
 
 
 def _argument(value: object) -> str:

@@ -41,7 +41,8 @@ def print_outcome(outcome: RunOutcome, console: Console, *, raw: bool = False) -
 
 def footer(outcome: RunOutcome) -> list[str]:
     """Which model, what to know, how to get the run again, which files."""
-    lines = [f"model: {outcome.model}", *(f"note: {note}" for note in outcome.notes)]
+    others = [f"{role}: {told.model}" for role, told in outcome.spec.roles.items()]
+    lines = [f"model: {outcome.model}", *others, *(f"note: {note}" for note in outcome.notes)]
     for result in outcome.results:
         if result.arm.role != "control":
             lines += reasoning_lines(result)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from headbench import _extensions
 from headbench.errors import ConfigError, DataError, RefusedError
-from headbench.interventions.method_catalogue import load_include
 from headbench.interventions.norm_matching import check_matchable
 from headbench.interventions.resolve import control_conditions, resolve
 from headbench.jobs import Condition, Model
-from headbench.models.adapter_catalogue import create
-from headbench.nouns import Document
+from headbench.nouns import Document, Role
 from headbench.results.keys import seed_for
 from headbench.results.schema import CodeFacts
 from headbench.running import code, neutral
+from headbench.running.model_roles import SUBJECT
 from headbench.running.planned_cells import (
     BASELINE,
     PlannedCell,
@@ -25,8 +25,8 @@ from headbench.running.planned_cells import (
     plan_cells,
     plan_task,
 )
+from headbench.running.respondents import Respondent, load_respondents
 from headbench.running.spec import RunSpec
-from headbench.scoring import family
 from headbench.statistics import smallest_p
 from headbench.tasks.loader import resolve_names
 from headbench.tasks.task import Task
@@ -42,27 +42,33 @@ class RunPlan:
     Attributes:
         spec: The spec, with the model that was taken.
         tasks: The tasks with their documents, in order.
-        model: The adapter, bound to the tasks' images.
+        respondents: Role -> who answers, bound to the tasks' images; always the subject.
         interventions: Every intervention with its controls; sweeps are spread out.
         notes: What the user should know: which model was taken, which controls are missing.
-        identity: What the model's answers are known by.
         code: What the run goes through that is not headbench's own.
     """
 
     spec: RunSpec
     tasks: tuple[PlannedTask, ...]
-    model: Model
+    respondents: Mapping[Role, Respondent]
     interventions: tuple[PlannedIntervention, ...]
     notes: tuple[str, ...]
-    identity: Mapping[str, str]
     code: tuple[CodeFacts, ...]
 
     @property
+    def model(self) -> Model:
+        """The subject: the model that is evaluated, and that interventions act on."""
+        return self.respondents[SUBJECT].model
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """What the subject's answers are known by."""
+        return self.respondents[SUBJECT].identity
+
+    @property
     def model_name(self) -> str:
-        """Display name of the model, as folders and tables carry it."""
-        if self.model.info is not None:
-            return self.model.info.name
-        return self.model.identity.get("name", str(self.spec.model))
+        """Display name of the subject, as folders and tables carry it."""
+        return self.respondents[SUBJECT].name
 
     @cached_property
     def cells(self) -> tuple[PlannedCell, ...]:
@@ -84,32 +90,36 @@ def make_plan(spec: RunSpec) -> RunPlan:
             intervention that none of the tasks gives anything to act on.
     """
     include = [Path(folder) for folder in spec.include]
-    family.include(include)
+    # Once, and first: a file that is edited meanwhile must not give one run two codes.
+    _extensions.include(include)
     tasks = tuple(resolve_names(spec.tasks, include))
     spec, notes = _with_model(spec, tasks)
     documents = [_documents(task, spec) for task in tasks]
-    model = _create(spec)
-    _check_model(model, tasks)
+    respondents = load_respondents(spec, tasks)
+    model = respondents[SUBJECT].model
     interventions, more = _interventions(spec, model)
     _check_needs(interventions, tasks)
     planned = tuple(
         plan_task(task, asked, spec.seed) for task, asked in zip(tasks, documents, strict=True)
     )
-    model.bind(image_reader(planned))
-    told = getattr(model, "notes", ())  # what a recorded log was read from, and how it was joined
+    for one in respondents.values():
+        one.model.bind(image_reader(planned))
+    # What a recorded log was read from, and how it was joined.
+    told = [note for one in respondents.values() for note in getattr(one.model, "notes", ())]
     return RunPlan(
         spec,
         planned,
-        model,
+        respondents,
         interventions,
         (*notes, *told, *more),
-        identity=code.identity_of(spec, model),
-        code=tuple(code.used(spec, model, [one.condition for one in interventions], tasks)),
+        code=tuple(
+            code.used(respondents.values(), [one.condition for one in interventions], tasks)
+        ),
     )
 
 
 def _with_model(spec: RunSpec, tasks: Sequence[Task]) -> tuple[RunSpec, list[str]]:
-    """Fill in the default model: one model a run."""
+    """Fill in the default subject."""
     if spec.model is not None:
         return spec, []
     seeing = [task.name for task in tasks if task.needs_images]
@@ -125,44 +135,11 @@ def _with_model(spec: RunSpec, tasks: Sequence[Task]) -> tuple[RunSpec, list[str
     return spec.model_copy(update={"model": name}), [note]
 
 
-def _create(spec: RunSpec) -> Model:
-    args = dict(spec.model_args)
-    if spec.batch_size != "auto":
-        args["batch_size"] = str(spec.batch_size)
-    if spec.allow_overrun:
-        args["allow_overrun"] = "true"
-    return create(spec.model or "", args)
-
-
 def _documents(task: Task, spec: RunSpec) -> tuple[Document, ...]:
     documents = task.documents(spec.seed, spec.limit)
     if not documents:
         raise DataError("the task has no documents", where=f"task {task.name}")
     return documents
-
-
-def _check_model(model: Model, tasks: Sequence[Task]) -> None:
-    for task in tasks:
-        if task.needs_images and not model.images:
-            raise RefusedError(
-                f"task {task.name!r} shows images, and this model takes none",
-                where=f"model {model.identity.get('name', '')}",
-                hint="choose a vision-language model with --model, or leave the task out",
-            )
-        for step in task.steps:
-            if step.kind not in model.kinds:
-                answered = ", ".join(sorted(model.kinds))
-                raise RefusedError(
-                    f"task {task.name!r} asks {step.kind!r}, which this model does not answer",
-                    where=f"step {step.name}",
-                    hint=f"it answers: {answered}",
-                )
-            if step.role != "subject":
-                raise RefusedError(
-                    f"step {step.name!r} of task {task.name!r} is for the role {step.role!r}",
-                    hint="a run has one model, the subject; answer the other role with "
-                    "'headbench rescore'",
-                )
 
 
 def _interventions(
@@ -177,8 +154,6 @@ def _interventions(
             where=f"--model {spec.model}",
             hint="leave --intervention out, or load the weights with --model hf",
         )
-    # Once for all interventions: a file that is edited meanwhile must not give one run two codes.
-    load_include([Path(folder) for folder in spec.include])
     found: dict[str, PlannedIntervention] = {}
     notes: list[str] = []
     for text in spec.interventions:

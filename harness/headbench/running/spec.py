@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,8 +22,10 @@ from pydantic import (
 
 from headbench.edits import Contrast
 from headbench.errors import ConfigError, StoreError
-from headbench.results.canonical import digest, plain
+from headbench.nouns import Role
+from headbench.results.canonical import digest
 from headbench.results.files import read_result
+from headbench.running.model_roles import SUBJECT, model_words
 from headbench.scoring.thoughts import CLOSED, marks_of
 from headbench.scoring.thoughts import NONE as NO_MARKS
 
@@ -32,7 +33,20 @@ DEFAULT_CONTROLS = 4
 """Control draws per intervention: enough to see an outlier. A rank p of .05 needs 39."""
 DEFAULT_DRAWS = 10_000
 DEFAULT_LEVEL = 0.95
+OtherRole = Literal["judge", "encoder"]
+"""Roles beside the subject, which is the model that interventions act on."""
 ControlHeads = Literal["any", "apart", "low", "layers", "document"]
+
+
+class RoleModel(BaseModel):
+    """The adapter of a role beside the subject."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    model: str
+    """Adapter name."""
+    args: dict[str, str] = {}
+    """Its arguments."""
 
 
 class RunSpec(BaseModel):
@@ -48,6 +62,8 @@ class RunSpec(BaseModel):
     """Adapter name; null takes the shipped reference model that fits the tasks."""
     model_args: dict[str, str] = {}
     """The adapter's arguments."""
+    roles: dict[OtherRole, RoleModel] = {}
+    """Who answers the steps of the other roles; ``model`` is the subject."""
     controls: Literal["all"] | NonNegativeInt = DEFAULT_CONTROLS
     """Control draws per intervention; ``all`` takes every set that exists, up to 1,000."""
     control_heads: ControlHeads = "any"
@@ -102,22 +118,25 @@ class RunSpec(BaseModel):
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON."""
-        return digest(self.model_dump(mode="json"))
+        return digest(self.document())
 
     def document(self) -> dict[str, object]:
-        """The spec as JSON values, as a result carries it."""
-        return dict(self.model_dump(mode="json"))
+        """The spec as JSON values, as a result carries it; ``roles`` only where there are some."""
+        said = dict(self.model_dump(mode="json"))
+        if not self.roles:
+            del said["roles"]
+        return said
 
     def command(self) -> str:
         """The command line that gives this run again."""
         words = ["headbench", "run", "--tasks", ",".join(self.tasks)]
         for toggle in self.interventions:
             words += ["--intervention", toggle]
-        if self.model is not None:
-            words += ["--model", self.model]
-        if self.model_args:
-            pairs = [f"{key}={value}" for key, value in sorted(self.model_args.items())]
-            words += ["--model-args", ",".join(pairs)]
+        names: dict[Role, str] = {} if self.model is None else {SUBJECT: self.model}
+        args: dict[Role, Mapping[str, str]] = {SUBJECT: self.model_args}
+        for role, told in self.roles.items():
+            names[role], args[role] = told.model, told.args
+        words += model_words(names, args)
         for flag, value, default in (
             ("--controls", self.controls, DEFAULT_CONTROLS),
             ("--control-heads", self.control_heads, "any"),
@@ -217,26 +236,3 @@ def template_args(pairs: Sequence[str]) -> str:
         found[name] = value
     # An = inside a text would read as the next argument of the adapter.
     return json.dumps(found, sort_keys=True).replace("=", "\\u003d") if found else ""
-
-
-def parse_model_args(text: str) -> Mapping[str, str]:
-    """Read ``pretrained=PATH,dtype=bfloat16``; a comma inside a value is kept.
-
-    A comma separates only where ``name=`` follows it.
-
-    Raises:
-        ConfigError: a part has no ``=``, or a name comes twice.
-    """
-    found: dict[str, str] = {}
-    for part in re.split(r",(?=\s*[A-Za-z_]\w*=)", text) if text.strip() else ():
-        name, sign, value = part.strip().partition("=")
-        if not sign or not name:
-            raise ConfigError(
-                f"{part.strip()!r} is not name=value",
-                where=f"--model-args {text}",
-                hint="write for example pretrained=./checkpoint,dtype=bfloat16",
-            )
-        if name in found:
-            raise ConfigError(f"{name!r} is given twice", where=f"--model-args {text}")
-        found[name] = str(plain(value))
-    return found

@@ -1,4 +1,4 @@
-"""Labels of two classes in their several spellings."""
+"""Two-class labels in any of their spellings."""
 
 from __future__ import annotations
 

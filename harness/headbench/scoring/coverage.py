@@ -1,4 +1,4 @@
-"""How much of what was asked was answered; a partial log states it and gets no headline."""
+"""Answered documents over expected ones; a partial log gets no headline."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Coverage:
 
     @property
     def complete(self) -> bool:
-        """Whether every document was answered, and there was one."""
+        """Whether there are documents, and all were answered."""
         return 0 < self.answered == self.expected
 
     @property

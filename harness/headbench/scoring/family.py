@@ -6,22 +6,23 @@ as a :class:`Family` called ``FAMILY``. All other code asks for things by kind a
 no family.
 
 Packaged families are the folders of ``headbench.families``. A package adds its own through the
-entry point group ``headbench.families``, a user's file or folder through :func:`include`.
+entry point group ``headbench.families``, a user's file or folder comes with
+``--include``.
 """
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from headbench._code import Code, merged, of_entry_point, of_modules
-from headbench._include import defines, run_file
+from headbench._include import Loaded
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError
 
@@ -227,8 +228,15 @@ def _installed() -> tuple[Known, ...]:
     """Families of installed packages; their code counts with the modules that they name."""
     found = []
     for point in entry_points(GROUP):
-        family = point.load()
         place = f"entry point {point.name} = {point.value}"
+        try:
+            family = point.load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                f"the installed family {point.name!r} does not load: {error}",
+                where=place,
+                hint="correct or uninstall the package",
+            ) from error
         _check(family, place)
         module = import_module(point.module)
         home = _home(module)
@@ -238,33 +246,19 @@ def _installed() -> tuple[Known, ...]:
     return tuple(found)
 
 
-def include(paths: Sequence[Path]) -> None:
-    """Add the families of a user's files and folders.
-
-    Args:
-        paths: Python files that set ``FAMILY``, and folders that hold such files or packages. Other
-            files are left alone: they may define something else.
+def accept(thing: object, loaded: Loaded, path: Path) -> str:
+    """Add the family of a user's file; see :func:`headbench._extensions.include`.
 
     Raises:
-        ConfigError: A file does not load, sets no family, or brings a name that is taken.
+        ConfigError: It is no family, or brings a name that is taken.
     """
-    places: dict[str, Path] = {}
-    for path in paths:
-        for file in _files(path):
-            loaded = run_file(file)
-            family = getattr(loaded.module, NAME)
-            _check(family, str(file))
-            other = places.setdefault(family.name, file)
-            if other.absolute() != file.absolute():
-                raise ConfigError(
-                    f"two files define the family {family.name!r}",
-                    where=f"{other} and {file}",
-                    hint="rename one of them, or include only one",
-                )
-            home = _home(loaded.module)
-            inner = f"{home.partition('.')[0]}."
-            others = [one for one in _modules(family, home) if not one.startswith(inner)]
-            _add(Known(family, home, str(file), merged([loaded.code, of_modules(others)])))
+    _check(thing, str(path))
+    family = cast("Family", thing)
+    home = _home(loaded.module)
+    inner = f"{home.partition('.')[0]}."
+    others = [one for one in _modules(family, home) if not one.startswith(inner)]
+    _add(Known(family, home, str(path), merged([loaded.code, of_modules(others)])))
+    return f"the family {family.name!r}"
 
 
 def register(family: Family) -> Family:
@@ -303,20 +297,6 @@ def _check(family: object, place: str) -> None:
             where=place,
             hint="write FAMILY = headbench.extend.Family(...)",
         )
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """The files of a path that set a family; of a package, its ``__init__`` alone."""
-    if not path.is_dir():
-        if path.suffix == ".py" and defines(path, NAME):
-            yield path
-        return
-    own = path / "__init__.py"
-    if own.is_file() and defines(own, NAME):
-        yield own
-        return
-    inner = [*path.glob("*.py"), *path.glob("*/__init__.py")]
-    yield from (file for file in sorted(inner) if defines(file, NAME))
 
 
 def _home(module: ModuleType) -> str:

@@ -47,7 +47,7 @@ def metric(name: str, family: str | None = None) -> Metric:
 
 
 def _metric_name(name: str, family: str | None = None) -> str:
-    """A metric's registry name; what nobody registered comes back as it is."""
+    """A metric's registry name; an unknown name is returned unchanged."""
     known = metric_names()
     for full in ([f"{family}.{name}"] if family else []) + [name]:
         if full in known:
@@ -153,7 +153,7 @@ def _versioned(kind: Kind, name: str, wanted: type[_Versioned]) -> _Versioned:
 
 
 def _find(kind: Kind, name: str, wanted: type[_Thing]) -> _Thing:
-    """Load a name from the families, else from an entry point, and check what came."""
+    """Load a name from the families, else from an entry point, and check its type."""
     table = _TABLES[kind]
     thing: object
     if name in families.names(table):

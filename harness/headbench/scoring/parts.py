@@ -23,7 +23,7 @@ def number(record: Record, name: str) -> float:
 
 
 def exact(value: float) -> str:
-    """A number as text that no other number has: ``1000``, ``0.5``, ``1048576``.
+    """A number as text that is unique to it: ``1000``, ``0.5``, ``1048576``.
 
     The usual short form keeps six digits, in which 1048576 and 1048577 are one.
     """

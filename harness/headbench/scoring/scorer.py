@@ -55,7 +55,7 @@ class Scorer:
 
         Args:
             document: What was asked about.
-            outputs: Raw outputs, one a request, in step order.
+            outputs: Raw outputs, one per request, in step order.
             parser: How to read them.
             options: The task's ``scorer_options``.
             tokens: Token ids of each output, where the model gives them.
@@ -64,7 +64,7 @@ class Scorer:
 
         Returns:
             The record. ``outputs`` are whole, thoughts included. ``parsed`` is the reading of the
-            only output, or a tuple of one reading an output where there are several. ``parts`` hold
+            only output, or a tuple of one reading per output. ``parts`` hold
             ``closed_thoughts`` and ``unclosed_thoughts``, counts of outputs, where there were any.
 
         Raises:

@@ -103,7 +103,7 @@ class Cut:
     """Outputs without their thoughts.
 
     Attributes:
-        texts: One an output; :data:`UNFINISHED` where a thought was not closed.
+        texts: One per output; :data:`UNFINISHED` where a thought was not closed.
         closed: Outputs whose thoughts were all closed, and that had one.
         unclosed: Outputs with a thought that was not closed.
     """
@@ -126,7 +126,7 @@ def marks_of(given: Sequence[str]) -> tuple[str, ...]:
             ``OPENING...CLOSING``.
 
     Raises:
-        ConfigError: A name is unknown, ``none`` stands beside others, or a pair lacks a side.
+        ConfigError: A name is unknown, ``none`` is given with others, or a pair lacks a side.
     """
     found: list[str] = []
     for name in given:

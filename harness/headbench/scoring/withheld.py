@@ -1,4 +1,4 @@
-"""What stands in records for a text that is not stored."""
+"""Digests in place of texts that records do not store."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import hashlib
 
 
 def text_digest(text: str) -> str:
-    """What stands for a text that is not stored."""
+    """The digest that records hold in place of a text."""
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

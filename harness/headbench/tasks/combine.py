@@ -22,7 +22,7 @@ def combine_outputs(
     Args:
         steps: The task's steps.
         document: What was asked about; it says how many requests each step made.
-        outputs: One a request, in step order.
+        outputs: One per request, in step order.
 
     Raises:
         DataError: There are not as many outputs as requests, or vectors cannot be read.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from headbench.errors import ConfigError, DataError
 from headbench.nouns import Document
 from headbench.tasks.classes import Classes, label_text
-from headbench.tasks.data.source import Row
+from headbench.tasks.data.source import DataRow
 from headbench.tasks.merge import Merged
 from headbench.tasks.schema import TaskConfig
 from headbench.tasks.templates import Template, compile_template, is_field, refuse_markers
@@ -44,7 +44,7 @@ class Shaper:
         self._reads = _read_names(config, merged)
         self._where = str(merged.path)
 
-    def documents(self, rows: Iterable[Row], taken: frozenset[str]) -> Iterator[Document]:
+    def documents(self, rows: Iterable[DataRow], taken: frozenset[str]) -> Iterator[Document]:
         """Yield a document for each row, except those used as examples.
 
         Raises:
@@ -79,7 +79,7 @@ class Shaper:
             return document
         return replace(document, cluster=clusters.setdefault(asked, document.cluster))
 
-    def examples(self, rows: Iterable[Row]) -> list[dict[str, object]]:
+    def examples(self, rows: Iterable[DataRow]) -> list[dict[str, object]]:
         """The fields of solved examples: as documents have them, with ``id`` and ``target``.
 
         The id is the one that the document would have, so that it can be left out of the test.
@@ -90,14 +90,14 @@ class Shaper:
             if self.left_out(row, number) is None
         ]
 
-    def _example(self, row: Row, number: int) -> dict[str, object]:
+    def _example(self, row: DataRow, number: int) -> dict[str, object]:
         fields = self._extended(row)
         where = self._place(row, number)
         name = str(self._read(self._id, "doc_to_id", fields, where))
         target = self._read(self._target, "doc_to_target", fields, where)
         return fields | {"id": name, "target": self._classes.of(target, where)}
 
-    def left_out(self, row: Row, number: int) -> str | None:
+    def left_out(self, row: DataRow, number: int) -> str | None:
         """The label for which a row is left out, or ``None``."""
         if not self._classes.lists_left_out:
             return None
@@ -113,16 +113,16 @@ class Shaper:
             return None
         return hashlib.sha256(json.dumps([read, images], default=_plain).encode()).hexdigest()
 
-    def _place(self, row: Row, number: int) -> str:
+    def _place(self, row: DataRow, number: int) -> str:
         return f"{self._where}, {row.place or f'row {number + 1}'}"
 
-    def _extended(self, row: Row) -> dict[str, object]:
+    def _extended(self, row: DataRow) -> dict[str, object]:
         fields = dict(row.fields)
         for name, template in self._more.items():
             fields[name] = template.text(fields)
         return fields
 
-    def document(self, row: Row, number: int) -> Document:
+    def document(self, row: DataRow, number: int) -> Document:
         """One row as a document.
 
         Raises:

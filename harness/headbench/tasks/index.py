@@ -95,12 +95,12 @@ class Index:
 
 
 def search_path(include: Sequence[Path] = ()) -> tuple[Path, ...]:
-    """Folders that are searched: the packaged one, installed plugins', the user's.
+    """What is searched: the packaged folder, installed plugins', the user's folders and task files.
 
-    Python files may be included too; they define interventions and hold no task.
+    Python files may be included too; they hold no task.
 
     Raises:
-        ConfigError: A folder of ``include`` does not exist.
+        ConfigError: A folder or file of ``include`` does not exist.
     """
     plugins: list[Path] = []
     for point in sorted(entry_points(group="headbench.tasks"), key=lambda p: p.name):
@@ -112,13 +112,13 @@ def search_path(include: Sequence[Path] = ()) -> tuple[Path, ...]:
                 hint="reinstall the plugin",
             )
         plugins.append(folder)
-    folders = [path for path in include if not (path.suffix == ".py" and path.is_file())]
-    for folder in folders:
-        if not folder.is_dir():
+    given = [path for path in include if not (path.suffix == ".py" and path.is_file())]
+    for path in given:
+        if not path.is_dir() and not (path.suffix in SUFFIXES and path.is_file()):
             raise ConfigError(
-                "the task folder does not exist", where=str(folder), hint="check --include"
+                "there is no such folder or task file", where=str(path), hint="check --include"
             )
-    return (tasks_root(), *plugins, *folders)
+    return (tasks_root(), *plugins, *given)
 
 
 def build_index(include: Sequence[Path] = ()) -> Index:
@@ -148,8 +148,14 @@ def build_index(include: Sequence[Path] = ()) -> Index:
     return Index(entries, tuple(problems))
 
 
+SUFFIXES = (".yaml", ".yml")
+
+
 def task_files(folder: Path) -> Iterator[Path]:
-    """YAML files of a folder and its subfolders, sorted, without fragments."""
+    """YAML files of a folder and its subfolders, sorted, without fragments; or the file itself."""
+    if folder.is_file():
+        yield folder
+        return
     for path in sorted(folder.rglob("*.yaml")):
         if not path.name.startswith("_"):
             yield path

@@ -62,7 +62,7 @@ def checked(
 
 
 def _most_exact(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """One error a place: a union reports each of its branches, and the deepest says most."""
+    """One error per place: a union reports each of its branches, and the deepest says most."""
     places = [_place(detail) for detail in details]
     kept: dict[KeyPath, ErrorDetails] = {}
     for place, detail in zip(places, details, strict=True):

@@ -71,7 +71,7 @@ class Generation(Strict):
 
 
 class CaptureConfig(Strict):
-    """What a `represent` step brings home."""
+    """What a `represent` step captures."""
 
     site: Site = Field("residual", description="Named place in the forward pass.")
     layers: tuple[int, ...] = Field(
@@ -223,8 +223,8 @@ class TaskConfig(Prompt):
     )
     target_classes: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
-        description="Class -> the labels of the data that are it, as text. A label that stands "
-        "nowhere is an error.",
+        description="Class -> the labels of the data that are it, as text. A label that is "
+        "not listed is an error.",
     )
     target_left_out: tuple[str, ...] = Field(
         (), description="Labels of the data whose rows are left out, and counted."

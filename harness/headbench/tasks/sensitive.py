@@ -1,4 +1,4 @@
-"""What may be written and printed of a task whose texts are not to be passed on.
+"""What may be stored and printed of a task with sensitive texts.
 
 A task that says ``sensitive: true`` asks about offensive or private texts, and a model that is
 asked about a text may repeat it. So no output of such a task, no reading of one and no text of its
@@ -19,13 +19,13 @@ from headbench.nouns import Document, Record
 from headbench.scoring.withheld import text_digest
 
 WITHHELD = "[withheld]"
-"""What stands in a message for a text of a sensitive task."""
+"""Replaces a text of a sensitive task in a message."""
 LABELS = frozenset({"yes", "no", "true", "false", "0", "1", "0.0", "1.0"})
 """Labels of every task, beside those that its ``scorer_options`` name."""
 _NEGATIONS = ("not ", "non-", "non ", "no ")
 _LONGEST_ID = 64
 _LONGEST_LABEL = 20
-"""A document's text without a blank that is no longer than this may be a label in a message."""
+"""A word of a document that is no longer than this may be a label in a message."""
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _LONGEST_QUOTE = 2  # words: names of fields and types
 
@@ -41,7 +41,7 @@ def label_set(options: Mapping[str, object]) -> frozenset[str]:
 
 
 def without_text_as_name(document: Document) -> Document:
-    """The document with digests for an id and a cluster that somebody took from its text."""
+    """The document with digests for an id and a cluster that were taken from its text."""
     return replace(document, id=_name(document.id), cluster=_name(document.cluster))
 
 

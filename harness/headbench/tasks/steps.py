@@ -201,7 +201,7 @@ def build_request(
     turns: Sequence[Turn | str],
     place: tuple[int, int],
 ) -> Request:
-    """Put turns together; the spans of each keep the number of its message.
+    """Join turns to messages; each span names the message that it lies in.
 
     Args:
         step: What is asked.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from headbench.nouns import Document
 from headbench.tasks.classes import label_text
-from headbench.tasks.data.source import Row
+from headbench.tasks.data.source import DataRow
 from headbench.tasks.documents import Shaper
 
 MOST_CLASSES = 12
@@ -38,7 +38,7 @@ class Survey:
     apart: int = 0
 
     def lines(self) -> list[str]:
-        """The counts in words, a line each."""
+        """The counts in words, one line each."""
         told = []
         if self.classes:
             told.append(f"classes: {_counts(self.classes)}")
@@ -58,7 +58,7 @@ class Survey:
 
 
 def survey(
-    rows: Iterable[Row], shaper: Shaper, named: Callable[[Document], Document] = lambda one: one
+    rows: Iterable[DataRow], shaper: Shaper, named: Callable[[Document], Document] = lambda one: one
 ) -> Survey:
     """Count over every row of a split.
 

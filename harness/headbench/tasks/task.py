@@ -37,7 +37,7 @@ from headbench.tasks.survey import Survey, survey
 
 @dataclass
 class _Held:
-    """What a task has read so far; filling it changes no outcome."""
+    """Cache of what a task has read."""
 
     images: Images = field(default_factory=Images)
     documents: dict[tuple[int, int | None], tuple[Document, ...]] = field(default_factory=dict)
@@ -261,7 +261,7 @@ class Task:
         return tuple(requests)
 
     def _named(self, step: str | Step) -> Step:
-        """The step of that name; a step of another task is not ours, whatever its name.
+        """A step by name; a step of another task is refused, even under a known name.
 
         Raises:
             ConfigError: There is none.
@@ -281,7 +281,7 @@ class Task:
         tokens: tuple[tuple[int, ...], ...] = (),
         marks: Sequence[str] | None = None,
     ) -> Record:
-        """Score the outputs of one document, one a request, in step order.
+        """Score the outputs of one document, one per request, in step order.
 
         Of a sensitive task, the record holds labels, numbers and digests, and no text.
 
@@ -317,11 +317,11 @@ class Task:
         options = self.config.scorer_options
         if all(step.config.combine == "none" for step in self.steps):
             return scorer.record(document, outputs, parser, options, tokens, marks)
-        # Outputs that become one are freed of their thoughts before they do.
+        # Thoughts are cut from each output before they are combined, because marks would be lost.
         said = thoughts.cut(outputs, marks)
         combined = combine_outputs(self.steps, document, said.texts)
         if len(combined) != len(outputs):
-            tokens = ()  # they belong to outputs that are no longer apart
+            tokens = ()  # they belong to the single outputs
         record = scorer.record(document, combined, parser, options, tokens, ())
         return replace(record, parts={**record.parts, **said.parts()})
 

@@ -100,7 +100,7 @@ def test_a_map_of_heads_finds_the_related_one_and_marks_the_dead() -> None:
 
 
 def test_rated_pairs_of_words() -> None:
-    vectors = {"cat": [1, 0.2], "dog": [1, 0.3], "car": [0, 1], "bus": [-0.1, 1]}
+    vectors = {"cat": [1, 0.2], "dog": [1, 0.3], "car": [0, 1], "bus": [-1, 10]}
     pairs = [("cat", "dog", 9.0), ("car", "bus", 8.5), ("cat", "car", 2.0), ("dog", "tram", 3.0)]
     found = word_similarity(vectors, pairs)
     assert (found.spearman, found.n, found.missing) == (pytest.approx(1), 3, 1)

@@ -77,6 +77,13 @@ def test_undefined_candidates_are_never_chosen() -> None:
         select(over_subjects(table[:1]), halves(4, 0), 4)
 
 
+def test_a_silenced_candidate_has_no_score_among_stimuli() -> None:
+    models, target = layers(1.0, seed=3)
+    models[2] = 0
+    found = over_stimuli(models, target)(np.arange(30))
+    assert np.flatnonzero(np.isnan(found)).tolist() == [2]
+
+
 def test_halves_and_folds_are_disjoint_and_cover_everything() -> None:
     groups = np.array(list("aabbbccdddde"))
     for split in (*halves(12, 3), *folds(groups, 3, seed=1)):

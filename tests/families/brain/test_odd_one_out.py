@@ -49,7 +49,7 @@ def test_probabilities_are_the_softmax_over_pairs() -> None:
 
 def test_options_count_by_their_place_in_the_triplet() -> None:
     # Asked in two orders; the model likes the first option printed, and the concept at place 2.
-    orders = np.array([[0, 1, 2], [2, 1, 0]])
+    orders = np.array([[0, 1, 2], [1, 2, 0]])
     liking = np.array([0.2, 0.2, 1.0])
     scores = np.array([[liking[order] + [0.5, 0, 0] for order in orders]])
     choices, fickle = option_choices(scores, orders)

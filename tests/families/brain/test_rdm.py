@@ -52,9 +52,16 @@ def test_condensed_form_is_that_of_scipy() -> None:
 
 
 def test_equal_patterns_have_no_dissimilarity_below_zero() -> None:
-    features = np.tile(FEATURES[0] / 3, (4, 1))
-    assert rdm(features).min() >= 0
-    assert rdm(features, "squared_euclidean").max() < 1e-12
+    features = np.repeat(np.random.default_rng(0).standard_normal((40, 384)), 2, axis=0)
+    assert rdm(features).min() == 0
+
+
+@pytest.mark.parametrize("kind", module.KINDS)
+def test_equal_patterns_leave_no_rounding_to_be_ranked(kind: module.Kind) -> None:
+    same = np.tile(np.random.default_rng(0).standard_normal(128) * 50, (20, 1))
+    assert not rdm(same, kind).any()
+    same[7] += 1e-4 * np.random.default_rng(1).standard_normal(128)
+    assert np.count_nonzero(rdm(same, kind)) == 19
 
 
 def test_crossnobis_of_pure_noise_averages_to_zero() -> None:

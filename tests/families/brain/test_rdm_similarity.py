@@ -175,6 +175,8 @@ def test_undefined_draws_are_nan(models: np.ndarray, subjects: np.ndarray) -> No
     weights[2] = 1
     found = weighted_similarity(prepare(models, "rho_a"), prepare(subjects, "rho_a"), weights)
     assert np.isnan(found[0]).all()
+    cosine = weighted_similarity(prepare(models, "cosine"), prepare(subjects, "cosine"), weights)
+    assert np.isnan(cosine[0]).all()  # one pair alone has cosine 1
     pearson = weighted_similarity(prepare(models, "pearson"), prepare(subjects, "pearson"), weights)
     assert np.isnan(pearson[1, 0]).all()
     assert np.isfinite(pearson[1, 1:]).all()
@@ -213,6 +215,29 @@ def test_blocks_and_single_precision_change_nothing_that_is_seen(method: Method)
     moved = condense(square(one)[orders[1]][:, orders[1]])
     expected = [similarity(one, two, method), similarity(moved, two, method)]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+# ------------------------------------------------------------------ silenced heads
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_silenced_head_is_nan_in_a_map_and_touches_no_other(
+    method: Method, models: np.ndarray, subjects: np.ndarray
+) -> None:
+    silenced = np.stack([models[0], np.zeros(66), models[2]])
+    with pytest.raises(DataError, match="model RDM 1 is constant"):
+        similarity(silenced, subjects, method)
+    found = similarity(silenced, subjects, method, constant="nan")
+    assert np.isnan(found[1]).all()
+    np.testing.assert_allclose(found[::2], similarity(models, subjects, method)[::2], atol=1e-12)
+    sides = prepare(silenced, method, constant="nan"), prepare(subjects, method)
+    for values in (
+        weighted_similarity(*sides, np.ones((1, 12)))[0],
+        permuted_similarity(*sides, np.arange(12))[0],
+    ):
+        np.testing.assert_allclose(values, found, atol=1e-12)
+    with pytest.raises(DataError, match="RDM 0 is constant"):
+        similarity(models, np.zeros(66), method, constant="nan")
 
 
 # ------------------------------------------------------------------ refusals

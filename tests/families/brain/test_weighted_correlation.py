@@ -15,7 +15,6 @@ from headbench.families.brain.weighted_correlation import (
     reliability,
     spearman,
     weighted_pearson,
-    weighted_spearman,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -33,12 +32,10 @@ def test_counts_repeat_items() -> None:
     counts = RANDOM.multinomial(40, np.full(40, 1 / 40), size=5)
     expected = [pearson(np.repeat(X, row), np.repeat(Y, row)) for row in counts]
     np.testing.assert_allclose(weighted_pearson(X, Y, counts), expected, atol=1e-12)
-    once = weighted_pearson(average_ranks(X), average_ranks(Y), counts)
-    np.testing.assert_allclose(weighted_spearman(X, Y, counts), once)
 
 
 def test_units_of_either_side_do_not_matter() -> None:
-    far = weighted_pearson(1e3 * X + 1e8, Y / 7, np.ones((1, 40)))
+    far = weighted_pearson(1e3 * X + 1e10, Y / 7, np.ones((1, 40)))
     assert far[0] == pytest.approx(pearson(X, Y), abs=1e-6)
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from headbench.errors import ConfigError, DataError
 from headbench.families.stickiness import stickiness_scorer as stickiness
 from headbench.families.stickiness.concept_familiarity import (
+    clipped_cosine,
     consensus,
-    familiarity,
     partial_correlation,
 )
 from headbench.families.stickiness.label_parsers import read_form, read_loose
@@ -192,13 +192,13 @@ def test_mistakes_are_named() -> None:
 
 def test_familiarity_is_a_cut_cosine() -> None:
     one = np.array([1.0, 1.0])
-    assert familiarity(one, 5 * one) == pytest.approx(1)
-    assert familiarity(one, np.array([1.0, 0.0])) == pytest.approx(math.sqrt(0.5))
-    assert familiarity(one, -one) == 0
+    assert clipped_cosine(one, 5 * one) == pytest.approx(1)
+    assert clipped_cosine(one, np.array([1.0, 0.0])) == pytest.approx(math.sqrt(0.5))
+    assert clipped_cosine(one, -one) == 0
     assert consensus([(one, one), (one, -one)]) == (pytest.approx(0.5), 2)
     for wrong in (np.zeros(2), np.ones(3), np.array([np.nan, 1.0])):
         with pytest.raises(DataError, match="no cosine of vectors"):
-            familiarity(one, wrong)
+            clipped_cosine(one, wrong)
 
 
 @settings(deadline=None)

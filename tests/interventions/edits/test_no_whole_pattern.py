@@ -1,4 +1,4 @@
-"""No packaged toggle holds a ``[query, key]`` tensor in a prefill, its probes included."""
+"""No packaged intervention holds a ``[query, key]`` tensor in a prefill, its probes included."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SPANS = {
     "question": tuple(range(LENGTH - 40, LENGTH - 8)),
 }
 HEADS = "heads=[[0,1],[1,0],[1,3]]"
-TOGGLES = [
+INTERVENTIONS = [
     *(f"mask_heads({HEADS},mode={mode})" for mode in ("zero", "uniform", "identity", "sink")),
     f"scale_heads({HEADS},alpha=0.5)",
     "scale_values(heads=[[1,2],[1,3]],alpha=0.5)",
@@ -91,9 +91,9 @@ def prompt(keep: tuple[int, ...] = tuple(range(LENGTH))) -> torch.Tensor:
     return ids[:, list(keep)]
 
 
-def run(engine: Engine, toggle: str) -> tuple[Largest, int]:
+def run(engine: Engine, intervention: str) -> tuple[Largest, int]:
     """The largest tensor of the probes and of the edited pass, and what was altered."""
-    (condition,) = resolve(toggle, INFO)
+    (condition,) = resolve(intervention, INFO)
     message = {"role": "user", "content": "<image>"}
     request = Request("", "answer", 0, "generate", (message,), images=("",))
     case = Case(request, tuple(prompt()[0].tolist()), SPANS, INFO)
@@ -115,15 +115,19 @@ def run(engine: Engine, toggle: str) -> tuple[Largest, int]:
 
 
 def test_every_packaged_method_is_here() -> None:
-    assert {toggle.partition("(")[0] for toggle in TOGGLES} == set(method_catalogue.names())
+    assert {intervention.partition("(")[0] for intervention in INTERVENTIONS} == set(
+        method_catalogue.names()
+    )
 
 
-@pytest.mark.parametrize("toggle", TOGGLES)
-def test_a_toggle_holds_no_whole_pattern(engine: Engine, vectors: str, toggle: str) -> None:
-    largest, altered = run(engine, toggle.replace("file=V", f"file={vectors}"))
-    assert altered > 0, "an inert toggle would hold nothing"
+@pytest.mark.parametrize("intervention", INTERVENTIONS)
+def test_an_intervention_holds_no_whole_pattern(
+    engine: Engine, vectors: str, intervention: str
+) -> None:
+    largest, altered = run(engine, intervention.replace("file=V", f"file={vectors}"))
+    assert altered > 0, "an inert intervention would hold nothing"
     # What a probe brings home is no intermediate: image attention of the rows after the image.
-    captured = 4 * (LENGTH - 592) * 576 if toggle.startswith("gift") else 0
+    captured = 4 * (LENGTH - 592) * 576 if intervention.startswith("gift") else 0
     assert largest.most < max(LENGTH * LENGTH // 2, captured + 1), largest.shape
 
 

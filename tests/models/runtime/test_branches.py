@@ -12,7 +12,7 @@ import torch
 from headbench.edits import Branch, Edit, Plan, Scale
 from headbench.jobs import Condition, Job
 from headbench.models.runtime import MAIN, SequenceGroup, TokenSequence
-from headbench.models.runtime.decoding import Generation, Limits
+from headbench.models.runtime.decoding import DecodingSettings, Generation
 from helpers_models import BASELINE, QUESTIONS, answers, images, llama, llava, qwen, request
 
 STORE = images(2)
@@ -32,7 +32,7 @@ class Contrast:
 
     result: Any
     canonical: str = "contrast()"
-    needs: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset({"branches"})
     artefacts: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def probes(self, case: Any) -> tuple[()]:
@@ -228,13 +228,13 @@ def test_forked_groups_go_on_as_whole_ones() -> None:
         return SequenceGroup(rows, contrast)
 
     tails = [prompts[0][-4:], prompts[1][-7:], prompts[2][-4:]]
-    wanted = [Generation(Limits(8), "") for _ in tails]
+    wanted = [Generation(DecodingSettings(8), "") for _ in tails]
     model.decoder.run([group(tail) for tail in tails], wanted)
     root = group(())
     prefix = rt.encode(root.rows)
     forked = [root.continued(tail, prompt=len(common) + len(tail)) for tail in tails]
     picks = [place for _ in tails for place in range(2)]
     batch = rt.fork(prefix, picks, [row for one in forked for row in one.rows])
-    found = [Generation(Limits(8), "") for _ in tails]
+    found = [Generation(DecodingSettings(8), "") for _ in tails]
     model.decoder.go_on(batch, forked, found)
     assert [one.tokens for one in found] == [one.tokens for one in wanted]

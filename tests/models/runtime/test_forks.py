@@ -6,18 +6,22 @@ from the prompts alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-import transformers as t
 
 from headbench.edits import Bias, Edit, Plan, Scale, ZeroDims
-from headbench.models.hf.backend import HFBackend
 from headbench.models.hf.engine import Engine
+from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.runtime import OPEN, Batch, Runtime, TokenSequence
-from helpers_families import BASE, DECODERS
+from helpers_families import DECODERS
+from helpers_hybrids import hybrid
 from helpers_tiny import tiny_llava, tiny_qwen2_vl
+
+if TYPE_CHECKING:
+    import transformers as t
 
 PREFIX, QUESTIONS, STEPS = 30, 18, 12
 FLOOR = 1e-6
@@ -26,31 +30,30 @@ PLANS = ("none", "z", "bias", "q", "z last", "decode", "span in the prefix")
 ON_THE_BASELINES_PREFIX = ("z last", "decode")
 
 
-def plan_of(name: str, prefix: int) -> Plan:
-    """The edits of a plan; columns stand at the end of the prefix, where windows still see them."""
+def plan_of(name: str, prefix: int, layers: Sequence[int]) -> Plan:
+    """The edits of a plan; columns stand at the end of the prefix, where windows still see them.
+
+    Args:
+        name: One of ``PLANS``.
+        prefix: Tokens of the prefix.
+        layers: The layers with attention; two of them are edited.
+    """
+    low, high = layers[0], layers[1]
     columns = (prefix - 5, prefix - 4, prefix - 3)
     edits: dict[str, tuple[Edit, ...]] = {
         "none": (),
-        "z": (Edit("z", Scale(0.0), {0: (1,)}),),
-        "bias": (Edit("scores", Bias(columns, 2.0), {0: (0,), 1: (2,)}),),
-        "q": (Edit("q", ZeroDims(None), {1: (1,)}),),
-        "z last": (Edit("z", Scale(2.0), {0: (1,)}, rows="last"),),
-        "decode": (Edit("z", Scale(2.0), {0: (1,)}, phase="decode"),),
-        "span in the prefix": (Edit("scores", Bias("needle", 2.0), {0: (0,)}),),
+        "z": (Edit("z", Scale(0.0), {low: (1,)}),),
+        "bias": (Edit("scores", Bias(columns, 2.0), {low: (0,), high: (2,)}),),
+        "q": (Edit("q", ZeroDims(None), {high: (1,)}),),
+        "z last": (Edit("z", Scale(2.0), {low: (1,)}, rows="last"),),
+        "decode": (Edit("z", Scale(2.0), {low: (1,)}, phase="decode"),),
+        "span in the prefix": (Edit("scores", Bias("needle", 2.0), {low: (0,)}),),
     }
     return Plan(edits[name])
 
 
-HYBRIDS: dict[str, Callable[[], t.PreTrainedModel]] = {
-    "LFM2": lambda: t.Lfm2ForCausalLM(
-        t.Lfm2Config(**BASE, layer_types=["conv", "full_attention"], block_multiple_of=8)
-    ),
-    "Falcon-H1": lambda: t.FalconH1ForCausalLM(
-        t.FalconH1Config(
-            **BASE, mamba_d_ssm=32, mamba_n_heads=4, mamba_d_head=8, mamba_d_state=8, head_dim=8
-        )
-    ),
-}
+HYBRIDS = ("LFM2", "Falcon-H1", "Qwen3-Next")
+"""Convolution, recurrence beside attention in one layer, gated delta rule."""
 TEXT = ("Llama", "Mistral", "Gemma3", "Qwen3-MoE", "GPT-2")
 
 
@@ -75,8 +78,10 @@ def decode(rt: Runtime, batch: Batch) -> torch.Tensor:
 class Case:
     """A model with a prefix, and how its rows are made."""
 
-    def __init__(self, model: t.PreTrainedModel, edits: bool = True) -> None:
-        self.rt = Runtime(HFBackend(model.eval(), 0), Engine(model) if edits else None)
+    def __init__(self, model: t.PreTrainedModel) -> None:
+        engine = Engine(model)
+        self.rt = Runtime(HFBackend(model.eval(), 0), engine)
+        self.attending = engine.shape.attending
         self.prefix: list[int] = ids(7, PREFIX)
         self.image: tuple[int, ...] = ()
         self.pixels: tuple[dict[str, torch.Tensor], ...] = ()
@@ -94,7 +99,7 @@ class Case:
         return self.row(tokens, plan, len(tokens))
 
     def check(self, name: str) -> None:
-        plan, rt = plan_of(name, len(self.prefix)), self.rt
+        plan, rt = plan_of(name, len(self.prefix), self.attending), self.rt
         single = torch.cat([decode(rt, rt.encode([self.whole(q, plan)])) for q in tails()])
         padded = decode(rt, rt.encode([self.whole(q, plan) for q in tails()]))
         noise = float((padded - single).abs().max())
@@ -115,7 +120,7 @@ class Case:
 def case(name: str) -> Case:
     torch.manual_seed(0)
     if name in HYBRIDS:
-        return Case(HYBRIDS[name](), edits=False)
+        return Case(hybrid(name))
     if name in ("LLaVA", "Qwen2-VL"):
         return pictured(name)
     return Case(DECODERS[name]())
@@ -151,9 +156,11 @@ def test_questions_on_one_prefix_are_as_whole_prompts(name: str, plan: str) -> N
     case(name).check(plan)
 
 
+@pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("name", HYBRIDS)
-def test_recurrent_states_are_forked_and_joined(name: str) -> None:
-    case(name).check("none")
+def test_recurrent_states_are_forked_and_joined_under_edits(name: str, plan: str) -> None:
+    """Edits of the layers with attention; states of the others feel them through the stream."""
+    case(name).check(plan)
 
 
 def test_a_window_shorter_than_the_prefix_drops_rows_rightly() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from headbench.edits import Columns, Edit, Plan, Scale
 from headbench.errors import HeadbenchError, RefusedError
 from headbench.models.hf import cache
-from headbench.models.hf.backend import HFBackend
 from headbench.models.hf.engine import Engine
+from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.runtime import OPEN, Batch, Runtime, SequenceGroup, TokenSequence, runtime
 from headbench.nouns import Capture
 from helpers_families import DECODERS

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from headbench._paths import checkpoints_root
 from headbench.heads.headmap import HeadMap
-from headbench.models.hf.threads import threads
+from headbench.models.runtime.threads import threads
 from training.lm_v1 import needle_probe
 from training.lm_v1.evidence import FORMAT, criteria
 from training.lm_v1.vocabulary import vocabulary

@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from headbench._paths import checkpoints_root
-from headbench.models.hf.threads import threads
+from headbench.models.runtime.threads import threads
 from headbench.tasks.loader import load
 from headbench.worlds.labels import DEFINITIONS
 from headbench.worlds.walls import CATEGORIES

@@ -93,7 +93,7 @@ def over_stimuli(models: ArrayLike, target: ArrayLike, method: Method = "rho_a")
     """Candidates scored on some of the stimuli.
 
     Args:
-        models: ``[candidate, pair]``.
+        models: ``[candidate, pair]``; one that is constant on the chosen stimuli has no score.
         target: ``[subject, pair]`` or ``[pair]``; scores are averaged over subjects.
         method: The comparator; ranks are taken anew among the chosen stimuli.
     """
@@ -106,9 +106,8 @@ def over_stimuli(models: ArrayLike, target: ArrayLike, method: Method = "rho_a")
         )
 
     def scores(stimuli: Integers) -> Floats:
-        return np.asarray(
-            similarity(subset(left, stimuli), subset(right, stimuli), method).mean(axis=1)
-        )
+        parts = subset(left, stimuli), subset(right, stimuli)
+        return np.asarray(similarity(*parts, method, constant="nan").mean(axis=1))
 
     return scores
 

@@ -25,6 +25,9 @@ Kind = Literal["correlation", "cosine", "euclidean", "squared_euclidean"]
 KINDS: tuple[str, ...] = get_args(Kind)
 LEAST_STIMULI = 3
 """Fewer stimuli give at most one pair: there is nothing to correlate."""
+ROUNDING = 1e-13
+"""A dissimilarity below this share of the vectors' sizes is rounding: equal patterns have 0. Ranks
+would make a geometry of it."""
 FLAT = 1e-7
 """A row whose spread is below this share of its size is constant: float32 resolves no less."""
 
@@ -151,11 +154,12 @@ def rdm(features: ArrayLike, kind: Kind = "correlation") -> Floats:
         raise ConfigError(f"no RDM of kind {kind!r}", where="kind", hint=nearest(str(kind), KINDS))
     if kind in ("correlation", "cosine"):
         table = table / np.linalg.norm(table, axis=1, keepdims=True)
-        return np.maximum(1.0 - condense(table @ table.T), 0.0)
+        return _at_least(1.0 - condense(table @ table.T), ROUNDING)
     # |a|^2 + |b|^2 - 2ab cancels badly far from the origin; distances do not see the shift.
     table = table - table.mean(axis=0)
     sizes = np.einsum("su,su->s", table, table)
-    squares = np.maximum(condense(sizes[:, None] + sizes[None, :] - 2.0 * (table @ table.T)), 0.0)
+    both = condense(sizes[:, None] + sizes[None, :])
+    squares = _at_least(both - 2.0 * condense(table @ table.T), ROUNDING * both)
     return squares if kind == "squared_euclidean" else np.sqrt(squares)
 
 
@@ -224,6 +228,11 @@ def check_rdms(rdms: ArrayLike, what: str = "RDM") -> Floats:
             hint="leave out the stimuli whose patterns are missing",
         )
     return table
+
+
+def _at_least(values: Floats, least: float | Floats) -> Floats:
+    """Zero instead of values below the least one that means anything."""
+    return np.where(values > least, values, 0.0)
 
 
 def _features(features: ArrayLike) -> Floats:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 Method = Literal["spearman", "rho_a", "tau_a", "pearson", "cosine", "corr_cov", "cosine_cov"]
+Constant = Literal["refuse", "nan"]
 METHODS: tuple[str, ...] = get_args(Method)
 RANKED = ("spearman", "rho_a")
 WHITENED = ("corr_cov", "cosine_cov")
@@ -110,32 +111,38 @@ class PreparedRdms:
         return values / norm, np.zeros((len(values), self.stimuli))
 
 
-def prepare(rdms: ArrayLike, method: Method = "rho_a", what: str = "RDM") -> PreparedRdms:
+def prepare(
+    rdms: ArrayLike, method: Method = "rho_a", what: str = "RDM", *, constant: Constant = "refuse"
+) -> PreparedRdms:
     """Rank or scale RDMs once.
 
     Args:
         rdms: ``[rdm, pair]`` or one ``[pair]``.
         method: The comparator.
         what: Names the RDMs in errors.
+        constant: What to do with an RDM that does not vary, for which no comparator is defined:
+            ``refuse`` it, or make all its similarities ``nan``, as a map over heads wants for a
+            head that an intervention has silenced.
 
     Raises:
         ConfigError: No such comparator.
-        DataError: RDMs that cannot be compared; a constant one, for which no comparator is defined.
+        DataError: RDMs that cannot be compared; a constant one, unless ``nan`` is asked for.
     """
     if method not in METHODS:
         raise ConfigError(
             f"no comparator {method!r}", where="method", hint=nearest(str(method), METHODS)
         )
-    table = check_rdms(rdms, what)
+    table = check_rdms(rdms, what).copy()
     flat = np.flatnonzero(np.ptp(table, axis=1) == 0)
-    if len(flat):
+    if len(flat) and constant == "refuse":
         raise DataError(
             f"{what} {flat[0]} is constant: its similarity to any other is undefined",
             where=f"{len(flat)} of {len(table)}",
-            hint="leave it out: it holds no geometry",
+            hint="leave it out: it holds no geometry; constant='nan' marks it instead",
         )
     stimuli = stimulus_count(table.shape[1])
     if method == "tau_a":
+        table[flat] = np.nan
         return PreparedRdms(method, stimuli, table, table**2)
     extra = np.zeros_like(table[:, :1])
     if method in RANKED:
@@ -146,18 +153,26 @@ def prepare(rdms: ArrayLike, method: Method = "rho_a", what: str = "RDM") -> Pre
             extra = np.array([none if ties is None else ties for _, ties in pairs])
     if method not in ("cosine", *WHITENED):
         table = table - table.mean(axis=1, keepdims=True)
+    table[flat] = np.nan  # only now: ranks would number them
     squares = table**2 + extra
     size = squares.mean(axis=1, keepdims=True)
     return PreparedRdms(method, stimuli, table / np.sqrt(size), squares / size)
 
 
-def similarity(models: ArrayLike, targets: ArrayLike, method: Method = "rho_a") -> Floats:
+def similarity(
+    models: ArrayLike,
+    targets: ArrayLike,
+    method: Method = "rho_a",
+    *,
+    constant: Constant = "refuse",
+) -> Floats:
     """Every model RDM against every target RDM.
 
     Args:
         models: ``[model, pair]`` or one ``[pair]``: layers, heads, or theories.
         targets: ``[target, pair]`` or one ``[pair]``: subjects, or one group.
         method: The comparator.
+        constant: For models, as in :func:`prepare`; a constant target is always refused.
 
     Returns:
         ``[model, target]``, -1..1.
@@ -165,7 +180,8 @@ def similarity(models: ArrayLike, targets: ArrayLike, method: Method = "rho_a") 
     Raises:
         DataError: RDMs that cannot be compared.
     """
-    return prepared_similarity(prepare(models, method, "model RDM"), prepare(targets, method))
+    left = prepare(models, method, "model RDM", constant=constant)
+    return prepared_similarity(left, prepare(targets, method))
 
 
 def prepared_similarity(models: PreparedRdms, targets: PreparedRdms) -> Floats:
@@ -394,7 +410,9 @@ def _tau(models: PreparedRdms, targets: PreparedRdms, weights: Floats) -> Floats
         pairs = chunk[:, rows] * chunk[:, columns]
         for m, model in enumerate(models.values):
             for t, target in enumerate(targets.values):
-                found[start : start + step, m, t] = weighted_tau_a(model, target, pairs)
+                known = not np.isnan(model).any() and not np.isnan(target).any()
+                tau = weighted_tau_a(model, target, pairs) if known else np.nan
+                found[start : start + step, m, t] = tau
     return found
 
 

@@ -1,4 +1,7 @@
-"""Pearson and Spearman correlation of items, with a weight per item, and partial correlation."""
+"""Correlations over items: Pearson with a weight per item, Spearman, partial; and reliability.
+
+Spearman under weights is :func:`headbench.statistics.ranks.weighted_spearman`.
+"""
 
 from __future__ import annotations
 
@@ -65,12 +68,6 @@ def weighted_pearson(x: ArrayLike, y: ArrayLike, weights: ArrayLike) -> Floats:
         first = np.where(first > FLAT * columns[:, 3].mean(), first, np.nan)
         second = np.where(second > FLAT * columns[:, 4].mean(), second, np.nan)
         return np.asarray((ab / total - a * b) / np.sqrt(first * second))
-
-
-def weighted_spearman(x: ArrayLike, y: ArrayLike, weights: ArrayLike) -> Floats:
-    """Spearman rho under weights per item, ranked once over the full sample: ``[draw]``."""
-    left, right = _pair(x, y)
-    return weighted_pearson(average_ranks(left), average_ranks(right), weights)
 
 
 def partial_pearson(x: ArrayLike, y: ArrayLike, controls: ArrayLike) -> float:

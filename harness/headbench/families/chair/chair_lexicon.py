@@ -217,7 +217,7 @@ def lexicon_of(options: Mapping[str, object]) -> Lexicon:
     words = vocabulary.values() if isinstance(vocabulary, Mapping) else vocabulary
     if isinstance(words, Iterable) and not all(isinstance(word, str) for word in words):
         raise ConfigError(
-            "a vocabulary names one object a word, as a text",
+            "a vocabulary names one object per word, as a text",
             where="scorer_options.vocabulary",
             hint="write {dog: dog, puppy: dog}, or a list of words",
         )

@@ -1,4 +1,4 @@
-"""CHAIR: hallucinated objects in captions, with recall and length always beside it.
+"""CHAIR: hallucinated objects in captions; read it together with recall and length.
 
 Formulas: Rohrbach et al. 2018 (arXiv 1809.02156), sec. 3. With ``M`` all object mentions over all
 captions and ``H`` those whose object is not in the image,
@@ -33,7 +33,7 @@ def caption_parts(
     """The score parts of one caption.
 
     Args:
-        caption: The caption as generated; leading and trailing blanks count towards its length.
+        caption: The caption as generated; leading and trailing spaces count towards its length.
         truth: Objects in the image, as node words of ``lexicon``.
         lexicon: The reading of captions.
         frequent: The k most frequent objects, for the hit ratio; ``None`` leaves it out.

@@ -55,7 +55,7 @@ def coco_truth(
 
 
 def _node(name: str, lexicon: Lexicon) -> str:
-    """The node word of a category; one that captions cannot name would always be missed."""
+    """The node word of a category; a category that captions cannot name would never be found."""
     if name not in lexicon.nodes:
         raise DataError(
             f"the profile does not know the category {name!r}",

@@ -37,7 +37,7 @@ def rescore_chair(
     """CHAIR of recorded captions.
 
     Args:
-        predictions: Captions, one an image.
+        predictions: Captions, one per image.
         ground_truth: ``{image: [object, ...]}``, or COCO's ``instances`` and ``captions`` files.
         profile: Lexical profile.
         fields: Field names; defaults fit the common ones.
@@ -172,7 +172,7 @@ def _json_object(path: Path) -> dict[str, object]:
 
 
 def _once(pairs: list[tuple[str, object]], path: Path) -> dict[str, object]:
-    """An object whose keys stand once; JSON itself would keep the last of two."""
+    """An object with unique keys; the JSON parser would silently keep the last of two."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -188,7 +188,7 @@ def _prompts(log: Recorded, reading: Reading) -> tuple[str, ...]:
 
 
 class ChairOptions(RescoreOptions):
-    """What CHAIR needs beside captions."""
+    """Options of CHAIR."""
 
     ground_truth: tuple[Path, ...] = Field(
         min_length=1,

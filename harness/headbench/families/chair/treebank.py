@@ -17,7 +17,7 @@ _MARK = re.compile(r"""\.{2,}|--|''|`+|"|[;@#$%&?!*\[\](){}<>«»“”‘’„
 _BEFORE_OPENING = frozenset(" ([{<«“‘„`")
 """A straight quote behind one of these opens."""
 _SPACED = frozenset(";@#$%&?!.,:«“‘„`‒–—―")
-"""Signs that count as a blank for the single quote before them, as brackets and dashes do not."""
+"""Signs that count as a space for the single quote before them, as brackets and dashes do not."""
 _FINAL_STOP = re.compile(r"""(?<=[^.])\.(?=(?:[\])}>»”’ ]|'(?!')|(?<![ (\[{<])(?:"|''))*+\s*+\Z)""")
 _SENTENCE_END = re.compile(r"""(?<!\.)\.[\])}>"'»”’]*+(?=\s)""")
 _LEADING_QUOTE = re.compile(r"(?<!\w)'(?!(?:re|ve|ll|[mtsdn])\b)(?=\w)")
@@ -40,7 +40,7 @@ def tokens(text: str) -> tuple[str, ...]:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """The stretches between full stops that blanks follow; quotes and brackets may close first.
+    """The stretches between full stops that spaces follow; quotes and brackets may close first.
 
     Args:
         text: Any text. A stop behind another stop ends nothing: it is part of an ellipsis.
@@ -111,14 +111,14 @@ def _words(stretch: str, spaced: bool) -> list[str]:
     """Tokens of what stands between two marks.
 
     Args:
-        stretch: Words and blanks.
-        spaced: Whether what follows counts as a blank.
+        stretch: Words and spaces.
+        spaced: Whether what follows counts as a space.
     """
     words = stretch.split()
     if "'" not in stretch and not _FUSED.search(stretch):
         return words
     made: list[str] = []
-    # A blank frees the quote before it, a tab or a newline does not: "dog's' x", not "dog's'\tx".
+    # A space frees the quote before it, a tab or a newline does not: "dog's' x", not "dog's'\tx".
     place = 0
     for word in words:
         place = stretch.index(word, place) + len(word)

@@ -1,6 +1,6 @@
 """Any folder of text as a haystack: reading it, cutting it to length, finding sentence ends.
 
-Length is counted in words (runs of non-blank characters with the blanks after them), because a
+Length is counted in words (runs of characters with the spaces after them), because a
 document must not depend on the model that reads it. Three words are about four tokens of an
 English subword tokenizer.
 """
@@ -56,8 +56,8 @@ def place(words: list[str], needle: str, depth: float) -> tuple[str, str, str]:
     the needle comes first.
 
     Args:
-        words: The haystack, blanks included.
-        needle: The sentence, without blanks round it.
+        words: The haystack, spaces included.
+        needle: The sentence, without surrounding spaces.
         depth: 0 (start) to 1 (end).
 
     Returns:

@@ -26,7 +26,7 @@ def cell_records(rows: Iterable[Mapping[str, object]]) -> tuple[Record, ...]:
         rows: ``token_limit`` (or ``context_length``), ``depth_percent`` and ``score`` of each cell.
 
     Returns:
-        One record a cell with the parts ``score``, ``length`` and ``depth`` (percent).
+        One record per cell with the parts ``score``, ``length`` and ``depth`` (percent).
 
     Raises:
         DataError: A row lacks a number, or the score is not on the judge's scale.
@@ -52,11 +52,11 @@ def _record(index: int, row: Mapping[str, object]) -> Record:
 def with_scores(
     records: Sequence[Record], scores: Sequence[object], rows: Sequence[int]
 ) -> tuple[Record, ...]:
-    """Records with the judge's scores that stand beside the responses.
+    """Records with the judge's scores from the rows of the responses.
 
     Args:
         records: Of responses.
-        scores: What each row has in the judge's field; ``None``: nothing. Numbers may be text.
+        scores: Value of the judge's field per row, or ``None``; numbers may be text.
         rows: Number of each record's row in the file, for errors.
 
     Returns:
@@ -113,7 +113,7 @@ def _number(index: int, row: Mapping[str, object], names: tuple[str, ...]) -> fl
 
 
 def _row(record: Record) -> tuple[float, float]:
-    """A response that nobody judged takes no part."""
+    """A response without a judge's score is left out."""
     return (number(record, "score"), 1.0) if "score" in record.parts else (0.0, 0.0)
 
 

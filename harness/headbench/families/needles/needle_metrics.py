@@ -1,6 +1,6 @@
 """What all needle scorers share: parts of a record, and the metrics over them.
 
-Every needle scorer gives ``correct`` (0 or 1: everything that was hidden was said), ``fraction``
+Every needle scorer gives ``correct`` (0 or 1: the whole needle was said), ``fraction``
 (how much of it, 0..1) and, where the document has them, ``length`` and ``depth``.
 """
 
@@ -23,7 +23,7 @@ def parts(document: Document, fraction: float, correct: bool) -> dict[str, objec
     Args:
         document: Its numeric fields ``length`` (tokens or words, as the task says) and ``depth``
             (share of the haystack before the needle) are carried along.
-        fraction: Share of what was hidden that was said, 0..1.
+        fraction: Share of the needle that was said, 0..1.
         correct: Whether the document counts as recalled.
 
     Raises:

@@ -69,7 +69,7 @@ def score_first(
     parser: Parser,
     options: Mapping[str, object],
 ) -> dict[str, object]:
-    """:func:`score` as version 1: ``substring`` is one of lower-cased text with single blanks."""
+    """:func:`score` as version 1: ``substring`` compares lower-case text with single spaces."""
     made, response = _recall(document, outputs, parser, options)
     plain = _plain(response)
     made["substring"] = int(
@@ -100,7 +100,7 @@ def _recall(
 
 
 def _plain(text: str) -> str:
-    """Lower-cased, blanks made single."""
+    """Lower case, with single spaces."""
     return " ".join(text.lower().split())
 
 

@@ -7,9 +7,9 @@ hyphens and zero-width characters. What is compared are
 * numbers: the sign counts, and so do decimals; separators of thousands do not. ``-5`` is not ``5``,
   ``2`` is not ``2.5``, ``1,000`` is ``1000``. Digits of any script are digits. An integer with
   leading zeros is a code and stays as written; digits next to letters ("b12") belong to the word;
-* runs of scripts that are written without blanks (Chinese, Japanese, Thai, Lao, Tibetan, Burmese,
-  Khmer): such a run has no word boundaries, so that an expected run is sought inside a longer one.
-  Blanks, line breaks and emphasis within a run do not count.
+* runs of scripts that are written without spaces (Chinese, Japanese, Thai, Lao, Tibetan, Burmese,
+  Khmer): such a run has no word boundaries, so an expected run may lie inside a longer one.
+  Spaces, line breaks and emphasis within a run do not count.
 
 A comma before exactly three digits separates thousands and is a decimal comma otherwise. A stop is
 a decimal point, unless it stands more than once or before a decimal comma.
@@ -45,7 +45,7 @@ _SIGNS = {"-": "-", "\u2212": "-", "'": "'", "\u2019": "'", **dict.fromkeys("*_`
 
 
 class _Shapes(dict[int, str]):
-    """Code point -> what it is to the tokens; worked out once a character."""
+    """Code point -> what it is to the tokens; computed once per character."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -140,7 +140,7 @@ def said_words(text: str, expected: Sequence[Token]) -> tuple[str, ...]:
 
     Args:
         text: The answer.
-        expected: What is sought, so that "the answer is X" without blanks gives X.
+        expected: What is searched for, so that "the answer is X" without spaces gives X.
     """
     runs = sorted({one.text for one in expected if one.kind == "run"}, key=len, reverse=True)
     inside = re.compile("|".join(map(re.escape, runs))) if runs else None
@@ -154,9 +154,9 @@ def said_words(text: str, expected: Sequence[Token]) -> tuple[str, ...]:
 
 
 def matched_in_order(expected: Sequence[str], said: Sequence[str]) -> int:
-    """Most expected words that occur in ``said`` in the expected order, others between allowed.
+    """Most expected words that occur in ``said`` in the expected order, others may stand between.
 
-    The length of the longest common subsequence, by bits: one step a word of ``said``.
+    The length of the longest common subsequence, by bits: one step per word of ``said``.
     """
     places: dict[str, int] = {}
     for index, word in enumerate(expected):
@@ -172,12 +172,12 @@ def matched_in_order(expected: Sequence[str], said: Sequence[str]) -> int:
 
 
 def running(text: str) -> str:
-    """A text in which phrases are sought: its words with single blanks, numbers fenced off."""
+    """A text to be searched for phrases: words with single spaces, numbers marked off."""
     return " ".join(f"#{one.text}#" if one.kind == "number" else one.text for one in tokens(text))
 
 
 def holds_phrase(where: str, phrase: str) -> bool:
-    """Whether a phrase occurs, whatever signs, blanks and line breaks stand between its words.
+    """Whether a phrase occurs; punctuation, spaces and line breaks between its words do not count.
 
     Args:
         where: What :func:`running` made of a text.

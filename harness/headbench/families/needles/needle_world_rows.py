@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from pydantic import Field
 
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 from headbench.worlds.needles import NeedleDocument, NeedleWorld, Split
@@ -23,11 +23,11 @@ class NeedleOptions(Strict):
     needles: tuple[int, ...] = Field((1,), description="Hidden facts; all but one distract.")
     queries: int = Field(1, ge=1, description="Facts asked about, each in a document of its own.")
     family: Literal["words", "numbers", "mixed"] = Field("words", description="What is hidden.")
-    repeats: int = Field(3, ge=1, description="Documents a cell of the grid.")
+    repeats: int = Field(3, ge=1, description="Documents per cell of the grid.")
     seed: int = Field(0, description="Which documents.")
 
 
-def needle_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def needle_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield the grid of lengths, depths and needle counts, repetition by repetition.
 
     A cut after any number of documents therefore still spreads over the grid.
@@ -45,12 +45,12 @@ def needle_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
                         yield _row(document, query, length, needles)
 
 
-def _row(document: NeedleDocument, query: int, length: int, needles: int) -> Row:
-    """One question about one document; the asked needle's sentence is apart, to be marked."""
+def _row(document: NeedleDocument, query: int, length: int, needles: int) -> DataRow:
+    """One question about one document; the asked needle has its own field, for its span."""
     asked = document.questions[query]
     placed = document.needles[asked.needle]
     start, end = placed.span
-    return Row(
+    return DataRow(
         {
             "id": f"{document.id}-q{query}",
             "cluster": document.id,
@@ -61,7 +61,7 @@ def _row(document: NeedleDocument, query: int, length: int, needles: int) -> Row
             "prefix": asked.prefix,
             "length": length,
             "words": document.length,
-            # The grid's depth for the needle that was placed there, the real one for others.
+            # Only the first needle is placed at the grid's depth; others report their own.
             "depth": document.depth if query == 0 else round(placed.depth, 3),
             "needles": needles,
             "target": asked.answer,

@@ -1,6 +1,6 @@
 """Needle in a haystack, scored without a judge: whole words in order, and three key phrases.
 
-What words, numbers and phrases are in any script says :mod:`.needle_text`.
+How words, numbers and phrases are found in any script: :mod:`.needle_text`.
 ``niah`` is for packaged and generated needles, whose answers are known words. ``keyphrase3`` is for
 the San Francisco needle of gkamradt/LLMTest_NeedleInAHaystack, where it agrees with the original
 GPT judge's "10" on 98.5 % of the released Claude responses; no judge is needed.
@@ -45,7 +45,7 @@ def score_words(
 
     Args:
         document: ``target`` is the expected text, or a list of them (several needles).
-        outputs: One output, in which all texts are sought; or one a text, paired in order.
+        outputs: One output, searched for all texts; or one per text, paired in order.
         parser: Reads the answer out of each output; an unparsed output says nothing.
         options: None are known.
 
@@ -110,7 +110,7 @@ def score_keyphrases(
 
     Args:
         document: Gives ``length`` and ``depth``.
-        outputs: Responses, sought through together.
+        outputs: Responses, searched together.
         parser: Reads the answer out of each output.
         options: ``phrases``: a list of phrases; by default :data:`SAN_FRANCISCO`.
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from pydantic import Field
 
 from headbench.errors import DataError
+from headbench.families.needles.expected_phrases import ExpectedPhrases, expected_phrases
 from headbench.families.needles.judged_cells import JUDGE, cell_records, with_scores
-from headbench.families.needles.sought_needle import Sought, sought
 from headbench.nouns import Document
 from headbench.results.canonical import digest
-from headbench.results.fields import Fields, Reading, Row, as_text
+from headbench.results.fields import Fields, LogRow, Reading, as_text
 from headbench.results.figures import Sampling
 from headbench.results.recorded import log_name, read_rows
 from headbench.results.rescored import SAMPLING, Log, Rescored, rescored
@@ -38,7 +38,7 @@ def rescore_niah(
         fields: Field names.
         sampling: How intervals are made.
         phrases: What a response must hold; by default the needle that the rows name
-            (:mod:`.sought_needle`), or the San Francisco needle's three phrases.
+            (:mod:`.expected_phrases`), or the San Francisco needle's three phrases.
         marks: Marks of thoughts, which are cut before anything is read
             (:func:`headbench.scoring.thoughts.marks_of`).
 
@@ -66,7 +66,7 @@ def rescore_niah(
     if all(text is None for text in texts):
         if phrases:
             raise DataError(
-                "phrases are sought in responses, and no row has one",
+                "phrases are searched for in responses, and no row has one",
                 where=log.name,
                 hint="leave --phrases out, or name the field: --field response=NAME",
             )
@@ -81,7 +81,7 @@ def rescore_niah(
         records, scorer, reader = cell_records(judged_cells), "niah_cells@1", "judge@1"
         metrics = {"judge": JUDGE}
     else:
-        needle = sought(log.rows, reading, phrases, log.name)
+        needle = expected_phrases(log.rows, reading, phrases, log.name)
         wanted, metrics = needle.texts, needle.metrics()
         source |= {"sought": " | ".join(wanted), "sought by": needle.how}
         notes = (f"sought: {source['sought']} ({needle.how})",)
@@ -115,14 +115,14 @@ def rescore_niah(
             reason=pooled if len(records) > len(cells) else "",
             parts=("length", "depth"),
             marks=marks,
-            sought=wanted,
+            searched_for=wanted,
             notes=notes,
         ),
         sampling,
     )
 
 
-def _cell(at: int, row: Row, reading: Reading, needle: Sought) -> Document:
+def _cell(at: int, row: LogRow, reading: Reading, needle: ExpectedPhrases) -> Document:
     numbers = {role: _number(reading.value(row, role), role, at) for role in ("length", "depth")}
     name = f"{exact(numbers['length'])}-{exact(numbers['depth'])}"
     return Document(id=f"{at}-{name}", cluster=name, fields=numbers, target=needle.target)
@@ -143,7 +143,7 @@ def _number(value: object, role: str, at: int) -> float:
 
 
 class NeedleOptions(RescoreOptions):
-    """What needles need beside responses: nothing, where rows name their needle."""
+    """Options of needles; where rows name their needle, none is needed."""
 
     phrases: tuple[str, ...] = Field(
         (), description="What a response must hold; may be repeated. Else the rows' needle."

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from headbench.errors import ConfigError
 from headbench.families.needles.haystack import Haystack
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 from headbench.worlds import words
@@ -41,11 +41,11 @@ class RulerOptions(Strict):
     num_values: int = Field(1, ge=1, le=10, description="Values of each key, a needle each.")
     num_queries: int = Field(1, ge=1, le=10, description="Keys asked for.")
     lengths: tuple[int, ...] = Field((500, 1000, 2000), description="Words of the context.")
-    repeats: int = Field(20, ge=1, description="Documents a length.")
+    repeats: int = Field(20, ge=1, description="Documents per length.")
     seed: int = Field(0, description="Which documents.")
 
 
-def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield documents, repetition by repetition over all lengths.
 
     Raises:
@@ -70,7 +70,7 @@ def _row(
     name: str,
     length: int,
     spec: DataSpec,
-) -> Row:
+) -> DataRow:
     # Upstream raises the number of keys to the number of queries, else there were too few.
     count = max(options.num_keys, options.num_queries)
     taken: set[str] = set()
@@ -89,7 +89,7 @@ def _row(
     straw = _straw(options, texts, chance, room, noun, taken)
     asked = pairs[: options.num_queries]
     context = _hide(straw, needles, chance)
-    return Row(
+    return DataRow(
         {
             "id": name,
             "cluster": name,

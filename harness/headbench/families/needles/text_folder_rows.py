@@ -8,7 +8,7 @@ from pydantic import Field
 
 from headbench.errors import ConfigError
 from headbench.families.needles.haystack import Haystack, place
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 
@@ -28,7 +28,7 @@ class TextFolderOptions(Strict):
     )
 
 
-def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield the grid of lengths and depths, depth by depth so that a limited run sees all lengths.
 
     Raises:
@@ -47,7 +47,7 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
                     f"length {length} leaves no room beside the needle", where=spec.where("lengths")
                 )
             before, needle, after = place(haystack.cut(room), options.needle, depth)
-            yield Row(
+            yield DataRow(
                 {
                     "id": f"{length}-{depth:.3f}",
                     "cluster": f"{length}-{depth:.3f}",

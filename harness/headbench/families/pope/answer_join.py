@@ -2,8 +2,8 @@
 
 Versions of a data set share ids and most questions, so an id proves nothing: a join goes by image
 and question, or by id where every question in common reads the same, or by order where a whole run
-of questions agrees. What speaks for a join is said with it; ids or an order alone give no headline
-unless the user vouches for them. Where nothing fits nothing is joined, and the reason is said.
+of questions agrees. Each result says how its rows were joined; ids or order alone give no headline
+unless the user vouches for them. Where nothing fits, nothing is joined, and the reason is given.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from headbench.scoring.binary_labels import as_flag
 
 
 @dataclass(frozen=True)
-class Question:
+class LabelledQuestion:
     """One labelled question.
 
     Attributes:
@@ -41,11 +41,11 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedAnswers:
     """Answers by question.
 
     Attributes:
-        answers: One an expected question, in order; ``None`` where the log has none.
+        answers: One per expected question, in order; ``None`` where the log has none.
         how: ``image and question``, ``id and question``, ``id and image``, ``id only``, ``order``
             (every question reads the same), ``order only`` or ``nothing``.
         repeated: Identical rows beyond the first.
@@ -64,7 +64,7 @@ class Joined:
     fields: Reading = field(default_factory=lambda: Reading({}))
 
 
-def questions_of(recorded: Recorded, fields: Fields) -> tuple[Question, ...]:
+def questions_of(recorded: Recorded, fields: Fields) -> tuple[LabelledQuestion, ...]:
     """Read a file of labelled questions.
 
     Raises:
@@ -73,7 +73,7 @@ def questions_of(recorded: Recorded, fields: Fields) -> tuple[Question, ...]:
     """
     reading = question_fields(recorded, fields)
     images = ImageKeys(recorded.name)
-    found: list[Question] = []
+    found: list[LabelledQuestion] = []
     labels: dict[tuple[str, str], bool] = {}
     for number, row in enumerate(recorded.rows, start=1):
         where = f"{recorded.name}, row {number}"
@@ -89,7 +89,7 @@ def questions_of(recorded: Recorded, fields: Fields) -> tuple[Question, ...]:
             raise DataError("a question has no text", where=where)
         key = reading.value(row, "id")
         name = None if key is None else str(key)
-        item = Question(
+        item = LabelledQuestion(
             str(number) if name is None else name, images.of(image), text, _flag(label, where), name
         )
         if labels.setdefault((item.image, normal(text)), item.label) != item.label:
@@ -117,7 +117,7 @@ def _flag(label: object, where: str) -> bool:
         ) from error
 
 
-def version_of(questions: Sequence[Question]) -> str:
+def version_of(questions: Sequence[LabelledQuestion]) -> str:
     """Digest of the questions and labels, whatever their order, ids and file format."""
     rows = sorted([item.image, normal(item.text), item.label] for item in questions)
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
@@ -125,7 +125,7 @@ def version_of(questions: Sequence[Question]) -> str:
 
 @dataclass(frozen=True)
 class _Reply:
-    """One row of a log of answers; ``asked`` is its prompt as it stands there."""
+    """One row of a log of answers; ``asked`` is its prompt, unchanged."""
 
     id: str | None
     image: str | None
@@ -133,22 +133,22 @@ class _Reply:
     answer: str
     asked: str | None = None
 
-    def fits(self, question: Question) -> bool:
-        """Whether nothing that the row says speaks against this question."""
+    def fits(self, question: LabelledQuestion) -> bool:
+        """Whether neither prompt nor image of the row contradicts this question."""
         asked = self.prompt is None or contains(self.prompt, normal(question.text))
         return asked and self.image in (None, question.image)
 
 
-Found = dict[int, int]
+ReplyPlaces = dict[int, int]
 """Place of a question -> place of its reply."""
 
 
 def join_answers(
     log: Recorded,
-    questions: Sequence[Question],
+    questions: Sequence[LabelledQuestion],
     fields: Fields,
     vouched: Vouched | None = None,
-) -> Joined:
+) -> JoinedAnswers:
     """Find the answer to each question.
 
     Args:
@@ -172,13 +172,16 @@ def join_answers(
     reason = "" if found else _disagreement(distinct, questions)
     asked = (distinct[index].asked for index in sorted(set(found.values())))
     prompts = tuple(dict.fromkeys(prompt for prompt in asked if prompt is not None))
-    return Joined(answers, how, repeated, unused, reason, prompts, reading)
+    return JoinedAnswers(answers, how, repeated, unused, reason, prompts, reading)
 
 
 def _found(
-    replies: Sequence[_Reply], questions: Sequence[Question], name: str, vouched: Vouched | None
-) -> tuple[Found, str]:
-    """Which reply answers which question, and by what that is known."""
+    replies: Sequence[_Reply],
+    questions: Sequence[LabelledQuestion],
+    name: str,
+    vouched: Vouched | None,
+) -> tuple[ReplyPlaces, str]:
+    """Which reply answers which question, and how they were joined."""
     if vouched is None and all(r.image is not None and r.prompt is not None for r in replies):
         found = _by_image(replies, questions, name)
         return found, "image and question" if found else "nothing"
@@ -223,7 +226,7 @@ def _replies(log: Recorded, fields: Fields) -> tuple[list[_Reply], Reading]:
 
 
 def _distinct(replies: Sequence[_Reply]) -> list[_Reply]:
-    """The replies without repeats; a row that names neither image nor id repeats none."""
+    """The replies without repeats; a row with neither image nor id is never a repeat."""
     seen: set[_Reply] = set()
     kept: list[_Reply] = []
     for reply in replies:
@@ -235,13 +238,15 @@ def _distinct(replies: Sequence[_Reply]) -> list[_Reply]:
     return kept
 
 
-def _by_image(replies: Sequence[_Reply], questions: Sequence[Question], name: str) -> Found:
+def _by_image(
+    replies: Sequence[_Reply], questions: Sequence[LabelledQuestion], name: str
+) -> ReplyPlaces:
     """Join where both sides name the image: the longest question that the prompt contains."""
     of_image: dict[str, list[int]] = {}
     for at, question in enumerate(questions):
         of_image.setdefault(question.image, []).append(at)
     texts = [normal(question.text) for question in questions]
-    found: Found = {}
+    found: ReplyPlaces = {}
     for index, reply in enumerate(replies):
         prompt = reply.prompt or ""
         candidates = [
@@ -261,14 +266,14 @@ def _by_image(replies: Sequence[_Reply], questions: Sequence[Question], name: st
 
 
 def _by_id(
-    replies: Sequence[_Reply], questions: Sequence[Question], name: str, *, believed: bool
-) -> tuple[Found, str]:
+    replies: Sequence[_Reply], questions: Sequence[LabelledQuestion], name: str, *, believed: bool
+) -> tuple[ReplyPlaces, str]:
     """Join by id; nothing where an id stands for two different questions."""
     places: dict[str, list[int]] = {}
     for at, question in enumerate(questions):
         if question.key is not None:
             places.setdefault(question.key, []).append(at)
-    found: Found = {}
+    found: ReplyPlaces = {}
     for index, reply in enumerate(replies):
         for at in places.get(reply.id, ()) if reply.id is not None else ():
             if not reply.fits(questions[at]):
@@ -279,12 +284,12 @@ def _by_id(
         return found, "id and question"
     if joined and all(reply.image is not None for reply in joined):
         return found, "id and image"
-    # Ids alone are taken only where log and questions are the same whole set.
+    # Ids alone prove nothing unless log and questions are the same complete set.
     whole = len(found) == len(replies) == len(questions)
     return (found, "id only") if found and (whole or believed) else ({}, "nothing")
 
 
-def _by_order(replies: Sequence[_Reply], questions: Sequence[Question]) -> Found:
+def _by_order(replies: Sequence[_Reply], questions: Sequence[LabelledQuestion]) -> ReplyPlaces:
     """Join a log whose ids mean something else: one unbroken run of the questions, in order.
 
     The run begins with the first question and ends with the last one or with the log. It must be
@@ -310,8 +315,10 @@ LEAST_RUN = 50
 """Questions that must agree in a row before an order is believed."""
 
 
-def _counted(replies: Sequence[_Reply], questions: Sequence[Question], *, believed: bool) -> bool:
-    """Whether rows that say nothing but their place may be taken in order.
+def _counted(
+    replies: Sequence[_Reply], questions: Sequence[LabelledQuestion], *, believed: bool
+) -> bool:
+    """Whether rows without image, id and question may be taken in order.
 
     Unless the user vouches for the order, every row must be bare: no image, no id, no question.
     """
@@ -322,7 +329,7 @@ def _counted(replies: Sequence[_Reply], questions: Sequence[Question], *, believ
     return all(r.image is None and r.id is None and r.prompt is None for r in replies)
 
 
-def _place(found: Found, at: int, index: int, replies: Sequence[_Reply], name: str) -> None:
+def _place(found: ReplyPlaces, at: int, index: int, replies: Sequence[_Reply], name: str) -> None:
     reply = replies[index]
     if at in found and replies[found[at]].answer != reply.answer:
         raise DataError(
@@ -333,8 +340,8 @@ def _place(found: Found, at: int, index: int, replies: Sequence[_Reply], name: s
     found[at] = index
 
 
-def _disagreement(replies: Sequence[_Reply], questions: Sequence[Question]) -> str:
-    """Why nothing was joined, in figures."""
+def _disagreement(replies: Sequence[_Reply], questions: Sequence[LabelledQuestion]) -> str:
+    """Why nothing was joined, with counts."""
     by_id = {question.key: question for question in questions if question.key is not None}
     common = [(reply, by_id[reply.id]) for reply in replies if reply.id in by_id]
     if not common:

@@ -65,7 +65,7 @@ def build(
         images: The sample; frequencies are counted over it, as in the paper. Images with fewer
             than ``positives`` objects must have been left out.
         seed: Of the random negatives; each image has its own stream.
-        positives: Objects asked about an image; as many absent ones follow.
+        positives: Present objects per image; each is followed by an absent one.
         settings: Any of :data:`SETTINGS`.
 
     Raises:
@@ -94,7 +94,7 @@ def build(
                     raise DataError(
                         "every known object is in the image or already asked about",
                         where=f"image {image.image}, setting {setting}",
-                        hint="use more images, or fewer questions an image",
+                        hint="use more images, or fewer questions per image",
                     )
                 used.add(absent)
                 yield Question(image.image, setting, 2 * turn + 1, present, "yes")

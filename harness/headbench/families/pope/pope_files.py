@@ -10,7 +10,7 @@ from pydantic import Field
 
 from headbench.errors import DataError
 from headbench.tasks.data.files import ImageFolder
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import read_table
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
@@ -26,7 +26,7 @@ class PopeFilesOptions(Strict):
     images: str = Field(description="Folder of the images.")
 
 
-def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield questions image by image, the settings of an image together.
 
     The order lets a limited run see all settings, and one image is one cluster.
@@ -44,7 +44,7 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
     for image, questions in asked.items():
         sha256 = folder.add(image, images, f"question {questions[0]['id']}")
         for fields in questions:
-            yield Row(fields, {"picture": sha256})
+            yield DataRow(fields, {"picture": sha256})
 
 
 def _questions(path: Path, setting: str) -> Iterator[dict[str, object]]:

@@ -35,7 +35,7 @@ class Pope(Recipe):
     predictions: str
     questions: str
     join: Vouched | None = None
-    """By what whoever wrote the recipe says that rows belong together."""
+    """How rows belong together, where the recipe's author vouches for it."""
 
     def recompute(self, paths: Mapping[str, Path], stated: Stated) -> Recomputed:
         """The figures of ``rescore --task pope``, with the table's parser.

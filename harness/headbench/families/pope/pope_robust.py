@@ -35,9 +35,9 @@ from headbench.families.pope.pope_statements import (
 from headbench.scoring.parser import Parser
 
 SENTENCES = 30
-"""How many sentences are read; an answer that says nothing in so many has no answer."""
+"""Sentences that are read; an output that answers in none of them is unparsed."""
 EARLY = 3
-"""Sentences among which a statement is sought."""
+"""Sentences that are searched for a statement."""
 LONGEST = 400
 """Characters of a sentence that are read."""
 

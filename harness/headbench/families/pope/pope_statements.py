@@ -105,7 +105,7 @@ IDIOMS = re.compile(
     r"(?: (?:that|about it|about that|but))?"
     r"|\bnot (?:only|just|merely)\b|\bno (?:less|fewer|more) than\b|\bno problem\b"
 )
-"""Negations that negate nothing; they are taken out before anything is read."""
+"""Phrases with a negation word that negate nothing; removed before reading."""
 _THE_IMAGE = rf"(?:the|this|that|your) (?:\w+ )?{_IMAGE}"
 _FILLER = re.compile(
     r"^(?:(?:well|so|oh|ok|okay|hmm?|um|uh|ah|hi|hello|sorry|thanks|sure|assistant|model|thus|hence"
@@ -197,7 +197,7 @@ _CONDITION = re.compile(r"\b(?:if|whether|unless)\b")
 _OTHER_THING = re.compile(
     r"\b(?:(?:only|just)(?! (?:one|two|three|an?|\d+)\b)|instead|rather than)\b"
 )
-"""What speaks of another thing than the one asked for."""
+"""Words that refer to another object than the one asked about."""
 _LAST_WORD = re.compile(r"(?<!\bor )(?<!\band )(?<!\bwith )\b(yes|no)$")
 _INVERTED = re.compile(
     r"(?:is|are|was|were|does|do|can|could|have|has) (?:there|you|the|this|that|an?|any|it|we)\b"
@@ -208,8 +208,8 @@ def read_sentence(sentence: str) -> Said | None:
     """What a sentence says.
 
     Args:
-        sentence: Lower case, contractions written out ("is not"), without :data:`IDIOMS`, blanks
-            single; commas, colons and dashes may stand in it.
+        sentence: Lower case, contractions written out ("is not"), without :data:`IDIOMS`, with
+            single spaces; commas, colons and dashes may occur.
 
     Returns:
         ``None`` where it says nothing about presence.
@@ -310,5 +310,5 @@ def _other(answer: YesNo | None) -> YesNo | None:
 
 
 def _squeezed(text: str) -> str:
-    """Single blanks, and no signs at the ends."""
+    """Single spaces, and no punctuation at the ends."""
     return " ".join(text.split()).strip(" ,:;()—–-'")

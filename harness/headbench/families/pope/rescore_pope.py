@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from headbench.families.pope.answer_join import (
-    Question,
+    LabelledQuestion,
     join_answers,
     question_fields,
     questions_of,
@@ -105,8 +105,8 @@ def _settings(files: Sequence[Recorded], fields: Fields, name: str) -> tuple[str
     return known or tuple(setting for setting in SETTINGS if setting in name.lower())
 
 
-def _pope_documents(items: Sequence[Question]) -> list[Document]:
-    """One document a question; a question that stands twice under one id gets a number."""
+def _pope_documents(items: Sequence[LabelledQuestion]) -> list[Document]:
+    """One document per question; a question that stands twice under one id gets a number."""
     seen: dict[str, int] = {}
     documents = []
     for item in items:
@@ -124,7 +124,7 @@ def _pope_documents(items: Sequence[Question]) -> list[Document]:
 
 
 class PopeOptions(RescoreOptions):
-    """What POPE needs beside answers."""
+    """Options of POPE."""
 
     questions: Path = Field(description="The labelled questions.")
     parser: str = Field(

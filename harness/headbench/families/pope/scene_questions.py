@@ -9,7 +9,7 @@ from pydantic import Field
 
 from headbench.families.pope.pope_build import SETTINGS, Annotated, Setting, build
 from headbench.families.scene_rows import SceneOptions, lead, picture, scene_world, scenes
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.worlds.scene_text import question
 
@@ -21,7 +21,7 @@ class SceneQuestionOptions(SceneOptions):
     positives: int = Field(3, ge=1, description="Present objects asked about an image.")
 
 
-def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield POPE questions about scenes that hold enough objects."""
     options = spec.options(SceneQuestionOptions)
     world = scene_world(spec, options)
@@ -33,7 +33,7 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
     )
     for item in asked:
         scene = asked_scenes[item.image]
-        yield Row(
+        yield DataRow(
             {
                 "id": f"{item.image}-{item.setting}-{item.number}",
                 "cluster": item.image,

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from headbench.errors import DataError
 from headbench.tasks.data.files import drawn, named
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import Table, read_table, read_text
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
@@ -39,7 +39,7 @@ class AnnotationOptions(Strict):
     sample_seed: int = Field(0, description="Seed of the draw.")
 
 
-def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield ``id``, ``text`` and ``label`` of each item.
 
     Raises:
@@ -56,7 +56,7 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
         fields = table[number]
         if not str(fields["text"]).strip():
             raise DataError("an item has no text", where=where)
-        yield Row(named(fields, seen), place=where)
+        yield DataRow(named(fields, seen), place=where)
 
 
 def _gametox(place: Path, split: str) -> tuple[Path, Table]:

@@ -16,7 +16,7 @@ from headbench.errors import DataError
 from headbench.statistics.metric import Floats
 
 
-def familiarity(description: Floats, definition: Floats) -> float:
+def clipped_cosine(description: Floats, definition: Floats) -> float:
     """Cosine of two sentence vectors, cut to 0..1.
 
     Args:
@@ -48,7 +48,7 @@ def consensus(pairs: Sequence[tuple[Floats, Floats]]) -> Consensus:
     """
     if not pairs:
         raise DataError("familiarity needs at least one encoder")
-    return Consensus(float(np.mean([familiarity(*pair) for pair in pairs])), len(pairs))
+    return Consensus(float(np.mean([clipped_cosine(*pair) for pair in pairs])), len(pairs))
 
 
 class Correlation(NamedTuple):
@@ -64,12 +64,12 @@ def partial_correlation(
 ) -> Correlation:
     """Pearson's r of two variables after both were freed of group means.
 
-    Regressing on one indicator a group leaves each value minus its group's mean. The p-value takes
+    Regressing on one indicator per group leaves each value minus its group's mean. The p-value has
     n - groups - 1 degrees of freedom.
 
     Args:
-        first: One value a point (familiarity).
-        second: One value a point (accuracy).
+        first: One value per point (familiarity).
+        second: One value per point (accuracy).
         groups: The data set of each point.
 
     Returns:

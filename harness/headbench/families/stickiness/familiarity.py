@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headbench.statistics.metric import Floats
 
 SENTENCE = Capture("residual", (-1,), rows="all", pool="mean")
-"""One vector a text: the mean over its tokens of the last hidden state."""
+"""One vector per text: the mean over its tokens of the last hidden state."""
 
 
 def familiarity(
@@ -68,7 +68,7 @@ def familiarity(
 
 
 def vectors(encoder: Model, texts: Sequence[str]) -> list[Floats]:
-    """One vector ``[width]`` a text, in order.
+    """One vector ``[width]`` per text, in order.
 
     Args:
         encoder: A model that answers ``represent`` requests.

@@ -19,7 +19,7 @@ _LOOSE_CONFIDENCE = re.compile(r"confidence\D{0,6}(\d{1,3}(?:\.\d+)?)\s*(%?)", r
 
 
 def read_form(text: str) -> Annotation | None:
-    """The demanded form: ``PREDICTION: [label]`` and ``CONFIDENCE: [0-100]``, the last of each.
+    """The required form: ``PREDICTION: [label]`` and ``CONFIDENCE: [0-100]``, the last of each.
 
     Args:
         text: One answer.
@@ -36,7 +36,7 @@ def read_form(text: str) -> Annotation | None:
 
 
 def _bracketed(text: str) -> list[str]:
-    """What stands in the brackets behind each ``PREDICTION:``, on one line; in linear time."""
+    """The text in the brackets after each ``PREDICTION:``, on one line; in linear time."""
     found: list[str] = []
     end = taken = -1
     for match in _PREDICTION.finditer(text):
@@ -52,7 +52,7 @@ def _bracketed(text: str) -> list[str]:
 
 
 def read_loose(text: str) -> Annotation | None:
-    """The demanded form, else a label after a colon, else an answer of a few words.
+    """The required form, else a label after a colon, else an answer of a few words.
 
     Args:
         text: One answer.

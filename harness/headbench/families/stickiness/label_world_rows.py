@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from pydantic import Field
 
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 from headbench.worlds.labels import DEFINITIONS, QUESTION, LabelWorld, Message, Split
@@ -26,7 +26,7 @@ class LabelOptions(Strict):
     seed: int = Field(0, ge=0, description="Which messages.")
 
 
-def label_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def label_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield messages with their label under the data set's own definition."""
     options = spec.options(LabelOptions)
     world = LabelWorld(cast("Split", spec.split))
@@ -34,9 +34,9 @@ def label_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
         yield _row(world.message(options.seed * _SEEDS_APART + number), options)
 
 
-def _row(message: Message, options: LabelOptions) -> Row:
+def _row(message: Message, options: LabelOptions) -> DataRow:
     own, other = DEFINITIONS[options.definition], DEFINITIONS[options.misaligned]
-    return Row(
+    return DataRow(
         {
             "id": message.id,
             "cluster": message.id,

@@ -30,7 +30,7 @@ LEAST = 30
 CONDITIONS = ("zero_shot", "aligned", "misaligned", "few_shot", "few_shot_definition")
 """Steps of a task, in the order of its outputs; the first one is the prior."""
 POOLED = ("aligned", "few_shot", "few_shot_definition", "turn_1", "turn_2", "turn_3")
-"""Conditions that mean to help, and that pooled rescue therefore sums over."""
+"""Conditions that are meant to help; pooled rescue sums over them."""
 
 
 def annotation_parts(
@@ -124,7 +124,7 @@ def part(record: Record, name: str) -> float:
 
 
 def enough(over: Floats, under: Floats, items: Floats) -> Floats:
-    """``over / under``, NaN where fewer than :data:`LEAST` items stand behind it."""
+    """``over / under``, NaN for fewer than :data:`LEAST` items."""
     return ratio(over, under * (items >= LEAST))
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from pydantic import Field
 
 from headbench.errors import ConfigError, DataError
-from headbench.families.walls.walls_forms import Wall, wall_of
+from headbench.families.walls.walls_forms import SolvedWall, wall_of
 from headbench.nouns import Document, Record
 from headbench.results.canonical import digest
-from headbench.results.fields import Fields, Reading, Row, as_text, contains, normal
+from headbench.results.fields import Fields, LogRow, Reading, as_text, contains, normal
 from headbench.results.figures import Sampling
 from headbench.results.joins import Vouched, unproven
 from headbench.results.recorded import Recorded, log_name, read_rows
@@ -99,7 +99,7 @@ def rescore_walls(
     )
 
 
-def _walls(asked: Recorded) -> list[Wall]:
+def _walls(asked: Recorded) -> list[SolvedWall]:
     """The walls of a file, each under an id of its own.
 
     Raises:
@@ -120,7 +120,7 @@ def _walls(asked: Recorded) -> list[Wall]:
     return solved
 
 
-def _human_record(wall: Wall) -> Record:
+def _human_record(wall: SolvedWall) -> Record:
     """What people did with a wall: counts, since their wrong groups are not recorded."""
     if not wall.human_groups:
         raise DataError(
@@ -143,21 +143,23 @@ class _Joined:
     """Rows of a log by wall.
 
     Attributes:
-        rows: One an answered wall.
+        rows: One per answered wall.
         how: ``id and clues``, ``id only``, ``order and clues`` or ``order only``.
         fields: From which fields the log was read.
         repeated: Identical rows beyond the first.
         note: Why connections that the log may hold were not read, else empty.
     """
 
-    rows: Sequence[tuple[Wall, Row]]
+    rows: Sequence[tuple[SolvedWall, LogRow]]
     how: str
     fields: Reading
     repeated: int
     note: str = ""
 
 
-def _join(log: Recorded, walls: Sequence[Wall], fields: Fields, vouched: Vouched | None) -> _Joined:
+def _join(
+    log: Recorded, walls: Sequence[SolvedWall], fields: Fields, vouched: Vouched | None
+) -> _Joined:
     """The walls that a log answers, by wall id, or by order in a whole log.
 
     Other ids than these walls' are those of another version: such a log is never joined by order
@@ -177,7 +179,7 @@ def _join(log: Recorded, walls: Sequence[Wall], fields: Fields, vouched: Vouched
         raise DataError(
             f"{len(log.rows)} rows cannot be joined with {len(walls)} walls by their order",
             where=log.name,
-            hint="give one row a wall, in the walls' order",
+            hint="give one row per wall, in the walls' order",
         )
     else:
         by, (rows, repeated) = "id", _by_id(log, keys, walls)
@@ -186,8 +188,10 @@ def _join(log: Recorded, walls: Sequence[Wall], fields: Fields, vouched: Vouched
     return _Joined(rows, f"{by} and clues" if proven else f"{by} only", reading, repeated, note)
 
 
-def _refuse_other_order(log: Recorded, keys: Sequence[str | None], walls: Sequence[Wall]) -> None:
-    """Refuse to join by order what the rows' own ids join otherwise.
+def _refuse_other_order(
+    log: Recorded, keys: Sequence[str | None], walls: Sequence[SolvedWall]
+) -> None:
+    """Refuse a join by order that contradicts the rows' own ids.
 
     Raises:
         DataError: A row that names one wall stands at the place of another.
@@ -202,17 +206,17 @@ def _refuse_other_order(log: Recorded, keys: Sequence[str | None], walls: Sequen
 
 
 def _by_id(
-    log: Recorded, keys: Sequence[str | None], walls: Sequence[Wall]
-) -> tuple[list[tuple[Wall, Row]], int]:
+    log: Recorded, keys: Sequence[str | None], walls: Sequence[SolvedWall]
+) -> tuple[list[tuple[SolvedWall, LogRow]], int]:
     by_id = {wall.id: wall for wall in walls}
-    found: dict[str, Row] = {}
+    found: dict[str, LogRow] = {}
     repeated = 0
     for key, row in zip(keys, log.rows, strict=True):
         if key is None or key not in by_id:
             raise DataError(
                 "the rows name walls that the walls file does not have",
                 where=f"{log.name}: {sum(k in by_id for k in keys)} of {len(keys)} are known",
-                hint="give the walls' ids, or one row a wall, without ids, in the walls' order",
+                hint="give the walls' ids, or one row per wall, without ids, in the walls' order",
             )
         if found.get(key, row) != row:
             raise DataError(
@@ -224,10 +228,10 @@ def _by_id(
 
 
 def _fields(log: Recorded, fields: Fields) -> tuple[Reading, str]:
-    """Where grouping, id and connections stand.
+    """From which fields grouping, id and connections are read.
 
-    A row that also repeats the solution holds the solution's connections, too: beside a second
-    grouping they are read only where they are named.
+    A row that also repeats the solution holds the solution's connections, too: with a second
+    grouping in the row, they are read only from a field that the user names.
     """
     own = fields.of("predictions")
     reading = own.reading(log.rows, ("groups", "id", "connections"), log.name)
@@ -249,11 +253,11 @@ def _fields(log: Recorded, fields: Fields) -> tuple[Reading, str]:
 
 
 LEAST_CLUES = 4
-"""Clues of a wall that an answer must name to speak of this wall: one group's worth."""
+"""Clues of a wall that an answer must name to count as an answer to this wall: one group."""
 
 
-def _speaks(row: Row, wall: Wall, reading: Reading) -> bool:
-    """Whether an answer is about this wall, as its words show."""
+def _speaks(row: LogRow, wall: SolvedWall, reading: Reading) -> bool:
+    """Whether an answer names enough clues of this wall."""
     said = normal(" ; ".join(_items(reading.value(row, "groups"))))
     clues = {normal(clue) for group in wall.groups for clue in group}
     return sum(contains(said, clue) for clue in clues) >= min(LEAST_CLUES, len(clues))
@@ -269,7 +273,7 @@ def _items(value: object) -> list[str]:
 
 
 def _positions(keys: Sequence[str | None]) -> bool:
-    """Whether rows are named by nothing, or by nothing but their place."""
+    """Whether rows have no ids, or only their positions as ids."""
     counted = [[str(at + first) for at in range(len(keys))] for first in (0, 1)]
     return set(keys) == {None} or list(keys) in counted
 
@@ -281,7 +285,12 @@ def _records(
 
 
 def _record(
-    wall: Wall, row: Row, log: Recorded, parser: str, reading: Reading, marks: Sequence[str]
+    wall: SolvedWall,
+    row: LogRow,
+    log: Recorded,
+    parser: str,
+    reading: Reading,
+    marks: Sequence[str],
 ) -> Record:
     """One answered wall: its grouping as text or as lists, and its connections where given."""
     groups = reading.value(row, "groups")
@@ -291,7 +300,7 @@ def _record(
             where=f"{log.name}: {', '.join(map(str, row))}",
             hint="name the field, for example --field groups=answer",
         )
-    # Lists need no reading; as JSON they keep the commas inside their clues.
+    # Lists are not parsed; as JSON they keep the commas inside their clues.
     listed = isinstance(groups, list)
     outputs = [json.dumps(groups, ensure_ascii=False) if listed else as_text(groups)]
     names = reading.value(row, "connections")
@@ -309,7 +318,7 @@ def _record(
 
 
 class WallOptions(RescoreOptions):
-    """What walls need beside groupings."""
+    """Options of walls."""
 
     walls: Path = Field(description="The solved walls.")
     parser: str = Field("walls_ref", description="walls_ref (as in papers) or walls_robust.")

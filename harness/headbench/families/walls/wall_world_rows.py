@@ -7,7 +7,7 @@ from typing import cast
 
 from pydantic import Field
 
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 from headbench.worlds.walls import MAX_HERRINGS, Split, Wall, WallWorld
@@ -20,12 +20,12 @@ class WallOptions(Strict):
 
     n: int = Field(60, ge=1, description="Walls.")
     herrings: tuple[int, ...] = Field(
-        (0, 2), description=f"Red herrings a wall, 0 to {MAX_HERRINGS}; walls take turns."
+        (0, 2), description=f"Red herrings per wall, 0 to {MAX_HERRINGS}; walls take turns."
     )
     seed: int = Field(0, ge=0, description="Which walls.")
 
 
-def wall_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def wall_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield walls; kinds with different numbers of red herrings take turns."""
     options = spec.options(WallOptions)
     worlds = [WallWorld(cast("Split", spec.split), herrings) for herrings in options.herrings]
@@ -34,10 +34,10 @@ def wall_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
         yield _row(world.wall(options.seed * _SEEDS_APART + number))
 
 
-def _row(wall: Wall) -> Row:
+def _row(wall: Wall) -> DataRow:
     groups = [list(group) for group in wall.groups]
     connections = list(wall.connections)
-    return Row(
+    return DataRow(
         {
             "id": wall.id,
             "cluster": wall.id,

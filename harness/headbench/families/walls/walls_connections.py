@@ -16,7 +16,7 @@ _LABEL = re.compile(r"^\W*(?:(?:group|connection)\s*\d*\s*[:.)]|\d{1,2}\s*[:.)]|
 
 
 def read_connections(text: str, count: int) -> tuple[str, ...]:
-    """One name a line, labels ("Connection 1:", "1.", bullets) cut off, filled up with "".
+    """One name per line, labels ("Connection 1:", "1.", bullets) cut off, padded with "".
 
     Args:
         text: One answer.

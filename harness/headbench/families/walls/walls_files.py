@@ -8,7 +8,7 @@ from pydantic import Field
 
 from headbench.families.walls.walls_forms import wall_of
 from headbench.tasks.data.files import split_file
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import read_table
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
@@ -25,7 +25,7 @@ class WallFileOptions(Strict):
     seed: int = Field(0, description="Of the order in which clues are shown; files are solved.")
 
 
-def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield walls with their clues shuffled: released files list them in solved order.
 
     Raises:
@@ -38,7 +38,7 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
         groups = [list(group) for group in wall.groups]
         connections = list(wall.connections)
         name = wall.id or f"wall-{number}"
-        yield Row(
+        yield DataRow(
             {
                 "id": name,
                 "cluster": name,

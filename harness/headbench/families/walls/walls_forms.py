@@ -14,7 +14,7 @@ from headbench.errors import DataError
 
 
 @dataclass(frozen=True)
-class Wall:
+class SolvedWall:
     """One puzzle, as solved.
 
     Attributes:
@@ -42,7 +42,7 @@ class Wall:
         return tuple(clues)
 
 
-def wall_of(row: Mapping[str, object]) -> Wall:
+def wall_of(row: Mapping[str, object]) -> SolvedWall:
     """Read one row of any of the known forms.
 
     * Only Connect: ``wall_id``, ``groups`` -> ``{group_1: {gt_words, gt_connection, ...}, ...}``;
@@ -72,9 +72,9 @@ def wall_of(row: Mapping[str, object]) -> Wall:
     elif isinstance(groups, list) and groups:
         said = row.get("connections")
         connections = _words(said, where) if said is not None else ()
-        wall = Wall(name, tuple(_words(group, where) for group in groups), connections)
+        wall = SolvedWall(name, tuple(_words(group, where) for group in groups), connections)
     else:
-        wall = Wall(name, ())
+        wall = SolvedWall(name, ())
     if not wall.groups or not all(wall.groups):
         raise DataError(
             "this row is no wall",
@@ -88,12 +88,12 @@ def wall_of(row: Mapping[str, object]) -> Wall:
     return wall
 
 
-def _only_connect(name: str, groups: Sequence[Mapping[str, object]]) -> Wall:
+def _only_connect(name: str, groups: Sequence[Mapping[str, object]]) -> SolvedWall:
     where = f"wall {name!r}"
     played = [group.get("human_performance") for group in groups]
     people = [value for value in played if isinstance(value, Mapping)]
     complete = len(people) == len(groups)
-    return Wall(
+    return SolvedWall(
         name,
         tuple(_words(group.get("gt_words"), where) for group in groups),
         _connections([group.get("gt_connection") for group in groups], where),
@@ -102,10 +102,10 @@ def _only_connect(name: str, groups: Sequence[Mapping[str, object]]) -> Wall:
     )
 
 
-def _named(name: str, groups: object, title: str, members: str) -> Wall:
+def _named(name: str, groups: object, title: str, members: str) -> SolvedWall:
     rows = [row for row in groups if isinstance(row, dict)] if isinstance(groups, list) else []
     where = f"wall {name!r}"
-    return Wall(
+    return SolvedWall(
         name,
         tuple(_words(row.get(members), where) for row in rows),
         _connections([row.get(title) for row in rows], where),

@@ -47,7 +47,7 @@ def read_reference(text: str) -> Groups | None:
 
 
 def _four_by_four(rows: Sequence[list[str]]) -> Groups:
-    """At most four rows of at most four items, filled up with ""."""
+    """At most four rows of at most four items, padded with ""."""
     filled = [*rows, *([] for _ in range(4 - len(rows)))]
     return tuple(tuple(row + [""] * (4 - len(row))) for row in filled)
 
@@ -78,13 +78,13 @@ _QUOTES = "\"'“”‘’`*_[]() \t"
 
 
 def read_robust(text: str) -> Groups | None:
-    """Groups in whatever layout, each with as many items as stand there.
+    """Groups in any layout, each with as many items as are listed.
 
     Args:
         text: One answer.
 
     Returns:
-        One tuple a group, of two items or more; ``None`` where no line lists anything.
+        One tuple per group, of two items or more; ``None`` where no line lists anything.
     """
     groups = _json_groups(text)
     if groups is None:
@@ -151,7 +151,7 @@ def fit(groups: Groups, gold: Sequence[Sequence[str]]) -> Groups:
     """Bring groups to the wall's shape: clues that hold commas rejoined, lines cut and filled.
 
     Args:
-        groups: As parsed, any number of items a line.
+        groups: As parsed, any number of items per line.
         gold: The wall's groups, for their number, their size, and the clues that exist.
 
     Returns:
@@ -172,7 +172,7 @@ def fit(groups: Groups, gold: Sequence[Sequence[str]]) -> Groups:
 
 
 def key(clue: str) -> str:
-    """Clues are compared in lower case, without outer blanks."""
+    """Clues are compared in lower case, without surrounding spaces."""
     return clue.strip().lower()
 
 
@@ -180,7 +180,7 @@ def _rejoin(items: Sequence[str], known: set[str]) -> list[str]:
     """Merge neighbours that together are a clue ("10", "000"), the longest run first."""
     merged: list[str] = []
     start = 0
-    # A clue of so many commas is made of one item more: a longer run is no clue.
+    # A clue of so many commas is made of one item more: a longer run is not a clue.
     longest = 1 + max((clue.count(",") for clue in known), default=0)
     while start < len(items):
         for end in range(min(len(items), start + longest), start + 1, -1):
@@ -200,7 +200,7 @@ def _rejoin(items: Sequence[str], known: set[str]) -> list[str]:
 
 
 def same_group(predicted: Sequence[str], gold: Sequence[str]) -> bool:
-    """Whether two groups hold the same clues, as multisets, whatever order and case."""
+    """Whether two groups hold the same clues as multisets; order and case do not count."""
     return Counter(map(key, predicted)) == Counter(map(key, gold))
 
 

@@ -38,8 +38,8 @@ def labels(
             ``walls@1`` did not do this, and lost groups whose every clue stands in another one.
 
     Returns:
-        ``(gold labels, predicted labels)``, one entry a clue of the answer. Elsewhere, a clue that
-        stands in several groups of the wall counts for the one that its neighbours belong to.
+        ``(gold labels, predicted labels)``, one entry per clue of the answer. A clue that stands in
+        several groups of the wall counts for the one that its neighbours belong to.
     """
     homes: dict[str, list[int]] = {}
     for index, group in enumerate(gold):
@@ -153,7 +153,7 @@ def _score(
 def _score_1(
     document: Document, outputs: tuple[str, ...], parser: Parser, options: Mapping[str, object]
 ) -> Mapping[str, object]:
-    """As version 1 did."""
+    """Parts of one wall by the labels of version 1."""
     return _parts(document, outputs, parser, whole=False)
 
 
@@ -246,7 +246,7 @@ UNPARSED_RATE = _mean("unparsed_rate", better=False, part="unparsed")
 CONNECTIONS = _count("connections", "connections_exact", "connections_asked")
 CONNECTION_RATE = _of("connection_rate", "connections_exact", "connections_asked")
 CONNECTION_ROUGE1 = _of("connection_rouge1", "connections_rouge1", "connections_asked")
-"""Over walls whose names were written; of people only the outcome is recorded."""
+"""Over walls whose written names are known; of people only the outcome is recorded."""
 
 WALLS = Scorer(
     name="walls",
@@ -273,4 +273,4 @@ WALLS = Scorer(
 """Scorer of walls; the target is ``{groups: [[clue, ...], ...], connections: [name, ...]}``."""
 
 WALLS_1 = replace(WALLS, version=1, score=_score_1)
-"""What held cells name; it agrees with version 2 on walls in which no clue stands twice."""
+"""Named by golden cells; agrees with version 2 on walls in which no clue is repeated."""

@@ -55,26 +55,26 @@ class Recorder:
 
     def wants(self, layer: int, *sites: str) -> bool:
         """Whether a capture of ``layer`` is at one of ``sites``."""
-        return any(capture.site in sites for capture in self._by_layer.get(layer, ()))
+        return any(capture.site in sites for capture in self.captures_of(layer))
 
     def attention(
         self, layer: int, positions: PositionRange, inputs: AttentionInputs, z: Tensor
     ) -> None:
         """Record from one attention call: its (edited) inputs and its head outputs."""
-        for capture in self._by_layer.get(layer, ()):
+        for capture in self.captures_of(layer):
             if capture.site in OUTSIDE:
                 continue
-            for index, rows in self._wanted_rows(capture, positions):
-                part = _read(capture, inputs, z, index, rows, self._columns(capture, index))
-                self._parts[index, capture, layer].append(part)
+            for index, rows in self.wanted_rows(capture, positions):
+                part = read_part(capture, inputs, z, index, rows, self.columns(capture, index))
+                self.add(index, capture, layer, part)
 
     def outside(self, site: str, layer: int, positions: PositionRange, hidden: Tensor) -> None:
         """Record what a decoder layer or a router gives, ``[batch, query, width]``."""
-        for capture in self._by_layer.get(layer, ()):
+        for capture in self.captures_of(layer):
             if capture.site == site:
-                for index, (low, high) in self._wanted_rows(capture, positions):
+                for index, (low, high) in self.wanted_rows(capture, positions):
                     # A clone, so that a few rows do not keep the whole batch's tensor alive.
-                    self._parts[index, capture, layer].append(hidden[index, low:high].clone())
+                    self.add(index, capture, layer, hidden[index, low:high].clone())
 
     def result(self) -> dict[int, dict[Capture, Tensor]]:
         """Sequence -> capture -> tensor, layers stacked in front."""
@@ -102,7 +102,15 @@ class Recorder:
         joined = torch.cat(parts, row_axis)
         return joined.mean(row_axis, keepdim=True) if capture.pool == "mean" else joined
 
-    def _wanted_rows(
+    def captures_of(self, layer: int) -> Sequence[Capture]:
+        """The captures of a layer."""
+        return self._by_layer.get(layer, ())
+
+    def add(self, index: int, capture: Capture, layer: int, part: Tensor) -> None:
+        """Add one sequence's part of a capture."""
+        self._parts[index, capture, layer].append(part)
+
+    def wanted_rows(
         self, capture: Capture, positions: PositionRange
     ) -> list[tuple[int, tuple[int, int]]]:
         """Sequences with the part of the pass, relative to its start, that is wanted."""
@@ -116,7 +124,7 @@ class Recorder:
             ]
         raise RefusedError("captures need one batch row per prompt: no beams, no several samples")
 
-    def _columns(self, capture: Capture, index: int) -> list[int] | None:
+    def columns(self, capture: Capture, index: int) -> list[int] | None:
         """Padded positions of the captured keys; ``None``: all of them."""
         if capture.keys is None or capture.site not in BY_HEAD:
             return None
@@ -159,7 +167,7 @@ def _lost(capture: Capture) -> float:
     return 0.0 if capture.site == "pattern" else float("-inf")
 
 
-def _read(
+def read_part(
     capture: Capture,
     inputs: AttentionInputs,
     z: Tensor,
@@ -206,11 +214,20 @@ def _pattern(
     scores = grouped_scores(inputs, *rows)  # [1, head, row, key]
     sink = inputs.extra.get("s_aux")
     found = normalise(scores, sink) if capture.site == "pattern" else scores
-    # Columns that a sliding window has dropped from the cache carry no attention.
-    lost = _lost(capture)
+    return whole_rows(found[0], inputs.key_offset, columns, _lost(capture))
+
+
+def whole_rows(found: Tensor, offset: int, columns: list[int] | None, lost: float) -> Tensor:
+    """Rows ``[head, row, key]`` by padded position, or the columns that are wanted.
+
+    Args:
+        found: Keys from padded position ``offset`` on.
+        offset: Keys before it have left a sliding window's cache, and carry no attention.
+        columns: Padded positions; ``None``: all.
+        lost: What such a key holds.
+    """
     if columns is None:
         # Padding in front makes the last axis count positions again, window or not.
-        return torch.nn.functional.pad(found[0], (inputs.key_offset, 0), value=lost)
-    cached = torch.tensor(columns, device=found.device) - inputs.key_offset
-    part = found[0][..., cached.clamp(min=0)]
-    return part.masked_fill(cached < 0, lost)
+        return torch.nn.functional.pad(found, (offset, 0), value=lost)
+    cached = torch.tensor(columns, device=found.device) - offset
+    return found[..., cached.clamp(min=0)].masked_fill(cached < 0, lost)

@@ -1,4 +1,4 @@
-"""GIFT: boost the image tokens that the question turned the gaze to, and the question with them.
+"""GIFT: boost the image tokens that gained attention at the question, and the question with them.
 
 "Capturing Gaze Shifts for Guidance" (Qi et al., arXiv 2510.22067), after its released code. From
 the unedited pattern ``a`` ``[head, row, key]`` of one layer, once per sample::
@@ -10,7 +10,7 @@ the unedited pattern ``a`` ``[head, row, key]`` of one layer, once per sample::
 
 where ``s`` is the sample standard deviation over the image keys (divided by their number less 1),
 as the code has it. Then, in the edited layers, after the softmax, at each row that predicts a token
-of the answer: the last prompt row and every later one, what ``phase=from_last`` means elsewhere::
+of the answer: the last prompt token and every later one, as ``phase=from_last`` elsewhere::
 
     the half of the heads with the most image attention:    a[h, j] *= w[j],  j in the image
     s = image attention of those heads after / before
@@ -62,14 +62,14 @@ class GiftParams(MethodParams):
     alpha: float | None = Field(None, ge=0)
     """Largest log-multiplier of an image key; 0 changes nothing. Default: Qwen2-VL 4, else 5."""
     saliency_layer: int | None = Field(None, ge=0)
-    """Layer whose gaze shifts make the map. Default by family, else the same share of the depth."""
+    """Layer whose gaze shifts make the map. Default by family, else at the same relative depth."""
     layers: tuple[int, ...] | None = None
-    """Edited layers. Default by family, else the same share of the depth."""
+    """Edited layers. Default by family, else at the same relative depth."""
 
 
 @dataclass(frozen=True)
 class Gift(ImageBoost):
-    """Boost what the question made the model look at.
+    """Boost what the question turns the model's attention to.
 
     Attributes:
         saliency_layer: The layer of the map.
@@ -130,6 +130,7 @@ class Gift(ImageBoost):
             found = view.probes.get(PROBE, {}).get(self.capture)
             empty = torch.empty(0)
             if found is not None and rows:
+                # The capture begins at the row after the image.
                 start = max(view.spans["image"]) + 1
                 gaze = saliency(found[0].float().cpu(), [row - start for row in rows])
                 empty = torch.exp(self.alpha * gaze) if gaze is not None else empty
@@ -143,14 +144,15 @@ class Gift(ImageBoost):
         weights = self.weights(view).to(columns.device)
         image, question = columns[..., : len(weights)], columns[..., len(weights) :]
         half = max(1, columns.shape[0] // 2)
-        looking = _top(image.sum(-1), half)
-        raised = torch.where(looking, image * weights, image)
-        before = (image * looking).sum((0, 2), keepdim=True)
-        after = (raised * looking).sum((0, 2), keepdim=True)
+        image_heads = _top(image.sum(-1), half)  # [head, row, 1]
+        raised = torch.where(image_heads, image * weights, image)
+        # How much these heads' image attention grew, in each row: [1, row, 1].
+        before = (image * image_heads).sum((0, 2), keepdim=True)
+        after = (raised * image_heads).sum((0, 2), keepdim=True)
         tiny = torch.finfo(columns.dtype).tiny
         scale = torch.where(before > 0, after / before.clamp(min=tiny), 1.0)
-        reading = _top(question.sum(-1), half)
-        return torch.cat([raised, torch.where(reading, question * scale, question)], -1)
+        question_heads = _top(question.sum(-1), half)
+        return torch.cat([raised, torch.where(question_heads, question * scale, question)], -1)
 
 
 def question_rows(view: View) -> tuple[int, ...]:
@@ -179,10 +181,11 @@ def saliency(pattern: Tensor, rows: list[int]) -> Tensor | None:
     rows = [row for row in rows if 1 <= row < pattern.shape[1]]
     if not rows or pattern.shape[2] < 2:
         return None
+    # What each row gains over the row before it: [head, question row, key].
     shift = (pattern[:, rows] - pattern[:, [row - 1 for row in rows]]).clamp(min=0)
     heads = shift.sum((1, 2)).topk(max(1, pattern.shape[0] // 2)).indices
-    gaze = shift[heads].mean((0, 1))
-    spread = 3 * gaze.std()  # of the sample, as the source has it
+    gaze = shift[heads].mean((0, 1))  # [key]
+    spread = 3 * gaze.std()  # the sample's deviation, as in the released code
     gaze = gaze.clamp(gaze.mean() - spread, gaze.mean() + spread)
     low, high = gaze.min(), gaze.max()
     return None if not bool(high > low) else (gaze - low) / (high - low)
@@ -198,26 +201,29 @@ def _top(score: Tensor, count: int) -> Tensor:
 
 def build(params: GiftParams, info: ModelInfo) -> Gift:
     """Resolve strength and layers for a model."""
-    known = DEFAULTS.get((info.family, info.layers))
-    source, (first, last) = known or LLAVA_7B
-    gaze = (source,) if known else carried(source, source, 32, info.layers)
-    (saliency_layer,) = with_attention(gaze[:1], info)
-    layers = tuple(range(first, last + 1)) if known else carried(first, last, 32, info.layers)
+    released = DEFAULTS.get((info.family, info.layers))
+    source, (first, last) = released or LLAVA_7B
+    saliency_layers: tuple[int, ...] = (source,)
+    default_layers = tuple(range(first, last + 1))
+    if not released:  # another depth: the layers of LLaVA-7B, carried over from its 32
+        saliency_layers = carried(source, source, 32, info.layers)
+        default_layers = carried(first, last, 32, info.layers)
+    (default_saliency,) = with_attention(saliency_layers[:1], info)
     (saliency_layer,) = check_layers(
-        (saliency_layer if params.saliency_layer is None else params.saliency_layer,), info
+        (default_saliency if params.saliency_layer is None else params.saliency_layer,), info
     )
-    alpha = ALPHA.get(info.family, DEFAULT_ALPHA)
-    strength = alpha if params.alpha is None else params.alpha
-    default = with_attention(layers, info)
-    chosen = check_layers(default if params.layers is None else params.layers, info)
-    return Gift("gift", params, info, chosen, strength, saliency_layer)
+    default_alpha = ALPHA.get(info.family, DEFAULT_ALPHA)
+    alpha = default_alpha if params.alpha is None else params.alpha
+    default = with_attention(default_layers, info)
+    layers = check_layers(default if params.layers is None else params.layers, info)
+    return Gift("gift", params, info, layers, alpha, saliency_layer)
 
 
 METHOD = Method(
     name="gift",
     params_model=GiftParams,
     build=build,
-    summary="boost image tokens that the question turned the gaze to, and the question with them",
+    summary="boost image tokens that gained attention at the question, and the question with them",
     source="arXiv 2510.22067 and its released code",
     needs=frozenset({"image"}),
 )

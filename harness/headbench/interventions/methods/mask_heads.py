@@ -1,4 +1,4 @@
-"""Masking heads, in the four meanings that papers give the word.
+"""Masking heads, in the four meanings of the word in papers.
 
 =========== ============================================== =======================================
 mode        formula, for masked heads                      what it takes away
@@ -10,7 +10,7 @@ sink        a[t, j] = [j = first], so z[t] <- v[first]     reading anything but 
 =========== ============================================== =======================================
 
 ``z`` is ``[batch, query, head, dim]`` before the output projection, ``q`` ``[batch, head, query,
-dim]`` after rotation and query norms. Figures of one mode never stand for another. Under a learned
+dim]`` after rotation and query norms. Results of one mode say nothing of another. Under a learned
 attention sink (GPT-OSS) a uniform head keeps the sink's share.
 
 Source, and the setting that equals a release:

@@ -63,9 +63,10 @@ class OffsetHeads(VectorMethod):
 
     def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One offset at ``z``."""
-        given = self.vectors.read()
+        given = self.vectors.read()  # [layer, head, dim]
         placed = given.new_zeros(given.shape)
         for layer, heads in self.table.items():
+            # The method's own heads receive their own vectors; a control's receive them in order.
             placed[layer, list(heads)] = given[layer, list(self.donors[layer])]
         return self.added("z", placed, self.table)
 

@@ -1,11 +1,11 @@
 """PAI, attention part: raise the scores of image keys in the rows that predict the next token.
 
-For scores ``s`` ``[batch, head, query, key]``, mask already added, the last prompt row and every
-generated row, all heads of the edited layers::
+For scores ``s`` ``[batch, head, query, key]``, mask already added, at the last prompt token and
+every generated one, in all heads of the edited layers::
 
     s[j] <- s[j] + alpha |s[j]|      j an image key
 
-A negative score is raised too. The contrast of logits with a text-only prompt is not part of this
+Negative scores are raised too. The contrast of logits with a text-only prompt is not part of this
 method. The control raises the scores of all other keys of the prompt in the image's place: there is
 one such draw.
 

@@ -53,7 +53,7 @@ INTERLEAVED = frozenset(
     | {"axk1", "bailing_hybrid", "cohere2_moe"}
     | {"ernie4_5_moe", "ernie4_5_vl_moe", "mistral4", "youtu"}
 )
-"""Families whose rotary pairs are neighbours, not halves: other dimensions would be hit."""
+"""Families whose rotary pairs are neighbours, not halves: the edit would zero other frequencies."""
 
 
 class RopeZeroParams(HeadChoice):
@@ -95,7 +95,7 @@ class RopeZero(HeadMethod):
     def dimensions(self) -> tuple[int, ...]:
         """The zeroed dimensions, sorted."""
         half, pairs = self.rotary // 2, self.dose // 2
-        order = list(range(half))
+        order = list(range(half))  # pair 0 turns fastest
         if self.params.dims == "lowest":
             order.reverse()
         elif self.params.dims == "random":

@@ -57,7 +57,7 @@ class ScaleValues(HeadMethod):
         alpha = 1 + factor * (self.params.alpha - 1)
         return replace(self, params=self.params.model_copy(update={"alpha": alpha}))
 
-    # The control draws key/value groups: query heads that share values change together.
+    # A control draws key/value groups, because query heads that share values change together.
 
     @property
     def _unit(self) -> str:

@@ -5,7 +5,7 @@
 
     target=identity        z' = (1 - u) z + u v_t            the head reads itself
     target=uniform         z' = (1 - u) z + u mean(v seen)   it reads everything equally
-    target=zero            z' = (1 - u) z                    it falls silent
+    target=zero            z' = (1 - u) z                    it contributes less
     target=initial_token   z' = (1 - u) z + u v_first        it reads the first token only
 
 so no pattern is needed.

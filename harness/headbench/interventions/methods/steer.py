@@ -64,11 +64,12 @@ class Steer(VectorMethod):
         direction = given if given.ndim == 1 else given[self.params.layer]
         if self.draw is not None:
             generator = torch.Generator().manual_seed(self.draw)
+            # Gaussian noise points everywhere alike; its length is replaced by the direction's.
             noise = torch.randn(direction.shape, generator=generator)
             direction = noise * direction.norm() / noise.norm()
         if self.params.normalise:
             direction = direction / direction.norm()
-        stacked = torch.zeros(self.info.layers, direction.shape[0])
+        stacked = torch.zeros(self.info.layers, direction.shape[0])  # [layer, width]
         stacked[self.params.layer] = direction
         return self.added("residual", stacked, {self.params.layer: ()})
 

@@ -44,7 +44,7 @@ class StreamHeadsParams(HeadChoice):
     """Latest keys that every head sees, the row's own included. Default: of the map's
     configuration, else 256."""
     stream: Literal["others", "chosen"] = "others"
-    """Whether the chosen heads are spared or are the ones that stream."""
+    """Which heads stream: all but the chosen ones, or the chosen ones."""
     phase: Phase | None = None
     """Query positions at which heads stream: of the prompt, behind it (``decode``), both, or from
     the last prompt token on (``from_last``). Default: ``decode`` where the map's configuration
@@ -91,6 +91,7 @@ class StreamHeads(HeadMethod):
 
 def build(params: StreamHeadsParams, info: ModelInfo) -> StreamHeads:
     """Resolve the heads and the window for a model."""
+    # A map imported from a configuration knows the window it was trained for.
     released = read_map(params.map, info).window if params.map is not None else None
     first, recent = (released.first, released.recent) if released else TASK_KV
     phase: Phase = "decode" if released else "both"

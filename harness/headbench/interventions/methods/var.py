@@ -1,4 +1,4 @@
-"""VAR: take attention from sinks and give it to the other image tokens, in heads that look there.
+"""VAR: move attention from sinks to other image tokens, in heads that attend to the image.
 
 "See What You Are Told: Visual Attention Sink in Large Multimodal Models" (Kang et al., ICLR 2025,
 arXiv 2503.03321). With ``x_j`` the layer's input at position ``j``, no norm weight applied::
@@ -53,6 +53,7 @@ SINK_DIMS: dict[tuple[str, int, int], tuple[int, ...]] = {
 }
 """(family, layers, width) -> sink dimensions."""
 EPSILON = 1e-6
+"""Added to the mean square, as RMS norms do."""
 
 
 class VarParams(MethodParams):
@@ -66,7 +67,7 @@ class VarParams(MethodParams):
     mass: float = Field(0.2, ge=0, le=1)
     """Least attention to the image."""
     tau: float = Field(20.0, gt=0)
-    """From what size, in units of the root mean square, an activation makes a sink."""
+    """Size of an activation, in units of the root mean square, above which its token is a sink."""
     sink_dims: tuple[int, ...] | None = None
     """Sink dimensions of the residual stream. Default: by model, else from the first token."""
     layers: tuple[int, ...] | None = None
@@ -110,12 +111,12 @@ class Var(ImageMethod):
 
         key = f"var/{view.layer}"
         if key not in view.memory and view.layer_input is not None:
-            x = view.layer_input.float()
+            x = view.layer_input.float()  # [position, width]
             size = (x / (x.square().mean(-1, keepdim=True) + EPSILON).sqrt()).abs()
             dims = torch.tensor(self.sink_dims, dtype=torch.long, device=x.device)
             if not self.sink_dims:
                 dims = torch.nonzero(size[0] > self.params.tau).flatten()
-            found = (size[:, dims] > self.params.tau).any(-1)
+            found = (size[:, dims] > self.params.tau).any(-1)  # [position]
             view.memory[key] = torch.nonzero(found).flatten().cpu()
             if self.draw is not None:
                 view.memory[key] = elsewhere(view.memory[key], view, self.draw)
@@ -135,17 +136,20 @@ class Var(ImageMethod):
         import torch
 
         image = image_keys(view)
+        # Columns are the image's, then the sinks outside it: those are all sinks.
         is_sink = torch.ones(columns.shape[-1], dtype=torch.bool)
         is_sink[: len(image)] = torch.isin(image, self.sinks(view))
         sink = is_sink.to(columns.device)
-        rest = columns.masked_fill(sink, 0.0)
-        mass = columns[..., : len(image)].sum(-1, keepdim=True)
-        kept = rest.sum(-1, keepdim=True)
-        looks = (mass >= self.params.mass) & (kept >= self.params.rho * mass) & (kept > 0)
-        moved = self.params.p * columns.masked_fill(~sink, 0.0).sum(-1, keepdim=True)
-        share = rest * (moved / kept.clamp(min=torch.finfo(columns.dtype).tiny))
+        others = columns.masked_fill(sink, 0.0)  # [head, row, key]: image tokens that are no sinks
+        mass = columns[..., : len(image)].sum(-1, keepdim=True)  # m of the module's text
+        others_mass = others.sum(-1, keepdim=True)  # r m
+        attends = (
+            (mass >= self.params.mass) & (others_mass >= self.params.rho * mass) & (others_mass > 0)
+        )
+        moved = self.params.p * columns.masked_fill(~sink, 0.0).sum(-1, keepdim=True)  # omega
+        share = others * (moved / others_mass.clamp(min=torch.finfo(columns.dtype).tiny))
         edited = torch.where(sink, (1 - self.params.p) * columns, columns + share)
-        return torch.where(looks, edited, columns)
+        return torch.where(attends, edited, columns)
 
 
 def elsewhere(sinks: Tensor, view: View, seed: int) -> Tensor:
@@ -157,15 +161,15 @@ def elsewhere(sinks: Tensor, view: View, seed: int) -> Tensor:
 
     generator = torch.Generator().manual_seed(seed)
     image, every = image_keys(view), torch.arange(view.prompt)
-    places = []
+    drawn = []
     for pool in (image, every[~torch.isin(every, image)]):
         order = torch.randperm(len(pool), generator=generator)
-        places.append(pool[order][: int(torch.isin(sinks, pool).sum())])
-    return torch.cat(places).sort().values
+        drawn.append(pool[order][: int(torch.isin(sinks, pool).sum())])
+    return torch.cat(drawn).sort().values
 
 
 def default_layers(layers: int) -> tuple[int, ...]:
-    """All layers but the first two and the last; but the first and the last of at most eight.
+    """All layers but the first two and the last; of at most eight, all but the first and last.
 
     At least one is left: the last, where there are two.
     """
@@ -187,7 +191,7 @@ METHOD = Method(
     name="var",
     params_model=VarParams,
     build=build,
-    summary="move attention from sinks to other image tokens in heads that look at the image",
+    summary="move attention from sinks to other image tokens in heads that attend to the image",
     source="arXiv 2503.03321",
     needs=frozenset({"image"}),
 )

@@ -1,7 +1,7 @@
-"""VHR: reinforce the heads whose output changes when the image is taken away.
+"""VHR: reinforce the heads whose output changes when the image is removed.
 
 "Cracking the Code of Hallucination in LVLMs with Vision-aware Head Divergence" (He et al., ACL
-2025, arXiv 2412.13949). At the last prompt row, with ``z`` ``[head, dim]`` before the output
+2025, arXiv 2412.13949). At the last prompt token, with ``z`` ``[head, dim]`` before the output
 projection::
 
     VHD[l, h] = || z_image[l, h] - z_text[l, h] ||_2                              Eq. 4, 5
@@ -10,14 +10,14 @@ projection::
     H_l       = { h : VHD[l, h] > median_h VHD[l, :] }                            Eq. 7
     z[:, :, h] <- alpha z[:, :, h]     for h in H_l, every position, prompt and generated
 
-Layers are taken in order, so ``z_image`` of a layer already feels the reinforced layers below; the
-heads are chosen at the last prompt row and kept for the whole answer (Algorithm 1).
+Layers are taken in order, so ``z_image`` of a layer already depends on the reinforced layers below;
+the heads are chosen at the last prompt token and kept for the whole answer (Algorithm 1).
 
-What the paper leaves open, and the choice made here: the standard deviations are population ones;
-the text-only prompt drops the image placeholders and keeps everything else; the text-only pass is
+Choices made here where the paper says nothing: standard deviations are those of a population; the
+text-only prompt drops the image placeholders and keeps everything else; the text-only pass is
 unedited (whether the authors reinforce it was not found). With ``reinforce_text_branch=true`` the
-heads of a layer, once chosen, are scaled in the text-only pass too, so that ``z_text`` of later
-layers feels them. A request without an image selects no head: the edit is inert.
+heads of a layer, once chosen, are scaled in the text-only pass too, and so change ``z_text`` of
+later layers. A request without an image selects no head: the edit is a no-op.
 
 The control chooses per sample too: in each layer as many heads as the method itself would, at
 random, anew for every prompt. Two contrasts: heads that the method would not choose (``apart``),
@@ -70,10 +70,10 @@ class VhrParams(MethodParams):
     second_layer: bool | None = None
     """Also reinforce layer 1. Default: yes for all but InstructBLIP; no effect with ``layers``."""
     outlier_removal: bool = True
-    """Zero the divergence of heads that wake up because the image is missing (Eq. 6)."""
+    """Zero the divergence of heads whose output grows when the image is removed (Eq. 6)."""
     reinforce_text_branch: bool = False
     """Whether the text-only pass is reinforced too, in the same heads; it then runs in one batch
-    with the request, layer by layer. The paper does not say; the other choice is the default."""
+    with the request. The paper does not say whether its authors do; the default is not to."""
     per_sample: bool = True
     """Choose heads for each sample. ``false`` takes them from ``map`` or ``heads``, once (Table 4,
     "fixed"), which folds into the weights and is much weaker."""
@@ -105,24 +105,24 @@ def default_layers(info: ModelInfo, second_layer: bool | None) -> tuple[int, ...
         return info.attending
     blip = "blip" in info.family
     last = round(info.layers * (18 if blip else 14) / 32)
-    join = not blip if second_layer is None else second_layer
+    with_layer_1 = not blip if second_layer is None else second_layer
     tail = range(info.layers - last, info.layers)
-    return with_attention(sorted({*([1] if join else []), *tail}), info)
+    return with_attention(sorted({*([1] if with_layer_1 else []), *tail}), info)
 
 
 def divergence(z_image: Tensor, z_text: Tensor, *, outlier_removal: bool) -> Tensor:
     """Vision-aware head divergence of one layer, ``[head]``.
 
     Args:
-        z_image: Head outputs at the last prompt row with the image, ``[head, dim]``.
+        z_image: Head outputs at the last prompt token with the image, ``[head, dim]``.
         z_text: The same without the image.
         outlier_removal: Apply Eq. 6.
     """
     z_image, z_text = z_image.float(), z_text.float().to(z_image.device)
-    vhd = (z_image - z_text).norm(dim=-1)
+    vhd = (z_image - z_text).norm(dim=-1)  # [head]
     if outlier_removal:
-        text = z_text.square().sum(-1)
-        bar_vhd = vhd.mean() + vhd.std(correction=0)
+        text = z_text.square().sum(-1)  # TA, [head]
+        bar_vhd = vhd.mean() + vhd.std(correction=0)  # correction=0: of a population
         bar_text = text.mean() + text.std(correction=0)
         vhd = vhd.masked_fill((vhd > bar_vhd) & (text > bar_text), 0.0)
     found: Tensor = vhd
@@ -150,8 +150,8 @@ class Draw:
     number: int
     seed: int
 
-    def chance(self, *what: object) -> random.Random:
-        """A generator of its own for one purpose."""
+    def generator(self, *what: object) -> random.Random:
+        """A generator for one purpose; the same for the same draw and purpose."""
         return random.Random(f"vhr-control/{self.kind}/{self.seed}/{self.number}/{what}")
 
 
@@ -203,7 +203,7 @@ class Vhr(BoundMethod):
 
     @property
     def capture(self) -> Capture:
-        """What the text-only pass brings home."""
+        """What is recorded in the text-only pass."""
         return Capture("z", self.layers, rows="last")
 
     def probes(self, case: Case) -> tuple[Probe, ...]:
@@ -251,11 +251,11 @@ class Vhr(BoundMethod):
         return super().plan(case, probed)
 
     def select(self, view: View, z: Tensor, prompt: object = ()) -> Tensor:
-        """The heads to reinforce in a layer, bool ``[head]``, from row t0 ``z [head, dim]``.
+        """The heads to reinforce in a layer, bool ``[head]``, from the last prompt token's z.
 
         Args:
             view: Row and layer.
-            z: Head outputs at the last prompt row.
+            z: Head outputs at the last prompt token, ``[head, dim]``.
             prompt: What makes the sample; a random control is drawn from it.
         """
         import torch
@@ -265,20 +265,22 @@ class Vhr(BoundMethod):
         if z_text is None:
             return none
         if self.draw is not None and self.draw.kind == "document":
-            donated = self._captured(view, DONOR)
-            z = z if donated is None else donated.to(z.device)
+            donor_z = self._captured(view, DONOR)
+            z = z if donor_z is None else donor_z.to(z.device)
         scores = divergence(z, z_text, outlier_removal=self.params.outlier_removal)
         picked = above_median(scores).cpu()
         if self.draw is None or self.draw.kind == "document":
             return picked
+        # As many heads as the method picks: of all heads, or of those it does not pick.
         pool = [h for h in range(len(picked)) if self.draw.kind == "random" or not picked[h]]
-        none[self.draw.chance(prompt, view.layer).sample(pool, int(picked.sum()))] = True
+        none[self.draw.generator(prompt, view.layer).sample(pool, int(picked.sum()))] = True
         return none
 
     def _captured(self, view: View, probe: str) -> Tensor | None:
-        """Row t0 of a probe in this layer, ``[head, dim]``."""
+        """The last prompt token's z of a probe in this layer, ``[head, dim]``."""
         if view.layer not in self.layers:
             return None
+        # A companion runs in the same batch and was read just now; other probes ran before.
         if view.companion is not None or probe not in view.probes:
             return view.companion
         return view.probes[probe][self.capture][self.layers.index(view.layer), -1]
@@ -319,6 +321,7 @@ class Vhr(BoundMethod):
         """
         if self.draw is None or self.draw.kind != "document" or not request.images:
             return self
+        # One request per image, the first of its peers: reversed, because later entries win.
         others = {peer.images: peer for peer in reversed(peers)}
         others = {key: peer for key, peer in others.items() if key and key != request.images}
         if not others:
@@ -327,7 +330,7 @@ class Vhr(BoundMethod):
                 where=f"document {request.document!r}",
                 hint="take more documents with --limit, or other controls",
             )
-        drawn = self.draw.chance(content(request)).choice(sorted(others))
+        drawn = self.draw.generator(content(request)).choice(sorted(others))
         return replace(self, donor=others[drawn])
 
     def rescaled(self, factor: float) -> Vhr:

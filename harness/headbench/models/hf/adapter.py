@@ -12,25 +12,25 @@ from headbench.edits import Rewrite
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import rows_a_batch
-from headbench.models.base import BaseModel, digest_of
+from headbench.models.base_model import BaseModel, digest_of
 from headbench.models.hf import batching
-from headbench.models.hf.backend import HFBackend
 from headbench.models.hf.captures import absolute, captures_of, check_keys
 from headbench.models.hf.chat import given_to, read_today
 from headbench.models.hf.fingerprint import fingerprint_tensors
+from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.identity import identity_of
 from headbench.models.hf.length import room_of
 from headbench.models.hf.load import Loaded, Settings, describe, load
 from headbench.models.hf.preparation import PreparedJob, RequestPreparation, check_visited, note
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.state_check import check_state
-from headbench.models.hf.threads import threads
 from headbench.models.hf.tower import check_tower
 from headbench.models.hf.vision import Vision
 from headbench.models.images import decode
 from headbench.models.runtime import Runtime
-from headbench.models.runtime.decoding import Decoder, Generation, Limits
+from headbench.models.runtime.decoding import Decoder, DecodingSettings, Generation
 from headbench.models.runtime.forcing import Forced, force
+from headbench.models.runtime.threads import threads
 from headbench.nouns import Answer, ModelInfo, Request, Site
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ class HFModel(BaseModel):
     """
 
     kinds = frozenset({"generate", "score", "nexttoken", "represent"})
-    branches = True
 
     def __init__(self, loaded: Loaded, settings: Settings) -> None:
         super().__init__(loaded.info.name)
@@ -73,10 +72,10 @@ class HFModel(BaseModel):
             from headbench.models.hf.engine import Engine
 
             engine = Engine(loaded.model)
-            self.sites = SITES
+            self.sites, self.branches, self.gradients = SITES, True, True
             self.info = as_found(loaded.info, engine.shape)
         self.backend.extends = check_state(loaded.model, self.backend.pad_id)
-        self.runtime = Runtime(self.backend, engine)
+        self.runtime = Runtime(self.backend, engine, settings.threads)
         self.preparation = RequestPreparation(
             self.runtime,
             self.backend,
@@ -98,20 +97,15 @@ class HFModel(BaseModel):
         return key
 
     def refuse(self, job: Job) -> None:
-        """Also: settings that cannot be answered, interventions that need gradients, overruns."""
+        """Also: settings that cannot be answered, layers that are not there, overruns."""
         super().refuse(job)
         request = job.request
+        where = f"document {request.document!r}, step {request.step!r}"
         self.refuse_overrun(request)
         if request.kind == "generate":
-            Limits.read(request.ask, f"document {request.document!r}, step {request.step!r}")
+            DecodingSettings.read(request.ask, where)
         if request.kind == "represent":
             self._check_captures(request)
-        for part in job.condition.interventions:
-            if "gradients" in part.needs:
-                raise RefusedError(
-                    "the 'hf' adapter takes no gradients",
-                    where=f"intervention {job.condition.name}",
-                )
 
     def _check_captures(self, request: Request) -> None:
         """Refuse captures that this model or this prompt does not have."""
@@ -210,7 +204,14 @@ class HFModel(BaseModel):
         return [answers[place] for place in range(len(jobs))]
 
     def _answer_generate(self, works: Sequence[PreparedJob]) -> list[Answer]:
-        found = [Generation(Limits.read(w.job.request.ask, w.where), w.where) for w in works]
+        found = [
+            Generation(
+                DecodingSettings.read(work.job.request.ask, work.where),
+                work.where,
+                work.job.request.seed,
+            )
+            for work in works
+        ]
         groups = [self.preparation.group(work) for work in works]
         self.decoder.run(groups, found)
         answers = []
@@ -279,7 +280,7 @@ class HFModel(BaseModel):
         prompt = self.prompter.resolve(request)
         new = 0
         if request.kind == "generate":
-            new = Limits.read(request.ask, request.document).new_tokens
+            new = DecodingSettings.read(request.ask, request.document).new_tokens
         group = (request.kind, "image" if request.images else "text", f"{new:06d}")
         order = (request.document, request.step, f"{request.index:06d}", job.condition.name)
         return batching.Need(group, len(prompt.tokens) + new, order)
@@ -288,7 +289,7 @@ class HFModel(BaseModel):
         """Positions that a request takes: its prompt, images included, and the longest answer."""
         held = len(prompt.tokens)
         if request.kind == "generate":
-            return held + Limits.read(request.ask, request.document).new_tokens
+            return held + DecodingSettings.read(request.ask, request.document).new_tokens
         if request.kind in ("represent", "nexttoken"):
             return held + (request.kind == "nexttoken")
         texts = cast("Sequence[str]", request.ask.get("continuations") or ())

@@ -14,12 +14,14 @@ import inspect
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from headbench.errors import RefusedError
 from headbench.interventions.edits.edit_session import EditSession
+from headbench.interventions.edits.gradient import GradientRecorder
 from headbench.interventions.edits.recorder import Recorder
 from headbench.interventions.edits.sequence_edits import EditReport, SequenceEdits
 from headbench.models.hf.attention_interface import (
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
 
+SomeRecorder = TypeVar("SomeRecorder", bound=Recorder)
 _ENGINES: weakref.WeakKeyDictionary[nn.Module, weakref.ref[Engine]] = weakref.WeakKeyDictionary()
 """Model -> the engine that edits it. Weak both ways: neither keeps the other alive."""
 
@@ -142,11 +145,40 @@ class Engine:
             ``[layer, row, width]``, the output of the decoder layer; ``router``
             ``[layer, row, expert]``, the router's logits before any expert is chosen.
         """
+        with self._recorded(captures, sequences, Recorder) as recorder:
+            found: dict[int, dict[Capture, Tensor]] = {}
+            yield found
+        found.update(recorder.result())
+
+    @contextmanager
+    def gradients(
+        self, captures: Sequence[Capture], sequences: Sequence[SequenceEdits]
+    ) -> Iterator[GradientRecorder]:
+        """Differentiate one pass by what captures name, in the shapes of :meth:`capture`.
+
+        Yields:
+            GradientRecorder: Give its ``differentiate`` a figure of the pass's logits.
+        """
+        with (
+            torch.inference_mode(mode=False),
+            torch.enable_grad(),
+            _from_embeddings(self.model),
+            self._recorded(captures, sequences, GradientRecorder) as recorder,
+        ):
+            yield recorder
+
+    @contextmanager
+    def _recorded(
+        self,
+        captures: Sequence[Capture],
+        sequences: Sequence[SequenceEdits],
+        kind: type[SomeRecorder],
+    ) -> Iterator[SomeRecorder]:
+        """Let a recorder see the passes of the block."""
         for capture in captures:
             if capture.site == "router":
                 check_routers(capture.layers, self.routers, type(self.model).__name__)
-        recorder = Recorder(captures, sequences, self.shape)
-        found: dict[int, dict[Capture, Tensor]] = {}
+        recorder = kind(captures, sequences, self.shape)
         with ExitStack() as stack:
             session = self._session
             if session is None:
@@ -154,8 +186,7 @@ class Engine:
             elif session.recorder is not None or len(session.sequences) != len(sequences):
                 raise RefusedError("captures are already being made, or of other rows")
             stack.enter_context(self._recording(session, recorder))
-            yield found
-        found.update(recorder.result())
+            yield recorder
 
     @contextmanager
     def _recording(self, session: EditSession, recorder: Recorder) -> Iterator[None]:
@@ -224,6 +255,21 @@ class Engine:
 
         hook: RemovableHandle = self.model.register_forward_pre_hook(announce, with_kwargs=True)
         return hook
+
+
+@contextmanager
+def _from_embeddings(model: PreTrainedModel) -> Iterator[None]:
+    """Let autograd follow every pass from the token embeddings on."""
+
+    def follow(_module: nn.Module, _given: Any, embedded: Tensor) -> Tensor:
+        # The weights are frozen, so without this no tensor of the pass would have a gradient.
+        return embedded.requires_grad_(True)
+
+    handle = model.get_input_embeddings().register_forward_hook(follow)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def batch_and_start(given: Mapping[str, Any]) -> tuple[int, int]:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from headbench.edits import Branch, Case, Edit, Plan, Probe, Rewrite, Scale
+from headbench.edits import Branch, Case, Edit, Intervention, Plan, Probe, Rewrite, Scale
 from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.rewriting import rewriter
 from headbench.jobs import Job
-from headbench.models.hf.backend import HFBackend
+from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.prompts import Prompt
 from headbench.models.hf.tower import capture_tower
 from headbench.models.runtime import MAIN, Runtime, SequenceGroup, TokenSequence
@@ -32,6 +32,8 @@ class PreparedJob:
         prompt: The request as the model sees it; the rewritten one, where a method rewrites.
         case: What interventions read.
         plan: The joined plan of the condition.
+        companion: The prompt of a probe that runs in the pass of the request's own prompt, and the
+            edits of its row; ``None`` where no intervention has one.
         probes: What the condition's probes captured, by name.
         memory: The engine's memory of this row; lives as long as its answer.
         passes: Forward passes spent on it, probes and branches included.
@@ -44,6 +46,7 @@ class PreparedJob:
     prompt: Prompt
     case: Case
     plan: Plan = field(default_factory=Plan)
+    companion: tuple[Prompt, Plan] | None = None
     probes: dict[str, dict[Capture, Tensor]] = field(default_factory=dict)
     memory: dict[str, Tensor] = field(default_factory=dict)
     passes: int = 0
@@ -118,7 +121,9 @@ class RequestPreparation:
         methods = [rewriter(job.condition, job.request) for job in jobs]
         works = [self._prepared(job) for job in jobs]
         asked = [
-            [method.rewrite_probes(work.case)] if method is not None else []
+            [checked(method, method.rewrite_probes(work.case), work.where)]
+            if method is not None
+            else []
             for method, work in zip(methods, works, strict=True)
         ]
         seen = self._probe(works, asked)
@@ -132,7 +137,11 @@ class RequestPreparation:
         """Resolve prompts, run probes, and ask every intervention for its plan."""
         works = [self._prepared(job) for job in jobs]
         asked = [
-            [part.probes(work.case) for part in work.job.condition.interventions] for work in works
+            [
+                checked(part, part.probes(work.case), work.where)
+                for part in work.job.condition.interventions
+            ]
+            for work in works
         ]
         seen = self._probe(works, asked)
         for work, captured, probes in zip(works, seen, asked, strict=True):
@@ -140,12 +149,12 @@ class RequestPreparation:
                 part.plan(work.case, found)
                 for part, found in zip(work.job.condition.interventions, captured, strict=True)
             ]
+            for method, plan in zip(work.job.condition.interventions, plans, strict=True):
+                if plan.branches:
+                    check_declared(method, "branches", "its plan compares branches", work.where)
             work.plan = join(plans, work.where)
             work.probes = merge(captured)
-            for number, part in enumerate(probes):
-                for probe in part:
-                    if probe.companion and plans[number].edits:
-                        self._run_companion(work, probe, alone(plans, number))
+            work.companion = self._companion_of(probes, plans, work.where)
             if work.plan.request is not None:
                 work.prompt = self.resolve(work.plan.request)
                 work.case = self.case(work.plan.request)
@@ -179,9 +188,17 @@ class RequestPreparation:
 
     def _main(self, job: PreparedJob) -> TokenSequence:
         """A job's own prompt under its edits."""
-        return replace(
+        row = replace(
             self.sequence(job.prompt), plan=job.plan, probes=job.probes, memory=job.memory
         )
+        return self._accompanied(job, row)
+
+    def _accompanied(self, job: PreparedJob, row: TokenSequence) -> TokenSequence:
+        """A row with the companion that its selections read, where the job has one."""
+        if job.companion is not None:
+            prompt, plan = job.companion
+            row.companion = replace(self.sequence(prompt), plan=plan, memory=row.memory)
+        return row
 
     def _branch(self, job: PreparedJob, main: TokenSequence, branch: Branch) -> TokenSequence:
         """A companion of the main sequence."""
@@ -192,8 +209,11 @@ class RequestPreparation:
         )
         if branch.pixels is not None:
             row = replace(row, pixels=tuple(branch.pixels(image) for image in row.pixels))
-        edits = main.plan.edits if branch.edits is None else branch.edits
-        return replace(row, plan=Plan(edits=edits), probes=main.probes)
+        if branch.edits is not None:
+            return replace(row, plan=Plan(edits=branch.edits), probes=main.probes)
+        return self._accompanied(
+            job, replace(row, plan=Plan(edits=main.plan.edits), probes=main.probes)
+        )
 
     def _capture(
         self, works: Sequence[PreparedJob], captures: Sequence[Capture]
@@ -201,12 +221,12 @@ class RequestPreparation:
         groups = [SequenceGroup.of(self._main(work)) for work in works]
         arrays: dict[int, Mapping[Capture, Tensor]] = {}
         for part in self.runtime.parts(groups):
-            batch = self.runtime.encode(
-                [groups[index].main for index in part], cache=False, captures=captures
-            )
+            rows = [row for index in part for row in groups[index].prompt_rows]
+            batch = self.runtime.encode(rows, cache=False, captures=captures)
             self.runtime.finish(batch)
-            for place, index in enumerate(part):
-                arrays[index] = batch.captured.get(place, {})
+            place = {id(row): number for number, row in enumerate(rows)}
+            for index in part:
+                arrays[index] = batch.captured.get(place[id(groups[index].main)], {})
                 note(works[index], groups[index])
         return [arrays[index] for index in range(len(works))]
 
@@ -221,8 +241,6 @@ class RequestPreparation:
         distinct: dict[tuple[object, ...], tuple[Probe, PreparedJob]] = {}
         for work, condition in zip(works, asked, strict=True):
             for probe in (probe for part in condition for probe in part if not probe.companion):
-                if probe.gradient:
-                    raise RefusedError("probes with gradients are not supported", where=work.where)
                 plain = PreparedJob(work.job, self.resolve(probe.request), self.case(probe.request))
                 distinct.setdefault(self._probe_key(probe), (probe, plain))
                 work.passes += 1
@@ -235,35 +253,105 @@ class RequestPreparation:
             for condition in asked
         ]
 
-    def _run_companion(self, work: PreparedJob, probe: Probe, plan: Plan) -> None:
-        """Run a request and its probe in one batch; the choices made stay in the row's memory.
+    def _companion_of(
+        self, probes: Sequence[Sequence[Probe]], plans: Sequence[Plan], where: str
+    ) -> tuple[Prompt, Plan] | None:
+        """The probe that runs in the request's own pass, and its edits.
 
-        Args:
-            work: The request, under all its edits.
-            probe: The other prompt.
-            plan: What the probe's row runs under, numbered as the request's plan.
+        Its row runs under the edits of the intervention that asked for it, and under no others,
+        numbered as in the request's plan: one choice of heads serves both rows.
+
+        Raises:
+            RefusedError: Two interventions ask for one.
         """
-        companion = replace(
-            self.sequence(self.resolve(probe.request)), plan=plan, memory=work.memory
-        )
-        main = replace(self._main(work), companion=companion)
-        self.runtime.encode([main, companion], cache=False)
-        work.passes += 1
+        found = [
+            (self.resolve(probe.request), alone(plans, number))
+            for number, part in enumerate(probes)
+            for probe in part
+            if probe.companion and plans[number].edits
+        ]
+        if len(found) > 1:
+            raise RefusedError(
+                "two interventions select heads by a companion of the request",
+                where=where,
+                hint="run them one at a time",
+            )
+        return found[0] if found else None
 
     def _probe_key(self, probe: Probe) -> tuple[object, ...]:
         prompt = self.resolve(probe.request)
         spans = tuple(sorted(prompt.spans.items()))
-        return (probe.captures, prompt.tokens, prompt.images, spans)
+        look = (probe.captures, probe.gradient, probe.objective)
+        return (look, prompt.tokens, prompt.images, spans)
 
     def _run_probes(
         self, distinct: Mapping[tuple[object, ...], tuple[Probe, PreparedJob]]
     ) -> dict[tuple[object, ...], Mapping[Capture, Tensor]]:
+        """What each distinct probe saw; those that look for the same share passes."""
         found: dict[tuple[object, ...], Mapping[Capture, Tensor]] = {}
-        for captures in dict.fromkeys(probe.captures for probe, _ in distinct.values()):
-            keys = [key for key, (probe, _) in distinct.items() if probe.captures == captures]
-            rows = self.capture([distinct[key][1] for key in keys], captures)
+        for look in dict.fromkeys(key[0] for key in distinct):
+            keys = [key for key in distinct if key[0] == look]
+            probe = distinct[keys[0]][0]
+            works = [distinct[key][1] for key in keys]
+            rows = (
+                self._gradients(works, probe)
+                if probe.gradient
+                else self.capture(works, probe.captures)
+            )
             found |= dict(zip(keys, rows, strict=True))
         return found
+
+    def _gradients(
+        self, works: Sequence[PreparedJob], probe: Probe
+    ) -> list[Mapping[Capture, Tensor]]:
+        """Differentiate unedited prompts as a probe asks, one mapping per prompt.
+
+        Raises:
+            RefusedError: The probe looks into the vision tower.
+        """
+        if any(capture.tower == "vision" for capture in probe.captures):
+            raise RefusedError(
+                "gradients are taken in the text model, not in the vision tower",
+                where=f"probe {probe.name!r}",
+                hint="capture values there, without gradient",
+            )
+        rows = [self.sequence(work.prompt) for work in works]
+        found: dict[int, Mapping[Capture, Tensor]] = {}
+        for part in self.runtime.parts([SequenceGroup.of(row) for row in rows]):
+            gradients = self.runtime.gradients(
+                [rows[index] for index in part],
+                probe.captures,
+                probe.objective or likeliest,
+            )
+            found |= {index: gradients[place] for place, index in enumerate(part)}
+        return [found[index] for index in range(len(rows))]
+
+
+def likeliest(logits: Tensor) -> Tensor:
+    """Log-probability of the likeliest token of ``[vocabulary]``: what probes differentiate."""
+    highest: Tensor = logits.log_softmax(-1).max()
+    return highest
+
+
+def checked(part: Intervention, probes: Sequence[Probe], where: str) -> Sequence[Probe]:
+    """The probes of a method, which has declared what they need."""
+    if any(probe.gradient for probe in probes):
+        check_declared(part, "gradients", "a probe differentiates", where)
+    return probes
+
+
+def check_declared(part: Intervention, need: str, what: str, where: str) -> None:
+    """A method's needs tell, before anything runs, which models cannot answer it.
+
+    Raises:
+        RefusedError: It does not declare this one.
+    """
+    if need not in part.needs:
+        raise RefusedError(
+            f"{what}, and {part.canonical} does not declare {need!r} among its needs",
+            where=where,
+            hint=f"return frozenset({{{need!r}}}) from its `needs`",
+        )
 
 
 def join(plans: Sequence[Plan], where: str) -> Plan:
@@ -317,9 +405,10 @@ def note(work: PreparedJob, group: SequenceGroup) -> None:
     for row in group.rows:
         work.visited = max(work.visited, row.visited)
         work.changed += row.changed
-        work.passes += row.passes
         for layer, heads in row.chosen.items():
             work.chosen[layer] = tuple(sorted({*work.chosen.get(layer, ()), *heads}))
+    work.changed += group.altered
+    work.passes += sum(row.passes for row in group.prompt_rows)
 
 
 def check_visited(work: PreparedJob) -> None:

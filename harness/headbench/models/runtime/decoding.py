@@ -1,4 +1,4 @@
-"""Greedy decoding of many groups at once; a group that ends leaves the batch.
+"""Decoding of many groups at once, greedy or sampled; a group that ends leaves the batch.
 
 An own loop, because `generate` of the library keeps finished rows until the last one ends, gives
 no log-probabilities without keeping all logits, and knows nothing of per-row limits and stops.
@@ -15,6 +15,7 @@ import torch
 
 from headbench.errors import ConfigError, RefusedError, nearest
 from headbench.models.runtime.logits import log_probability, not_a_number, top_entries
+from headbench.models.runtime.sampling import SHAPING, Sampler, Sampling
 from headbench.models.runtime.sequence import SequenceGroup
 
 if TYPE_CHECKING:
@@ -30,33 +31,33 @@ KNOWN = (
     "max_gen_toks",
     "until",
     "do_sample",
-    "temperature",
-    "top_p",
-    "top_k",
+    *SHAPING,
     "num_beams",
     "num_return_sequences",
 )
 
 
 @dataclass(frozen=True)
-class Limits:
-    """When one row stops.
+class DecodingSettings:
+    """How one answer is decoded, and when it stops.
 
     Attributes:
         new_tokens: Most tokens to generate.
         until: Texts that end the answer; the answer is cut before them.
+        sampling: What tokens are drawn from; ``None`` takes the most likely token.
     """
 
     new_tokens: int
     until: tuple[str, ...] = ()
+    sampling: Sampling | None = None
 
     @classmethod
-    def read(cls, ask: Mapping[str, object], where: str) -> Limits:
+    def read(cls, ask: Mapping[str, object], where: str) -> DecodingSettings:
         """Read generation settings.
 
         Raises:
             ConfigError: an unknown setting, or a value out of range.
-            RefusedError: sampling, beams, or several samples.
+            RefusedError: beams, or several samples.
         """
         for name in ask:
             if name not in KNOWN:
@@ -65,10 +66,6 @@ class Limits:
                     where=where,
                     hint=nearest(name, KNOWN),
                 )
-        _refuse(bool(ask.get("do_sample")), "sampling (do_sample)", where)
-        sampled = [name for name in ("top_p", "top_k") if name in ask]
-        _refuse(bool(sampled), f"sampling ({', '.join(sampled)})", where)
-        _refuse(ask.get("temperature", 0) not in (0, None), "a temperature above 0", where)
         _refuse(ask.get("num_beams", 1) != 1, "beam search (num_beams)", where)
         _refuse(ask.get("num_return_sequences", 1) != 1, "several samples", where)
         limit = ask.get("max_new_tokens", ask.get("max_gen_toks", DEFAULT_NEW_TOKENS))
@@ -80,7 +77,7 @@ class Limits:
             raise ConfigError(
                 f"until cannot be {until!r}", where=where, hint="a text or a list of texts"
             )
-        return cls(limit, tuple(stops))
+        return cls(limit, tuple(stops), Sampling.read(ask, where))
 
 
 @dataclass
@@ -88,26 +85,34 @@ class Generation:
     """One answer while it is generated.
 
     Attributes:
-        limits: When to stop.
+        settings: How to decode, and when to stop.
         where: Document and condition, for errors.
+        seed: The request's seed; read where the answer is sampled.
         tokens: Generated ids.
-        logprobs: Their log-probabilities.
+        logprobs: Their log-probabilities under the model, whatever shaped the draw, so that they
+            are those that scoring the answer gives.
         first: Top entries of the first distribution.
         text: The decoded answer, once it has ended.
         truncated: The limit came before an end.
     """
 
-    limits: Limits
+    settings: DecodingSettings
     where: str
+    seed: int = 0
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     first: dict[int, float] = field(default_factory=dict)
     text: str | None = None
     truncated: bool = False
+    sampler: Sampler | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        sampling = self.settings.sampling
+        self.sampler = None if sampling is None else Sampler(sampling, self.seed)
 
 
 class Decoder:
-    """Greedy decoding with one runtime.
+    """Decoding with one runtime.
 
     Args:
         runtime: Drives the model.
@@ -159,20 +164,22 @@ class Decoder:
         for group in groups:
             first.append(first[-1] + len(group.sequences))
         for part in self.runtime.parts(groups):
-            rows = [row for number in part for row in groups[number].rows]
-            batches.append(self.runtime.encode(rows))
+            batches.append(encode_groups(self.runtime, [groups[number] for number in part]))
             order += [place for number in part for place in range(first[number], first[number + 1])]
         return self.runtime.join(batches, order)
 
     def _take(
         self, batch: Batch, groups: Sequence[SequenceGroup], answers: Sequence[Generation]
     ) -> list[bool]:
-        """Give each answer its likeliest token; which have ended."""
-        logits = combined(groups, batch.logits[:, -1], forced=False)
-        best = logits.argmax(dim=-1)
-        chosen = log_probability(logits, best)
+        """Give each answer its next token; which have ended."""
+        logits = combined(groups, batch.logits[:, -1], forced=False)  # [group, vocabulary]
+        tokens = logits.argmax(dim=-1)
+        for place, answer in enumerate(answers):
+            if answer.sampler is not None:
+                tokens[place] = answer.sampler.draw(logits[place])
+        logprobs = log_probability(logits, tokens).tolist()
         ended = []
-        for place, (token, logprob) in enumerate(zip(best.tolist(), chosen.tolist(), strict=True)):
+        for place, (token, logprob) in enumerate(zip(tokens.tolist(), logprobs, strict=True)):
             answer = answers[place]
             if math.isnan(logprob):
                 raise not_a_number(answer.where, self.runtime)
@@ -188,21 +195,21 @@ class Decoder:
             return True
         answer.tokens.append(token)
         answer.logprobs.append(logprob)
-        if answer.limits.until and self._cut(answer):
+        if answer.settings.until and self._cut(answer):
             return True
-        if len(answer.tokens) >= answer.limits.new_tokens:
+        if len(answer.tokens) >= answer.settings.new_tokens:
             answer.text, answer.truncated = self.decode(answer.tokens), True
             return True
         return False
 
     def _cut(self, answer: Generation) -> bool:
         """Cut the answer before a stop text, if one has appeared."""
-        longest = max(len(stop) for stop in answer.limits.until)
+        longest = max(len(stop) for stop in answer.settings.until)
         tail = self.decode(answer.tokens[-(LOOK_BACK + longest) :])
-        if not any(stop in tail for stop in answer.limits.until):
+        if not any(stop in tail for stop in answer.settings.until):
             return False
         text = self.decode(answer.tokens)
-        found = [text.find(stop) for stop in answer.limits.until if stop in text]
+        found = [text.find(stop) for stop in answer.settings.until if stop in text]
         if not found:
             return False
         answer.text = text[: min(found)]
@@ -211,6 +218,22 @@ class Decoder:
             answer.tokens.pop()
             answer.logprobs.pop()
         return True
+
+
+def encode_groups(runtime: Runtime, groups: Sequence[SequenceGroup], keep: int = 1) -> Batch:
+    """Read the prompts of groups in one pass; a batch of the rows that go on.
+
+    Args:
+        runtime: Drives the model.
+        groups: They may bring companions that only this pass needs.
+        keep: Positions at the end whose logits are wanted.
+    """
+    rows = [row for group in groups for row in group.prompt_rows]
+    batch = runtime.encode(rows, keep=keep)
+    staying = {id(row) for group in groups for row in group.rows}
+    if len(staying) == len(rows):
+        return batch
+    return runtime.select(batch, [at for at, row in enumerate(rows) if id(row) in staying])
 
 
 def combined(groups: Sequence[SequenceGroup], logits: Tensor, *, forced: bool) -> Tensor:
@@ -249,7 +272,7 @@ def _rows_of(groups: Sequence[SequenceGroup], ended: Sequence[bool]) -> list[int
 def _refuse(found: bool, what: str, where: str) -> None:
     if found:
         raise RefusedError(
-            f"{what} is not supported: answers are greedy",
+            f"{what} is not supported",
             where=where,
             hint="remove it from `generation_kwargs`",
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headbench.models.runtime.decoding import combined
+from headbench.models.runtime.decoding import combined, encode_groups
 from headbench.models.runtime.logits import log_probability, not_a_number, top_entries
 from headbench.models.runtime.sequence import SequenceGroup
 
@@ -60,20 +60,20 @@ def force(runtime: Runtime, asked: Sequence[Forced], placeholders: frozenset[int
     Raises:
         HeadbenchError: the logits of a row are not numbers.
     """
-    apart = [one for one in asked if placeholders & set(one.fed)]
-    together = [one for one in asked if one not in apart]
+    separate = [one for one in asked if placeholders & set(one.fed)]
+    together = [one for one in asked if one not in separate]
     for one in together:
         for row in one.group.rows:
             row.tokens.extend(one.fed)
     for part in runtime.parts([one.group for one in together]):
         _pass(runtime, [together[number] for number in part])
-    for one in apart:
+    for one in separate:
         _after_prompt(runtime, one)
 
 
 def _pass(runtime: Runtime, asked: Sequence[Forced]) -> None:
     """Prompts and continuations in one pass."""
-    rows = [row for one in asked for row in one.group.rows]
+    rows = [row for one in asked for row in one.group.prompt_rows]
     keep = max(one.length for one in asked)
     batch = runtime.encode(rows, keep=keep, cache=False)
     runtime.finish(batch)
@@ -81,12 +81,12 @@ def _pass(runtime: Runtime, asked: Sequence[Forced]) -> None:
     for one in asked:
         count = len(one.group.sequences)
         _read(one, batch.logits[at : at + count, -one.length :], runtime)
-        at += count
+        at += len(one.group.prompt_rows)
 
 
 def _after_prompt(runtime: Runtime, one: Forced) -> None:
     """The prompt first, then the continuation on its cache."""
-    prefix = runtime.encode(one.group.rows)
+    prefix = encode_groups(runtime, [one.group])
     grown = one.group.continued(one.fed)
     logits = prefix.logits[:, -1:]
     picks = list(range(len(grown.rows)))

@@ -19,17 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from headbench.edits import Objective
 from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.edits.edit_session import EditSession
 from headbench.interventions.edits.sequence_edits import SequenceEdits
 from headbench.models.runtime.sequence import SequenceGroup, TokenSequence
+from headbench.models.runtime.threads import threads
 from headbench.nouns import Capture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from headbench.models.hf.engine import Engine
-    from headbench.models.runtime.backend import Backend
+    from headbench.models.runtime.backend_protocol import Backend
 
 PREFILL_TOKENS = 1024
 """Rows x padded length of one prefill pass on a CPU.
@@ -39,7 +41,7 @@ a batch of 16 prompts of 400 tokens runs faster in several passes than in one.
 """
 
 Captured = Mapping[int, Mapping[Capture, "Tensor"]]
-"""SequenceEdits -> capture -> tensor."""
+"""Row -> capture -> tensor."""
 
 
 @dataclass(eq=False)
@@ -80,15 +82,20 @@ class Runtime:
     Args:
         backend: The model.
         engine: Carries edits and captures; ``None`` refuses them.
+        threads: Threads of the numerical library during a pass; ``None`` leaves them as they are.
     """
 
-    def __init__(self, backend: Backend, engine: Engine | None = None) -> None:
+    def __init__(
+        self, backend: Backend, engine: Engine | None = None, threads: int | None = None
+    ) -> None:
         self.backend = backend
         self.engine = engine
+        self.threads = threads
         self.passes = 0
 
     # ------------------------------------------------------------------ verbs
 
+    @torch.inference_mode()
     def encode(
         self,
         rows: Sequence[TokenSequence],
@@ -96,7 +103,6 @@ class Runtime:
         keep: int = 1,
         cache: bool = True,
         captures: Sequence[Capture] = (),
-        grad: bool = False,
     ) -> Batch:
         """Feed whole rows in one pass.
 
@@ -105,7 +111,6 @@ class Runtime:
             keep: Positions at the end whose logits are wanted.
             cache: Whether anything may follow; without it this is a probe or a forced pass.
             captures: What to bring home, for every row.
-            grad: Record the pass for autograd; only with ``cache=False``.
 
         Returns:
             The batch, with the logits of the last ``keep`` positions.
@@ -113,11 +118,36 @@ class Runtime:
         store = self.backend.new_cache() if cache else None
         batch = Batch(list(rows), max(len(row.tokens) for row in rows), store)
         _check_distinct(batch.rows)
-        if grad and cache:
-            raise RefusedError("a pass that is differentiated keeps no cache")
-        with torch.enable_grad() if grad else torch.inference_mode():
-            self._pass(batch, 0, keep, captures)
+        self._pass(batch, 0, keep, captures)
         return batch
+
+    def gradients(
+        self,
+        rows: Sequence[TokenSequence],
+        captures: Sequence[Capture],
+        objective: Objective,
+    ) -> Captured:
+        """Differentiate a figure of each row's last distribution by what captures name.
+
+        Args:
+            rows: Whole prompts, fed in one pass that keeps no cache.
+            captures: What to differentiate by; shapes as in a capture of values.
+            objective: Logits ``[vocabulary]`` of the last position -> scalar.
+
+        Returns:
+            Row -> capture -> gradient, float32.
+        """
+        batch = Batch(list(rows), max(len(row.tokens) for row in rows))
+        _check_distinct(batch.rows)
+        engine = self.check_engine()
+        session = batch._session = EditSession(_engine_rows(batch), engine.shape)
+        batch._accounted = [0] * len(batch.rows)
+        with engine.running(session), engine.gradients(captures, session.sequences) as recorder:
+            logits = self._forward(batch, 0, 1)[:, -1]  # [row, vocabulary]
+            # Rows do not read each other: the gradient of the sum is each row's own gradient.
+            recorder.differentiate(torch.stack([objective(row) for row in logits]).sum())
+        self._settle(batch)
+        return recorder.result()
 
     @torch.inference_mode()
     def step(self, batch: Batch, tokens: Sequence[int], captures: Sequence[Capture] = ()) -> None:
@@ -142,7 +172,7 @@ class Runtime:
 
         Args:
             batch: The source.
-            picks: SequenceEdits numbers of the source.
+            picks: Row numbers of the source.
             rows: The new batch's sequences, e.g. ``batch.rows[p].continued(())``; the source then
                 stays usable. Without them the source's own sequences are handed over, and it is
                 spent.
@@ -278,12 +308,12 @@ class Runtime:
             return []
         if self.backend.device.type != "cpu" or not self.backend.joins:
             return [list(range(len(groups)))]
-        length = [max(len(row.tokens) for row in group.rows) for group in groups]
+        length = [max(len(row.tokens) for row in group.prompt_rows) for group in groups]
         order = sorted(range(len(groups)), key=lambda number: -length[number])
         parts: list[list[int]] = []
         rows = 0
         for number in order:
-            count = len(groups[number].sequences)
+            count = len(groups[number].prompt_rows)
             longest = length[parts[-1][0]] if parts else 0
             if parts and (rows + count) * longest <= PREFILL_TOKENS:
                 parts[-1].append(number)
@@ -320,11 +350,17 @@ class Runtime:
             found: Captured = {}
             if edited or captures:
                 found = stack.enter_context(self._watching(batch, captures))
-            self.passes += 1
+            logits = self._forward(batch, start, keep)
+        batch.logits, batch.captured = logits, found
+
+    def _forward(self, batch: Batch, start: int, keep: int) -> Tensor:
+        """Feed padded positions ``[start, seen)`` and count the pass."""
+        self.passes += 1
+        with threads(self.threads):
             logits = self.backend.forward(batch.rows, start, batch.seen, batch.cache, keep)
         for row in batch.rows:
             row.passes += 1
-        batch.logits, batch.captured = logits, found
+        return logits
 
     @contextmanager
     def _watching(self, batch: Batch, captures: Sequence[Capture]) -> Iterator[Captured]:

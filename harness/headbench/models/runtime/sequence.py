@@ -38,7 +38,8 @@ class TokenSequence:
         probes: What the row's probes captured, by probe name.
         memory: What edits must remember (chosen heads, the first token's value). A companion may
             share it; a continuation gets a copy.
-        companion: The sequence of the same batch whose ``z`` selections of this row read.
+        companion: The sequence of the same batch whose ``z`` selections of this row read. Outside a
+            group's named sequences it is a row of the prompt's pass only.
         shift: For multi-part rotary positions: the next token's position minus :attr:`tokens`'s
             length.
         visited: Attention modules that the edits reached.
@@ -108,10 +109,12 @@ class SequenceGroup:
         sequences: Name -> sequence; :data:`MAIN` first. Every token that is decoded or forced is
             appended to all of them.
         combine: Joins the logits of all sequences after each step; ``None`` takes the main one's.
+        altered: Distributions that ``combine`` made different from the main sequence's.
     """
 
     sequences: dict[str, TokenSequence]
     combine: Combine | None = None
+    altered: int = 0
 
     @classmethod
     def of(cls, sequence: TokenSequence) -> SequenceGroup:
@@ -137,7 +140,7 @@ class SequenceGroup:
         }
         renewed = {id(row): new[name] for name, row in self.sequences.items()}
         for row in new.values():
-            if row.companion is not None:
+            if row.companion is not None:  # one of the prompt's pass only has done its work
                 row.companion = renewed.get(id(row.companion))
         return SequenceGroup(new, self.combine)
 
@@ -150,6 +153,19 @@ class SequenceGroup:
     def rows(self) -> list[TokenSequence]:
         """The sequences in batch order."""
         return list(self.sequences.values())
+
+    @property
+    def prompt_rows(self) -> list[TokenSequence]:
+        """All rows of the pass that reads the prompt: :attr:`rows`, then their other companions.
+
+        Those are read by selections at the last prompt token, and have left the batch before the
+        first step. They come last: the row that selects must meet its choice first.
+        """
+        found = {id(row): row for row in self.rows}
+        for row in self.rows:
+            if row.companion is not None:
+                found.setdefault(id(row.companion), row.companion)
+        return list(found.values())
 
     def combined(self, logits: Tensor, *, forced: bool) -> Tensor:
         """The logits the answer is read from.
@@ -167,4 +183,6 @@ class SequenceGroup:
             joined = [self.combined(part, forced=forced) for part in logits.unbind(1)]
             return torch.stack(joined)
         named = dict(zip(self.sequences, logits, strict=True))
-        return self.combine(named, forced)
+        found = self.combine(named, forced)
+        self.altered += not torch.equal(found, logits[0])
+        return found

@@ -7,14 +7,14 @@ from typing import cast
 
 from headbench.errors import ConfigError, nearest
 from headbench.scoring import family
-from headbench.tasks.data.source import DataSpec, Row, Source
+from headbench.tasks.data.source import DataRow, DataSpec, Source
 from headbench.tasks.images import Images
 
 HUB = "datasets"
 """Source of hub data sets, whose ``dataset_path`` is their own name."""
 
 
-def read_rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def read_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Rows of a task's data.
 
     Args:

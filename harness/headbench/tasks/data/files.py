@@ -11,7 +11,7 @@ from random import Random
 from pydantic import Field
 
 from headbench.errors import ConfigError, DataError, nearest
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import read_table
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
@@ -32,7 +32,7 @@ class FileOptions(Strict):
     sample_seed: int = Field(0, description="Seed of the draw.")
 
 
-def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield the rows of a file; each gets an ``id`` from its content where it has none."""
     options = spec.options(FileOptions)
     path = split_file(spec, options.data_files)
@@ -45,7 +45,7 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
             name = fields.get(options.image_field)
             where = f"{path}, row {number + 1}, field {options.image_field!r}"
             shown[options.image_field] = folder.add(name, images, where)
-        yield Row(named(fields, seen), shown, f"{path.name}, row {number + 1}")
+        yield DataRow(named(fields, seen), shown, f"{path.name}, row {number + 1}")
 
 
 def drawn(count: int, sample: int | None, seed: int) -> Sequence[int]:

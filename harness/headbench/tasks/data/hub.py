@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import Field
 
 from headbench.errors import ConfigError, DataError, nearest
-from headbench.tasks.data.source import DataSpec, Row
+from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 from headbench.worlds.png import png
@@ -29,7 +29,7 @@ class HubOptions(Strict):
     image_fields: tuple[str, ...] = Field((), description="Columns that hold images.")
 
 
-def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Yield the rows of a pinned hub data set, or of one saved to disk.
 
     Raises:
@@ -44,7 +44,9 @@ def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
             name: _register(images, row.get(name), f"{spec.split}/{number}/{name}")
             for name in options.image_fields
         }
-        yield Row(fields if "id" in fields else {"id": f"{spec.split}-{number}", **fields}, shown)
+        yield DataRow(
+            fields if "id" in fields else {"id": f"{spec.split}-{number}", **fields}, shown
+        )
 
 
 def _from_hub(spec: DataSpec, options: HubOptions) -> Iterator[Mapping[str, Any]]:

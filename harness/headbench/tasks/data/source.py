@@ -24,7 +24,7 @@ class AbsentDataError(DataError):
 
 
 @dataclass(frozen=True)
-class Row:
+class DataRow:
     """One item as the data has it.
 
     Attributes:
@@ -107,6 +107,6 @@ class DataSpec:
 class Source(Protocol):
     """A function that yields the rows of a split, in a stable order."""
 
-    def __call__(self, spec: DataSpec, images: Images) -> Iterator[Row]:
+    def __call__(self, spec: DataSpec, images: Images) -> Iterator[DataRow]:
         """Yield rows; register images in ``images``."""
         ...

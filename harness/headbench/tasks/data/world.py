@@ -8,11 +8,11 @@ from typing import cast
 
 from headbench.errors import ConfigError, nearest
 from headbench.scoring import family
-from headbench.tasks.data.source import DataSpec, Row, Source
+from headbench.tasks.data.source import DataRow, DataSpec, Source
 from headbench.tasks.images import Images
 
 
-def rows(spec: DataSpec, images: Images) -> Iterator[Row]:
+def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     """Rows of a packaged world; the same arguments give the same rows on every machine.
 
     ``dataset_kwargs.seed`` picks the data (0 if left out); ``seed: run`` lets the run's seed do so.

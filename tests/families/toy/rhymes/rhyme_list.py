@@ -1,7 +1,7 @@
 """Rows of a rhyme list: a line per word, ``cat -at``."""
 
 from headbench.errors import DataError
-from headbench.tasks.data.source import Row
+from headbench.tasks.data.source import DataRow
 from headbench.tasks.schema import Strict
 
 
@@ -24,4 +24,4 @@ def rows(spec, images):
     """A document per word."""
     options = spec.options(ListOptions)
     for word, ending in read_list(spec.locate("data_files", options.data_files)).items():
-        yield Row({"id": word, "cluster": word, "word": word, "target": ending})
+        yield DataRow({"id": word, "cluster": word, "word": word, "target": ending})

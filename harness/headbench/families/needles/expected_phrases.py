@@ -1,7 +1,7 @@
 """What recorded needle responses are scored for: the rows' needle, or phrases that were given.
 
-Rows of another needle score zero without a word, however good they are. So rows that name their
-needle are scored for it, and phrases that a row's needle does not hold are refused.
+Scored for another needle, every row would silently get zero. So rows that name their needle are
+scored for that one, and phrases that their needle does not contain are refused.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from headbench.errors import DataError
 from headbench.families.needles.needle_text import holds_phrase, running, words
 from headbench.families.needles.niah_scorers import SAN_FRANCISCO
-from headbench.results.fields import Reading, Row
+from headbench.results.fields import LogRow, Reading
 from headbench.scoring import lookup
 from headbench.scoring.scorer import Scorer
 from headbench.statistics.metric import Metric
 
 
 @dataclass(frozen=True)
-class Sought:
+class ExpectedPhrases:
     """What responses must hold.
 
     Attributes:
         scorer: ``keyphrase3`` for phrases, ``niah`` for the words of a needle.
         texts: The phrases, or the needle's words.
-        how: Where they come from, in words.
+        how: Where they come from, as results say it.
         options: For the scorer.
     """
 
@@ -48,12 +48,14 @@ class Sought:
         return {"niah.recall": recall, "niah.fraction": fraction}
 
 
-def sought(rows: Sequence[Row], reading: Reading, phrases: Sequence[str], where: str) -> Sought:
+def expected_phrases(
+    rows: Sequence[LogRow], reading: Reading, phrases: Sequence[str], where: str
+) -> ExpectedPhrases:
     """Decide what the responses of a file are scored for.
 
     Args:
         rows: Of one file.
-        reading: Where their needle and question stand.
+        reading: From which fields needle and question are read.
         phrases: Given by the user; none: the needle of the rows, and the San Francisco needle where
             no row names one.
         where: File name, for errors.
@@ -81,12 +83,12 @@ def sought(rows: Sequence[Row], reading: Reading, phrases: Sequence[str], where:
         how = "given" if phrases else "key phrases of the San Francisco needle"
         if not needles and not phrases:
             how += ", because no row names its needle"
-        return Sought(lookup.scorer("keyphrase3"), wanted, how, {"phrases": list(wanted)})
+        return ExpectedPhrases(lookup.scorer("keyphrase3"), wanted, how, {"phrases": list(wanted)})
     return _of_needle(needles[0], _distinct(rows, reading, "retrieval_question"), where)
 
 
-def _of_needle(needle: str, questions: Sequence[str], where: str) -> Sought:
-    """The needle's words that its question does not say; all of them where no question is named."""
+def _of_needle(needle: str, questions: Sequence[str], where: str) -> ExpectedPhrases:
+    """The needle's words without those of its question; all of them where no question is given."""
     asked = {word for question in questions for word in words(question)}
     told = " ".join(word for word in words(needle) if word not in asked)
     if not told:
@@ -98,11 +100,11 @@ def _of_needle(needle: str, questions: Sequence[str], where: str) -> Sought:
     how = "words of the rows' needle, in order"
     if questions:
         how += ", without those of its question"
-    return Sought(lookup.scorer("niah"), (told,), how)
+    return ExpectedPhrases(lookup.scorer("niah"), (told,), how)
 
 
-def _distinct(rows: Sequence[Row], reading: Reading, role: str) -> list[str]:
-    """The texts of a role that differ in more than signs, blanks and case."""
+def _distinct(rows: Sequence[LogRow], reading: Reading, role: str) -> list[str]:
+    """The distinct texts of a role; punctuation, spaces and case make no difference."""
     found: dict[str, str] = {}
     for row in rows:
         text = reading.text(row, role)

@@ -97,14 +97,18 @@ class HFBackend:
         mask = self._mask(pads, seen) if padded or self._rope_index is not None else None
         if mask is not None:
             inputs["attention_mask"] = mask
-        if start == 0:
-            inputs |= self._pictures(rows, pads, seen)
+        types = self._image_marks(rows, pads, seen) if start == 0 else None
+        if types is not None:
+            inputs |= self._pictures(rows, types)
         if self._rope_index is not None:
-            inputs["position_ids"] = self._multi_part(rows, pads, start, seen, inputs)
+            inputs["position_ids"] = (
+                self._later_parts(rows, pads, start, seen)
+                if types is None
+                else self._first_parts(rows, types, inputs)
+            )
         elif "position_ids" in self._takes:
             # Always: hybrids that are left to count for themselves count their cache's first layer.
             inputs["position_ids"] = self._positions(pads, start, seen)
-        inputs.pop("_types", None)
         if "logits_to_keep" in self._takes:
             inputs["logits_to_keep"] = keep
         out = self.model(
@@ -125,9 +129,15 @@ class HFBackend:
         first = torch.tensor(pads, device=self.device)
         return (torch.arange(start, seen, device=self.device) - first[:, None]).clamp(min=0)
 
-    def _pictures(
-        self, rows: Sequence[TokenSequence], pads: Sequence[int], seen: int
-    ) -> dict[str, Any]:
+    def _image_marks(self, rows: Sequence[TokenSequence], pads: Sequence[int], seen: int) -> Tensor:
+        """1 at image tokens and 0 elsewhere, ``[row, position]``."""
+        marks = torch.zeros((len(rows), seen), dtype=torch.long)
+        for number, (row, pad) in enumerate(zip(rows, pads, strict=True)):
+            if row.image:
+                marks[number, [pad + position for position in row.image]] = 1
+        return marks.to(self.device)
+
+    def _pictures(self, rows: Sequence[TokenSequence], marks: Tensor) -> dict[str, Any]:
         """Pixels, and the marks of image tokens ``[row, position]`` where the model reads them."""
         joined = stack([row.pixels for row in rows])
         dtype = self.model.dtype
@@ -136,16 +146,11 @@ class HFBackend:
             for name, tensor in joined.items()
             if name in self._takes
         }
-        types = torch.zeros((len(rows), seen), dtype=torch.long)
-        for number, (row, pad) in enumerate(zip(rows, pads, strict=True)):
-            if row.image:
-                types[number, [pad + position for position in row.image]] = 1
-        inputs["_types"] = types = types.to(self.device)
         if any(row.pixels for row in rows):
             if "mm_token_type_ids" in self._takes:
-                inputs["mm_token_type_ids"] = types
+                inputs["mm_token_type_ids"] = marks
             if "token_type_ids" in self._takes:
-                inputs["token_type_ids"] = self._typed(types)
+                inputs["token_type_ids"] = self._typed(marks)
         return inputs
 
     def _typed(self, types: Tensor) -> Tensor:
@@ -158,36 +163,32 @@ class HFBackend:
             )
         return types
 
-    def _multi_part(
-        self,
-        rows: Sequence[TokenSequence],
-        pads: Sequence[int],
-        start: int,
-        seen: int,
-        inputs: dict[str, Any],
+    def _first_parts(
+        self, rows: Sequence[TokenSequence], marks: Tensor, inputs: dict[str, Any]
     ) -> Tensor:
-        """Time, height and width positions ``[3, row, position]``.
+        """Time, height and width positions of a prompt ``[3, row, position]``.
 
         ``get_rope_index`` gives the distance between the next position and the unpadded length,
         which every row keeps: the model itself remembers that of its latest prefill only.
         """
-        if start == 0:
-            grids = {key: inputs[key] for key in ("image_grid_thw",) if key in inputs}
-            given = {
-                "mm_token_type_ids": inputs["_types"],
-                "attention_mask": inputs["attention_mask"],
-                **grids,
-            }
-            known = inspect.signature(self._rope_index).parameters
-            positions, delta = self._rope_index(
-                inputs["input_ids"], **{name: part for name, part in given.items() if name in known}
-            )
-            for row, shift in zip(rows, delta[:, 0].tolist(), strict=True):
-                row.shift = int(shift)
-            found: Tensor = positions
-            return found
+        given = {"mm_token_type_ids": marks, "attention_mask": inputs["attention_mask"]}
+        if "image_grid_thw" in inputs:
+            given["image_grid_thw"] = inputs["image_grid_thw"]
+        known = inspect.signature(self._rope_index).parameters
+        positions, delta = self._rope_index(
+            inputs["input_ids"], **{name: part for name, part in given.items() if name in known}
+        )
+        for row, shift in zip(rows, delta[:, 0].tolist(), strict=True):
+            row.shift = int(shift)
+        found: Tensor = positions
+        return found
+
+    def _later_parts(
+        self, rows: Sequence[TokenSequence], pads: Sequence[int], start: int, seen: int
+    ) -> Tensor:
+        """The same behind a prompt, where the three parts count on together."""
         first = torch.tensor(
             [row.shift - pad for row, pad in zip(rows, pads, strict=True)], device=self.device
         )
-        later = torch.arange(start, seen, device=self.device) + first[:, None]
+        later = torch.arange(start, seen, device=self.device) + first[:, None]  # [row, position]
         return later.expand(3, -1, -1)

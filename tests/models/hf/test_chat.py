@@ -12,7 +12,8 @@ from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import HFModel, wrap
 from headbench.models.hf.chat import given_to, read_arguments, read_today, variables
 from headbench.results.keys import response_key
-from headbench.running.spec import make_spec, parse_model_args, template_args
+from headbench.running.model_roles import parse_model_args
+from headbench.running.spec import make_spec, template_args
 from helpers_models import request
 from helpers_tiny import tiny_llama, tiny_llava, tiny_llava_processor, tiny_tokenizer
 
@@ -205,11 +206,13 @@ def test_pairs_that_say_nothing_clear_are_refused(pairs: list[str], told: str) -
 
 
 def test_from_python_they_may_be_a_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
-    from headbench.running import api, execute
+    from headbench.running import execute, from_python
 
     seen: list[Any] = []
     monkeypatch.setattr(execute, "execute", lambda spec, out: seen.append(spec))
     arguments = {"enable_thinking": False, "note": "a=b"}
-    api.run("niah", model="hf", model_args={"chat_template_args": arguments, "normalize": True})
+    from_python.run(
+        "niah", model="hf", model_args={"chat_template_args": arguments, "normalize": True}
+    )
     assert read_arguments(seen[0].model_args) == arguments
     assert seen[0].model_args["normalize"] == "true"

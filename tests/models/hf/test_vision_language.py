@@ -161,7 +161,7 @@ def tiny_gemma3():
 def test_gemma_images_are_read_both_ways_as_the_library_reads_them() -> None:
     import torch
 
-    from headbench.models.hf.backend import HFBackend
+    from headbench.models.hf.forward_pass import HFBackend
     from headbench.models.runtime import Runtime, TokenSequence
 
     model = tiny_gemma3()

@@ -231,17 +231,27 @@ def test_what_cannot_be_joined_or_run_is_refused_by_name():
     other = request(TEXTS[2])
     with pytest.raises(RefusedError, match="two interventions rewrite"):
         under(model, Toy(Plan(request=other)), Toy(Plan(request=other)))
-    contrast = Toy(Plan(branches={"text": Branch(other)}, combine=lambda logits, forced: logits))
+    branches = frozenset({"branches"})
+    contrast = Toy(
+        Plan(branches={"text": Branch(other)}, combine=lambda logits, forced: logits),
+        needs=branches,
+    )
     with pytest.raises(RefusedError, match="two interventions compare branches"):
         under(model, contrast, contrast)
     with pytest.raises(RefusedError, match="branches that nothing combines"):
-        under(model, Toy(Plan(branches={"text": Branch(other)})))
+        under(model, Toy(Plan(branches={"text": Branch(other)}), needs=branches))
     with pytest.raises(RefusedError, match="cannot be called 'main'"):
-        under(model, Toy(Plan(branches={"main": Branch()}, combine=lambda logits, forced: logits)))
-    with pytest.raises(RefusedError, match="gradients"):
-        under(model, Toy(needs=frozenset({"gradients"})))
+        under(
+            model,
+            Toy(
+                Plan(branches={"main": Branch()}, combine=lambda logits, forced: logits),
+                needs=branches,
+            ),
+        )
+    with pytest.raises(RefusedError, match="does not declare 'branches' among its needs"):
+        under(model, dataclasses.replace(contrast, needs=frozenset()))
     probe = Probe("p", other, (Capture("z", (0,)),), gradient=True)
-    with pytest.raises(RefusedError, match="gradients"):
+    with pytest.raises(RefusedError, match="does not declare 'gradients' among its needs"):
         under(model, Toy(asked=(probe,)))
 
 

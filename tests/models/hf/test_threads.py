@@ -10,7 +10,7 @@ import torch
 from headbench.errors import ConfigError
 from headbench.models.adapter_catalogue import create
 from headbench.models.hf.adapter import HFModel
-from headbench.models.hf.threads import threads
+from headbench.models.runtime.threads import threads
 from helpers_models import QUESTIONS, answers, images, jobs, llama, llava, request
 
 ASKED = jobs([request("the secret word of", ask={"max_new_tokens": 4})])

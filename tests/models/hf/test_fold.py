@@ -19,16 +19,16 @@ IDS = torch.tensor([[1, 10, 20, 30, 40, 50, 11, 12]])
 SCALED = "scale_heads(heads=[[0,1],[1,3]],alpha=-0.5)"
 
 
-def folded(model: Any, toggle: str) -> torch.Tensor:
+def folded(model: Any, intervention: str) -> torch.Tensor:
     with Engine(model) as engine:
-        (condition,) = resolve(toggle, model_info(engine, {}))
+        (condition,) = resolve(intervention, model_info(engine, {}))
     fold(model, foldable(condition.interventions))
     with torch.no_grad():
         return model(IDS).logits
 
 
-def edited(model: Any, toggle: str) -> torch.Tensor:
-    with torch.no_grad(), intervene(model, toggle):
+def edited(model: Any, intervention: str) -> torch.Tensor:
+    with torch.no_grad(), intervene(model, intervention):
         return model(IDS).logits
 
 
@@ -44,17 +44,17 @@ def test_folded_scales_equal_edits(family: str) -> None:
 
 @pytest.mark.parametrize("family", ["Llama", "Qwen3", "OPT"])
 def test_folded_uniform_heads_equal_edits(family: str) -> None:
-    model, toggle = make(family), "mask_heads(heads=[[0,1],[1,0]],mode=uniform)"
-    expected = edited(model, toggle)
-    assert (folded(model, toggle) - expected).abs().max() < 1e-4
+    model, intervention = make(family), "mask_heads(heads=[[0,1],[1,0]],mode=uniform)"
+    expected = edited(model, intervention)
+    assert (folded(model, intervention) - expected).abs().max() < 1e-4
 
 
 def test_a_folded_uniform_head_loses_its_queries_bias_too() -> None:
     """The tiny Llama's odd heads look for a sink by their bias alone."""
-    model, toggle = tiny_llama(), "mask_heads(heads=[[0,1],[1,0],[2,3]],mode=uniform)"
+    model, intervention = tiny_llama(), "mask_heads(heads=[[0,1],[1,0],[2,3]],mode=uniform)"
     plain = model(IDS).logits
-    expected = edited(model, toggle)
-    found = folded(model, toggle)
+    expected = edited(model, intervention)
+    found = folded(model, intervention)
     assert (found - expected).abs().max() < 1e-4
     assert (found - plain).abs().max() > 1e-2
     bias = model.model.layers[0].self_attn.q_proj.bias.view(4, -1)
@@ -64,16 +64,16 @@ def test_a_folded_uniform_head_loses_its_queries_bias_too() -> None:
 def test_folded_offsets_equal_edits_where_there_is_a_bias(tmp_path: Path) -> None:
     path = str(tmp_path / "v.safetensors")
     save_file({"offset": torch.randn(3, 4, 12, generator=torch.Generator().manual_seed(1))}, path)
-    model, toggle = tiny_llama(), f"offset_heads(file={path!r})"
-    expected = edited(model, toggle)
-    assert (folded(model, toggle) - expected).abs().max() < 2e-4
+    model, intervention = tiny_llama(), f"offset_heads(file={path!r})"
+    expected = edited(model, intervention)
+    assert (folded(model, intervention) - expected).abs().max() < 2e-4
     save_file({"offset": torch.ones(2, 4, 8)}, path)
     with pytest.raises(RefusedError, match="no bias"):
-        folded(make("Llama"), toggle)
+        folded(make("Llama"), intervention)
 
 
 @pytest.mark.parametrize(
-    ("family", "toggle", "message"),
+    ("family", "intervention", "message"),
     [
         ("Llama", "mask_heads(heads=[[0,1]],phase=decode)", "phase=decode"),
         ("Llama", "zerotuning(gamma=2)", "Bias at 'scores'"),
@@ -84,10 +84,10 @@ def test_folded_offsets_equal_edits_where_there_is_a_bias(tmp_path: Path) -> Non
     ],
 )
 def test_what_weights_cannot_hold_is_refused_by_name(
-    family: str, toggle: str, message: str
+    family: str, intervention: str, message: str
 ) -> None:
     with pytest.raises(RefusedError, match=message):
-        folded(make(family), toggle)
+        folded(make(family), intervention)
 
 
 def test_the_command_writes_a_checkpoint_that_loads(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from headbench.errors import DataError, RefusedError
 from headbench.interventions.resolve import resolve
 from headbench.jobs import Condition, Job
 from headbench.models.adapter_catalogue import code_of
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 from headbench.nouns import ModelInfo, Request
 from helpers_models import BASELINE, request
 
@@ -50,7 +50,7 @@ def test_identity_and_key_hold_what_changes_an_answer():
     assert Shout().identity["headbench"] == headbench.__version__
     code = code_of("shout", Shout())
     assert {Path(name).name for name in code.files} == {
-        "test_base.py",
+        "test_base_model.py",
         "helpers_models.py",
         "helpers_tiny.py",
     }

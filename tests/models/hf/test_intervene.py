@@ -19,7 +19,7 @@ SETTINGS = {"max_new_tokens": 5, "do_sample": False, "eos_token_id": None, "pad_
 
 
 @pytest.mark.bits
-def test_generate_under_a_toggle_equals_the_engine_and_leaves_no_trace() -> None:
+def test_generate_under_an_intervention_equals_the_engine_and_leaves_no_trace() -> None:
     model = tiny_llama()
     ids = torch.tensor([[0, 0, 1, 20, 30, 40, 21], [1, 9, 20, 33, 41, 50, 12]])
     mask = (ids != 0).long()
@@ -128,8 +128,8 @@ def test_gift_told_where_the_question_is_gives_the_tokens_that_a_run_gives() -> 
         spans={"question": ((0, start, text.index(" answer")),)},
     )  # fmt: skip
     adapter = llava(store, attn="headbench")
-    toggle = "gift(alpha=8,saliency_layer=0,layers=[0,1,2])"
-    (condition,) = resolve(toggle, adapter.info)
+    intervention = "gift(alpha=8,saliency_layer=0,layers=[0,1,2])"
+    (condition,) = resolve(intervention, adapter.info)
     (answer,) = answers(adapter, [Job(asked, condition)])
     prompt = adapter.prompter.resolve(asked)
 
@@ -139,7 +139,7 @@ def test_gift_told_where_the_question_is_gives_the_tokens_that_a_run_gives() -> 
     made = {}
     behind = tuple(range(max(prompt.spans["image"]) + 1, ids.shape[1]))
     for name, question in (("marked", prompt.spans["question"]), ("all behind", behind)):
-        with intervene(model, toggle, spans={"question": question}):
+        with intervene(model, intervention, spans={"question": question}):
             made[name] = model.generate(
                 ids, pixel_values=pixels, output_logits=True, return_dict_in_generate=True,
                 **SETTINGS,

@@ -79,8 +79,13 @@ def test_an_answer_that_ends_at_once_is_empty_and_not_truncated():
 @pytest.mark.parametrize(
     ("ask", "kind", "word"),
     [
-        ({"do_sample": True}, RefusedError, "sampling"),
-        ({"temperature": 0.7}, RefusedError, "temperature"),
+        ({"temperature": 0.7}, ConfigError, "temperature shapes what is sampled"),
+        ({"top_p": 0.9}, ConfigError, "top_p shapes what is sampled"),
+        ({"do_sample": False, "top_k": 5}, ConfigError, "top_k shapes what is sampled"),
+        ({"do_sample": True, "temperature": 0}, ConfigError, "temperature cannot be 0"),
+        ({"do_sample": True, "top_p": 1.5}, ConfigError, "top_p cannot be 1.5"),
+        ({"do_sample": True, "top_k": -1}, ConfigError, "top_k cannot be -1"),
+        ({"do_sample": True, "temperature": "hot"}, ConfigError, "temperature cannot be 'hot'"),
         ({"num_beams": 4}, RefusedError, "beam"),
         ({"num_return_sequences": 2}, RefusedError, "several"),
         ({"max_new_token": 4}, ConfigError, "max_new_token"),

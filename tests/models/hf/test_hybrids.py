@@ -16,8 +16,8 @@ from headbench.interventions.resolve import resolve
 from headbench.models.adapter_catalogue import create
 from headbench.models.hf import state_check
 from headbench.models.hf.adapter import HFModel, wrap
-from headbench.models.hf.backend import HFBackend
 from headbench.models.hf.cache import known_cache, take_rows
+from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.runtime import TokenSequence
 from headbench.nouns import Answer, Capture
 from helpers_families import BASE as FAMILY
@@ -138,6 +138,26 @@ def test_a_model_whose_cache_does_not_hold_its_state_is_refused_at_load(name, at
     with pytest.raises(RefusedError, match=LOST[name]) as caught:
         load(checkpoint(name), attn=attn)
     assert type(hybrid(name)).__name__ in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_in_half_precision_a_lost_state_is_found_and_rounding_is_not_taken_for_it(
+    dtype, checkpoint
+):
+    """Rounding of recurrent states is as large there as what a lost state changes."""
+    with pytest.raises(RefusedError, match="does not hold its state"):
+        load(checkpoint("RecurrentGemma"), dtype=dtype)
+    assert not load(checkpoint("Jamba"), dtype=dtype).backend.extends
+    model = load(checkpoint("Bamba"), dtype=dtype)
+    assert model.backend.extends
+    stored = AutoModelForCausalLM.from_pretrained(checkpoint("Bamba"), dtype=dtype)
+    for name, weights in stored.state_dict().items():
+        held = model.model.state_dict()[name]
+        assert held.dtype == weights.dtype, name
+        assert torch.equal(held, weights), name
+    buffers = dict(model.model.named_buffers())
+    for name, wanted in stored.named_buffers():
+        assert buffers[name].dtype == wanted.dtype, name
 
 
 def test_jamba_decodes_token_by_token_and_refuses_several_at_once(checkpoint):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Backend(Protocol):
-    """The model behind a runtime. ``models.hf.backend`` is transformers'."""
+    """The model behind a runtime. ``models.hf.forward_pass`` is transformers'."""
 
     @property
     def name(self) -> str:

@@ -1,0 +1,142 @@
+"""Who answers in a run: one adapter per role, each with its identity.
+
+Interventions act on the subject alone. The other roles are asked as they are, under the baseline
+condition, so that equal prompts share one answer whatever the subject did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headbench.errors import RefusedError
+from headbench.jobs import Model
+from headbench.models.adapter_catalogue import code_of, create
+from headbench.nouns import Role
+from headbench.results.schema import ModelFacts
+from headbench.running.model_roles import ROLES, SUBJECT
+from headbench.running.spec import RunSpec
+from headbench.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Respondent:
+    """An adapter in its role.
+
+    Attributes:
+        adapter: Its name in the catalogue.
+        model: The adapter itself.
+        identity: What its answers are known by.
+    """
+
+    adapter: str
+    model: Model
+    identity: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """Display name, as folders and tables carry it."""
+        if self.model.info is not None:
+            return self.model.info.name
+        return self.model.identity.get("name", self.adapter)
+
+    def facts(self) -> ModelFacts:
+        """What a result says of it."""
+        return ModelFacts(
+            name=self.name,
+            adapter=self.adapter,
+            family=self.model.info.family if self.model.info else "",
+            identity=dict(self.identity),
+        )
+
+
+def load_respondents(spec: RunSpec, tasks: Sequence[Task]) -> dict[Role, Respondent]:
+    """Load the adapter of every role; one that two roles share is loaded once.
+
+    Roles are checked before anything is loaded.
+
+    Raises:
+        RefusedError: A step is for a role without a model, a model has a role that no step is for,
+            a task asks the subject nothing, or an adapter cannot answer its steps.
+    """
+    _check_roles(spec, tasks)
+    subject_args = dict(spec.model_args)
+    if spec.batch_size != "auto":
+        subject_args["batch_size"] = str(spec.batch_size)
+    if spec.allow_overrun:
+        subject_args["allow_overrun"] = "true"
+    wanted: dict[Role, tuple[str, dict[str, str]]] = {SUBJECT: (spec.model or "", subject_args)}
+    wanted |= {role: (told.model, told.args) for role, told in spec.roles.items()}
+    loaded: list[tuple[tuple[str, dict[str, str]], Model]] = []
+    found: dict[Role, Respondent] = {}
+    for role, told in wanted.items():
+        same = [model for other, model in loaded if other == told]
+        model = same[0] if same else create(*told)
+        loaded.append((told, model))
+        _check_answers(role, model, tasks)
+        code = code_of(told[0], model)
+        identity = {**model.identity, **({"code": code.digest} if code else {})}
+        found[role] = Respondent(told[0], model, identity)
+    return found
+
+
+def roles_of(task: Task) -> tuple[Role, ...]:
+    """The roles that a task asks, the subject first."""
+    asked = {step.role for step in task.steps}
+    return tuple(role for role in ROLES if role in asked)
+
+
+def _check_roles(spec: RunSpec, tasks: Sequence[Task]) -> None:
+    for task in tasks:
+        for step in task.steps:
+            if step.role != SUBJECT and step.role not in spec.roles:
+                raise RefusedError(
+                    f"step {step.name!r} of task {task.name!r} is for the role {step.role!r}, "
+                    "which this run has no model for",
+                    where=f"--model {spec.model or ''}".strip(),
+                    hint=f"name one: --model {SUBJECT}={spec.model or 'ADAPTER'},"
+                    f"{step.role}=ADAPTER",
+                )
+        if SUBJECT not in roles_of(task):
+            raise RefusedError(
+                f"task {task.name!r} asks the subject nothing",
+                where=f"steps {', '.join(step.name for step in task.steps)}",
+                hint="leave `role` out of a step: the model that is evaluated is the subject",
+            )
+    for role in spec.roles:
+        if not any(role in roles_of(task) for task in tasks):
+            raise RefusedError(
+                f"no step of these tasks is for the role {role!r}",
+                where=f"{role}={spec.roles[role].model}",
+                hint="leave it out of --model",
+            )
+
+
+def _check_answers(role: Role, model: Model, tasks: Sequence[Task]) -> None:
+    """Refuse a model that cannot answer the steps of its role."""
+    where = f"model {model.identity.get('name', '')}"
+    for task in tasks:
+        steps = [step for step in task.steps if step.role == role]
+        shown = any(step.config.doc_to_image for step in steps)
+        if (shown or (role == SUBJECT and task.needs_images)) and not model.images:
+            raise RefusedError(
+                f"task {task.name!r} shows images, and this model takes none",
+                where=where,
+                hint="choose a vision-language model with --model, or leave the task out",
+            )
+        for step in steps:
+            if step.kind not in model.kinds:
+                answered = ", ".join(sorted(model.kinds))
+                raise RefusedError(
+                    f"task {task.name!r} asks {step.kind!r}, which this model does not answer",
+                    where=f"step {step.name}, {where}",
+                    hint=f"it answers: {answered}",
+                )
+    joined = getattr(model, "source", {}).get("joined by")
+    if role != SUBJECT and joined == "id only":
+        raise RefusedError(
+            f"stored outputs that are joined by id alone cannot answer for the {role}: what it is "
+            "asked depends on the subject's answers",
+            where=where,
+            hint="give a file whose rows say what was asked: question=FIELD",
+        )

@@ -1,0 +1,28 @@
+"""The Python blocks of the page on brain alignment run, in order, in an empty folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "brain.md"
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_blocks_run_and_agree_with_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    assert len(blocks) == 4
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(block, names)  # noqa: S102
+    score, low, high = re.findall(r"-?\d\.\d+", capsys.readouterr().out)[:3]
+    assert 0 < float(low) < float(score) < float(high)
+    assert names["low"] < float(score) < names["high"]  # type: ignore[operator]
+    assert names["p"] < 0.01  # type: ignore[operator]
