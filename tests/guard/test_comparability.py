@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from headbench.cli import app
 from headbench.guard.comparability import differences, unstated
 from headbench.guard.published import Verdict, check_cells, compare
-from headbench.guard.published_cells import NOT_STATED, Cell, load_cells
+from headbench.guard.published_cells import NOT_STATED, PublishedCell, load_cells
 from headbench.results.recipe import Facts
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"
@@ -43,7 +43,7 @@ def paper(row: dict[str, Any] | None = None, **table: object) -> dict[str, Any]:
     }
 
 
-def cell_of(folder: Path, said: dict[str, Any]) -> Cell:
+def cell_of(folder: Path, said: dict[str, Any]) -> PublishedCell:
     (folder / "published").mkdir(exist_ok=True)
     (folder / "published/paper.yaml").write_text(yaml.safe_dump(said))
     return load_cells(folder / "published")[0]

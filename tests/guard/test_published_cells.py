@@ -11,7 +11,7 @@ import yaml
 
 from headbench.errors import DataError
 from headbench.guard.published import check_cells, compare, impossible
-from headbench.guard.published_cells import Cell, load_cells
+from headbench.guard.published_cells import PublishedCell, load_cells
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "results" / "published"
@@ -52,7 +52,7 @@ PAPER: dict[str, Any] = {
 }
 
 
-def cells_of(folder: Path, paper: object) -> tuple[Cell, ...]:
+def cells_of(folder: Path, paper: object) -> tuple[PublishedCell, ...]:
     (folder / "paper.yaml").write_text(yaml.safe_dump(paper))
     return load_cells(folder)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from headbench.models.hf.threads import threads
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
 from headbench._paths import checkpoints_root
 from headbench.models.hf.intervene import intervene
+from headbench.models.runtime.threads import threads
 from headbench.worlds.scene_text import CAPTION_REQUEST, question
 from headbench.worlds.scenes import SceneWorld
 from training.vlm_v2.scene_rows import prompt, shrink

@@ -61,7 +61,7 @@ ASSESSOR = '''
 from pathlib import Path
 
 from headbench.models.adapter_catalogue import Adapter
-from headbench.models.base import BaseModel
+from headbench.models.base_model import BaseModel
 
 
 class Assessor(BaseModel):

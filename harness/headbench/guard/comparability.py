@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from headbench.guard.published_cells import NOT_STATED, Cell
+from headbench.guard.published_cells import NOT_STATED, PublishedCell
 from headbench.results.recipe import Facts
 from headbench.scoring import family
 
 _PLACE = re.compile(r"(\b[Aa] )?\{\w+\}")
 
 
-def differences(cell: Cell, facts: Facts) -> Iterator[str]:
+def differences(cell: PublishedCell, facts: Facts) -> Iterator[str]:
     """In what a cell and its recomputation differ; one sentence each.
 
     Args:
@@ -38,7 +38,7 @@ def differences(cell: Cell, facts: Facts) -> Iterator[str]:
     yield from _prompts(cell, facts)
 
 
-def unstated(cell: Cell, facts: Facts) -> tuple[str, ...]:
+def unstated(cell: PublishedCell, facts: Facts) -> tuple[str, ...]:
     """What the files or the recomputation know, and the cell does not state."""
     known = {
         "n": facts.n is not None and not isinstance(cell.n, int),
@@ -54,7 +54,7 @@ _MECHANICAL = ("verbatim@1", "human@1")
 """Parsers without a choice, which no paper states."""
 
 
-def setting_of(cell: Cell) -> str:
+def setting_of(cell: PublishedCell) -> str:
     """The setting that a cell states, by itself or in the name of its task; or nothing."""
     if cell.table.setting is not None:
         return cell.table.setting if _stated(cell.table.setting) else ""
@@ -70,7 +70,7 @@ def _names(said: str, used: str | None) -> bool:
     return used is not None and said in (used, used.partition("@")[0])
 
 
-def _prompts(cell: Cell, facts: Facts) -> Iterator[str]:
+def _prompts(cell: PublishedCell, facts: Facts) -> Iterator[str]:
     if not _stated(cell.prompt) or not facts.prompts:
         return
     wordings = (str(cell.prompt), *cell.row.also_asked, *cell.table.also_asked)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from headbench.errors import HeadbenchError
 from headbench.guard.comparability import differences, unstated
-from headbench.guard.published_cells import Cell
+from headbench.guard.published_cells import PublishedCell
 from headbench.guard.recipes import recompute
 from headbench.results.recipe import Facts, Figures, Recomputed
 from headbench.scoring import lookup
@@ -35,7 +35,7 @@ class Verdict:
         expected: Whether there is a data folder in which the outputs should be.
     """
 
-    cell: Cell
+    cell: PublishedCell
     status: Status
     value: float | None = None
     drift: float | None = None
@@ -51,7 +51,7 @@ class Verdict:
 
 
 def check_cells(
-    cells: Sequence[Cell], data: Path | None, *, without_data: bool = False
+    cells: Sequence[PublishedCell], data: Path | None, *, without_data: bool = False
 ) -> list[Verdict]:
     """Recompute what can be recomputed, and compare.
 
@@ -89,12 +89,14 @@ def check_cells(
     return verdicts
 
 
-def _absent(cell: Cell, data: Path | None, without_data: bool) -> Verdict:
+def _absent(cell: PublishedCell, data: Path | None, without_data: bool) -> Verdict:
     reason = f"its recorded outputs are not in {data}" if data else "there is no data folder"
     return Verdict(cell, "absent", reason=reason, expected=not without_data)
 
 
-def compare(cell: Cell, figures: Figures | str | None, facts: Facts | None = None) -> Verdict:
+def compare(
+    cell: PublishedCell, figures: Figures | str | None, facts: Facts | None = None
+) -> Verdict:
     """One cell against the recomputed figures of its row (or why there are none).
 
     Args:
@@ -129,7 +131,7 @@ def compare(cell: Cell, figures: Figures | str | None, facts: Facts | None = Non
     return Verdict(cell, "drifts", value, drift, f"outside {allowed}", silent)
 
 
-def impossible(cell: Cell) -> str:
+def impossible(cell: PublishedCell) -> str:
     """Why a printed figure cannot be, or the empty string.
 
     Values lie in their metric's range (fractions in 0..1 or 0..100), counts are whole, ``n`` agrees
@@ -161,7 +163,7 @@ def _ranges(name: str) -> Iterator[tuple[str, float | None, float | None]]:
             yield found.unit, found.low, found.high
 
 
-def _f1_identity(cell: Cell) -> str:
+def _f1_identity(cell: PublishedCell) -> str:
     """F1 against precision and recall, both known to half a printed digit."""
     row = cell.row.cells
     if "precision" not in row or "recall" not in row:

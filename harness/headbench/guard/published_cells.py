@@ -42,7 +42,7 @@ AnyRecipe = Annotated[Recipe, BeforeValidator(_recipe)]
 Count = Annotated[int, Field(gt=0)] | Literal["not stated"]
 
 
-class Row(Frozen):
+class PublishedRow(Frozen):
     """The printed figures of one model under one condition."""
 
     model: str
@@ -67,13 +67,13 @@ class Row(Frozen):
         return cells
 
 
-class Table(Frozen):
+class PublishedTable(Frozen):
     """Rows of one table that share what a row does not say itself."""
 
     table: str
     task: str
     grade: Grade
-    rows: tuple[Row, ...]
+    rows: tuple[PublishedRow, ...]
     n: Count | None = None
     prompt: str | None = None
     also_asked: tuple[str, ...] = ()
@@ -96,11 +96,11 @@ class Paper(Frozen):
     paper: str
     arxiv: str | None
     source: str
-    tables: tuple[Table, ...]
+    tables: tuple[PublishedTable, ...]
 
 
 @dataclass(frozen=True)
-class Cell:
+class PublishedCell:
     """One printed figure with everything that it hangs on.
 
     Attributes:
@@ -113,8 +113,8 @@ class Cell:
 
     file: str
     paper: Paper
-    table: Table
-    row: Row
+    table: PublishedTable
+    row: PublishedRow
     metric: str
 
     @property
@@ -165,7 +165,7 @@ def load_paper(path: Path) -> Paper:
     return read_form(path, Paper, "a file of published cells", hint)
 
 
-def load_cells(folder: Path) -> tuple[Cell, ...]:
+def load_cells(folder: Path) -> tuple[PublishedCell, ...]:
     """Every cell of every paper of a folder, in order of file and place.
 
     Raises:
@@ -183,7 +183,7 @@ def load_cells(folder: Path) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
-def _cells(path: Path) -> Iterator[Cell]:
+def _cells(path: Path) -> Iterator[PublishedCell]:
     paper = load_paper(path)
     seen: set[tuple[object, ...]] = set()
     for table in paper.tables:
@@ -196,4 +196,4 @@ def _cells(path: Path) -> Iterator[Cell]:
                 )
             seen.add(key)
             for metric in row.cells:
-                yield Cell(path.stem, paper, table, row, metric)
+                yield PublishedCell(path.stem, paper, table, row, metric)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from headbench.errors import ConfigError
-from headbench.guard import published_cells as form
+from headbench.guard.published_cells import NOT_STATED, PublishedTable
 from headbench.results.recipe import Recipe, Recomputed, Stated
 
 
-def recompute(recipe: Recipe, table: form.Table, data: Path | None) -> Recomputed | None:
+def recompute(recipe: Recipe, table: PublishedTable, data: Path | None) -> Recomputed | None:
     """The figures of one row.
 
     Args:
@@ -34,7 +34,7 @@ def recompute(recipe: Recipe, table: form.Table, data: Path | None) -> Recompute
 
 
 def _stated(value: str | None) -> str | None:
-    return None if value == form.NOT_STATED else value
+    return None if value == NOT_STATED else value
 
 
 def _inside(data: Path, name: str) -> Path:

@@ -65,6 +65,7 @@ def layer_sets(table: HeadTable, layers: Sequence[int], heads: int, count: int, 
     these are is drawn too. No draw where more layers are edited than are left.
     """
     free = [layer for layer in layers if layer not in table]
+    # Sizes stay in order of layers, so that a draw is a choice of layers and of heads in each.
     sizes = [len(mine) for mine in table.values()]
     ways = math.prod(math.comb(heads, size) for size in sizes)
     if len(free) < len(sizes):

@@ -14,6 +14,7 @@ from headbench._include import Loaded
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError, nearest
 from headbench.jobs import Model
+from headbench.models.preview import ModelPreview
 
 Factory = Callable[[Mapping[str, str]], Model]
 
@@ -49,6 +50,10 @@ SHIPPED: Mapping[str, tuple[str, str]] = {
     "recorded": ("headbench.models.recorded:create", "stored outputs, by document id"),
     "encoder": ("headbench.models.encoder:create", "a sentence encoder: mean-pooled states"),
 }
+
+
+PREVIEWS: Mapping[str, str] = {"hf": "headbench.models.hf.adapter:preview"}
+"""Adapter -> what tells of a model before its weights are read, which may take minutes."""
 
 
 def model_names() -> tuple[str, ...]:
@@ -90,6 +95,21 @@ def create(name: str, args: Mapping[str, str]) -> Model:
         hint=f"{nearest(name, model_names())} A hub id goes to: --model hf --model-args "
         f"pretrained={name}",
     )
+
+
+def preview(name: str, args: Mapping[str, str]) -> ModelPreview | None:
+    """What is known of a model before its weights are read; ``None``: nothing.
+
+    Raises:
+        HeadbenchError: the arguments or the configuration cannot be used.
+    """
+    if name not in PREVIEWS:
+        return None
+    module, _, attribute = PREVIEWS[name].partition(":")
+    look: Callable[[Mapping[str, str]], ModelPreview] = getattr(
+        importlib.import_module(module), attribute
+    )
+    return look(args)
 
 
 def code_of(name: str, model: Model) -> Code:

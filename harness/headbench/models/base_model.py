@@ -184,8 +184,15 @@ class BaseModel:
 class Offers(Protocol):
     """What of a model decides whether an intervention's needs can be met."""
 
-    branches: bool
-    gradients: bool
+    @property
+    def branches(self) -> bool:
+        """Whether plans may compare branches."""
+        ...
+
+    @property
+    def gradients(self) -> bool:
+        """Whether probes may differentiate."""
+        ...
 
 
 def refuse_needs(model: Offers, part: Intervention, name: str) -> None:

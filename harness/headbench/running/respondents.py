@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from headbench.errors import RefusedError
 from headbench.jobs import Model
-from headbench.models.adapter_catalogue import code_of, create
+from headbench.models.adapter_catalogue import code_of, create, preview
+from headbench.models.preview import ModelPreview
 from headbench.nouns import Role
 from headbench.results.schema import ModelFacts
 from headbench.running.model_roles import ROLES, SUBJECT
@@ -50,26 +51,19 @@ class Respondent:
         )
 
 
+Adapter = tuple[str, dict[str, str]]
+"""Name and arguments."""
+
+
 def load_respondents(spec: RunSpec, tasks: Sequence[Task]) -> dict[Role, Respondent]:
     """Load the adapter of every role; one that two roles share is loaded once.
 
-    Roles are checked before anything is loaded.
-
     Raises:
-        RefusedError: A step is for a role without a model, a model has a role that no step is for,
-            a task asks the subject nothing, or an adapter cannot answer its steps.
+        RefusedError: An adapter cannot answer its steps.
     """
-    _check_roles(spec, tasks)
-    subject_args = dict(spec.model_args)
-    if spec.batch_size != "auto":
-        subject_args["batch_size"] = str(spec.batch_size)
-    if spec.allow_overrun:
-        subject_args["allow_overrun"] = "true"
-    wanted: dict[Role, tuple[str, dict[str, str]]] = {SUBJECT: (spec.model or "", subject_args)}
-    wanted |= {role: (told.model, told.args) for role, told in spec.roles.items()}
-    loaded: list[tuple[tuple[str, dict[str, str]], Model]] = []
+    loaded: list[tuple[Adapter, Model]] = []
     found: dict[Role, Respondent] = {}
-    for role, told in wanted.items():
+    for role, told in _adapters(spec).items():
         same = [model for other, model in loaded if other == told]
         model = same[0] if same else create(*told)
         loaded.append((told, model))
@@ -78,6 +72,32 @@ def load_respondents(spec: RunSpec, tasks: Sequence[Task]) -> dict[Role, Respond
         identity = {**model.identity, **({"code": code.digest} if code else {})}
         found[role] = Respondent(told[0], model, identity)
     return found
+
+
+def preview_respondents(spec: RunSpec, tasks: Sequence[Task]) -> dict[Role, ModelPreview]:
+    """What is known of the models of a run before their weights are read.
+
+    Raises:
+        RefusedError: A step is for a role without a model, a model has a role that no step is for,
+            a task asks the subject nothing, or an adapter cannot answer its steps.
+    """
+    _check_roles(spec, tasks)
+    looked = {role: preview(*told) for role, told in _adapters(spec).items()}
+    found = {role: seen for role, seen in looked.items() if seen is not None}
+    for role, seen in found.items():
+        _check_answers(role, seen, tasks)
+    return found
+
+
+def _adapters(spec: RunSpec) -> dict[Role, Adapter]:
+    """Name and arguments of the adapter of every role."""
+    subject_args = dict(spec.model_args)
+    if spec.batch_size != "auto":
+        subject_args["batch_size"] = str(spec.batch_size)
+    if spec.allow_overrun:
+        subject_args["allow_overrun"] = "true"
+    wanted: dict[Role, Adapter] = {SUBJECT: (spec.model or "", subject_args)}
+    return wanted | {role: (told.model, told.args) for role, told in spec.roles.items()}
 
 
 def roles_of(task: Task) -> tuple[Role, ...]:
@@ -112,7 +132,7 @@ def _check_roles(spec: RunSpec, tasks: Sequence[Task]) -> None:
             )
 
 
-def _check_answers(role: Role, model: Model, tasks: Sequence[Task]) -> None:
+def _check_answers(role: Role, model: Model | ModelPreview, tasks: Sequence[Task]) -> None:
     """Refuse a model that cannot answer the steps of its role."""
     where = f"model {model.identity.get('name', '')}"
     for task in tasks:

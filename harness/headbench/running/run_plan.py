@@ -12,6 +12,8 @@ from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.interventions.norm_matching import check_matchable
 from headbench.interventions.resolve import control_conditions, resolve
 from headbench.jobs import Condition, Model
+from headbench.models.base_model import refuse_needs
+from headbench.models.preview import ModelPreview
 from headbench.nouns import Document, Role
 from headbench.results.keys import seed_for
 from headbench.results.schema import CodeFacts
@@ -25,7 +27,7 @@ from headbench.running.planned_cells import (
     plan_cells,
     plan_task,
 )
-from headbench.running.respondents import Respondent, load_respondents
+from headbench.running.respondents import Respondent, load_respondents, preview_respondents
 from headbench.running.spec import RunSpec
 from headbench.statistics import smallest_p
 from headbench.tasks.loader import resolve_names
@@ -95,10 +97,13 @@ def make_plan(spec: RunSpec) -> RunPlan:
     tasks = tuple(resolve_names(spec.tasks, include))
     spec, notes = _with_model(spec, tasks)
     documents = [_documents(task, spec) for task in tasks]
+    seen = preview_respondents(spec, tasks)
+    if SUBJECT in seen:  # weights take minutes to read, and a configuration tells much
+        _check_needs(_resolved(spec, seen[SUBJECT]), tasks)
     respondents = load_respondents(spec, tasks)
     model = respondents[SUBJECT].model
     interventions, more = _interventions(spec, model)
-    _check_needs(interventions, tasks)
+    _check_needs([one.condition for one in interventions], tasks)
     planned = tuple(
         plan_task(task, asked, spec.seed) for task, asked in zip(tasks, documents, strict=True)
     )
@@ -146,16 +151,27 @@ def _interventions(
     spec: RunSpec, model: Model
 ) -> tuple[tuple[PlannedIntervention, ...], list[str]]:
     """Resolve every intervention against the model's shapes, and draw its controls."""
+    found: dict[str, PlannedIntervention] = {}
+    notes: list[str] = []
+    for condition in _resolved(spec, model):
+        found[condition.name] = _with_controls(condition, spec)
+        notes.extend(_control_note(found[condition.name], spec))
+    if found:
+        _check_controls(tuple(found.values()), spec, model)
+    return tuple(found.values()), notes
+
+
+def _resolved(spec: RunSpec, model: Model | ModelPreview) -> list[Condition]:
+    """The conditions of a run's interventions, which the model can take."""
     if not spec.interventions:
-        return (), []
+        return []
     if model.info is None or not model.sites:
         raise RefusedError(
             "this model takes no interventions: its inside is out of reach",
             where=f"--model {spec.model}",
             hint="leave --intervention out, or load the weights with --model hf",
         )
-    found: dict[str, PlannedIntervention] = {}
-    notes: list[str] = []
+    found: dict[str, Condition] = {}
     for text in spec.interventions:
         for condition in map(code.with_code, resolve(text, model.info)):
             if condition.name in found or condition.role == "baseline":
@@ -164,10 +180,10 @@ def _interventions(
                     where=f"--intervention {text}",
                     hint="every run has a baseline by itself; name each intervention once",
                 )
-            found[condition.name] = _with_controls(condition, spec)
-            notes.extend(_control_note(found[condition.name], spec))
-    _check_controls(tuple(found.values()), spec, model)
-    return tuple(found.values()), notes
+            for part in condition.interventions:
+                refuse_needs(model, part, condition.name)
+            found[condition.name] = condition
+    return list(found.values())
 
 
 def _with_controls(condition: Condition, spec: RunSpec) -> PlannedIntervention:
@@ -227,11 +243,11 @@ def _check_controls(
         )
 
 
-def _check_needs(interventions: Sequence[PlannedIntervention], tasks: Sequence[Task]) -> None:
-    for one in interventions:
-        if not any(one.suits(task) for task in tasks):
+def _check_needs(conditions: Sequence[Condition], tasks: Sequence[Task]) -> None:
+    for condition in conditions:
+        if not any(PlannedIntervention(condition, (), None).suits(task) for task in tasks):
             raise RefusedError(
-                f"{one.condition.name} acts on images, and none of the tasks shows any",
+                f"{condition.name} acts on images, and none of the tasks shows any",
                 where=f"tasks {', '.join(task.name for task in tasks)}",
                 hint="add a task with images: headbench ls tasks marks them",
             )

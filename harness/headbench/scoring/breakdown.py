@@ -14,7 +14,7 @@ Key = str | float
 
 
 @dataclass(frozen=True)
-class Cell:
+class GroupValue:
     """A metric over the records of one group.
 
     Attributes:
@@ -39,25 +39,25 @@ def groups(records: Sequence[Record], *parts: str) -> dict[tuple[Key, ...], list
     return {keys: found[keys] for keys in order}
 
 
-def by_part(metric: Metric, records: Sequence[Record], part: str) -> dict[Key, Cell]:
+def by_part(metric: Metric, records: Sequence[Record], part: str) -> dict[Key, GroupValue]:
     """The metric within each value of a part; the empty mapping for no records."""
     return {
-        key: Cell(metric.of(members), len(members))
+        key: GroupValue(metric.of(members), len(members))
         for (key,), members in groups(records, part).items()
     }
 
 
 def grid(
     metric: Metric, records: Sequence[Record], rows: str, columns: str
-) -> dict[Key, dict[Key, Cell]]:
+) -> dict[Key, dict[Key, GroupValue]]:
     """The metric within each pair of values, e.g. length x depth; absent pairs are absent."""
-    table: dict[Key, dict[Key, Cell]] = {}
+    table: dict[Key, dict[Key, GroupValue]] = {}
     for (row, column), members in groups(records, rows, columns).items():
-        table.setdefault(row, {})[column] = Cell(metric.of(members), len(members))
+        table.setdefault(row, {})[column] = GroupValue(metric.of(members), len(members))
     return table
 
 
-def unweighted_mean(cells: dict[Key, Cell]) -> float:
+def unweighted_mean(cells: dict[Key, GroupValue]) -> float:
     """The mean of the cells' values, each counted once: what papers call the average.
 
     Returns:

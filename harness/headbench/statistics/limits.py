@@ -248,8 +248,10 @@ def _figure_difference(
     found = jackknife(figure)
     if found.sample is None:
         return _none(found, "the difference is undefined"), None
-    sample, count = replace(found.sample, documents=figure.independent), int(found.part.sum())
+    sample, count = found.sample, int(found.part.sum())
     effects, changed = figure.effects(sample.influence, sample.weight)
+    if not changed.any():  # then nothing that was seen says how much a change would move
+        sample = replace(sample, documents=figure.independent)
     changes = Changes(effects[changed], count)
     refused = _refused(found, metric)
     if refused is not None:

@@ -1,4 +1,4 @@
-"""A probe that runs beside its request: VHR with a reinforced text-only pass, against hooks."""
+"""A companion of the request: VHR with a reinforced text-only pass, against hooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headbench.interventions.resolve import resolve
 from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import HFModel
 from headbench.models.hf.intervene import intervene
-from headbench.nouns import Request
+from headbench.nouns import Capture, Request
 from helpers_models import BASELINE, answers, images, llava, request
 
 STORE = images(3)
@@ -92,6 +92,26 @@ def test_the_heads_are_those_of_two_reinforced_streams(model: HFModel, alpha: fl
             for layer, heads in choice(model, one, alpha, both=True).items()
         }
     assert alpha < 3 or apart  # the two readings are two methods
+
+
+@pytest.mark.parametrize("kind", ["generate", "score", "represent"])
+def test_request_and_companion_share_the_pass_of_the_prompt(model: HFModel, kind: str) -> None:
+    one = asked(next(iter(STORE)), new=3)
+    ask = {
+        "generate": one.ask,
+        "score": {"continuations": ["yes", "a red lamp"]},
+        "represent": {"captures": [Capture("z", (2,))]},
+    }
+    one = dataclasses.replace(one, kind=kind, ask=ask[kind])
+    reinforced = condition(model, "vhr(alpha=4.0,reinforce_text_branch=true)")
+    before = model.runtime.passes
+    (plain,) = answers(model, [Job(one, BASELINE)])
+    between = model.runtime.passes
+    (found,) = answers(model, [Job(one, reinforced)])
+    assert model.runtime.passes - between == between - before
+    extra = 2 if kind == "score" else 1  # one companion per row that reads the prompt
+    assert found.passes == plain.passes + extra
+    assert found.changed > 0
 
 
 def test_it_composes_and_stands_in_a_batch(model: HFModel) -> None:

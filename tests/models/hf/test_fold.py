@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from transformers import PhiConfig, PhiForCausalLM
 
 from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.resolve import resolve
@@ -88,6 +89,20 @@ def test_what_weights_cannot_hold_is_refused_by_name(
 ) -> None:
     with pytest.raises(RefusedError, match=message):
         folded(make(family), intervention)
+
+
+def test_a_query_norm_with_a_bias_holds_no_zero_query() -> None:
+    """Folding zeroes what enters the norm; the edit zeroes what leaves it."""
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "vocab_size": 64, "num_hidden_layers": 2}
+    config = PhiConfig(**sizes, num_attention_heads=4, qk_layernorm=True, pad_token_id=0)
+    model = PhiForCausalLM(config).eval()
+    uniform = "mask_heads(heads=[[0,1]],mode=uniform)"
+    expected = edited(model, uniform)
+    assert (folded(model, uniform) - expected).abs().max() < 1e-4
+    with torch.no_grad():
+        model.model.layers[0].self_attn.q_layernorm.bias.fill_(0.5)
+    with pytest.raises(RefusedError, match="normalises queries with a bias"):
+        folded(model, uniform)
 
 
 def test_the_command_writes_a_checkpoint_that_loads(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import pytest
 import torch
 
-from headbench.edits import Edit, Plan, Scale
+from headbench.edits import Edit, Plan, Probe, Scale
 from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.edits import SequenceEdits
 from headbench.interventions.resolve import resolve
 from headbench.jobs import Job
 from headbench.models.hf.engine import Engine
-from headbench.models.hf.intervene import intervene
+from headbench.models.hf.intervene import Running, intervene
 from headbench.nouns import Capture
 from helpers_formula import Formula, logits
 from helpers_models import answers, images, llava, request
@@ -149,3 +151,59 @@ def test_gift_told_where_the_question_is_gives_the_tokens_that_a_run_gives() -> 
     first = made["marked"].logits[0][0].log_softmax(-1)[answer.tokens[0]]
     assert abs(float(first) - answer.logprobs[0]) < 1e-4
     assert (made["marked"].logits[0] - made["all behind"].logits[0]).abs().max() > 1e-3
+
+
+@dataclass(frozen=True)
+class ByGradient:
+    """Zero the head whose zeroing lowers the likeliest token's log-probability most."""
+
+    capture: Capture
+    canonical: str = "by_gradient()"
+    needs: frozenset[str] = frozenset({"gradients"})
+
+    def probes(self, case):
+        value = Probe("value", case.request, (self.capture,))
+        return (value, replace(value, name="slope", gradient=True))
+
+    def plan(self, case, seen):
+        product = seen["value"][self.capture] * seen["slope"][self.capture]
+        best = int(product.sum(-1)[:, -1].flatten().argmax())
+        return Plan((Edit("z", Scale(0.0), {best // 4: (best % 4,)}),))
+
+    def controls(self, count, seed):
+        return None
+
+
+def test_probes_and_edits_find_their_rows_on_whichever_side_the_padding_is() -> None:
+    model = tiny_llama()
+    prompts = [[1, 9, 20, 33, 41, 50, 12], [1, 20, 30, 40], [1, 44, 51, 13, 16]]
+    longest = max(map(len, prompts))
+
+    def batch(side: str) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+        pads = [[0] * (longest - len(prompt)) for prompt in prompts]
+        rows = [
+            pad + prompt if side == "left" else prompt + pad
+            for pad, prompt in zip(pads, prompts, strict=True)
+        ]
+        last = [longest - 1 if side == "left" else len(prompt) - 1 for prompt in prompts]
+        ids = torch.tensor(rows)
+        return ids, (ids != 0).long(), last
+
+    with Engine(model) as engine, Running(engine, [ByGradient(Capture("z", (0, 1, 2)))]) as running:
+        alone, counts = [], []
+        for prompt in prompts:
+            alone.append(model(torch.tensor([prompt])).logits[0, -1])
+            counts.append(running.report.changed(0))
+        for side in ("left", "right"):
+            ids, mask, last = batch(side)
+            positions = (mask.cumsum(-1) - 1).clamp(min=0)
+            logits = model(ids, attention_mask=mask, position_ids=positions).logits
+            for number, at in enumerate(last):
+                torch.testing.assert_close(logits[number, at], alone[number], atol=1e-4, rtol=0)
+                assert running.report.changed(number) == counts[number] == len(prompts[number])
+        with pytest.raises(RefusedError, match="padded on the right is continued"):
+            model.generate(ids, attention_mask=mask, **SETTINGS)
+        model(ids, attention_mask=mask).logits.sum().backward()  # a user may differentiate it
+    with torch.no_grad():
+        plain = model(torch.tensor([prompts[0]])).logits[0, -1]
+    assert (plain - alone[0]).abs().max() > 1e-2

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from headbench.errors import ConfigError
+from headbench.models.hf.continuations import asked_ids
 from helpers_models import QUESTIONS, answers, jobs, llama, request
 
 CHOICES = ["yes", "no", "a red lamp", "a red plate with bread"]
@@ -37,7 +38,8 @@ def test_choices_of_one_token_share_one_row():
     works = model.preparation.open(
         jobs([request("who", "score", ask={"continuations": ["yes", "no", "a cat", "a dog"]})])
     )
-    rows, _ = model._forced(works, [model._asked(w.job.request, w.prompt) for w in works])
+    asked = [asked_ids(work.job.request, work.prompt, model.prompter) for work in works]
+    rows, _ = model.answering.forced_rows(works, asked)
     assert [len(row.endings) for row in rows] == [2, 2]
 
 

@@ -98,10 +98,12 @@ class Case:
         tokens = self.prefix + tail
         return self.row(tokens, plan, len(tokens))
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, every: int = 1) -> None:
+        """Compare a fork of all questions with whole prompts of every ``every``-th one."""
         plan, rt = plan_of(name, len(self.prefix), self.attending), self.rt
-        single = torch.cat([decode(rt, rt.encode([self.whole(q, plan)])) for q in tails()])
-        padded = decode(rt, rt.encode([self.whole(q, plan) for q in tails()]))
+        asked = tails()[::every]
+        single = torch.cat([decode(rt, rt.encode([self.whole(q, plan)])) for q in asked])
+        padded = decode(rt, rt.encode([self.whole(q, plan) for q in asked]))
         noise = float((padded - single).abs().max())
         first = Plan() if name in ON_THE_BASELINES_PREFIX else plan
         prefix = rt.encode([self.row(self.prefix, first, OPEN)])
@@ -111,7 +113,7 @@ class Case:
         ]
         forked = decode(rt, rt.fork(prefix, [0] * QUESTIONS, rows))
         bound = max(2 * noise, FLOOR * float(single.abs().max()))
-        assert float((forked - single).abs().max()) <= bound
+        assert float((forked[::every] - single).abs().max()) <= bound
         if plan.edits:
             plain = decode(rt, rt.encode([self.whole(tails()[0], Plan())]))
             assert float((plain - single[:1]).abs().max()) > 1e-3, "the edit does something"
@@ -160,7 +162,7 @@ def test_questions_on_one_prefix_are_as_whole_prompts(name: str, plan: str) -> N
 @pytest.mark.parametrize("name", HYBRIDS)
 def test_recurrent_states_are_forked_and_joined_under_edits(name: str, plan: str) -> None:
     """Edits of the layers with attention; states of the others feel them through the stream."""
-    case(name).check(plan)
+    case(name).check(plan, every=4)  # slow models: five whole prompts, of all lengths
 
 
 def test_a_window_shorter_than_the_prefix_drops_rows_rightly() -> None:

@@ -60,14 +60,14 @@ def test_six_of_six_other_heads_can_be_drawn_once_only(table):
     assert len(table["masking"]["random"]["6"]) == 1
 
 
-def test_the_table_is_json_and_an_untrained_model_fails_its_gates(table):
+def test_the_table_is_json_and_an_untrained_model_fails_its_criteria(table):
     assert json.loads(json.dumps(table))["split"] == "test"
     held = {criterion["name"]: criterion["holds"] for criterion in table["gates"]}
     assert not held["worst recall after masking 2-6 random heads of the same layers"]
     assert held["recall after masking the top 2"]
 
 
-def test_a_rising_dose_response_fails_its_gate(table):
+def test_a_rising_dose_response_fails_its_criterion(table):
     risen = json.loads(json.dumps(table))
     risen["rotary"]["lowest"] = {"4": 0.5, "6": 0.6, "8": 0.2, "12": 0.1, "16": 0.0}
     (criterion,) = [g for g in evidence_module.criteria(risen) if "rise" in g["name"]]

@@ -66,14 +66,14 @@ def test_its_head_map_can_be_measured_again(model, tokenizer, heads):
 
 
 @pytest.mark.parametrize("seed", sorted(TABLES))
-def test_stored_evidence_agrees_with_its_own_gates(seed):
+def test_stored_evidence_agrees_with_its_own_criteria(seed):
     table = TABLES[seed]
     assert table["format"] == FORMAT
     assert table["seed"] == seed
     assert criteria(table) == table["gates"]
 
 
-def test_gates_notice_a_model_whose_recall_survives_masking():
+def test_criteria_notice_a_model_whose_recall_survives_masking():
     table = json.loads(json.dumps(TABLES[0]))
     assert all(criterion["holds"] for criterion in criteria(table))
     table["masking"]["top"]["2"] = 0.91

@@ -33,14 +33,14 @@ def test_the_page_was_written_from_figures_that_the_shipped_seeds_training_run_g
         assert float(one) == pytest.approx(float(other), abs=0.012)
 
 
-def test_every_gate_of_the_shipped_seed_holds_in_the_stored_table(stored):
+def test_every_criterion_of_the_shipped_seed_holds_in_the_stored_table(stored):
     table = stored[VLM][SHIPPED_SEED]
     assert all(criterion["holds"] for criterion in table["gates"])
     assert table["gates"] == criteria(table)
     assert len(stored[VLM]) == len(stored[LM]) == 3
 
 
-def test_a_gate_that_fails_is_named_with_its_figure(stored):
+def test_a_criterion_that_fails_is_named_with_its_figure(stored):
     now = copy.deepcopy(shipped(stored))
     now[VLM]["chair"]["fixed"]["chair_i"] = now[VLM]["chair"]["base"]["chair_i"] - 0.01
     now[VLM]["gates"] = criteria(now[VLM])

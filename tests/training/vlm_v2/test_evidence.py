@@ -52,7 +52,7 @@ def failed(table):
     return [criterion["name"] for criterion in criteria(table) if not criterion["holds"]]
 
 
-def test_a_good_table_passes_every_gate():
+def test_a_good_table_passes_every_criterion():
     assert failed(GOOD) == []
 
 
@@ -73,7 +73,7 @@ def test_a_good_table_passes_every_gate():
         (("niah", "masked", "random", "a"), 0.86, "without random heads"),
     ],
 )
-def test_each_gate_can_fail(path, value, names):
+def test_each_criterion_can_fail(path, value, names):
     table = copy.deepcopy(GOOD)
     place = table
     for key in path[:-1]:

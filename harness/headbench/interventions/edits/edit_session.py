@@ -94,7 +94,7 @@ class EditSession:
 
     def attend(self, layer: int, inputs: AttentionInputs) -> Tensor:
         """Edited head outputs ``[batch, query, head, dim]`` of one attention call."""
-        program = self.programs.get(layer)
+        program = self.programs.get(layer)  # None: no edit concerns this layer
         recorded = self.recorder is not None and self.recorder.wants(layer, *ATTENTION_SITES)
         if program is None and not recorded:
             return unedited(inputs)
@@ -230,6 +230,7 @@ class EditSession:
                 StaticChange(selection.batch_row, selection.sequence, touched, frozenset(heads))
             )
             if heads:
+                # Also when the choice was remembered: a batch that shrinks compiles a new table.
                 stage.table.edit([selection.batch_row], touched, heads, edit.op, layer)
             stage.selections.remove(selection)
 

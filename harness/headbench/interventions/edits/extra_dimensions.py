@@ -68,13 +68,14 @@ def widen(
     biased = parts * (1 + max((place for place, _, _ in placed_biases), default=-1))
     extra = biased + 1 + max((place for place, _ in placed_pushes), default=-1)
     dim, value_dim = inputs.query.shape[-1], inputs.value.shape[-1]
-    width = math.ceil(max(dim + extra, value_dim) / ALIGN) * ALIGN
+    width = math.ceil(max(dim + extra, value_dim) / ALIGN) * ALIGN  # one width for q, k and v
     query, key = _padded(inputs.query, width), _padded(inputs.key, width)
     # A power of two near 1 / scaling keeps the key coordinate exact in half precision.
     unit = 2.0 ** round(math.log2(1 / inputs.scaling))
     for place, region, value in placed_biases:
         rest = value / (inputs.scaling * unit)
         for part in range(parts):
+            # The query coordinate as its dtype rounds it; the next dimension gets the remainder.
             weight = torch.tensor(rest, dtype=query.dtype).item() if parts == 2 else rest
             _write(query, key, region, dim + parts * place + part, (weight, unit))
             rest -= weight

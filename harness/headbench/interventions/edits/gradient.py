@@ -102,7 +102,7 @@ class GradientRecorder(Recorder):
         tensors = [tensor for kept in self._kept for tensor in kept.tensors]
         found = iter(torch.autograd.grad(figure, tensors, allow_unused=True))
         for kept in self._kept:
-            # None: nothing that was computed from this tensor reaches the figure
+            # None: nothing that was computed from this tensor reaches the figure.
             parts = [
                 torch.zeros_like(tensor) if gradient is None else gradient
                 for tensor, gradient in zip(kept.tensors, found, strict=False)
@@ -152,11 +152,12 @@ def _pattern_gradient(
     )
     scores = grouped_scores(inputs, low, low + len(z))[0]  # [head, row, key]
     value = inputs.value[0].float()  # [kv head, key, dim]
-    value = value.repeat_interleave(scores.shape[0] // value.shape[0], 0)
+    value = value.repeat_interleave(scores.shape[0] // value.shape[0], 0)  # [head, key, dim]
+    # z[r, h] = sum over k of P[h, r, k] v[h, k], so dF/dP[h, r, k] = dF/dz[r, h] . v[h, k].
     gradient = torch.einsum("rhd,hkd->hrk", z.float(), value)
     gradient = gradient.masked_fill(scores == float("-inf"), 0.0)
     if capture.site == "scores":
         pattern = normalise(scores[None], inputs.extra.get("s_aux"))[0]
-        # the softmax: raising one score lowers every other weight of its row
+        # Through the softmax: raising one score lowers every other weight of its row.
         gradient = pattern * (gradient - (pattern * gradient).sum(-1, keepdim=True))
     return whole_rows(gradient, inputs.key_offset, columns, lost=0.0)

@@ -169,7 +169,7 @@ class _Compiler:
     def _stage(self, program: LayerProgram, key: tuple[int, int], selects: bool) -> OutputStage:
         index, used = self.next_stage.get(key, (0, False))
         if selects and used:
-            index += 1
+            index += 1  # it reads z as the edits before it leave it
         while len(program.z) <= index:
             table = AffineTable(self.batch, self.shape.heads, self.shape.value_dim)
             program.z.append(OutputStage(table))
@@ -197,7 +197,7 @@ def compile_edits(
             check_edit(edit, shape)
             for layer, heads in layers_of(edit, shape).items():
                 if not heads and not callable(edit.where):
-                    continue
+                    continue  # a table may name a layer without any head
                 for copy in range(copies):
                     compiler.add(edit, layer, heads, (index * copies + copy, index, number))
     return compiler.programs

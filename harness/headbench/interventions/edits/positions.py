@@ -73,7 +73,7 @@ class RowBounds:
         Returns:
             First and last-plus-one padded position; equal where there is nothing.
         """
-        edges = (self.pad, self.body, self.last, self.decode)
+        edges = (self.pad, self.body, self.last, self.decode)  # by class, ascending
         low = max(min((edges[c] for c in touched), default=stop), start)
         high = min(self.end if DECODE in touched else self.decode, stop)
         return low, max(low, high)

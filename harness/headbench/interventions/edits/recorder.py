@@ -82,6 +82,7 @@ class Recorder:
         for index in found:
             for capture in self.captures:
                 by_layer = [self._join(index, capture, layer) for layer in capture.layers]
+                # A capture whose rows never came (a prompt without its last token) is left out.
                 if all(part is not None for part in by_layer):
                     joined = torch.stack([part for part in by_layer if part is not None])
                     found[index][capture] = joined
@@ -98,7 +99,7 @@ class Recorder:
             parts = [
                 torch.nn.functional.pad(p, (0, width - p.shape[-1]), value=lost) for p in parts
             ]
-        row_axis = 1 if capture.site in BY_HEAD else 0
+        row_axis = 1 if capture.site in BY_HEAD else 0  # [head, row, key] or [row, ...]
         joined = torch.cat(parts, row_axis)
         return joined.mean(row_axis, keepdim=True) if capture.pool == "mean" else joined
 
@@ -115,6 +116,7 @@ class Recorder:
     ) -> list[tuple[int, tuple[int, int]]]:
         """Sequences with the part of the pass, relative to its start, that is wanted."""
         if capture.site in OUTSIDE or len(positions.bounds) == len(self.sequences):
+            # rows="last" covers every decoded position too, so that steps can be recorded.
             touched = position_classes("both", capture.rows)
             spans = [b.span(touched, positions.start, positions.stop) for b in positions.bounds]
             return [

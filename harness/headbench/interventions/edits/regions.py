@@ -65,6 +65,7 @@ class Region:
         if self.cached is None:
             return self.op.new(self.view, columns)
         lost = 0.0 if self.edit.site == "pattern" else float("-inf")
+        # [head, row, every key of the edit], with the dropped ones filled in
         all_columns = columns.new_full((*columns.shape[:-1], self.cached.shape[0]), lost)
         all_columns[..., self.cached] = columns
         return self.op.new(self.view, all_columns)[..., self.cached]
@@ -82,6 +83,7 @@ class Region:
     def part(self, low: int, high: int) -> Region:
         """The region's rows that lie in ``[low, high)``, relative to the call."""
         start = max(self.low, low)
+        # Callbacks index by position, so the view's first position moves along with the rows.
         view = replace(self.view, start=self.view.start + start - self.low)
         return replace(self, low=start, high=max(start, min(self.high, high)), view=view)
 
@@ -133,7 +135,9 @@ def regions(
         touched = position_classes(item.edit.phase, item.edit.rows)
         low, high = bound.span(touched, positions.start, positions.stop)
         if high <= low:
-            continue
+            continue  # no position of this pass is edited
+        # Only the prompt's first pass holds the whole prompt; what a method reads of it then, it
+        # keeps in its memory.
         prompt_input = None
         if layer_input is not None and positions.start == 0:
             prompt_input = layer_input[
@@ -141,7 +145,7 @@ def regions(
             ]  # [position, width]
         view = View(
             layer,
-            low - bound.pad,
+            low - bound.pad,  # positions of a view count from the first token, padding left out
             sequence.prompt,
             sequence.spans,
             prompt_input,
@@ -184,6 +188,7 @@ def _columns(
 
     ``None`` stands for all.
     """
+    # From the unpadded prompt to padded positions, and from there to indices of the cache.
     indices = _prompt_positions(item, view, inputs) + pad
     if inputs.key_offset == 0 and not callable(getattr(item.edit.op, "keys", None)):
         return indices, None  # fixed columns of a whole cache: no look at the data, no waiting
@@ -196,7 +201,7 @@ def _prompt_positions(item: PatternEdit, view: View, inputs: AttentionInputs) ->
     """Positions of an edit's columns in the unpadded prompt; fixed ones are made once."""
     device, op = inputs.key.device, item.edit.op
     if isinstance(op, Columns) and callable(op.keys):
-        return op.keys(view).to(device)
+        return op.keys(view).to(device)  # may change with the layer and with what is remembered
     if "positions" in item.index:
         return item.index["positions"]
     keys: Positions = ()

@@ -111,6 +111,7 @@ def build(params: OffsetHeadsParams, info: ModelInfo) -> OffsetHeads:
             where=params.file,
             hint=f"{info.name} needs {needed}",
         )
+    # A head whose vector is zero is not edited, and no control may count it as one.
     pairs = [(int(layer), int(head)) for layer, head in given.abs().sum(-1).nonzero().tolist()]
     table = table_of(pairs, info)
     return OffsetHeads("offset_heads", params, info, vectors, table, table)

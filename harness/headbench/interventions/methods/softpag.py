@@ -61,6 +61,7 @@ class SoftPag(HeadMethod):
     def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One mix, or a scale, at ``z``."""
         share, target = self.params.u, self.params.target
+        # Mixing patterns mixes head outputs: each target pattern is one known value vector.
         op = Scale(1 - share) if target == "zero" else Mix(TARGETS[target], share)
         return (Edit("z", op, self.table, self.params.phase),)
 

@@ -115,6 +115,7 @@ class Var(ImageMethod):
             size = (x / (x.square().mean(-1, keepdim=True) + EPSILON).sqrt()).abs()
             dims = torch.tensor(self.sink_dims, dtype=torch.long, device=x.device)
             if not self.sink_dims:
+                # The first token is a sink in practice: what stands out in it marks the others.
                 dims = torch.nonzero(size[0] > self.params.tau).flatten()
             found = (size[:, dims] > self.params.tau).any(-1)  # [position]
             view.memory[key] = torch.nonzero(found).flatten().cpu()

@@ -49,6 +49,7 @@ class ZeroTuning(HeadMethod):
 
     def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """One bias at ``scores``."""
+        # A factor before renormalising is a constant added to the score: exp(s + log g) = g exp(s).
         op = Bias((0,), math.log(self.params.gamma))
         return (Edit("scores", op, self.table, self.params.phase),)
 

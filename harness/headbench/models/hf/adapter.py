@@ -4,40 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from headbench.edits import Rewrite
-from headbench.errors import ConfigError, HeadbenchError, RefusedError
+from headbench.errors import HeadbenchError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import rows_a_batch
 from headbench.models.base_model import BaseModel, digest_of
 from headbench.models.hf import batching
+from headbench.models.hf.answering import BatchAnswering
 from headbench.models.hf.captures import absolute, captures_of, check_keys
 from headbench.models.hf.chat import given_to, read_today
+from headbench.models.hf.continuations import asked_ids, positions_taken
 from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.identity import identity_of
 from headbench.models.hf.length import room_of
-from headbench.models.hf.load import Loaded, Settings, describe, load
-from headbench.models.hf.preparation import PreparedJob, RequestPreparation, check_visited, note
+from headbench.models.hf.load import Loaded, Settings, describe, info_of, load, read_config
+from headbench.models.hf.preparation import RequestPreparation
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.state_check import check_state
 from headbench.models.hf.tower import check_tower
 from headbench.models.hf.vision import Vision
 from headbench.models.images import decode
+from headbench.models.preview import ModelPreview
 from headbench.models.runtime import Runtime
-from headbench.models.runtime.decoding import Decoder, DecodingSettings, Generation
-from headbench.models.runtime.forcing import Forced, force
+from headbench.models.runtime.decoding import Decoder, DecodingSettings
 from headbench.models.runtime.threads import threads
-from headbench.nouns import Answer, ModelInfo, Request, Site
+from headbench.nouns import Answer, Kind, ModelInfo, Request, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from headbench.interventions.edits.model_shape import ModelShape
 
+KINDS: frozenset[Kind] = frozenset({"generate", "score", "nexttoken", "represent"})
 SITES: frozenset[Site] = frozenset({"q", "k", "v", "scores", "pattern", "z", "residual"})
 
 
@@ -49,7 +52,7 @@ class HFModel(BaseModel):
         settings: How it was asked for.
     """
 
-    kinds = frozenset({"generate", "score", "nexttoken", "represent"})
+    kinds = KINDS
 
     def __init__(self, loaded: Loaded, settings: Settings) -> None:
         super().__init__(loaded.info.name)
@@ -85,6 +88,7 @@ class HFModel(BaseModel):
             lambda sha256: decode(self.image(sha256), sha256),
         )
         self.decoder = Decoder(self.runtime, self.prompter.decode, end_ids(loaded))
+        self.answering = BatchAnswering(self.preparation, self.decoder, self.prompter)
 
     # ------------------------------------------------------------- the contract
 
@@ -93,7 +97,7 @@ class HFModel(BaseModel):
         prompt = self.prompter.resolve(job.request)
         key: dict[str, object] = {"tokens": digest_of(prompt.tokens)}
         if job.request.kind in ("score", "nexttoken"):
-            key["asked"] = digest_of(self._asked(job.request, prompt))
+            key["asked"] = digest_of(asked_ids(job.request, prompt, self.prompter))
         return key
 
     def refuse(self, job: Job) -> None:
@@ -174,7 +178,7 @@ class HFModel(BaseModel):
         answers: list[Answer] | None = None
         try:
             with threads(self.threads):
-                answers = self._batch([jobs[index] for index in indices])
+                answers = self._answers([jobs[index] for index in indices])
         except torch.OutOfMemoryError as error:
             if len(indices) == 1:
                 raise HeadbenchError(
@@ -191,87 +195,11 @@ class HFModel(BaseModel):
         for index, answer in zip(indices, answers, strict=True):
             yield index, dataclasses.replace(answer, batch=name)
 
-    def _batch(self, jobs: Sequence[Job]) -> list[Answer]:
+    def _answers(self, jobs: Sequence[Job]) -> list[Answer]:
         works = self.preparation.open(jobs)
         for work in works:  # an intervention may have rewritten the request
             self._refuse_overrun(work.job.request, work.prompt)
-        answers: dict[int, Answer] = {}
-        for kind in dict.fromkeys(job.request.kind for job in jobs):
-            places = [place for place, job in enumerate(jobs) if job.request.kind == kind]
-            answer = getattr(self, f"_answer_{kind}")
-            for place, found in zip(places, answer([works[p] for p in places]), strict=True):
-                answers[place] = found
-        return [answers[place] for place in range(len(jobs))]
-
-    def _answer_generate(self, works: Sequence[PreparedJob]) -> list[Answer]:
-        found = [
-            Generation(
-                DecodingSettings.read(work.job.request.ask, work.where),
-                work.where,
-                work.job.request.seed,
-            )
-            for work in works
-        ]
-        groups = [self.preparation.group(work) for work in works]
-        self.decoder.run(groups, found)
-        answers = []
-        for work, group, one in zip(works, groups, found, strict=True):
-            note(work, group)
-            answer = Answer(
-                text=one.text,
-                tokens=tuple(one.tokens),
-                logprobs=tuple(one.logprobs),
-                first=one.first,
-                truncated=one.truncated,
-            )
-            answers.append(_finish(work, answer))
-        return answers
-
-    def _answer_score(self, works: Sequence[PreparedJob]) -> list[Answer]:
-        asked = [self._asked(work.job.request, work.prompt) for work in works]
-        rows, owners = self._forced(works, asked)
-        force(self.runtime, rows, self.prompter.image_ids)
-        found: list[dict[tuple[int, ...], tuple[float, ...]]] = [{} for _ in works]
-        firsts: list[dict[int, float]] = [{} for _ in works]
-        for row, owner in zip(rows, owners, strict=True):
-            for ending, logprobs in zip(row.endings, row.logprobs, strict=True):
-                found[owner][(*row.fed, ending)] = logprobs
-            firsts[owner] = row.first
-            note(works[owner], row.group)
-        answers = []
-        for work, ids, known, first in zip(works, asked, found, firsts, strict=True):
-            joined = tuple(value for tokens in ids for value in known[tokens])
-            scored = work.job.request.kind == "score"
-            answers.append(
-                _finish(
-                    work,
-                    Answer(
-                        text=None,
-                        tokens=tuple(token for tokens in ids for token in tokens),
-                        logprobs=joined if scored else (),
-                        scores=tuple(sum(known[tokens]) for tokens in ids),
-                        first=first,
-                    ),
-                )
-            )
-        return answers
-
-    def _answer_nexttoken(self, works: Sequence[PreparedJob]) -> list[Answer]:
-        return self._answer_score(works)
-
-    def _answer_represent(self, works: Sequence[PreparedJob]) -> list[Answer]:
-        answers: dict[int, Answer] = {}
-        wanted = [captures_of(work.job.request) for work in works]
-        for captures in dict.fromkeys(wanted):
-            places = [place for place, found in enumerate(wanted) if found == captures]
-            counted = {one: absolute(one, self.preparation.info.layers) for one in captures}
-            distinct = tuple(dict.fromkeys(counted.values()))
-            arrays = self.preparation.capture([works[place] for place in places], distinct)
-            for place, found in zip(places, arrays, strict=True):
-                # off the device at once: a run may ask for thousands
-                named = {one: found[at].cpu() for one, at in counted.items() if at in found}
-                answers[place] = _finish(works[place], Answer(text=None, arrays=named))
-        return [answers[place] for place in range(len(works))]
+        return self.answering.answers(works)
 
     # ------------------------------------------------------------- inside
 
@@ -286,68 +214,34 @@ class HFModel(BaseModel):
         return batching.Need(group, len(prompt.tokens) + new, order)
 
     def _length(self, request: Request, prompt: Prompt) -> int:
-        """Positions that a request takes: its prompt, images included, and the longest answer."""
-        held = len(prompt.tokens)
-        if request.kind == "generate":
-            return held + DecodingSettings.read(request.ask, request.document).new_tokens
-        if request.kind in ("represent", "nexttoken"):
-            return held + (request.kind == "nexttoken")
-        texts = cast("Sequence[str]", request.ask.get("continuations") or ())
-        # Plain text has no more tokens than characters: most is known as short without a tokenizer.
-        most = max((len(text) + 1 for text in texts), default=0)
-        if texts and all(map(str.isascii, texts)) and not self.room.beyond(held + most):
-            return held + most
-        return held + max(len(ids) for ids in self._asked(request, prompt))
+        return positions_taken(request, prompt, self.prompter, self.room)
 
     def _refuse_overrun(self, request: Request, prompt: Prompt) -> None:
         where = f"document {request.document!r}, step {request.step!r}"
         what = "the prompt" if request.kind == "represent" else "the prompt and its answer"
         self.room.refuse(self._length(request, prompt), what, where)
 
-    def _asked(self, request: Request, prompt: Prompt) -> tuple[tuple[int, ...], ...]:
-        """Ids of each continuation (``score``) or of each next token (``nexttoken``)."""
-        where = f"document {request.document!r}, step {request.step!r}"
-        given = request.ask.get("continuation_tokens")
-        if request.kind == "score" and given is not None:
-            return tuple(tuple(ids) for ids in cast("Sequence[Sequence[int]]", given))
-        name = "continuations" if request.kind == "score" else "tokens"
-        texts = cast("Sequence[str | int]", request.ask.get(name) or ())
-        if not texts:
-            raise ConfigError(f"a {request.kind} request needs {name!r}", where=where)
-        ids = [
-            (text,) if isinstance(text, int) else self.prompter.continuation(prompt, text)
-            for text in texts
-        ]
-        longer = [text for text, tokens in zip(texts, ids, strict=True) if len(tokens) > 1]
-        if request.kind == "nexttoken" and longer:
-            raise ConfigError(
-                f"{longer[0]!r} is more than one token of this tokenizer",
-                where=where,
-                hint="ask for whole texts with output_type: score",
-            )
-        return tuple(ids)
-
-    def _forced(
-        self, works: Sequence[PreparedJob], asked: Sequence[Sequence[tuple[int, ...]]]
-    ) -> tuple[list[Forced], list[int]]:
-        """Rows to run, and which work each belongs to; equal fed ids of one work share a row."""
-        rows: list[Forced] = []
-        owners: list[int] = []
-        for owner, (work, continuations) in enumerate(zip(works, asked, strict=True)):
-            endings: dict[tuple[int, ...], dict[int, None]] = {}
-            for tokens in continuations:
-                endings.setdefault(tokens[:-1], {})[tokens[-1]] = None
-            for fed, last in endings.items():
-                group = self.preparation.group(work)
-                rows.append(Forced(group, fed, tuple(last), work.where))
-                owners.append(owner)
-        return rows, owners
-
 
 def create(args: Mapping[str, str]) -> HFModel:
     """Build the adapter from ``--model-args``; see :class:`Settings`."""
     settings = Settings.read(args)
     return HFModel(load(settings), settings)
+
+
+def preview(args: Mapping[str, str]) -> ModelPreview:
+    """What ``--model-args`` and the checkpoint's configuration tell, before weights are read."""
+    settings = Settings.read(args)
+    info = info_of(read_config(settings), settings)
+    edited = settings.attn == "headbench"
+    return ModelPreview(
+        identity={"name": info.name},
+        info=info,
+        kinds=KINDS,
+        sites=SITES if edited else frozenset(),
+        branches=edited,
+        gradients=edited,
+        images=info.images,
+    )
 
 
 def wrap(
@@ -402,22 +296,6 @@ def batch_name(jobs: Sequence[Job]) -> str:
         for job in jobs
     ]
     return f"{len(jobs)}-{digest_of(members)[:12]}"
-
-
-def _finish(work: PreparedJob, answer: Answer) -> Answer:
-    """Add what the edits did.
-
-    Raises:
-        HeadbenchError: the row has edits that reached nothing.
-    """
-    check_visited(work)
-    return dataclasses.replace(
-        answer,
-        visited=work.visited,
-        changed=work.changed,
-        chosen=dict(work.chosen),
-        passes=work.passes,
-    )
 
 
 def _no_pixels(sha256: str) -> Mapping[str, Tensor]:

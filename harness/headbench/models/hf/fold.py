@@ -118,19 +118,20 @@ def _write(
 ) -> None:
     match edit.op:
         case Scale(factor):
-            columns = output_columns(module, layer)
+            columns = output_columns(module, layer)  # [width, head * value dim]
             for head in heads:
-                columns[:, _part(head, shape.value_dim)] *= factor
+                columns[:, _head_slice(head, shape.value_dim)] *= factor
         case Offset(vector):
-            columns, bias = output_columns(module, layer), _output(module, layer).bias
+            columns, bias = output_columns(module, layer), _output_projection(module, layer).bias
             if not isinstance(bias, torch.Tensor):
                 raise RefusedError(
                     f"the output projection of layer {layer} has no bias to hold an offset",
                     hint="attach the intervention instead, or use a class with such a bias",
                 )
             for head in heads:
-                value = vector[layer, head].to(columns)
-                bias += columns[:, _part(head, shape.value_dim)] @ value
+                # A constant before a linear map is one after it: W (z + c) = W z + W c.
+                constant = vector[layer, head].to(columns)  # [value dim]
+                bias += columns[:, _head_slice(head, shape.value_dim)] @ constant
         case ZeroDims():
             if family in JOINT_NORMS:
                 raise RefusedError(f"{family} normalises the queries of all heads together")
@@ -142,19 +143,31 @@ def _write(
                     f"the query projection of layer {layer} holds more than queries",
                     hint="attach the intervention instead",
                 )
+            if any(_adds_bias(part) for part in module.modules()):
+                raise RefusedError(
+                    f"{family} normalises queries with a bias, which a zero query would become",
+                    hint="attach the intervention instead",
+                )
             for head in heads:
-                query.weight[_part(head, shape.head_dim)] = 0
+                # Rotation, and norms of single heads without a bias, leave a zero query at zero.
+                query.weight[_head_slice(head, shape.head_dim)] = 0
                 if query.bias is not None:
-                    query.bias[_part(head, shape.head_dim)] = 0
+                    query.bias[_head_slice(head, shape.head_dim)] = 0
         case _:
             raise RefusedError(f"{edit.op!r} cannot be folded")
 
 
-def _part(head: int, width: int) -> slice:
+def _adds_bias(part: nn.Module) -> bool:
+    """Whether a norm inside attention moves zero."""
+    bias = getattr(part, "bias", None)
+    return "Norm" in type(part).__name__ and isinstance(bias, Tensor) and bool(bias.any())
+
+
+def _head_slice(head: int, width: int) -> slice:
     return slice(head * width, (head + 1) * width)
 
 
-def _output(module: nn.Module, layer: int) -> nn.Module:
+def _output_projection(module: nn.Module, layer: int) -> nn.Module:
     for name in OUTPUTS:
         found = getattr(module, name, None)
         if isinstance(found, nn.Module) and hasattr(found, "weight"):
@@ -164,6 +177,6 @@ def _output(module: nn.Module, layer: int) -> nn.Module:
 
 def output_columns(module: nn.Module, layer: int) -> Tensor:
     """The output projection as ``[width, head * dim]``; a Conv1D stores it transposed."""
-    found = _output(module, layer)
+    found = _output_projection(module, layer)
     weight: Tensor = found.weight  # type: ignore[assignment]
     return weight if isinstance(found, nn.Linear) else weight.T

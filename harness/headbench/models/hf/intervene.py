@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,16 @@ import torch
 from torch import Tensor
 
 from headbench.edits import Case, Intervention, Plan, Probe
-from headbench.errors import ConfigError, RefusedError
-from headbench.interventions.edits import EditReport, SequenceEdits
+from headbench.errors import ConfigError, HeadbenchError, RefusedError
+from headbench.interventions.edits import EditReport
 from headbench.interventions.edits.edit_session import EditSession
 from headbench.interventions.resolve import resolve
 from headbench.models.hf.engine import Engine, batch_and_start, named_arguments
+from headbench.models.hf.forward_pass import HFBackend
+from headbench.models.hf.joined_plans import join
+from headbench.models.hf.preparation import likeliest
+from headbench.models.runtime import CallLayout, Runtime, TokenSequence
+from headbench.models.runtime.runtime import Captured
 from headbench.nouns import Capture, ModelInfo, Positions, Request
 
 if TYPE_CHECKING:
@@ -109,6 +113,9 @@ def image_token(config: Any) -> int | None:
 class Running:
     """Keeps the rows of the running generation attached to the model.
 
+    transformers drives the passes; where rows stand, what their probes see and how their edits run
+    is the runtime's.
+
     Attributes:
         report: Reports of the latest prompt's rows; ``None`` before the first pass.
     """
@@ -120,10 +127,12 @@ class Running:
         spans: Spans | Sequence[Spans] = MappingProxyType({}),
     ) -> None:
         self.engine, self.interventions = engine, tuple(interventions)
+        self.info = model_info(engine, {})
         self.spans = spans
         self.report: EditReport | None = None
         self._stack = ExitStack()
         self._session: EditSession | None = None
+        self._layout: CallLayout | None = None
         self._probing = False
 
     def __enter__(self) -> Running:
@@ -142,51 +151,59 @@ class Running:
         given = named_arguments(module, args, kwargs)
         batch, start = batch_and_start(given)
         if not start:
-            self._stack.close()
-            self._session = None
-            session = EditSession(self._rows(given), self.engine.shape)
-            self._stack.enter_context(self.engine.running(session, announce=False))
-            self._session, self.report = session, session.report
+            self._begin_prompt(given)
         if self._session is None:
             raise RefusedError(
                 "the first pass inside the block continues a cache, so the prompt is unknown",
                 hint="pass the whole prompt inside the block",
             )
+        if start and self._layout is not None and self._layout.right:
+            raise RefusedError(
+                "a prompt that is padded on the right is continued, so that generated tokens would "
+                "stand behind its padding",
+                where="headbench.intervene",
+                hint='set tokenizer.padding_side = "left"',
+            )
         self._session.begin(batch, start)
 
-    def _rows(self, given: Mapping[str, Any]) -> list[SequenceEdits]:
+    def _begin_prompt(self, given: Mapping[str, Any]) -> None:
+        """Probe a prompt, plan its edits, and put them in charge of the passes to come."""
+        self._stack.close()
+        self._session = None
         ids: Tensor | None = given.get("input_ids")
         if ids is None:
             raise RefusedError("the model was called without input_ids", hint="pass input_ids")
-        mask: Tensor | None = given.get("attention_mask")
-        if mask is None or mask.ndim != 2:
-            mask = torch.ones_like(ids)
-        bare, cases = [], []
-        visible = mask[:, : ids.shape[1]].bool()
-        for tokens, seen, marked in zip(ids, visible, self._marked(len(ids)), strict=True):
-            pad, prompt = int(seen.int().argmax()), int(seen.sum())
-            case = self._case(tokens[pad : pad + prompt], marked)
-            cases.append(case)
-            bare.append(SequenceEdits(Plan(), prompt, pad, None, case.spans))
-        probes = self._probes(given, bare, cases)
-        rows = []
-        for row, case, seen_before in zip(bare, cases, probes, strict=True):
-            edits = [e for m in self.interventions for e in self._edits(m, case, seen_before)]
-            rows.append(replace(row, plan=Plan(edits=tuple(edits)), probes=seen_before))
-        return rows
+        layout = CallLayout.of(ids, given.get("attention_mask"))
+        marked = self._marked(len(ids))
+        cases = [self._case(tokens, own) for tokens, own in zip(layout.tokens, marked, strict=True)]
+        rows = [
+            TokenSequence(list(case.tokens), len(case.tokens), spans=case.spans) for case in cases
+        ]
+        runtime = Runtime(CalledModel(self.engine.model, given, layout), self.engine)
+        self._probing = True
+        try:
+            seen = self._probes(runtime, layout, rows, cases)
+        finally:
+            self._probing = False
+        for row, case, captured in zip(rows, cases, seen, strict=True):
+            row.plan = join([self._plan(part, case, captured) for part in self.interventions], "")
+            row.probes = captured
+        self._layout = layout
+        self._session = self._stack.enter_context(runtime.follow(rows, layout))
+        self.report = self._session.report
 
     def _marked(self, count: int) -> Sequence[Spans]:
-        """The spans that the user gave, one mapping a row."""
+        """The spans that the user gave, one mapping per row."""
         if isinstance(self.spans, Mapping):
             return [self.spans] * count
         if len(self.spans) != count:
             raise RefusedError(
                 f"spans are given for {len(self.spans)} rows, and the prompt has {count}",
-                hint="give one mapping for all rows, or one a row",
+                hint="give one mapping for all rows, or one per row",
             )
         return self.spans
 
-    def _case(self, tokens: Tensor, marked: Spans) -> Case:
+    def _case(self, tokens: Positions, marked: Spans) -> Case:
         """What methods may know of a prompt whose text is unknown: tokens, image, given spans."""
         beyond = [name for name, at in marked.items() if at and max(at) >= len(tokens)]
         if beyond:
@@ -197,72 +214,144 @@ class Running:
         given = {name: tuple(at) for name, at in marked.items()}
         spans: dict[str, Positions] = {**given, "first": (0,), "last": (len(tokens) - 1,)}
         token = image_token(self.engine.model.config)
-        pictures = [] if token is None else torch.nonzero(tokens == token).flatten().tolist()
-        if pictures:
-            spans["image"] = tuple(pictures)
+        image = tuple(at for at, one in enumerate(tokens) if one == token)
+        if image:
+            spans["image"] = image
         request = Request(
-            "", "answer", 0, "generate", ({"role": "user", "content": IMAGE if pictures else ""},),
-            images=("",) if pictures else (),
+            "", "answer", 0, "generate", ({"role": "user", "content": IMAGE if image else ""},),
+            images=("",) if image else (),
         )  # fmt: skip
-        return Case(request, tuple(tokens.tolist()), spans, model_info(self.engine, {}))
+        return Case(request, tokens, spans, self.info)
 
     def _probes(
-        self, given: Mapping[str, Any], rows: Sequence[SequenceEdits], cases: Sequence[Case]
+        self,
+        runtime: Runtime,
+        layout: CallLayout,
+        rows: Sequence[TokenSequence],
+        cases: Sequence[Case],
     ) -> list[dict[str, Mapping[Capture, Tensor]]]:
         """Run what the methods ask for first: the same prompt, or the prompt without its image."""
         found: list[dict[str, Mapping[Capture, Tensor]]] = [{} for _ in rows]
-        same: set[Capture] = set()
-        for case, mine in zip(cases, found, strict=True):
-            for probe in (p for m in self.interventions for p in m.probes(case)):
+        shared: dict[tuple[object, ...], Captured] = {}
+        for index, case in enumerate(cases):
+            for probe in (probe for part in self.interventions for probe in part.probes(case)):
                 if probe.companion:
                     raise RefusedError(
                         f"the probe {probe.name!r} runs in one batch with the request",
                         where="headbench.intervene",
                         hint="use headbench.run, which lays batches out",
                     )
-                if probe.request == case.request:
-                    same |= set(probe.captures)
-                    mine[probe.name] = {}
-                else:
-                    mine[probe.name] = self._without_image(probe, case.tokens)
-        if same:
-            unedited = {**given, "past_key_values": None, "use_cache": False}
-            captured = self._captured(tuple(same), rows, unedited)
-            for index, mine in enumerate(found):
-                found[index] = {name: got or captured[index] for name, got in mine.items()}
+                look = (probe.captures, probe.gradient, probe.objective)
+                if probe.request != case.request:
+                    alone = self._without_image(probe, case.tokens)
+                    captured = _look(self._own_runtime(), probe, [alone], None)[0]
+                else:  # one pass for all rows that look alike
+                    if look not in shared:
+                        shared[look] = _look(runtime, probe, rows, layout)
+                    captured = shared[look][index]
+                found[index][probe.name] = captured
         return found
 
-    def _without_image(self, probe: Probe, tokens: Positions) -> Mapping[Capture, Tensor]:
+    def _own_runtime(self) -> Runtime:
+        """The runtime with prompts of its own, in place of the user's call."""
+        return Runtime(HFBackend(self.engine.model, 0), self.engine)
+
+    def _without_image(self, probe: Probe, tokens: Positions) -> TokenSequence:
+        """The prompt of a text-only probe."""
         token = image_token(self.engine.model.config)
         if probe.request.images or token is None:
             raise RefusedError("this probe needs a prompt of its own", hint="use headbench.run")
-        device = next(self.engine.model.parameters()).device
         marks = image_marks(self.engine.model.config) | {token}
-        ids = torch.tensor([[t for t in tokens if t not in marks]], device=device)
-        row = SequenceEdits(Plan(), ids.shape[1])
-        return self._captured(probe.captures, [row], {"input_ids": ids, "use_cache": False})[0]
+        kept = [one for one in tokens if one not in marks]
+        return TokenSequence(kept, len(kept))
 
-    def _captured(
-        self, captures: Sequence[Capture], rows: Sequence[SequenceEdits], inputs: Mapping[str, Any]
-    ) -> dict[int, dict[Capture, Tensor]]:
-        self._probing = True
-        try:
-            with torch.no_grad(), self.engine.capture(captures, rows) as found:
-                self.engine.model(**inputs)
-        finally:
-            self._probing = False
-        return found
-
-    def _edits(
+    def _plan(
         self,
         method: Intervention,
         case: Case,
         probes: Mapping[str, Mapping[Capture, Tensor]],
-    ) -> Sequence[Any]:
+    ) -> Plan:
         plan = method.plan(case, probes)
         if plan.request is not None or plan.branches or plan.combine is not None:
             raise RefusedError(
                 f"{method.canonical} rewrites the request or compares branches",
                 hint="use headbench.run, which prepares requests",
             )
-        return plan.edits
+        return plan
+
+
+def _look(
+    runtime: Runtime, probe: Probe, rows: Sequence[TokenSequence], layout: CallLayout | None
+) -> Captured:
+    """What a probe captures of unedited prompts, by row."""
+    if probe.gradient:
+        objective = probe.objective or likeliest
+        found = runtime.gradients(rows, probe.captures, objective, layout)
+    else:
+        found = runtime.encode(rows, cache=False, captures=probe.captures, layout=layout).captured
+    # Copies, because the user's own pass may be differentiated and these were made without a graph.
+    return {
+        index: {capture: tensor.clone() for capture, tensor in captured.items()}
+        for index, captured in found.items()
+    }
+
+
+class CalledModel:
+    """A model that is fed what its user called it with: the backend of a prompt's probes.
+
+    Args:
+        model: The model.
+        given: The arguments of the user's call, by name.
+        layout: Where its rows stand.
+    """
+
+    joins = extends = False
+
+    def __init__(self, model: Any, given: Mapping[str, Any], layout: CallLayout) -> None:
+        self.model, self.given, self.layout = model, given, layout
+
+    @property
+    def name(self) -> str:
+        """The model's class."""
+        return type(self.model).__name__
+
+    @property
+    def device(self) -> torch.device:
+        """Where the call's inputs are."""
+        found: torch.device = self.given["input_ids"].device
+        return found
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        found: torch.dtype = self.model.dtype
+        return found
+
+    def forward(
+        self, rows: Sequence[TokenSequence], start: int, seen: int, cache: Any | None, keep: int
+    ) -> Tensor:
+        """The call once more, without its cache; logits of each row's last token ``[row, 1, ...]``.
+
+        Models without a vocabulary give no logits, and probes of values need none.
+        """
+        inputs = {**self.given, "past_key_values": None, "use_cache": False}
+        right = self.layout.right or (0,) * len(rows)
+        if "logits_to_keep" in inputs:  # generate asks for the padded last position alone
+            inputs["logits_to_keep"] = 1 + max(right)
+        logits: Tensor | None = getattr(self.model(**inputs), "logits", None)
+        if logits is None:
+            return torch.empty(len(rows), 1, 0, device=self.device)
+        last = -1 - torch.tensor(right, device=logits.device)
+        return logits[torch.arange(len(rows), device=logits.device), last][:, None].float()
+
+    def new_cache(self) -> Any:
+        """Nothing follows a probe."""
+        raise HeadbenchError("a call's own cache is transformers'")
+
+    def take_rows(self, cache: Any, index: Sequence[int]) -> Any:
+        """Nothing follows a probe."""
+        raise HeadbenchError("a call's own cache is transformers'")
+
+    def join_caches(self, caches: Sequence[Any], seen: Sequence[int]) -> Any:
+        """Nothing follows a probe."""
+        raise HeadbenchError("a call's own cache is transformers'")

@@ -148,6 +148,27 @@ class Loaded:
     unused: tuple[str, ...] = ()
 
 
+def read_config(settings: Settings) -> Any:
+    """The configuration of a checkpoint; no weights are read.
+
+    Raises:
+        ConfigError: the checkpoint cannot be found or read.
+        RefusedError: a model that would not be run truthfully; see :func:`refuse_unsupported`.
+    """
+    with quiet(), loading(settings):
+        config = AutoConfig.from_pretrained(settings.pretrained, **_common(settings))
+        refuse_unsupported(config, settings.pretrained)
+    return config
+
+
+def _common(settings: Settings) -> dict[str, Any]:
+    """Arguments of everything that is loaded from a checkpoint."""
+    common: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
+    if settings.revision:
+        common["revision"] = settings.revision
+    return common
+
+
 def load(settings: Settings) -> Loaded:
     """Load a checkpoint; safetensors only.
 
@@ -155,13 +176,10 @@ def load(settings: Settings) -> Loaded:
         ConfigError: the checkpoint cannot be found or read.
         RefusedError: quantised weights, or weights that do not fit the model's.
     """
-    common: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
-    if settings.revision:
-        common["revision"] = settings.revision
+    common = _common(settings)
+    config = read_config(settings)
+    takes_images = is_vision_language(config)
     with quiet(), loading(settings):
-        config = AutoConfig.from_pretrained(settings.pretrained, **common)
-        takes_images = is_vision_language(config)
-        refuse_unsupported(config, settings.pretrained)
         device = pick_device(settings.device)
         model, report = auto_class(config).from_pretrained(
             settings.pretrained,
@@ -180,11 +198,7 @@ def load(settings: Settings) -> Loaded:
         model=model,
         tokenizer=processor.tokenizer if processor is not None else tokenizer,
         processor=processor,
-        info=describe(
-            config,
-            settings.name or display_name(settings.pretrained),
-            maps_beside(Path(settings.pretrained)),
-        ),
+        info=info_of(config, settings),
         weights=weights_of(settings.pretrained, settings.revision, model),
         unused=unused,
     )
@@ -305,6 +319,12 @@ def refuse_unsupported(config: Any, where: str) -> None:
             hint="choose a model with attention, of one shape in all layers that have it",
         )
     known_cache(config)
+
+
+def info_of(config: Any, settings: Settings) -> ModelInfo:
+    """Shapes, display name and head maps of a checkpoint."""
+    name = settings.name or display_name(settings.pretrained)
+    return describe(config, name, maps_beside(Path(settings.pretrained)))
 
 
 def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> ModelInfo:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from headbench.edits import Branch, Case, Edit, Intervention, Plan, Probe, Rewrite, Scale
+from headbench.edits import Branch, Case, Plan, Probe, Rewrite
 from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.rewriting import rewriter
 from headbench.jobs import Job
 from headbench.models.hf.forward_pass import HFBackend
+from headbench.models.hf.joined_plans import alone, check_declared, checked, join, merge
 from headbench.models.hf.prompts import Prompt
 from headbench.models.hf.tower import capture_tower
 from headbench.models.runtime import MAIN, Runtime, SequenceGroup, TokenSequence
@@ -19,8 +20,6 @@ from headbench.nouns import Capture, Heads, ModelInfo, Request
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
-
-ProbeResults = Mapping[str, Mapping[Capture, "Tensor"]]
 
 
 @dataclass
@@ -331,73 +330,6 @@ def likeliest(logits: Tensor) -> Tensor:
     """Log-probability of the likeliest token of ``[vocabulary]``: what probes differentiate."""
     highest: Tensor = logits.log_softmax(-1).max()
     return highest
-
-
-def checked(part: Intervention, probes: Sequence[Probe], where: str) -> Sequence[Probe]:
-    """The probes of a method, which has declared what they need."""
-    if any(probe.gradient for probe in probes):
-        check_declared(part, "gradients", "a probe differentiates", where)
-    return probes
-
-
-def check_declared(part: Intervention, need: str, what: str, where: str) -> None:
-    """A method's needs tell, before anything runs, which models cannot answer it.
-
-    Raises:
-        RefusedError: It does not declare this one.
-    """
-    if need not in part.needs:
-        raise RefusedError(
-            f"{what}, and {part.canonical} does not declare {need!r} among its needs",
-            where=where,
-            hint=f"return frozenset({{{need!r}}}) from its `needs`",
-        )
-
-
-def join(plans: Sequence[Plan], where: str) -> Plan:
-    """One plan of several, left to right.
-
-    Raises:
-        RefusedError: two parts rewrite the request or compare branches; or branches that nothing
-            combines.
-    """
-    rewrites = [plan.request for plan in plans if plan.request is not None]
-    compared = [plan for plan in plans if plan.branches or plan.combine]
-    for found, what in ((rewrites, "rewrite the request"), (compared, "compare branches")):
-        if len(found) > 1:
-            raise RefusedError(
-                f"two interventions {what}", where=where, hint="run them one at a time"
-            )
-    if any(plan.branches and plan.combine is None for plan in compared):
-        raise RefusedError("an intervention has branches that nothing combines", where=where)
-    if any(MAIN in (plan.branches or {}) for plan in compared):
-        raise RefusedError(f"a branch cannot be called {MAIN!r}", where=where)
-    return Plan(
-        edits=tuple(edit for plan in plans for edit in plan.edits),
-        request=rewrites[0] if rewrites else None,
-        branches=compared[0].branches if compared else None,
-        combine=compared[0].combine if compared else None,
-    )
-
-
-def alone(plans: Sequence[Plan], number: int) -> Plan:
-    """The edits of one part of a composition, each in its place; the others' do nothing."""
-    nothing = Edit("z", Scale(1.0), {})
-    edits = tuple(
-        edit if place == number else nothing
-        for place, plan in enumerate(plans)
-        for edit in plan.edits
-    )
-    return Plan(edits=edits)
-
-
-def merge(captured: Sequence[ProbeResults]) -> dict[str, dict[Capture, Tensor]]:
-    """Probes of all parts of a composition, by name."""
-    merged: dict[str, dict[Capture, Tensor]] = {}
-    for part in captured:
-        for name, arrays in part.items():
-            merged.setdefault(name, {}).update(arrays)
-    return merged
 
 
 def note(work: PreparedJob, group: SequenceGroup) -> None:

@@ -23,6 +23,7 @@ from headbench.edits import Objective
 from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.edits.edit_session import EditSession
 from headbench.interventions.edits.sequence_edits import SequenceEdits
+from headbench.models.runtime.call_layout import CallLayout
 from headbench.models.runtime.sequence import SequenceGroup, TokenSequence
 from headbench.models.runtime.threads import threads
 from headbench.nouns import Capture
@@ -52,6 +53,7 @@ class Batch:
         rows: The sequences; row ``i`` stands at padded positions ``[seen - len(tokens), seen)``.
         seen: Padded length.
         cache: What the model has read; ``None`` where nothing follows.
+        right: Padding to the right of each row, where another library laid the batch out.
         logits: ``[row, kept position, vocabulary]`` of the latest pass, float32.
         captured: What the latest pass brought home.
     """
@@ -61,6 +63,7 @@ class Batch:
     cache: Any | None = None
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
     captured: Captured = field(default_factory=dict)
+    right: tuple[int, ...] = ()
     _session: EditSession | None = None
     _accounted: list[int] = field(default_factory=list)
     _alive: bool = True
@@ -73,7 +76,10 @@ class Batch:
     @property
     def pads(self) -> list[int]:
         """Padding to the left of each row."""
-        return [self.seen - len(row.tokens) for row in self.rows]
+        right = self.right or (0,) * len(self.rows)
+        return [
+            self.seen - end - len(row.tokens) for row, end in zip(self.rows, right, strict=True)
+        ]
 
 
 class Runtime:
@@ -103,6 +109,7 @@ class Runtime:
         keep: int = 1,
         cache: bool = True,
         captures: Sequence[Capture] = (),
+        layout: CallLayout | None = None,
     ) -> Batch:
         """Feed whole rows in one pass.
 
@@ -111,13 +118,14 @@ class Runtime:
             keep: Positions at the end whose logits are wanted.
             cache: Whether anything may follow; without it this is a probe or a forced pass.
             captures: What to bring home, for every row.
+            layout: Where the rows stand, if the backend feeds them as another library laid them
+                out; only with ``cache=False``.
 
         Returns:
             The batch, with the logits of the last ``keep`` positions.
         """
-        store = self.backend.new_cache() if cache else None
-        batch = Batch(list(rows), max(len(row.tokens) for row in rows), store)
-        _check_distinct(batch.rows)
+        batch = _laid_out(rows, layout)
+        batch.cache = self.backend.new_cache() if cache else None
         self._pass(batch, 0, keep, captures)
         return batch
 
@@ -126,6 +134,7 @@ class Runtime:
         rows: Sequence[TokenSequence],
         captures: Sequence[Capture],
         objective: Objective,
+        layout: CallLayout | None = None,
     ) -> Captured:
         """Differentiate a figure of each row's last distribution by what captures name.
 
@@ -133,15 +142,14 @@ class Runtime:
             rows: Whole prompts, fed in one pass that keeps no cache.
             captures: What to differentiate by; shapes as in a capture of values.
             objective: Logits ``[vocabulary]`` of the last position -> scalar.
+            layout: As in :meth:`encode`.
 
         Returns:
             Row -> capture -> gradient, float32.
         """
-        batch = Batch(list(rows), max(len(row.tokens) for row in rows))
-        _check_distinct(batch.rows)
+        batch = _laid_out(rows, layout)
         engine = self.check_engine()
-        session = batch._session = EditSession(_engine_rows(batch), engine.shape)
-        batch._accounted = [0] * len(batch.rows)
+        session = self._compiled(batch)
         with engine.running(session), engine.gradients(captures, session.sequences) as recorder:
             logits = self._forward(batch, 0, 1)[:, -1]  # [row, vocabulary]
             # Rows do not read each other: the gradient of the sum is each row's own gradient.
@@ -323,6 +331,22 @@ class Runtime:
                 rows = count
         return parts
 
+    @contextmanager
+    def follow(self, rows: Sequence[TokenSequence], layout: CallLayout) -> Iterator[EditSession]:
+        """Put rows' edits in charge of the model while another library feeds them.
+
+        Args:
+            rows: The prompts.
+            layout: Where they stand.
+
+        Yields:
+            EditSession: Tell its ``begin`` of every pass: batch rows, a multiple of ``rows`` under
+            beams and samples, and the padded position where the pass starts.
+        """
+        session = self._compiled(_laid_out(rows, layout))
+        with self.check_engine().running(session, announce=False):
+            yield session
+
     def finish(self, batch: Batch) -> None:
         """Add to the rows' accounts what their edits did since the batch was laid out."""
         self._settle(batch)
@@ -366,16 +390,20 @@ class Runtime:
     def _watching(self, batch: Batch, captures: Sequence[Capture]) -> Iterator[Captured]:
         """Put the batch's compiled edits in charge of the model for one pass."""
         engine = self.check_engine()
-        session = batch._session
-        if session is None:
-            session = batch._session = EditSession(_engine_rows(batch), engine.shape)
-            batch._accounted = [0] * len(batch.rows)
+        session = self._compiled(batch)
         with ExitStack() as stack:
             stack.enter_context(engine.running(session))
             found: Captured = {}
             if captures:
                 found = stack.enter_context(engine.capture(captures, session.sequences))
             yield found
+
+    def _compiled(self, batch: Batch) -> EditSession:
+        """The edits of a batch; they are compiled once for each layout."""
+        if batch._session is None:
+            batch._session = EditSession(_engine_rows(batch), self.check_engine().shape)
+            batch._accounted = [0] * len(batch.rows)
+        return batch._session
 
     def _settle(self, batch: Batch) -> None:
         """Move what the engine counted for this layout into the rows; harmless when repeated."""
@@ -429,6 +457,7 @@ def _engine_rows(batch: Batch) -> list[SequenceEdits]:
             plan=row.plan,
             prompt=row.prompt,
             pad=pad,
+            length=len(row.tokens) if batch.right else None,
             spans=row.spans,
             probes=row.probes,
             memory=row.memory,
@@ -436,6 +465,14 @@ def _engine_rows(batch: Batch) -> list[SequenceEdits]:
         )
         for row, pad in zip(batch.rows, batch.pads, strict=True)
     ]
+
+
+def _laid_out(rows: Sequence[TokenSequence], layout: CallLayout | None) -> Batch:
+    """A batch that nothing was fed to yet: its ends aligned, or as another library laid it out."""
+    _check_distinct(rows)
+    if layout is None:
+        return Batch(list(rows), max(len(row.tokens) for row in rows))
+    return Batch(list(rows), layout.padded, right=layout.right)
 
 
 def _check_distinct(rows: Sequence[TokenSequence]) -> None:

@@ -1,0 +1,50 @@
+"""What a request asks to be scored, as token ids, and how many positions a request takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from headbench.errors import ConfigError
+from headbench.models.hf.length import Room
+from headbench.models.hf.prompts import Prompt, Prompter
+from headbench.models.runtime.decoding import DecodingSettings
+from headbench.nouns import Request
+
+
+def asked_ids(request: Request, prompt: Prompt, prompter: Prompter) -> tuple[tuple[int, ...], ...]:
+    """Ids of each continuation (``score``) or of each next token (``nexttoken``)."""
+    where = f"document {request.document!r}, step {request.step!r}"
+    given = request.ask.get("continuation_tokens")
+    if request.kind == "score" and given is not None:
+        return tuple(tuple(ids) for ids in cast("Sequence[Sequence[int]]", given))
+    name = "continuations" if request.kind == "score" else "tokens"
+    texts = cast("Sequence[str | int]", request.ask.get(name) or ())
+    if not texts:
+        raise ConfigError(f"a {request.kind} request needs {name!r}", where=where)
+    ids = [
+        (text,) if isinstance(text, int) else prompter.continuation(prompt, text) for text in texts
+    ]
+    longer = [text for text, tokens in zip(texts, ids, strict=True) if len(tokens) > 1]
+    if request.kind == "nexttoken" and longer:
+        raise ConfigError(
+            f"{longer[0]!r} is more than one token of this tokenizer",
+            where=where,
+            hint="ask for whole texts with output_type: score",
+        )
+    return tuple(ids)
+
+
+def positions_taken(request: Request, prompt: Prompt, prompter: Prompter, room: Room) -> int:
+    """Positions that a request takes: its prompt, images included, and the longest answer."""
+    held = len(prompt.tokens)
+    if request.kind == "generate":
+        return held + DecodingSettings.read(request.ask, request.document).new_tokens
+    if request.kind in ("represent", "nexttoken"):
+        return held + (request.kind == "nexttoken")
+    texts = cast("Sequence[str]", request.ask.get("continuations") or ())
+    # Plain text has no more tokens than characters: most is known as short without a tokenizer.
+    most = max((len(text) + 1 for text in texts), default=0)
+    if texts and all(map(str.isascii, texts)) and not room.beyond(held + most):
+        return held + most
+    return held + max(len(ids) for ids in asked_ids(request, prompt, prompter))

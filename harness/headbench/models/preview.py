@@ -1,0 +1,31 @@
+"""What is known of a model before its weights are read, so that a run is refused before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headbench.nouns import Kind, ModelInfo, Site
+
+
+@dataclass(frozen=True)
+class ModelPreview:
+    """What a model's configuration and arguments tell; the names are those of ``Model``.
+
+    Attributes:
+        identity: The display name alone.
+        info: Shapes, as the configuration gives them.
+        kinds: Request kinds that the model will answer.
+        sites: Places that edits may reach.
+        branches: Whether plans may compare branches.
+        gradients: Whether probes may differentiate.
+        images: Whether requests may hold images.
+    """
+
+    identity: Mapping[str, str]
+    info: ModelInfo
+    kinds: frozenset[Kind]
+    sites: frozenset[Site]
+    branches: bool
+    gradients: bool
+    images: bool
