@@ -80,6 +80,7 @@ SAMPLE_PAIRS: tuple[tuple[str, Scores | Ranks, tuple[int, ...]], ...] = (
     ("no difference at .8", Scores(0.8), (20, 40, 100)),
     ("no difference at .8, one in ten positive", Scores(0.8, 0.1), (40, 100)),
     ("5 % of the scores anew at .8", Scores(0.8, anew=0.05), (40, 100)),
+    ("the same, one in ten positive", Scores(0.8, 0.1, anew=0.05), (40, 100)),
     (".8 to .9", Scores(0.8, second=0.9), (20, 40, 100)),
     (".95 to .99", Scores(0.95, second=0.99), (40, 100)),
     ("no difference at r .5", Ranks(0.5), (20, 40, 100)),
