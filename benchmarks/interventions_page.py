@@ -34,7 +34,7 @@ sdpa run of the same process is 1.
 - **headbench** leaves unedited layers and head edits to sdpa, and takes edited columns out of the
   keys, so that only their own scores are ever made.
 
-Both peers offer what headbench does not: any tensor of any module, and gradients.
+Both peers offer what headbench does not: any tensor of any module, and its gradients.
 """
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 import headbench
+from headbench import _extensions
 from headbench.errors import ConfigError
 from headbench.scoring import Family, family, lookup
 
@@ -201,7 +202,7 @@ def test_a_wrong_family_is_refused_and_leaves_nothing_behind(
 ) -> None:
     (tmp_path / "a.py").write_text(text)
     with pytest.raises(ConfigError, match=message):
-        family.include([tmp_path])
+        _extensions.include([tmp_path])
     assert "a" not in family.known()
     assert lookup.scorer("pope").name == "pope"
 
@@ -212,7 +213,7 @@ def test_two_files_of_one_family_are_refused(tmp_path: Path) -> None:
         text = "from headbench.scoring import Family\nFAMILY = Family('own')"
         (tmp_path / name).write_text(text)
     with pytest.raises(ConfigError, match="two files define the family 'own'"):
-        family.include([tmp_path])
+        _extensions.include([tmp_path])
 
 
 @pytest.mark.usefixtures("_forget")
@@ -221,7 +222,7 @@ def test_a_module_that_the_file_does_not_import_is_named(tmp_path: Path) -> None
     (tmp_path / "a.py").write_text(
         "from headbench.scoring import Family\nFAMILY = Family('own', parsers={'p': '.near:THING'})"
     )
-    family.include([tmp_path])
+    _extensions.include([tmp_path])
     with pytest.raises(ConfigError, match=r"the family 'own' names '\.near:THING' for 'p'"):
         lookup.parser("p")
 

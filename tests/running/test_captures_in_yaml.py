@@ -71,7 +71,7 @@ def test_the_language_model_gives_a_span_and_has_no_tower(tmp_path: Path) -> Non
     (found,) = shapes(task(tmp_path, span, NEEDLES), tmp_path / "out", model="ref-lm")
     assert found[::2] == (1, 1)
     tower = "\n  - {site: pattern, layers: [0], keys: image, tower: vision}\n"
-    with pytest.raises(RefusedError, match="no vision tower that takes one image a row"):
+    with pytest.raises(RefusedError, match="no vision tower that takes one image per row"):
         shapes(task(tmp_path, tower, NEEDLES), tmp_path / "no", model="ref-lm")
 
 

@@ -21,8 +21,7 @@ from helpers_families import BASE
 from helpers_tiny import tiny_tokenizer
 
 OWN = """
-from headbench.interventions.method import BoundMethod
-from headbench.interventions.method_catalogue import Method, MethodParams
+from headbench.extend import BoundMethod, Method, MethodParams
 
 
 class OwnParams(MethodParams):

@@ -1,17 +1,21 @@
 """What the model recalls, which heads do it, and what happens when they are masked.
 
-Plain hooks on one model, independent of the intervention engine, so that either checks the other.
+Plain hooks on one model, which the runtime drives without the intervention engine, so that hooks
+and engine check each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from headbench.models.hf.forward_pass import HFBackend
+from headbench.models.runtime import Runtime, TokenSequence
 from headbench.worlds.needles import VALUES, NeedleDocument, NeedleWorld, Split
 
 if TYPE_CHECKING:
@@ -41,7 +45,6 @@ class Greedy:
     padding: Tensor
 
 
-@torch.no_grad()
 def greedy(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
@@ -55,40 +58,43 @@ def greedy(
     All but the last prompt token are read by the fast kernel; with ``attention`` the steps use the
     eager one, which alone returns patterns.
     """
-    read = tokenizer(list(prompts), return_tensors="pt", padding=True)
-    ids, mask = read["input_ids"], read["attention_mask"]
-    places = (mask.cumsum(-1) - 1).clamp(min=0)
+    read: list[list[int]] = tokenizer(list(prompts))["input_ids"]
+    runtime = Runtime(HFBackend(model, tokenizer.pad_token_id))
+    batch = runtime.encode([TokenSequence(ids[:-1], len(ids)) for ids in read])
+    newest = [ids[-1] for ids in read]
+    said, rows = [], []
+    with ExitStack() as stack:
+        patterns = stack.enter_context(_eager_patterns(model)) if attention else []
+        for _ in range(steps):
+            runtime.step(batch, newest)
+            tokens = batch.logits[:, -1].argmax(-1)
+            newest = tokens.tolist()
+            said.append(tokens)
+            if attention:
+                rows.append(torch.stack(patterns))
+                patterns.clear()
+    lengths = torch.tensor([len(ids) for ids in read])
+    return Greedy(torch.stack(said, 1), rows, lengths.max() - lengths)
+
+
+@contextmanager
+def _eager_patterns(model: PreTrainedModel) -> Iterator[list[Tensor]]:
+    """The newest query's pattern ``[row, head, key]`` of every layer, in order, as it runs."""
     body = _text_model(model)
     before = body.config._attn_implementation
-    cache = body(
-        input_ids=ids[:, :-1],
-        attention_mask=mask[:, :-1],
-        position_ids=places[:, :-1],
-        use_cache=True,
-    ).past_key_values
-    newest, place = ids[:, -1:], places[:, -1:]
-    said, rows = [], []
-    if attention:
-        body.set_attn_implementation("eager")
+    found: list[Tensor] = []
+
+    def keep(_module: Any, _given: Any, out: tuple[Tensor, Tensor]) -> None:
+        found.append(out[1][:, :, -1])
+
+    body.set_attn_implementation("eager")
+    hooks = [layer.self_attn.register_forward_hook(keep) for layer in body.layers]
     try:
-        for _ in range(steps):
-            out = body(
-                input_ids=newest,
-                attention_mask=mask,
-                position_ids=place,
-                past_key_values=cache,
-                use_cache=True,
-                output_attentions=attention,
-            )
-            newest = model.lm_head(out.last_hidden_state[:, -1:]).argmax(-1)
-            said.append(newest)
-            if attention:
-                rows.append(torch.stack([a[:, :, -1] for a in out.attentions]))
-            place = place + 1
-            mask = torch.cat([mask, torch.ones_like(newest)], dim=1)
+        yield found
     finally:
         body.set_attn_implementation(before)
-    return Greedy(torch.cat(said, 1), rows, ids.size(1) - read["attention_mask"].sum(1))
+        for hook in hooks:
+            hook.remove()
 
 
 def _text_model(model: PreTrainedModel) -> Any:

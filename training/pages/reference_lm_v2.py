@@ -24,17 +24,17 @@ from training.pages.stored import DOCS, LM_V2, SHIPPED_SEED, stored_tables
 
 _PAGE = """# The reference model for walls and labels
 
-`ref-lm-v2` is what the packaged tasks `walls` and `stickiness` run on when no model is named. It
-recalls needles too. How it was trained, and what was built into it, stands in its model card
-(`headbench/reference/checkpoints/ref-lm-v2/README.md`); what failed on the way stands in
-[training decisions](decisions-training.md).
-
-This page is written by `python -m training.pages.reference_lm_v2 --write`, which runs the
-packaged tasks on the shipped checkpoint anew, on their documents of the test split.
+The packaged tasks `walls` and `stickiness` run on `ref-lm-v2` when no model is named; it recalls
+needles too. This page shows its figures, with and without interventions. Its model card
+(`headbench/reference/checkpoints/ref-lm-v2/README.md`) says how it was trained and what was built
+into it; [the training notes](decisions-training.md) say what failed.
 
 ```console
 $ headbench run --tasks walls,stickiness --intervention "mask_heads(map=retrieval, top=2)"
 ```
+
+`python -m training.pages.reference_lm_v2 --write` writes this page: it runs the packaged tasks on
+the shipped checkpoint, on their documents of the test split.
 
 ## Acceptance criteria
 
@@ -44,7 +44,7 @@ $ headbench run --tasks walls,stickiness --intervention "mask_heads(map=retrieva
 {rates}
 A random grouping finds {chance} of groups. Groups whose four words no training row shows together
 are found less often than others: part of the skill is memory. The prior and its stickiness are
-built in (see the card): the rescue rate is a property of the training data, not a finding.
+built in (see the card), so the rescue rate is a property of the training data, not a finding.
 
 ## Under interventions
 
@@ -53,14 +53,14 @@ Main figure of each task over its first {limit} documents: share of groups, pool
 the same layers.
 
 {toggles}
-Where a toggle lies within the range of its controls, its heads are not what matters.
+Where an intervention lies within the range of its controls, its heads are not what matters.
 
 Heads with a copy score of .1 or more on calibration documents, (layer, head): {scores}. They were
 not made sparse, so recall survives where `ref-lm-v1` loses it; use `ref-lm-v1` to study retrieval
 heads.
 
-`vhr`, which chooses heads by what they do with a picture, has nothing to act on in these tasks:
-`headbench run` refuses it with its reason.
+`vhr` chooses heads by their response to an image, so it has nothing to act on in these tasks:
+`headbench run` refuses it and says why.
 """
 
 

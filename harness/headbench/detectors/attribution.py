@@ -6,7 +6,7 @@ and ``N`` that norm made linear by holding its scale at what it is for x::
 
     score(h) = mean over trials and tokens of  (W_U[a] - mean_v W_U[v]) . N(W_O[h] z_h)
 
-The mean over the vocabulary makes the score blind to what raises all logits alike
+Subtracting the mean over the vocabulary removes what raises all logits alike
 (``contrast=none`` leaves it out). Effects through later layers are not in it: a head may score 0
 here and be indispensable, for which see ``masking_loss``.
 
@@ -97,7 +97,7 @@ def run(model: HFModel, trials: Trials, params: AttributionParams) -> Measuremen
     """Score every head.
 
     Raises:
-        RefusedError: The model's logits are no sum over heads that could be read off.
+        RefusedError: The model's logits are not a sum over heads.
     """
     parts = parts_of(model.model, engine_of(model))
     scores: list[Tensor] = []
@@ -197,7 +197,7 @@ def _final_norm(model: nn.Module, block: nn.Module, name: str) -> nn.Module:
 
 
 def _check(parts: Parts, stream: Tensor, logits: Tensor) -> None:
-    """The logits must be a projection of the normed stream, or attribution means nothing.
+    """The logits must be a projection of the normed stream: attribution assumes it.
 
     Raises:
         RefusedError: They are not.

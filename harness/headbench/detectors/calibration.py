@@ -41,9 +41,8 @@ def load(world: World, limit: int, seed: int = 0, length: int = LENGTH) -> Trial
     """Calibration trials, the same for the same arguments.
 
     Args:
-        world: ``needles`` (one fact in filler, asked for) or ``scenes`` (a picture, and whether a
-            thing is in it: as many present as absent things; the place of a present one is
-            marked).
+        world: ``needles`` (a question about one fact in filler text) or ``scenes`` (an image, and
+            whether an object is in it: half of the objects are, and their place is marked).
         limit: How many.
         seed: Which ones.
         length: Words of a needle prompt; pictures have no length.
@@ -82,10 +81,10 @@ def without_image(request: Request) -> Request:
 
 
 def without_question(request: Request) -> Request:
-    """The same context, with ``N/A`` asked of it.
+    """The same context with the question ``N/A``.
 
     Raises:
-        DataError: The request marks no question, or marks something behind it.
+        DataError: The request marks no question, or marks something after it.
     """
     places = request.spans.get("question", ())
     others = [at for name, found in request.spans.items() if name != "question" for at in found]

@@ -75,7 +75,7 @@ class Measurement:
     Attributes:
         scores: ``[layer with attention, head]``, the mean over trials; the layers are those of
             :func:`attending_layers`.
-        trials: Trials behind the mean; fewer than were asked where a detector drops some.
+        trials: Trials behind the mean; fewer than were given where a detector drops some.
         facts: What else belongs in the head map.
     """
 
@@ -98,8 +98,8 @@ class Detector:
         name: As in ``--detector``.
         params_model: Its parameters, with defaults and documentation.
         run: Measures: adapter, trials, parameters -> scores.
-        world: Packaged world it measures on unless told otherwise.
-        limit: Trials unless told otherwise.
+        world: Packaged world it measures on by default.
+        limit: Trials by default.
         threshold: Score from which a head counts as detected; ``None``: take the best by number.
         data: Where its trials come from, if not from a packaged world: parameters, limit (``None``:
             all there are), seed.
@@ -117,7 +117,7 @@ class Detector:
 
 
 def engine_of(model: HFModel) -> Engine:
-    """The engine that brings activations home.
+    """The engine that records activations.
 
     Raises:
         RefusedError: The model was loaded without it.
@@ -125,7 +125,7 @@ def engine_of(model: HFModel) -> Engine:
     engine = model.runtime.engine
     if engine is None:
         raise RefusedError(
-            f"{model.name} was loaded without the intervention engine, so heads cannot be watched",
+            f"{model.name} was loaded without the intervention engine, so heads cannot be recorded",
             where="--model-args attn=sdpa",
             hint="use attn=headbench",
         )

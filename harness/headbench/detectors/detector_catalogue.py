@@ -1,4 +1,4 @@
-"""The table of detectors: names first, modules only when a detector is asked for."""
+"""The catalogue of detectors: names first, modules only when a detector is used."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 SHIPPED: Mapping[str, tuple[str, str]] = {
     "retrieval": ("copies tokens of the needle while the answer is produced", "arXiv 2404.15574"),
     "evidence": ("looks from the question at the evidence, text or image", "arXiv 2605.27243"),
-    "vhd": ("its output moves when the image is taken away", "arXiv 2412.13949"),
-    "image_centric": ("looks at the image, and past its attention sinks", "arXiv 2503.03321"),
+    "vhd": ("its output changes when the image is removed", "arXiv 2412.13949"),
+    "image_centric": ("attends to the image, outside its attention sinks", "arXiv 2503.03321"),
     "attribution": ("writes towards the answer's logit, directly", "own"),
     "masking_loss": ("the answer's loss rises when the head is masked", "arXiv 2505.07293"),
     "distance": ("how far back it looks, within a window", "arXiv 2510.13554"),
-    "future_influence": ("later rows keep one token in view", "arXiv 2510.13554"),
+    "future_influence": ("later rows keep attending to one token", "arXiv 2510.13554"),
     "gaze": ("looks where people looked, in a text or a picture", "own, after arXiv 2606.14703"),
 }
 """Name -> (what a high score says of a head, source). The module has the detector's name."""
@@ -65,8 +65,8 @@ def get(name: str) -> Detector:
             where=f"--detector {name}",
             hint=nearest(name, names()),
         )
-    theirs: Detector = _installed()[name].load()
-    return theirs
+    installed: Detector = _installed()[name].load()
+    return installed
 
 
 def code_of(name: str) -> Code:

@@ -78,7 +78,7 @@ def average_distance(row: Tensor, window: int | None) -> Tensor:
         row: ``[layer, head, key]``, the query's own position last.
         window: Largest distance that counts.
     """
-    # Distance of each key: the row's own position stands last, at distance 0.
+    # Distance of each key; the row's own position is the last key, at distance 0.
     distance = torch.arange(row.shape[-1] - 1, -1, -1, device=row.device, dtype=row.dtype)
     return (row * (distance if window is None else distance.clamp(max=window))).sum(-1)
 

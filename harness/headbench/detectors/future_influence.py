@@ -6,17 +6,17 @@ the pattern ``[head, query, key]`` of a text of N positions that is read to its 
     FAI_h(s) = mean over t of a_h[t, s],    s + nearest <= t <= min(N - 1, s + farthest)
     score(h) = max over s of FAI_h(s)                               summary=mean: the mean over s
 
-averaged over texts. A head scores high where one token stays in view of what follows: a head that
-always looks at the token before scores 1 / (rows that follow), one that spreads its attention
-evenly little more, one that holds on to a token close to 1.
+averaged over texts. A head scores high if later rows keep attending to one token: a head that
+always attends to the previous token scores 1 / (rows that follow), one with uniform attention
+little more, one that keeps attending to a single token close to 1.
 
 The paper averages the patterns of its global heads (the 30 % of longest span) before it takes the
-mean over rows, and reads FAI token by token; it gives no score of single heads, so ``summary`` is a
+mean over rows, and reads FAI per token; it gives no score of single heads, so ``summary`` is a
 choice made here. Its horizon runs to the end of the response; where it begins (H_lo) is not stated,
-and is the next row here. It looks at the model's own response only (``over=answer``), which a short
-answer does not fill; unless told otherwise, prompt and answer are one text here, of which the first
-token, and all up to the end of an image, is left out: a sink is looked at whatever stands there.
-Positions that fewer than ``least`` rows follow are left out too.
+and is the next row here. It uses the model's own response only (``over=answer``), for which
+packaged answers are too short; by default prompt and answer are one text here. The first token, and
+everything up to the end of an image, is left out, because a sink receives attention whatever its
+content. Positions that fewer than ``least`` rows follow are left out too.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from headbench.models.hf.prompts import Prompt
 
 SCENES = 40
-"""Pictures of ``of=object``, unless told otherwise."""
+"""Images of ``of=object``, by default."""
 UNKNOWN = 0.01
 """Largest share of a text's tokens that may be unknown to the tokenizer."""
 
@@ -73,7 +73,7 @@ class GazeParams(DetectorParams):
     images: str = ""
     """Folder of the file's pictures; default: the file's own."""
     of: Literal["file", "object"] = "file"
-    """``object``: no people, but the cell of the asked object in the packaged scenes."""
+    """``object``: the cell of the object that is asked about, in the packaged scenes."""
     measure: Literal["pearson", "spearman", "mass"] = "pearson"
     """Linear correlation, rank correlation, or the attention that falls on what was looked at."""
     rows: Literal["last", "after", "within"] | None = None

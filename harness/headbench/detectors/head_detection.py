@@ -40,7 +40,7 @@ def detect(
 
     Raises:
         ConfigError: An unknown detector or parameter, or a wrong value.
-        RefusedError: A model whose heads cannot be watched, or without images where they matter.
+        RefusedError: A model whose heads cannot be recorded, or without images where they matter.
     """
     found = detector_catalogue.get(detector)
     params = read_params(found, parameters or {})

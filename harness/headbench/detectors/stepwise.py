@@ -80,7 +80,7 @@ def decode_stepwise(
                 where=f"position {sequence.start} of {len(sequence.tokens)}",
                 hint="put context and images before the question",
             )
-    engine_of(model)  # refuses models that cannot be watched
+    engine_of(model)  # refuses models without captures
     rows = []
     for sequence in sequences:
         row = model.preparation.sequence(sequence.prompt)

@@ -13,7 +13,7 @@ from headbench.interventions.head_choice import read_map
 from headbench.nouns import HeadTable, ModelInfo
 
 SAME_LAYERS = "other {} of the same layers"
-"""What such controls are, in words; the braces stand for the unit, e.g. heads."""
+"""What such controls are, in words; the braces hold the unit, e.g. heads."""
 
 
 def contrast_sets(

@@ -19,7 +19,7 @@ class Draws:
     """Distinct head tables.
 
     Attributes:
-        tables: The draws; all that exist where no more exist than were asked for.
+        tables: The draws, or all that exist where fewer exist than are wanted.
         possible: How many distinct draws exist.
     """
 
@@ -30,8 +30,8 @@ class Draws:
 def other_sets(table: HeadTable, heads: int, count: int, seed: int) -> Draws:
     """Other sets of the same layers, as many heads in each; they may share heads with ``table``.
 
-    Drawn uniformly without return from all such sets but ``table`` itself. If ``table`` had been
-    drawn in the same way, it could have been any of the sets: so a rank among them has a p-value.
+    Drawn uniformly without replacement from all such sets but ``table`` itself. If ``table`` had
+    been drawn in the same way, it could have been any of the sets: a rank among them has a p-value.
 
     The same seed gives the same draws whatever else the intervention does, so that all strengths
     of a sweep have the same controls.
@@ -52,21 +52,19 @@ def apart_sets(table: HeadTable, heads: int, count: int, seed: int) -> Draws:
     The clearest contrast, but no test: chance would not have avoided the chosen heads. Too few
     remaining heads in a layer leave no draw.
     """
-    pools = {
-        layer: tuple(h for h in range(heads) if h not in mine) for layer, mine in table.items()
-    }
+    pools = {layer: tuple(h for h in range(heads) if h not in own) for layer, own in table.items()}
     return sets_from(pools, _sizes(table), count, seed)
 
 
 def layer_sets(table: HeadTable, layers: Sequence[int], heads: int, count: int, seed: int) -> Draws:
     """Sets of as many heads in those of ``layers`` that ``table`` does not touch.
 
-    Each edited layer hands its number of heads to another layer, in order of layers; which layers
+    Each edited layer's number of heads goes to another layer, in order of layers; which layers
     these are is drawn too. No draw where more layers are edited than are left.
     """
     free = [layer for layer in layers if layer not in table]
     # Sizes stay in order of layers, so that a draw is a choice of layers and of heads in each.
-    sizes = [len(mine) for mine in table.values()]
+    sizes = [len(own) for own in table.values()]
     ways = math.prod(math.comb(heads, size) for size in sizes)
     if len(free) < len(sizes):
         return Draws((), 0)
@@ -91,7 +89,7 @@ def sets_from(
     seed: int,
     but: HeadTable | None = None,
 ) -> Draws:
-    """Distinct sets with ``sizes[layer]`` heads of ``pools[layer]``, uniformly without return.
+    """Distinct sets with ``sizes[layer]`` heads of ``pools[layer]``, uniformly without replacement.
 
     Args:
         pools: Layer -> heads that may be drawn.
@@ -110,7 +108,7 @@ def sets_from(
 
 
 def _sizes(table: HeadTable) -> dict[int, int]:
-    return {layer: len(mine) for layer, mine in table.items()}
+    return {layer: len(own) for layer, own in table.items()}
 
 
 def _listed(

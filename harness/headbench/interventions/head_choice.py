@@ -1,4 +1,4 @@
-"""Which heads a method edits: listed, or taken from a head map by rank, threshold or share."""
+"""Which heads a method edits: listed, or chosen from a head map by rank, threshold or share."""
 
 from __future__ import annotations
 

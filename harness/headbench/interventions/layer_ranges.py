@@ -45,7 +45,7 @@ def without_attention(name: str, layer: int, attending: Sequence[int]) -> Refuse
 
     Args:
         name: The model's name or class.
-        layer: The layer that was asked for.
+        layer: The layer.
         attending: The layers that have attention.
     """
     return RefusedError(

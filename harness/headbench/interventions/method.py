@@ -55,7 +55,7 @@ class BoundMethod:
 
     @property
     def artefacts(self) -> Mapping[str, str]:
-        """What is read beside the parameters, by name, with its digest; nothing."""
+        """Files that are read besides the parameters: name -> source with digest; none."""
         return {}
 
     @property
@@ -73,7 +73,7 @@ class BoundMethod:
 
         Args:
             case: The prompt; ``None`` asks for edits that hold for any prompt, so that they fold.
-            probed: What :meth:`probes` asked for.
+            probed: The captures of :meth:`probes`.
         """
 
     def plan(self, case: Case | None, probed: ProbeResults) -> Plan:
@@ -154,7 +154,7 @@ class HeadMethod(BoundMethod):
 
     @property
     def artefacts(self) -> Mapping[str, str]:
-        """What was read beside the parameters: the head map and its digest."""
+        """The head map and its digest, where the heads were chosen from one."""
         return {"map": self.chosen.source} if self.chosen.source else {}
 
     def controls(self, count: int, seed: int) -> Controls | None:

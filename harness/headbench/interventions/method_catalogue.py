@@ -1,4 +1,4 @@
-"""The catalogue of methods: names first, modules only when a method is asked for.
+"""The catalogue of methods: names first, modules only when a method is used.
 
 Each file of ``methods/`` is one method and has its name, so a new file is a new method. Other
 packages add theirs through the entry point group ``headbench.interventions``, and a user's file
@@ -149,9 +149,9 @@ def get(name: str) -> Method:
 
 
 def register(method: Method) -> Method:
-    """Add a method, checking that each of its parameters is plainly a scalar or plainly a list.
+    """Add a method, checking that each of its parameters is either a scalar or a list.
 
-    Its code, where nobody said it, is that of the modules which define its function and parameters.
+    Its code, unless it is given, is that of the modules which define its function and parameters.
 
     Raises:
         ConfigError: A parameter's type accepts both, so that a list given to it would be

@@ -219,8 +219,8 @@ class Reading:
 
     def __str__(self) -> str:
         """``answer from prediction, image from image_path (VLMEvalKit)``."""
-        said = ", ".join(f"{role} from {name}" for role, name in self.names.items())
-        return f"{said} ({self.form})" if self.form else said
+        roles = ", ".join(f"{role} from {name}" for role, name in self.names.items())
+        return f"{roles} ({self.form})" if self.form else roles
 
 
 @dataclass(frozen=True)

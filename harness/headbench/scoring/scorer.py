@@ -70,17 +70,17 @@ class Scorer:
         Raises:
             HeadbenchError: The document lacks what the scorer needs, or an option is wrong.
         """
-        said = thoughts.cut(outputs, marks)
-        reader = _leaving_unfinished(parser) if said.unclosed else parser
-        readings = tuple(reader.read(text) for text in said.texts)
-        parts = self.score(document, said.texts, reader, options or {})
+        answers = thoughts.cut(outputs, marks)
+        reader = _leaving_unfinished(parser) if answers.unclosed else parser
+        readings = tuple(reader.read(text) for text in answers.texts)
+        parts = self.score(document, answers.texts, reader, options or {})
         return Record(
             document=document.id,
             cluster=document.cluster,
             outputs=outputs,
             parsed=readings[0] if len(readings) == 1 else readings,
             parser=parser.id,
-            parts={**parts, **said.parts()} if said.parts() else parts,
+            parts={**parts, **answers.parts()} if answers.parts() else parts,
             target=document.target,
             tokens=tokens,
         )

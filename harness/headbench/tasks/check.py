@@ -199,9 +199,10 @@ def _ask(task: Task, document: Document) -> int:
     earlier: dict[str, tuple[str, ...]] = {}
     outputs: list[str] = []
     for step in task.steps:
-        made = task.requests(document, step.name, earlier, 0)
+        requests_made = task.requests(document, step.name, earlier, 0)
         earlier[step.name] = tuple(
-            _vector(index) if step.kind == "represent" else "?" for index in range(len(made))
+            _vector(index) if step.kind == "represent" else "?"
+            for index in range(len(requests_made))
         )
         outputs += earlier[step.name]
     record = task.record(document, tuple(outputs))

@@ -29,7 +29,7 @@ def combine_outputs(
     """
     if all(step.config.combine == "none" for step in steps):
         return outputs
-    made: list[str] = []
+    combined: list[str] = []
     at = 0
     for step in steps:
         items = step.items(document)
@@ -41,12 +41,12 @@ def combine_outputs(
                 where=f"document {document.id}",
             )
         if step.config.combine == "lines":
-            made.append("\n".join(" ".join(output.split()) for output in own))
+            combined.append("\n".join(" ".join(output.split()) for output in own))
         elif step.config.combine == "balanced_kmeans":
-            made.append(_cluster([str(item) for item in items], own, document))
+            combined.append(_cluster([str(item) for item in items], own, document))
         else:
-            made += own
-    return tuple(made)
+            combined += own
+    return tuple(combined)
 
 
 def _cluster(items: Sequence[str], outputs: Sequence[str], document: Document) -> str:

@@ -163,9 +163,9 @@ def _read_names(config: TaskConfig, merged: Merged) -> tuple[str, ...]:
     names: set[str] = set()
     for step in config.all_steps:
         choices = step.doc_to_choice
-        told = [step.doc_to_text, step.description, step.system or ""]
-        told += [] if choices is None or isinstance(choices, str) else choices
-        for source in told:
+        templates = [step.doc_to_text, step.description, step.system or ""]
+        templates += [] if choices is None or isinstance(choices, str) else choices
+        for source in templates:
             names |= compile_template(source, merged.where(("doc_to_text",))).names
         names |= {name for name in (step.for_each, choices) if isinstance(name, str)}
     return tuple(sorted(names - {"item", "fewshot", "earlier", "target"}))

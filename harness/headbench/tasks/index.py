@@ -112,13 +112,13 @@ def search_path(include: Sequence[Path] = ()) -> tuple[Path, ...]:
                 hint="reinstall the plugin",
             )
         plugins.append(folder)
-    given = [path for path in include if not (path.suffix == ".py" and path.is_file())]
-    for path in given:
+    folders_given = [path for path in include if not (path.suffix == ".py" and path.is_file())]
+    for path in folders_given:
         if not path.is_dir() and not (path.suffix in SUFFIXES and path.is_file()):
             raise ConfigError(
                 "there is no such folder or task file", where=str(path), hint="check --include"
             )
-    return (tasks_root(), *plugins, *given)
+    return (tasks_root(), *plugins, *folders_given)
 
 
 def build_index(include: Sequence[Path] = ()) -> Index:

@@ -59,15 +59,15 @@ class Generation(Strict):
 
     def ask(self) -> dict[str, object]:
         """The settings as a request carries them; sampling settings only when they matter."""
-        said: dict[str, object] = {"max_new_tokens": self.max_gen_toks, "until": self.until}
+        settings: dict[str, object] = {"max_new_tokens": self.max_gen_toks, "until": self.until}
         if self.do_sample:
-            said |= {
+            settings |= {
                 "do_sample": True,
                 "temperature": self.temperature,
                 "top_p": self.top_p,
                 "top_k": self.top_k,
             }
-        return said
+        return settings
 
 
 class CaptureConfig(Strict):

@@ -87,8 +87,10 @@ class Step:
                 where=f"{self._where}, document {document.id}",
                 hint=f"write {IMAGE_MARK} once in doc_to_text for each field of doc_to_image",
             )
-        asked = body.spans.get("question")
-        if asked is not None and not any(body.text[a:b].strip() for a, b in asked):
+        question_spans = body.spans.get("question")
+        if question_spans is not None and not any(
+            body.text[a:b].strip() for a, b in question_spans
+        ):
             raise DataError(
                 "the question of this document has no text",
                 where=f"{self._where}, document {document.id}",

@@ -39,22 +39,22 @@ class Survey:
 
     def lines(self) -> list[str]:
         """The counts in words, one line each."""
-        told = []
+        lines = []
         if self.classes:
-            told.append(f"classes: {_counts(self.classes)}")
+            lines.append(f"classes: {_counts(self.classes)}")
         if self.left_out:
-            told.append(f"left out by label: {_counts(self.left_out)}")
+            lines.append(f"left out by label: {_counts(self.left_out)}")
         if self.repeated:
             where = (
                 f"{self.apart} in other clusters" if self.apart else "in the cluster of that one"
             )
-            told.append(
+            lines.append(
                 f"{self.repeated} of {self.documents} ask what an earlier one asks, {where}"
             )
         if self.contradictory:
             shown = ", ".join(self.examples)
-            told.append(f"texts that carry two golds: {self.contradictory}, e.g. document {shown}")
-        return told
+            lines.append(f"texts that carry two golds: {self.contradictory}, e.g. document {shown}")
+        return lines
 
 
 def survey(

@@ -36,7 +36,7 @@ from headbench.tasks.survey import Survey, survey
 
 
 @dataclass
-class _Held:
+class _Cache:
     """Cache of what a task has read."""
 
     images: Images = field(default_factory=Images)
@@ -59,7 +59,7 @@ class Task:
     steps: tuple[Step, ...]
     _shaper: Shaper
     _fewshot: Fewshot
-    _held: _Held = field(default_factory=_Held, compare=False, repr=False)
+    _cache: _Cache = field(default_factory=_Cache, compare=False, repr=False)
 
     @classmethod
     def build(cls, config: TaskConfig, merged: Merged) -> Task:
@@ -138,15 +138,15 @@ class Task:
             HeadbenchError: The data is absent or broken, or an option is wrong.
         """
         key = (seed, limit)
-        if key not in self._held.documents:
+        if key not in self._cache.documents:
             sensitive = self.config.sensitive
             with no_texts_in_errors(sensitive):
-                rows = read_rows(self._spec(seed), self._held.images)
+                rows = read_rows(self._spec(seed), self._cache.images)
                 shaped = self._shaper.documents(rows, self._fewshot.ids())
                 if sensitive:
                     shaped = map(without_text_as_name, shaped)
-                self._held.documents[key] = tuple(islice(shaped, limit))
-        return self._held.documents[key]
+                self._cache.documents[key] = tuple(islice(shaped, limit))
+        return self._cache.documents[key]
 
     def survey(self) -> Survey:
         """Counts over all rows of the test split: classes, repeats, texts with two golds.
@@ -177,16 +177,16 @@ class Task:
         Raises:
             DataError: No document has it, or the file changed.
         """
-        if sha256 not in self._held.images:
+        if sha256 not in self._cache.images:
             self.documents()
-        return self._held.images.read(sha256)
+        return self._cache.images.read(sha256)
 
     @property
     def data_hash(self) -> str:
         """SHA-256 over all documents (of part of them: :func:`.documents.hash_documents`)."""
-        if not self._held.data_hash:
-            self._held.data_hash = hash_documents(self.documents())
-        return self._held.data_hash
+        if not self._cache.data_hash:
+            self._cache.data_hash = hash_documents(self.documents())
+        return self._cache.data_hash
 
     @property
     def prompt_hash(self) -> str:
@@ -195,7 +195,7 @@ class Task:
         Keys that nobody set stay out of it, so that a new optional key leaves old hashes alone.
         """
         config = self.config
-        said = {
+        hashed = {
             "steps": [
                 step.config.model_dump(mode="json", exclude_defaults=True) for step in self.steps
             ],
@@ -205,7 +205,7 @@ class Task:
             "fewshot_split": config.fewshot_split,
             "doc_fields": config.doc_fields,
         }
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
 
     # ------------------------------------------------------------- asking and scoring
 
@@ -243,10 +243,10 @@ class Task:
         Raises:
             HeadbenchError: A template asks for what the document or the earlier steps have not.
         """
-        asked = step if isinstance(step, Step) and step in self.steps else self._named(step)
+        own_step = step if isinstance(step, Step) and step in self.steps else self._named(step)
         known = (text for texts in earlier.values() for text in texts)
         with no_texts_in_errors(self.config.sensitive, document, known):
-            return self._requests(document, asked, earlier, run_seed)
+            return self._requests(document, own_step, earlier, run_seed)
 
     def _requests(
         self, document: Document, asked: Step, earlier: Earlier, run_seed: int
@@ -318,12 +318,12 @@ class Task:
         if all(step.config.combine == "none" for step in self.steps):
             return scorer.record(document, outputs, parser, options, tokens, marks)
         # Thoughts are cut from each output before they are combined, because marks would be lost.
-        said = thoughts.cut(outputs, marks)
-        combined = combine_outputs(self.steps, document, said.texts)
+        answers = thoughts.cut(outputs, marks)
+        combined = combine_outputs(self.steps, document, answers.texts)
         if len(combined) != len(outputs):
             tokens = ()  # they belong to the single outputs
         record = scorer.record(document, combined, parser, options, tokens, ())
-        return replace(record, parts={**record.parts, **said.parts()})
+        return replace(record, parts={**record.parts, **answers.parts()})
 
     def _fields(self, document: Document, earlier: Earlier) -> dict[str, object]:
         fields: dict[str, object] = {**document.fields, "target": document.target}

@@ -136,8 +136,8 @@ def compile_template(source: str, where: str, *, bare: bool = True) -> Template:
             hint=hint or "close every {{ }} and {% %}",
         ) from error
     except _FAILURES as bad:  # Jinja computes constants when it compiles
-        said = str(bad) or type(bad).__name__
-        raise ConfigError(f"the template does not compile: {said}", where=where) from bad
+        reason = str(bad) or type(bad).__name__
+        raise ConfigError(f"the template does not compile: {reason}", where=where) from bad
 
 
 def is_field(source: str) -> bool:

@@ -266,8 +266,15 @@ def test_a_head_that_is_not_there_is_refused_before_anything_runs():
     model = llama(attn="headbench")
     before = model.runtime.passes
     toy = Toy(Plan(edits=(Edit("z", Scale(0.0), {0: (9,)}),)))
+    job = Job(request(TEXTS[1]), Condition("toy", (toy,), "toggle"))
     with pytest.raises(RefusedError, match="head 9 of layer 0 does not exist"):
-        under(model, toy)
+        model.plan([job])
+    router = Capture("router", (-1,))
+    asked = request("who", "represent", ask={"captures": [router]})
+    with pytest.raises(RefusedError, match="declares no router"):
+        model.plan([Job(asked, BASELINE)])
+    with pytest.raises(RefusedError, match="without the intervention engine"):
+        llama(attn="sdpa").plan([Job(asked, BASELINE)])
     assert model.runtime.passes == before
 
 

@@ -275,7 +275,7 @@ def test_halving_lets_go_of_the_failed_pass(monkeypatch):
         alive.append(sum(reference() is not None for reference in failed))
         return [Answer(text="")]
 
-    monkeypatch.setattr(HFModel, "_batch", crowded)
+    monkeypatch.setattr(HFModel, "_answers", crowded)
     work = jobs([request(question) for question in QUESTIONS[:4]])
     found = dict(model.answer(work))
     assert alive == [0, 0, 0, 0]
@@ -288,7 +288,7 @@ def test_one_row_that_memory_does_not_hold_is_an_error(monkeypatch):
     def crowded(self, work):
         raise torch.OutOfMemoryError("pretended")
 
-    monkeypatch.setattr(HFModel, "_batch", crowded)
+    monkeypatch.setattr(HFModel, "_answers", crowded)
     with pytest.raises(HeadbenchError, match="does not hold one row") as caught:
         list(model.answer(jobs([request("who")])))
     assert "'who'" in caught.value.where

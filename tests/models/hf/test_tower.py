@@ -82,5 +82,5 @@ def test_packed_towers_and_text_models_are_refused() -> None:
     for other in (qwen(STORE, attn="headbench"), llama(attn="headbench")):
         images_too = other.images
         one = asked(HEADS) if images_too else request("who", "represent", ask={"captures": [HEADS]})
-        with pytest.raises(RefusedError, match="no vision tower that takes one image a row"):
+        with pytest.raises(RefusedError, match="no vision tower that takes one image per row"):
             answers(other, [Job(one, BASELINE)])

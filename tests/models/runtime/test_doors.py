@@ -23,9 +23,7 @@ from dataclasses import dataclass
 
 import torch
 
-from headbench.edits import Branch, Plan
-from headbench.interventions.method import BoundMethod
-from headbench.interventions.method_catalogue import Method, MethodParams
+from headbench.extend import BoundMethod, Branch, Method, MethodParams, Plan
 
 
 class NoiseParams(MethodParams):
@@ -70,10 +68,7 @@ from dataclasses import dataclass
 
 import torch
 
-from headbench.edits import Edit, Probe, Scale
-from headbench.interventions.method import BoundMethod
-from headbench.interventions.method_catalogue import Method, MethodParams
-from headbench.nouns import Capture
+from headbench.extend import BoundMethod, Capture, Edit, Method, MethodParams, Probe, Scale
 
 
 class SensitiveParams(MethodParams):

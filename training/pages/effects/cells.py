@@ -13,7 +13,7 @@ from typing import Any
 DRAWS = 2_000
 """Random swaps; enough for a p that is read to three digits."""
 SCENES = 540
-"""Questions of ``pope``: its first 30 pictures, 18 each."""
+"""Questions of ``pope``: its first 30 images, 18 each."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ HEADS_A_LAYER = 2
 def directions(folder: Path) -> Path:
     """Write a file of vectors for ``offset_heads`` and ``steer``: what "it is there" looks like.
 
-    On questions about calibration pictures, which no figure of the page uses: the mean over objects
+    On questions about calibration images, which no figure of the page uses: the mean over objects
     that are there less the mean over objects that are not, at the last row of the prompt.
     ``direction`` is that of the stream after each layer ``[layer, width]``, ``offset`` that of the
     head outputs ``[layer, head, dim]``, all but the largest of each layer zeroed.

@@ -40,7 +40,7 @@ def page(table: Table) -> str:
 
 
 def _filled(line: str) -> str:
-    """A line of prose at the width of the other pages; tables, code and pictures as they are."""
+    """A line of prose at the width of the other pages; tables, code and images as they are."""
     if len(line) <= WIDTH or line.startswith(("|", "!", "#")):
         return line
     return textwrap.fill(

@@ -187,7 +187,7 @@ def power_table() -> tuple[str, list[str]]:
         for clusters in (20, 60, 200):
             for seen in ((2,), (1, 1, 3, 1, 3), (1, 1, -3, 2, 9, -1), (1, -1, 1, -1, 1, 3)):
                 told = ", ".join(f"{one:+d}" for one in seen)
-                name = f"{clusters} pictures of 18, changed by {told}"
+                name = f"{clusters} images of 18, changed by {told}"
                 add(name, alpha, *power_clustered(seen, clusters, RUNS, alpha), False)
         for n in (60, 200):
             name = f"{n} graded documents, {len(GRADED)} changed"

@@ -36,7 +36,7 @@ from headbench.statistics.metric import Metric
 from headbench.statistics.paired import outcome_changes
 
 REPEATED = np.r_[np.full(3, 3), np.ones(9, dtype=int)]
-"""18 questions about a picture, as POPE asks them: three objects asked thrice, nine asked once."""
+"""18 questions about an image, as in POPE: three objects asked three times, nine asked once."""
 TRUTH_RUNS = 2_000_000
 """Clusters from which the true value of a ratio is computed."""
 
@@ -48,11 +48,11 @@ Records = list[Record]
 
 @dataclass(frozen=True)
 class Pope:
-    """Yes/no questions about pictures; whether a picture is easy is shared by its questions.
+    """Yes/no questions about images; whether an image is easy is shared by its questions.
 
     Attributes:
         right: Share of right answers under the first condition.
-        icc: Intraclass correlation of right answers within a picture, roughly.
+        icc: Intraclass correlation of right answers within an image, roughly.
         moved: Correlation of the conditions' hidden difficulty; 1 - ``moved`` makes answers change.
         shift: True difference of the share of right answers.
         lost: Instead of ``moved``: this share of the right answers is lost, none gained.
@@ -64,11 +64,11 @@ class Pope:
     shift: float = 0.0
     lost: float | None = None
 
-    def outcomes(self, random: np.random.Generator, pictures: int) -> tuple[np.ndarray, np.ndarray]:
-        """Right or wrong under each condition: ``[picture, 12]``, before repetition."""
+    def outcomes(self, random: np.random.Generator, images: int) -> tuple[np.ndarray, np.ndarray]:
+        """Right or wrong under each condition: ``[image, 12]``, before repetition."""
         shared, own = (
-            random.standard_normal((2, pictures, 1)),
-            random.standard_normal((2, pictures, 12)),
+            random.standard_normal((2, images, 1)),
+            random.standard_normal((2, images, 12)),
         )
         rho = latent(self.right, self.icc)
         hidden = math.sqrt(rho) * shared + math.sqrt(1 - rho) * own
@@ -79,9 +79,9 @@ class Pope:
         second = self.moved * hidden[0] + math.sqrt(1 - self.moved**2) * hidden[1]
         return first, second < normal.inv_cdf(self.right + self.shift)
 
-    def draw(self, random: np.random.Generator, pictures: int) -> tuple[Records, Records]:
+    def draw(self, random: np.random.Generator, images: int) -> tuple[Records, Records]:
         """Records of both conditions."""
-        return tuple(answers(condition) for condition in self.outcomes(random, pictures))  # type: ignore[return-value]
+        return tuple(answers(condition) for condition in self.outcomes(random, images))  # type: ignore[return-value]
 
 
 @cache
@@ -100,16 +100,16 @@ def latent(share: float, icc: float) -> float:
 
 
 def answers(right: np.ndarray) -> Records:
-    """Records of ``pope`` from right answers ``[picture, 12]``; three have the label yes."""
+    """Records of ``pope`` from right answers ``[image, 12]``; three have the label yes."""
     made = []
-    for picture, row in enumerate(right):
+    for image, row in enumerate(right):
         place = 0
         for number, (good, times) in enumerate(zip(row, REPEATED, strict=True)):
             label = "yes" if number < 3 else "no"
             said = label if good else ("no" if label == "yes" else "yes")
             for _ in range(times):
                 made.append(
-                    _record(f"{picture}-{place}", str(picture), {"label": label, "answer": said})
+                    _record(f"{image}-{place}", str(image), {"label": label, "answer": said})
                 )
                 place += 1
     return made

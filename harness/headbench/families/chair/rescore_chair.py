@@ -71,7 +71,7 @@ def rescore_chair(
     )
     unknown = len(captions) - len(records)
     left_out = {**left_out, "captions of images without ground truth": unknown}
-    said = {name: str(count) for name, count in left_out.items() if count}
+    counts = {name: str(count) for name, count in left_out.items() if count}
     missing = unknown + left_out["rows without an image"]
     return rescored(
         Log(
@@ -85,7 +85,7 @@ def rescore_chair(
             name=log_name(predictions),
             profile=lexicon.id,
             data=digest({record.document: truth[record.document] for record in records}),
-            source={"joined by": "image", "predictions.fields": str(reading), **said},
+            source={"joined by": "image", "predictions.fields": str(reading), **counts},
             prompts=_prompts(log, reading),
             marks=marks,
         ),
@@ -183,8 +183,8 @@ def _once(pairs: list[tuple[str, object]], path: Path) -> dict[str, object]:
 
 def _prompts(log: Recorded, reading: Reading) -> tuple[str, ...]:
     """Prompts of the rows, each once; empty where they hold none."""
-    asked = (reading.text(row, "question") for row in log.rows if is_prompt(reading))
-    return tuple(dict.fromkeys(text for text in asked if text is not None))
+    prompts = (reading.text(row, "question") for row in log.rows if is_prompt(reading))
+    return tuple(dict.fromkeys(text for text in prompts if text is not None))
 
 
 class ChairOptions(RescoreOptions):

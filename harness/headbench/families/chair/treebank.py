@@ -117,19 +117,19 @@ def _words(stretch: str, spaced: bool) -> list[str]:
     words = stretch.split()
     if "'" not in stretch and not _FUSED.search(stretch):
         return words
-    made: list[str] = []
+    found_tokens: list[str] = []
     # A space frees the quote before it, a tab or a newline does not: "dog's' x", not "dog's'\tx".
     place = 0
     for word in words:
         place = stretch.index(word, place) + len(word)
         after = stretch[place : place + 1]
-        made += _word(word, after == " " if after else spaced)
-    return made
+        found_tokens += _word(word, after == " " if after else spaced)
+    return found_tokens
 
 
 def _word(word: str, spaced: bool) -> list[str]:
     """Tokens of one word: quotes, clitics and fused words taken apart."""
-    made: list[str] = []
+    found_tokens: list[str] = []
     parts = _LEADING_QUOTE.sub(" ' ", word).split()
     for number, part in enumerate(parts, start=1):
         ends: list[str] = []
@@ -139,8 +139,8 @@ def _word(word: str, spaced: bool) -> list[str]:
             match = pattern.search(part)
             if match:
                 part, ends = part[: match.start()], [match.group(), *ends]
-        made += [*_unfused(part), *ends]
-    return made
+        found_tokens += [*_unfused(part), *ends]
+    return found_tokens
 
 
 def _unfused(part: str) -> list[str]:

@@ -72,8 +72,10 @@ def expected_phrases(
             hint="score the rows of one needle at a time",
         )
     if phrases or not needles or _holds(needles[0], SAN_FRANCISCO):
-        wanted = tuple(phrases) or SAN_FRANCISCO
-        lost = [phrase for phrase in wanted if needles and not _holds(needles[0], (phrase,))]
+        phrases_expected = tuple(phrases) or SAN_FRANCISCO
+        lost = [
+            phrase for phrase in phrases_expected if needles and not _holds(needles[0], (phrase,))
+        ]
         if lost:
             raise DataError(
                 f"the rows are of another needle: {needles[0]!r} does not hold {lost[0]!r}",
@@ -83,15 +85,17 @@ def expected_phrases(
         how = "given" if phrases else "key phrases of the San Francisco needle"
         if not needles and not phrases:
             how += ", because no row names its needle"
-        return ExpectedPhrases(lookup.scorer("keyphrase3"), wanted, how, {"phrases": list(wanted)})
+        return ExpectedPhrases(
+            lookup.scorer("keyphrase3"), phrases_expected, how, {"phrases": list(phrases_expected)}
+        )
     return _of_needle(needles[0], _distinct(rows, reading, "retrieval_question"), where)
 
 
 def _of_needle(needle: str, questions: Sequence[str], where: str) -> ExpectedPhrases:
     """The needle's words without those of its question; all of them where no question is given."""
-    asked = {word for question in questions for word in words(question)}
-    told = " ".join(word for word in words(needle) if word not in asked)
-    if not told:
+    question_words = {word for question in questions for word in words(question)}
+    answer_words = " ".join(word for word in words(needle) if word not in question_words)
+    if not answer_words:
         raise DataError(
             f"the needle {needle!r} says nothing beyond its question",
             where=where,
@@ -100,7 +104,7 @@ def _of_needle(needle: str, questions: Sequence[str], where: str) -> ExpectedPhr
     how = "words of the rows' needle, in order"
     if questions:
         how += ", without those of its question"
-    return ExpectedPhrases(lookup.scorer("niah"), (told,), how)
+    return ExpectedPhrases(lookup.scorer("niah"), (answer_words,), how)
 
 
 def _distinct(rows: Sequence[LogRow], reading: Reading, role: str) -> list[str]:

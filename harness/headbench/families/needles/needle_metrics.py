@@ -29,7 +29,7 @@ def parts(document: Document, fraction: float, correct: bool) -> dict[str, objec
     Raises:
         DataError: ``length`` or ``depth`` is not a number.
     """
-    made: dict[str, object] = {"correct": int(correct), "fraction": fraction}
+    parts_of_record: dict[str, object] = {"correct": int(correct), "fraction": fraction}
     for name in BREAKDOWNS:
         if name in document.fields:
             value = document.fields[name]
@@ -39,8 +39,8 @@ def parts(document: Document, fraction: float, correct: bool) -> dict[str, objec
                     where=f"document {document.id}",
                     hint="give the document a numeric field, or none of that name",
                 )
-            made[name] = value
-    return made
+            parts_of_record[name] = value
+    return parts_of_record
 
 
 def expected_texts(document: Document) -> tuple[str, ...]:

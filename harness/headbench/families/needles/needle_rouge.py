@@ -49,7 +49,7 @@ def score(
     Raises:
         ConfigError: An option is unknown or not a boolean, or the needle has no ASCII word.
     """
-    made, response = _recall(document, outputs, parser, options)
+    parts, response = _recall(document, outputs, parser, options)
     texts = needle_metrics.expected_texts(document)
     bare = [text for text in texts if not tokens(text)]
     if bare:
@@ -59,8 +59,8 @@ def score(
             hint="score it with the scorer niah",
         )
     where = running(response)
-    made["substring"] = int(all(holds_phrase(where, text) for text in texts))
-    return made
+    parts["substring"] = int(all(holds_phrase(where, text) for text in texts))
+    return parts
 
 
 def score_first(
@@ -70,12 +70,12 @@ def score_first(
     options: Mapping[str, object],
 ) -> dict[str, object]:
     """:func:`score` as version 1: ``substring`` compares lower-case text with single spaces."""
-    made, response = _recall(document, outputs, parser, options)
+    parts, response = _recall(document, outputs, parser, options)
     plain = _plain(response)
-    made["substring"] = int(
+    parts["substring"] = int(
         all(_plain(text) in plain for text in needle_metrics.expected_texts(document))
     )
-    return made
+    return parts
 
 
 def _recall(

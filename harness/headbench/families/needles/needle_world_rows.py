@@ -47,8 +47,8 @@ def needle_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
 
 def _row(document: NeedleDocument, query: int, length: int, needles: int) -> DataRow:
     """One question about one document; the asked needle has its own field, for its span."""
-    asked = document.questions[query]
-    placed = document.needles[asked.needle]
+    question = document.questions[query]
+    placed = document.needles[question.needle]
     start, end = placed.span
     return DataRow(
         {
@@ -57,13 +57,13 @@ def _row(document: NeedleDocument, query: int, length: int, needles: int) -> Dat
             "before": document.context[:start],
             "needle": document.context[start:end],
             "after": document.context[end:],
-            "question": asked.text,
-            "prefix": asked.prefix,
+            "question": question.text,
+            "prefix": question.prefix,
             "length": length,
             "words": document.length,
             # Only the first needle is placed at the grid's depth; others report their own.
             "depth": document.depth if query == 0 else round(placed.depth, 3),
             "needles": needles,
-            "target": asked.answer,
+            "target": question.answer,
         }
     )

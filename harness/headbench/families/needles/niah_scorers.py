@@ -81,10 +81,10 @@ def score_first_words(
 ) -> dict[str, object]:
     """:func:`score_words` as version 1 read words: ASCII case, no numbers, no scripts."""
     texts = needle_metrics.expected_texts(document)
-    said = [first_words(str(parser.read(output) or "")) for output in outputs]
-    if len(said) != len(texts) or len(texts) == 1:
-        said = [tuple(word for one in said for word in one)] * len(texts)
-    return _in_order(document, list(zip(map(first_words, texts), said, strict=True)), options)
+    said_words = [first_words(str(parser.read(output) or "")) for output in outputs]
+    if len(said_words) != len(texts) or len(texts) == 1:
+        said_words = [tuple(word for one in said_words for word in one)] * len(texts)
+    return _in_order(document, list(zip(map(first_words, texts), said_words, strict=True)), options)
 
 
 def _in_order(

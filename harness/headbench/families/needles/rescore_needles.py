@@ -56,7 +56,7 @@ def rescore_niah(
     roles = ("response", "length", "depth", "needle", "retrieval_question", "judge")
     reading = fields.of("predictions").reading(log.rows, roles, log.name)
     texts = [reading.text(row, "response") for row in log.rows]
-    wanted: tuple[str, ...] = ()
+    phrases_expected: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     source = {
         "joined by": "length and depth of each row",
@@ -82,8 +82,8 @@ def rescore_niah(
         metrics = {"judge": JUDGE}
     else:
         needle = expected_phrases(log.rows, reading, phrases, log.name)
-        wanted, metrics = needle.texts, needle.metrics()
-        source |= {"sought": " | ".join(wanted), "sought by": needle.how}
+        phrases_expected, metrics = needle.texts, needle.metrics()
+        source |= {"sought": " | ".join(phrases_expected), "sought by": needle.how}
         notes = (f"sought: {source['sought']} ({needle.how})",)
         records = tuple(
             needle.scorer.record(
@@ -115,7 +115,7 @@ def rescore_niah(
             reason=pooled if len(records) > len(cells) else "",
             parts=("length", "depth"),
             marks=marks,
-            searched_for=wanted,
+            searched_for=phrases_expected,
             notes=notes,
         ),
         sampling,

@@ -73,11 +73,11 @@ def _row(
 ) -> DataRow:
     # Upstream raises the number of keys to the number of queries, else there were too few.
     count = max(options.num_keys, options.num_queries)
-    taken: set[str] = set()
+    used_words: set[str] = set()
     pairs = [
         (
-            _fresh(chance, options.keys, taken),
-            [_fresh(chance, options.values, taken) for _ in range(options.num_values)],
+            _fresh(chance, options.keys, used_words),
+            [_fresh(chance, options.values, used_words) for _ in range(options.num_values)],
         )
         for _ in range(count)
     ]
@@ -86,18 +86,18 @@ def _row(
     room = length - sum(len(needle.split()) for needle in needles)
     if room < 1:
         raise ConfigError(f"{length} words leave no room", where=spec.where("lengths"))
-    straw = _straw(options, texts, chance, room, noun, taken)
-    asked = pairs[: options.num_queries]
+    straw = _straw(options, texts, chance, room, noun, used_words)
+    queried = pairs[: options.num_queries]
     context = _hide(straw, needles, chance)
     return DataRow(
         {
             "id": name,
             "cluster": name,
             "context": context,
-            "keys": [key for key, _ in asked],
+            "keys": [key for key, _ in queried],
             "noun": noun,
             "length": length,
-            "target": [value for _, values in asked for value in values],
+            "target": [value for _, values in queried for value in values],
         }
     )
 
@@ -115,7 +115,7 @@ def _straw(
     taken: set[str],
 ) -> list[str]:
     """Sentences of about ``room`` words in all."""
-    made: list[str] = []
+    drawn: list[str] = []
     total = 0
     if texts is not None:
         return _sentences_of(texts.cut(room))
@@ -128,8 +128,8 @@ def _straw(
             sentence = render(next(prose))[0]
         total += len(sentence.split())
         if total > room:
-            return made
-        made.append(sentence)
+            return drawn
+        drawn.append(sentence)
 
 
 def _sentences_of(cut: list[str]) -> list[str]:
@@ -161,11 +161,11 @@ def _fresh(chance: Random, kind: Made, taken: set[str]) -> str:
     """A key or value that the document does not have yet."""
     while True:
         if kind == "numbers":
-            made = str(chance.randint(1_000_000, 9_999_999))
+            value = str(chance.randint(1_000_000, 9_999_999))
         elif kind == "uuids":
-            made = str(UUID(int=chance.getrandbits(128), version=4))
+            value = str(UUID(int=chance.getrandbits(128), version=4))
         else:
-            made = f"{chance.choice(words.QUALITIES)}-{chance.choice(words.KEYS)}"
-        if made not in taken:
-            taken.add(made)
-            return made
+            value = f"{chance.choice(words.QUALITIES)}-{chance.choice(words.KEYS)}"
+        if value not in taken:
+            taken.add(value)
+            return value

@@ -35,13 +35,13 @@ def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
         DataError: A file is not questions, or an image is missing.
     """
     options = spec.options(PopeFilesOptions)
-    asked: dict[str, list[dict[str, object]]] = {}
+    questions_of_image: dict[str, list[dict[str, object]]] = {}
     for setting, name in options.questions.items():
         path = spec.locate("questions", name)
         for fields in _questions(path, setting):
-            asked.setdefault(str(fields["image"]), []).append(fields)
+            questions_of_image.setdefault(str(fields["image"]), []).append(fields)
     folder = ImageFolder(spec, options.images, "images")
-    for image, questions in asked.items():
+    for image, questions in questions_of_image.items():
         sha256 = folder.add(image, images, f"question {questions[0]['id']}")
         for fields in questions:
             yield DataRow(fields, {"picture": sha256})

@@ -57,8 +57,8 @@ def rescore_pope(
             fields that could be the answer.
     """
     fields = fields or Fields()
-    log, asked = read_rows(predictions), read_rows(questions)
-    items = questions_of(asked, fields)
+    log, questions_file = read_rows(predictions), read_rows(questions)
+    items = questions_of(questions_file, fields)
     joined = join_answers(log, items, fields, join)
     scorer, reader = lookup.scorer("pope"), lookup.parser(parser)
     records = tuple(
@@ -75,19 +75,19 @@ def rescore_pope(
             metrics=lookup.named_metrics("pope"),
             records=records,
             expected=len(items),
-            inputs={"predictions": log, "questions": asked},
+            inputs={"predictions": log, "questions": questions_file},
             name=log_name(predictions),
             data=version_of(items),
             source={
                 "joined by": joined.how,
                 "predictions.fields": str(joined.fields),
-                "questions.fields": str(question_fields(asked, fields)),
+                "questions.fields": str(question_fields(questions_file, fields)),
                 **{k: str(v) for k, v in counts.items() if v},
             },
             reason=joined.reason or unproven(joined.how, join),
             vouched=join or "",
             prompts=joined.prompts,
-            settings=_settings((log, asked), fields, questions.name),
+            settings=_settings((log, questions_file), fields, questions.name),
             marks=marks,
         ),
         sampling,

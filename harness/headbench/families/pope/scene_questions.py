@@ -28,10 +28,10 @@ def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     rich = (scene for scene in scenes(world, options) if len(scene.objects) >= options.positives)
     asked_scenes = {scene.id: scene for scene in islice(rich, options.n)}
     annotated = [Annotated(scene.id, scene.objects) for scene in asked_scenes.values()]
-    asked = build(
+    questions = build(
         annotated, seed=options.seed, positives=options.positives, settings=options.settings
     )
-    for item in asked:
+    for item in questions:
         scene = asked_scenes[item.image]
         yield DataRow(
             {

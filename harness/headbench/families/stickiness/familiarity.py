@@ -60,9 +60,9 @@ def familiarity(
         raise DataError(
             "a text is empty", where="descriptions, definitions", hint="leave its data set out"
         )
-    told = [vectors(encoder, texts) for encoder in encoders]
+    vectors_by_encoder = [vectors(encoder, texts) for encoder in encoders]
     return {
-        name: consensus([(found[2 * row], found[2 * row + 1]) for found in told])
+        name: consensus([(found[2 * row], found[2 * row + 1]) for found in vectors_by_encoder])
         for row, name in enumerate(names)
     }
 

@@ -31,8 +31,8 @@ def read_form(text: str) -> Annotation | None:
     found = _bracketed(text)
     if not found or not found[-1].strip():
         return None
-    given = _CONFIDENCE.findall(text)
-    return _clean(found[-1]), _fraction(float(given[-1])) if given else None
+    confidences = _CONFIDENCE.findall(text)
+    return _clean(found[-1]), _fraction(float(confidences[-1])) if confidences else None
 
 
 def _bracketed(text: str) -> list[str]:
@@ -58,8 +58,8 @@ def read_loose(text: str) -> Annotation | None:
         text: One answer.
     """
     strict = read_form(text)
-    given = _LOOSE_CONFIDENCE.findall(text)
-    confidence = _loose_fraction(*given[-1]) if given else None
+    confidences = _LOOSE_CONFIDENCE.findall(text)
+    confidence = _loose_fraction(*confidences[-1]) if confidences else None
     if strict is not None:
         return strict if strict[1] is not None else (strict[0], confidence)
     named = _LOOSE_PREDICTION.findall(text)

@@ -97,5 +97,5 @@ def rescue_by_confidence(
 def _over(name: str, records: Sequence[Record], condition: str) -> Rate:
     """Items right under a condition, over those that were asked under it."""
     key = f"right.{condition}"
-    asked = [record for record in records if key in record.parts]
-    return rate(name, round(sum(part(record, key) for record in asked)), len(asked))
+    tried = [record for record in records if key in record.parts]
+    return rate(name, round(sum(part(record, key) for record in tried)), len(tried))

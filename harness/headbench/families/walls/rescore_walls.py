@@ -57,9 +57,9 @@ def rescore_walls(
             the grouping, or nobody is recorded as a player.
     """
     fields = fields or Fields()
-    asked = read_rows(walls)
-    solved = _walls(asked)
-    inputs = {"walls": asked}
+    walls_file = read_rows(walls)
+    solved = _walls(walls_file)
+    inputs = {"walls": walls_file}
     reason = ""
     notes: tuple[str, ...] = ()
     if predictions is None:
@@ -241,8 +241,8 @@ def _fields(log: Recorded, fields: Fields) -> tuple[Reading, str]:
         for name in ("groups", "gt_groups", "grouping")
         if name != used and any(row.get(name) is not None for row in log.rows)
     )
-    told = own.told("connections") is not None or reading.form
-    if "connections" in reading.names and others and not told:
+    field_is_named = own.told("connections") is not None or reading.form
+    if "connections" in reading.names and others and not field_is_named:
         names = {role: name for role, name in reading.names.items() if role != "connections"}
         note = (
             f"not read: rows also hold {', '.join(others)}, so that "
@@ -258,9 +258,9 @@ LEAST_CLUES = 4
 
 def _speaks(row: LogRow, wall: SolvedWall, reading: Reading) -> bool:
     """Whether an answer names enough clues of this wall."""
-    said = normal(" ; ".join(_items(reading.value(row, "groups"))))
+    answer_text = normal(" ; ".join(_items(reading.value(row, "groups"))))
     clues = {normal(clue) for group in wall.groups for clue in group}
-    return sum(contains(said, clue) for clue in clues) >= min(LEAST_CLUES, len(clues))
+    return sum(contains(answer_text, clue) for clue in clues) >= min(LEAST_CLUES, len(clues))
 
 
 def _items(value: object) -> list[str]:

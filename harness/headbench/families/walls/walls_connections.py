@@ -37,8 +37,8 @@ def connection_parts(text: str, names: Sequence[str]) -> dict[str, object]:
     Returns:
         ``connections_exact`` (count), ``connections_rouge1`` (sum of F1), ``connections_asked``.
     """
-    given = read_connections(text, len(names))
-    pairs = list(zip(names, given, strict=True))
+    written_names = read_connections(text, len(names))
+    pairs = list(zip(names, written_names, strict=True))
     return {
         "connections_exact": sum(a.strip().lower() == b.strip().lower() for a, b in pairs),
         "connections_rouge1": sum(rouge1_f1(a, b) for a, b in pairs),

@@ -70,8 +70,8 @@ def wall_of(row: Mapping[str, object]) -> SolvedWall:
     elif isinstance(row.get("categories"), list):
         wall = _named(name, row["categories"], "title", "cards")
     elif isinstance(groups, list) and groups:
-        said = row.get("connections")
-        connections = _words(said, where) if said is not None else ()
+        connections_given = row.get("connections")
+        connections = _words(connections_given, where) if connections_given is not None else ()
         wall = SolvedWall(name, tuple(_words(group, where) for group in groups), connections)
     else:
         wall = SolvedWall(name, ())

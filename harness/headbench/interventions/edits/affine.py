@@ -155,10 +155,10 @@ class AffineTable:
         return self._unchanging
 
     def mixed_heads(self, target: Target) -> list[int]:
-        """Heads that take a share of a target somewhere; the others are spared the work."""
+        """Heads that take a share of a target somewhere; the others cost nothing."""
         if target not in self._mixed_heads:
-            taken = (self.weights[target] != 0).any(0).any(0).any(-1)  # [head]
-            self._mixed_heads[target] = taken.nonzero().flatten().tolist()
+            mixes = (self.weights[target] != 0).any(0).any(0).any(-1)  # [head]
+            self._mixed_heads[target] = mixes.nonzero().flatten().tolist()
         return self._mixed_heads[target]
 
     def apply(
@@ -175,7 +175,7 @@ class AffineTable:
             x: What is edited.
             positions: The positions of ``x``.
             values: Where the targets of ``Mix`` come from.
-            fresh: Whether ``x`` belongs to nobody else and may be overwritten.
+            fresh: Whether nothing else uses ``x``, so that it may be overwritten.
         """
         if self.unchanging:
             return x

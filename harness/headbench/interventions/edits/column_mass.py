@@ -32,7 +32,7 @@ def column_mass(inputs: AttentionInputs, batch_row: int, bound: RowBounds) -> Te
     Args:
         inputs: The call that holds the whole prompt.
         batch_row: Row of the batch.
-        bound: Where its prompt stands.
+        bound: Where its prompt begins and ends.
 
     Raises:
         RefusedError: The prompt came in several passes.

@@ -12,7 +12,7 @@ computed and joined. No kernel sees a mask, an extra dimension or an edited colu
     z          (exp(l_r) / (exp(l_r) + sum exp(S)) z_r + P' V) / mass
 
 ``mass`` is what the shares sum to after a renormalising edit of the pattern, else 1. Nothing
-cancels, however much of the attention the columns held.
+cancels, however much of the attention the columns have.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pattern edits applied to scores and patterns that stand in memory: decoding, few rows, the rest.
+"""Pattern edits applied to scores and patterns in memory: decoding, few rows, the rest.
 
 A region's rows are taken together with all other edits of the same batch row, in the order of the
 forward pass: edits of scores, softmax, edits of the pattern.
@@ -18,7 +18,7 @@ from headbench.interventions.edits.dense import dense, grouped_scores, grouped_v
 from headbench.interventions.edits.regions import Region
 
 Tally = Callable[[Region, "int | Tensor"], None]
-"""Is told how many query rows x heads a region altered."""
+"""Receives the number of query rows x heads that a region altered."""
 CHUNK_ELEMENTS = 1 << 22
 """Scores held at a time when rows are recomputed, in elements (16 MiB of float32)."""
 

@@ -42,7 +42,7 @@ class EditSession:
         report: What the edits reached and altered.
         recorder: Collects captures, while there are any to make.
         programs: Layer -> its edits.
-        bounds: Where the prompt of each batch row stands.
+        bounds: Where the prompt of each batch row begins and ends.
         positions: Positions of the running forward pass.
     """
 

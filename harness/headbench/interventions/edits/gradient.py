@@ -141,7 +141,7 @@ def _pattern_gradient(
     A key that a row does not see has gradient 0: no change of the model's input gives it weight.
 
     Args:
-        capture: What is asked for.
+        capture: What is recorded.
         inputs: The attention call of this row of the batch alone.
         z: Gradient by the head outputs ``[row, head, dim]``.
         low: First of these query rows in the call.

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 class MixTargets:
     """Reads targets of one attention call, ``[batch, query or 1, head, dim]``.
 
-    A key/value head's value stands at each of its query heads.
+    A key/value head's value is repeated for each of its query heads.
 
     Args:
         inputs: The call.
-        positions: Where its query rows stand.
+        positions: Positions of its query rows.
         memories: The memory of every batch row. The first token's value ``[kv head, dim]`` is
             kept there when the prompt begins: a sliding window may drop that token later, and
             one answer may be computed under several sessions, as rows of its batch end.
@@ -55,7 +55,7 @@ class MixTargets:
                 value = self.inputs.value[:, :, own : own + self.inputs.query.shape[2]]
                 return value[:, groups].transpose(1, 2)
             case "first":
-                # Rows that were prefilled beside no such edit hold none, and their weight is 0.
+                # Rows that were prefilled without such an edit have none; their weight is 0.
                 none = torch.zeros_like(self.inputs.value[0, :, 0])
                 first = torch.stack([m.get(self.first_value, none) for m in self.memories])
                 return first[:, None, groups]  # [batch, 1, head, dim]

@@ -1,4 +1,4 @@
-"""Where the positions of a pass stand: phases and rows by position, never by tensor shape.
+"""The positions of a pass: phases and rows by position, never by tensor shape.
 
 Every position of a sequence falls into one of four classes. An edit's ``phase`` and ``rows`` name a
 set of classes, so that tables indexed by class serve prefill, teacher forcing and decoding alike.

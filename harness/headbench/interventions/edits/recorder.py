@@ -89,7 +89,7 @@ class Recorder:
         return found
 
     def _join(self, index: int, capture: Capture, layer: int) -> Tensor | None:
-        """The parts of one layer in order of rows, pooled where that is asked for."""
+        """The parts of one layer in order of rows, pooled if the capture says so."""
         parts = self._parts.get((index, capture, layer))
         if not parts:
             return None
@@ -195,7 +195,7 @@ def read_part(
             return inputs.query[index, :, low:high].transpose(0, 1).clone()
         case "k" | "v":
             source = inputs.key if capture.site == "k" else inputs.value
-            offset = inputs.own_key  # keys of earlier passes stand before the rows' own
+            offset = inputs.own_key  # keys of earlier passes come first
             return source[index, :, offset + low : offset + high].transpose(0, 1).clone()
         case _:
             row = inputs.only(index)

@@ -124,7 +124,7 @@ def regions(
     Args:
         edits: Edits of the layer.
         sequences: The sequences they belong to.
-        positions: Where the query rows stand.
+        positions: Positions of the query rows.
         inputs: The attention call.
         layer_input: ``[batch, query, width]`` of this call, where an edit reads it.
         layer: The layer.
@@ -186,7 +186,7 @@ def _columns(
 ) -> tuple[Tensor, Tensor | None]:
     """Key indices of an edit's columns, and which of them a sliding cache still holds.
 
-    ``None`` stands for all.
+    ``None`` means all.
     """
     # From the unpadded prompt to padded positions, and from there to indices of the cache.
     indices = _prompt_positions(item, view, inputs) + pad

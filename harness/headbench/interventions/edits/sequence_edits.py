@@ -1,4 +1,4 @@
-"""What the engine is told about each sequence of a batch, and what it reports back."""
+"""The edits of each sequence of a batch, and the report of what they did."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SequenceEdits:
-    """The edits of one sequence, and where the sequence stands in the batch.
+    """The edits of one sequence, and the place of the sequence in the batch.
 
     A batch may hold ``copies`` adjacent rows per sequence (beams, several samples): batch row ``b``
     belongs to ``sequences[b // copies]``.
@@ -51,7 +51,7 @@ class EditReport:
     def __init__(self, sequences: int) -> None:
         self._visited: list[set[tuple[str, int]]] = [set() for _ in range(sequences)]
         self._changed = [0] * sequences
-        # Counts of data-dependent edits stay tensors on the device until they are asked for:
+        # Counts of data-dependent edits stay tensors on the device until they are read:
         # int() would make the host wait for the accelerator in every layer of every step.
         self._pending: list[Tensor | None] = [None] * sequences
         self._chosen: list[dict[int, tuple[int, ...]]] = [{} for _ in range(sequences)]

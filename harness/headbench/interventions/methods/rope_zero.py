@@ -124,7 +124,7 @@ def build(params: RopeZeroParams, info: ModelInfo) -> RopeZero:
     """Resolve heads and dimensions for a model.
 
     Raises:
-        RefusedError: The family has no rotary positions, or its layout must be told.
+        RefusedError: The family has no rotary positions, or its layout must be given.
         ConfigError: An odd dose, or one larger than what is rotated.
     """
     if info.family in UNROTATED:

@@ -79,7 +79,7 @@ class StreamHeads(HeadMethod):
         return {layer: heads for layer, heads in rest.items() if heads}
 
     def resolved(self) -> dict[str, Value]:
-        """Parameters, with the window that was taken."""
+        """Parameters, with the window that was resolved."""
         window = {"first": self.first, "recent": self.recent, "phase": self.phase}
         return super().resolved() | window
 

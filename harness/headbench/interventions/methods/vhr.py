@@ -80,7 +80,7 @@ class VhrParams(MethodParams):
     heads: tuple[Pair, ...] | None = None
     """With ``per_sample=false``: (layer, head) pairs."""
     map: str | None = None
-    """With ``per_sample=false``: a divergence map, of which each layer's better half is taken."""
+    """With ``per_sample=false``: a divergence map; the better half of each layer is reinforced."""
 
     @model_validator(mode="after")
     def _consistent(self) -> VhrParams:
@@ -163,7 +163,7 @@ class Vhr(BoundMethod):
         layers: Layers that are reinforced.
         chosen: The fixed heads of ``per_sample=false``.
         draw: For a control: which heads it takes.
-        donor: For a control of the kind ``document``: the request whose heads are taken.
+        donor: For a control of the kind ``document``: the request whose heads it borrows.
     """
 
     params: VhrParams

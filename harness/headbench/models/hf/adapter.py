@@ -25,6 +25,7 @@ from headbench.models.hf.length import room_of
 from headbench.models.hf.load import Loaded, Settings, describe, info_of, load, read_config
 from headbench.models.hf.preparation import RequestPreparation
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
+from headbench.models.hf.routers import check_routers
 from headbench.models.hf.state_check import check_state
 from headbench.models.hf.tower import check_tower
 from headbench.models.hf.vision import Vision
@@ -115,8 +116,11 @@ class HFModel(BaseModel):
         """Refuse captures that this model or this prompt does not have."""
         where = f"document {request.document!r}, step {request.step!r}"
         captures = captures_of(request)
-        for capture in captures:
-            absolute(capture, self.preparation.info.layers, self.preparation.info.attending)
+        engine, info = self.runtime.check_engine(), self.preparation.info
+        counted = [absolute(capture, info.layers, info.attending) for capture in captures]
+        routed = [layer for one in counted if one.site == "router" for layer in one.layers]
+        if routed:
+            check_routers(routed, engine.routers, type(self.model).__name__)
         check_keys(captures, self.prompter.resolve(request).spans, where)
         inside = [capture for capture in captures if capture.tower == "vision"]
         if inside:
@@ -126,6 +130,8 @@ class HFModel(BaseModel):
         """Batches over the whole run; see :mod:`headbench.models.hf.batching`."""
         for job in jobs:
             self.refuse(job)
+        for job in {job.condition.name: job for job in reversed(jobs)}.values():
+            self.preparation.check_edits(job)
         needs = [self._need(job) for job in jobs]
         return batching.plan(needs, self.rows, self.backend.device.type)
 

@@ -1,4 +1,4 @@
-"""What a ``represent`` request brings home, and layers counted from the top."""
+"""What a ``represent`` request records, and layers counted from the top."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def identity_check(
             install(model)
     if own == "sdpa" and torch.equal(ours, theirs):
         return modules
-    # Other implementations add up in another order, so that only closeness can be asked for.
+    # Other implementations add up in another order, so that outputs can only be close.
     scale = float(theirs.float().abs().max().clamp(min=1.0))
     difference = float((ours.float() - theirs.float()).abs().max())
     allowed = IDENTITY_TOLERANCE * scale * (1 if ours.dtype == torch.float32 else 100)

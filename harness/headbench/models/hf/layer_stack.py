@@ -36,7 +36,7 @@ def stack_of(model: nn.Module, modules: Collection[nn.Module]) -> LayerStack:
     mixes attention with convolutions or recurrent states counts those too.
 
     Raises:
-        RefusedError: The layers stand in no module list, or in several, or one of them has two
+        RefusedError: The layers are in no module list, or in several, or one of them has two
             attention modules.
     """
     name = type(model).__name__

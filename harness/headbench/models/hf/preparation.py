@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from headbench.edits import Branch, Case, Plan, Probe, Rewrite
 from headbench.errors import HeadbenchError, RefusedError
+from headbench.interventions.edits.edit_checks import check_edit
 from headbench.interventions.rewriting import rewriter
 from headbench.jobs import Job
 from headbench.models.hf.forward_pass import HFBackend
@@ -112,6 +113,18 @@ class RequestPreparation:
         prompt = self.resolve(request)
         return Case(request, prompt.tokens, prompt.spans, self.info, self.image)
 
+    def check_edits(self, job: Job) -> None:
+        """Try the plan of a job whose methods need no probe: its edits must fit the model.
+
+        Raises:
+            RefusedError: An edit names a site, a layer or a head that is not there.
+        """
+        case = self.case(job.request)
+        for part in job.condition.interventions:
+            if not part.probes(case):
+                for edit in part.plan(case, {}).edits:
+                    check_edit(edit, self.runtime.check_engine().shape)
+
     def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
         """Run the probes of rewriting methods together, then rewrite one request after another.
 
@@ -162,7 +175,7 @@ class RequestPreparation:
     def capture(
         self, works: Sequence[PreparedJob], captures: Sequence[Capture]
     ) -> list[Mapping[Capture, Tensor]]:
-        """Run prompts under their edits and bring activations home, one mapping a row.
+        """Run prompts under their edits and record activations, one mapping per row.
 
         The vision tower is looked into in a pass of its own; no edit reaches it.
         """
@@ -235,7 +248,7 @@ class RequestPreparation:
         """What each intervention of each row saw, by probe name.
 
         Conditions of one prompt ask for the same probes; each distinct one runs once. Probes that
-        run beside their request bring nothing home.
+        run in the pass of their request record nothing.
         """
         distinct: dict[tuple[object, ...], tuple[Probe, PreparedJob]] = {}
         for work, condition in zip(works, asked, strict=True):
@@ -327,7 +340,7 @@ class RequestPreparation:
 
 
 def likeliest(logits: Tensor) -> Tensor:
-    """Log-probability of the likeliest token of ``[vocabulary]``: what probes differentiate."""
+    """Log-probability of the most likely token of ``[vocabulary]``: what probes differentiate."""
     highest: Tensor = logits.log_softmax(-1).max()
     return highest
 

@@ -112,7 +112,7 @@ def tower_of(model: Any) -> Any:
             if "pixel_values" in takes:
                 return tower
     raise RefusedError(
-        f"{type(model).__name__} has no vision tower that takes one image a row",
+        f"{type(model).__name__} has no vision tower that takes one image per row",
         where='a capture with tower="vision"',
         hint=_HINTS,
     )

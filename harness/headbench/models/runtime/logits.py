@@ -28,7 +28,7 @@ def log_probability(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 def top_entries(logits: Tensor, count: int = TOP) -> dict[int, float]:
-    """The likeliest tokens of one distribution ``[vocabulary]``: id -> log-probability."""
+    """The most likely tokens of one distribution ``[vocabulary]``: id -> log-probability."""
     values, ids = (logits - logits.logsumexp(dim=-1)).topk(min(count, logits.shape[-1]))
     return dict(zip(ids.tolist(), values.tolist(), strict=True))
 

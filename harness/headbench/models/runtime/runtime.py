@@ -55,7 +55,7 @@ class Batch:
         cache: What the model has read; ``None`` where nothing follows.
         right: Padding to the right of each row, where another library laid the batch out.
         logits: ``[row, kept position, vocabulary]`` of the latest pass, float32.
-        captured: What the latest pass brought home.
+        captured: Captures of the latest pass.
     """
 
     rows: list[TokenSequence]
@@ -117,7 +117,7 @@ class Runtime:
             rows: The rows; shorter ones are padded on the left.
             keep: Positions at the end whose logits are wanted.
             cache: Whether anything may follow; without it this is a probe or a forced pass.
-            captures: What to bring home, for every row.
+            captures: What to record, for every row.
             layout: Where the rows stand, if the backend feeds them as another library laid them
                 out; only with ``cache=False``.
 
@@ -164,7 +164,7 @@ class Runtime:
         Args:
             batch: A batch with a cache.
             tokens: One per row.
-            captures: What to bring home from this position, for every row.
+            captures: What to record at this position, for every row.
         """
         self._check_alive(batch)
         for row, token in zip(batch.rows, tokens, strict=True):
@@ -248,7 +248,7 @@ class Runtime:
             batch: The encoded prefixes; it stays usable.
             picks: For each new row, the row of ``batch`` that it continues.
             rows: ``batch.rows[pick].continued(tail, ...)``: each at least one token longer.
-            captures: What to bring home from the tails, for every row.
+            captures: What to record of the tails, for every row.
 
         Returns:
             A batch of ``rows`` in their order, with the logits of each row's last position.
@@ -283,7 +283,7 @@ class Runtime:
             picks: For each new row, the row of ``batch`` that it continues.
             rows: The continuations.
             keep: Positions at the end whose logits are wanted; ``None``: all of the tail.
-            captures: What to bring home.
+            captures: What to record.
 
         Yields:
             Numbers of the rows whose tails have one length, and their batch.
