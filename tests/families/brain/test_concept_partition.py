@@ -13,6 +13,7 @@ from headbench.families.brain.concept_partition import (
     information,
     kmeans,
     partition,
+    recovered_categories,
     typicality,
 )
 
@@ -73,6 +74,20 @@ def test_kmeans_finds_planted_clusters_whatever_the_order() -> None:
     found = kmeans(vectors[order], 4, seed=3)
     assert adjusted_mutual_information(found, labels[order]) == pytest.approx(1)
     np.testing.assert_array_equal(kmeans(vectors, 4, seed=5), kmeans(vectors, 4, seed=5))
+
+
+def test_categories_are_recovered_over_several_clusterings() -> None:
+    labels = np.repeat(list("abcd"), 10)
+    vectors = 6 * np.eye(4, 5)[np.repeat(np.arange(4), 10)]
+    vectors += np.random.default_rng(1).standard_normal((40, 5))
+    found = recovered_categories(vectors, labels, seed=0, repeats=3)
+    assert found.mean > 0.9
+    length = np.random.default_rng(3).permutation(2.0 ** np.arange(-20, 20))[:, None]
+    assert recovered_categories(length * vectors, labels, seed=0, repeats=3) == found
+    noise = recovered_categories(np.random.default_rng(2).standard_normal((40, 5)), labels, seed=0)
+    assert abs(noise.mean) < 0.1
+    assert noise.deviation > 0
+    assert np.isnan(recovered_categories(vectors, labels, seed=0, repeats=1).deviation)
 
 
 def test_typicality_follows_nearness_to_the_name() -> None:

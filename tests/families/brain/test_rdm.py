@@ -58,10 +58,12 @@ def test_equal_patterns_have_no_dissimilarity_below_zero() -> None:
 
 @pytest.mark.parametrize("kind", module.KINDS)
 def test_equal_patterns_leave_no_rounding_to_be_ranked(kind: module.Kind) -> None:
-    same = np.tile(np.random.default_rng(0).standard_normal(128) * 50, (20, 1))
+    same = np.tile(np.random.default_rng(0).standard_normal(1001) * 50, (20, 1))
     assert not rdm(same, kind).any()
-    same[7] += 1e-4 * np.random.default_rng(1).standard_normal(128)
+    same[7] += np.random.default_rng(1).standard_normal(1001)
     assert np.count_nonzero(rdm(same, kind)) == 19
+    groups = np.repeat(np.random.default_rng(2).standard_normal((4, 1001)), 9, axis=0)
+    assert np.count_nonzero(rdm(groups, kind)) == 6 * 9 * 9
 
 
 def test_crossnobis_of_pure_noise_averages_to_zero() -> None:

@@ -5,7 +5,7 @@
     D = (1 / |X|) sum_c sum_{i in c} |e_i - mean_c|^2                   (eq. 5, squared Euclidean)
 
 I sees the sizes of the clusters only. D depends on the scale of the embedding, so that L does not
-compare models: :func:`distortion` is printed raw and as a share of the total variance.
+compare models: scale rows to length 1, or read :attr:`Partition.distortion_share`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,21 @@ class Partition:
     distortion: float
     distortion_share: float
     objective: float
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Human categories found by clustering.
+
+    Attributes:
+        mean: Adjusted mutual information with the categories, mean over clusterings.
+        deviation: Its standard deviation over clusterings; NaN for one.
+        repeats: Clusterings.
+    """
+
+    mean: float
+    deviation: float
+    repeats: int
 
 
 def information(labels: ArrayLike) -> float:
@@ -148,6 +163,30 @@ def kmeans(
     return best
 
 
+def recovered_categories(
+    vectors: ArrayLike, labels: ArrayLike, *, seed: int, repeats: int = 10
+) -> Recovery:
+    """How well k-means with as many clusters as categories finds the categories.
+
+    One clustering is noisy (a standard deviation of .01 to .03 on 697 THINGS concepts), so several
+    are averaged.
+
+    Args:
+        vectors: ``[item, unit]``, scaled to length 1 first: clusters follow the cosine.
+        labels: ``[item]``, human categories.
+        seed: Of the first clustering; the next ones count up.
+        repeats: Clusterings.
+    """
+    table = _unit(_items(vectors, labels)[0])
+    clusters = len(np.unique(np.asarray(labels)))
+    found = [
+        adjusted_mutual_information(kmeans(table, clusters, seed=seed + one), labels)
+        for one in range(repeats)
+    ]
+    spread = float(np.std(found, ddof=1)) if repeats > 1 else float("nan")
+    return Recovery(float(np.mean(found)), spread, repeats)
+
+
 def typicality(
     items: ArrayLike, categories: ArrayLike, labels: ArrayLike, human: ArrayLike
 ) -> dict[int, float]:
@@ -193,13 +232,17 @@ def _items(vectors: ArrayLike, labels: ArrayLike) -> tuple[Floats, Integers]:
 
 
 def _spread_start(table: Floats, clusters: int, random: np.random.Generator) -> Floats:
+    """Greedy k-means++: of a few far items, the one that leaves the least distance comes next."""
     chosen = [int(random.integers(len(table)))]
     gaps = ((table - table[chosen[0]]) ** 2).sum(axis=1)
+    tries = 2 + int(np.log(clusters))
     while len(chosen) < clusters:
         total = gaps.sum()
-        new = int(random.choice(len(table), p=gaps / total if total > 0 else None))
-        chosen.append(new)
-        gaps = np.minimum(gaps, ((table - table[new]) ** 2).sum(axis=1))
+        drawn = random.choice(len(table), size=tries, p=gaps / total if total > 0 else None)
+        left = [np.minimum(gaps, ((table - table[new]) ** 2).sum(axis=1)) for new in drawn]
+        best = int(np.argmin([one.sum() for one in left]))
+        chosen.append(int(drawn[best]))
+        gaps = left[best]
     return table[chosen]
 
 
