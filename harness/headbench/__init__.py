@@ -13,13 +13,15 @@ from headbench._version import __version__
 if TYPE_CHECKING:
     from headbench.detectors.head_detection import detect
     from headbench.models.hf.intervene import intervene
+    from headbench.results.collection import load
     from headbench.running.from_python import compare, load_model, run
 
-__all__ = ["__version__", "compare", "detect", "intervene", "load_model", "run"]
+__all__ = ["__version__", "compare", "detect", "intervene", "load", "load_model", "run"]
 
 _HOMES = {
     "run": "headbench.running.from_python",
     "compare": "headbench.running.from_python",
+    "load": "headbench.results.collection",
     "load_model": "headbench.running.from_python",
     "detect": "headbench.detectors.head_detection",
     "intervene": "headbench.models.hf.intervene",

@@ -93,7 +93,8 @@ def test_stored_figures_are_recomputed_from_their_records(tmp_path: Path) -> Non
     document["metrics"]["chair_i"]["value"] = 0.25
     path.write_text(json.dumps(document))
     faults = check_stored(tmp_path / "results")[1]
-    assert [fault.reason for fault in faults] == ["chair_i is stored as 0.25, its records give 0.5"]
+    assert len(faults) == 1
+    assert "chair_i is stored as 0.25, its records give 0.5" in faults[0].reason
     document["metrics"]["chair_i"]["value"] = 1.5
     path.write_text(json.dumps(document))
     assert any("outside" in fault.reason for fault in check_stored(tmp_path / "results")[1])

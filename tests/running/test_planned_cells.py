@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headbench.models import registry
+from headbench.models import adapter_catalogue
 from headbench.running.execute import run_plan
 from headbench.running.run_plan import RunPlan, make_plan
 from headbench.running.spec import make_spec
@@ -20,7 +20,7 @@ MASK = "mask_heads(heads=[[0,1]])"
 
 @pytest.fixture(autouse=True)
 def _fake_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(registry.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
+    monkeypatch.setitem(adapter_catalogue.SHIPPED, "fake", ("helpers_fake_model:create", ""))  # type: ignore[misc]
     yield
 
 

@@ -35,11 +35,13 @@ def guard(
         int, typer.Option(min=0, help="Fail if fewer published cells were recomputed.")
     ] = 0,
     pin: Annotated[bool, typer.Option("--pin", help="Write down today's prompts.")] = False,
-    hold: Annotated[
-        bool, typer.Option("--hold", help="Run measured/runs.yaml and hold what it gives.")
+    golden: Annotated[
+        bool,
+        typer.Option("--golden", help="Run measured/runs.yaml; what it gives becomes golden."),
     ] = False,
+    hold: Annotated[bool, typer.Option("--hold", hidden=True)] = False,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Make the held measurements again and compare.")
+        bool, typer.Option("--measure", help="Make the golden measurements again and compare.")
     ] = False,
     every: Annotated[bool, typer.Option("--all", help="Show what holds, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -58,7 +60,9 @@ def guard(
     if pin:
         write_pins(pins_file, current(include or [])[0])
     pinned = read_pins(pins_file)
-    again, moved = _measured(results, pinned, hold=hold, measure=measure)
+    if hold:
+        typer.echo("--hold is now called --golden; it goes with the next release", err=True)
+    again, moved = _measured(results, pinned, golden=golden or hold, measure=measure)
     stored, faults = check_stored(results)
     found = Found(
         tuple(check_cells(load_cells(results / "published"), folder, without_data=without_data)),
@@ -90,7 +94,7 @@ class Found:
         pins: One per task.
         faults: What is wrong with stored results.
         stored: How many stored results there are.
-        again: How many held measurements were made again; ``None``: nobody asked.
+        again: How many golden measurements were made again; ``None``: nobody asked.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -112,16 +116,16 @@ class Found:
 
 
 def _measured(
-    results: Path, pinned: Pins, *, hold: bool, measure: bool
+    results: Path, pinned: Pins, *, golden: bool, measure: bool
 ) -> tuple[int | None, list[Fault]]:
-    """Hold measurements, or make the held ones again; else only see whether they are current."""
-    from headbench.guard.golden import check_held, hold_runs, remeasure
+    """Make measurements golden, or make these again; else only see whether they are current."""
+    from headbench.guard.golden import check_golden, make_golden, remeasure
 
-    if hold:
-        for path in hold_runs(results):
-            typer.echo(f"held {path}", err=True)
+    if golden:
+        for path in make_golden(results):
+            typer.echo(f"golden: {path}", err=True)
     again, faults = remeasure(results) if measure else (None, [])
-    return again, [*faults, *check_held(results, pinned)]
+    return again, [*faults, *check_golden(results, pinned)]
 
 
 def document(found: Found) -> dict[str, object]:

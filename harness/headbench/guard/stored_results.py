@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from headbench.errors import HeadbenchError
-from headbench.results.check import faults
-from headbench.results.files import read_entries, read_result
+from headbench.results.collection import Collection
 
 
 @dataclass(frozen=True)
@@ -32,18 +30,7 @@ def check_stored(folder: Path) -> tuple[int, list[Fault]]:
     Returns:
         How many results were read, and what is wrong with them.
     """
-    found: list[Fault] = []
-    paths = [
-        path
-        for kind in ("measured", "rescored")
-        for path in sorted((folder / kind).rglob("*.json"))
-        if path.name != "timing.json"
-    ]
-    for path in paths:
-        try:
-            result = read_result(path)
-            entries = read_entries(path, result) if result.records else ()
-            found += [Fault(path, reason) for reason in faults(result, entries)]
-        except HeadbenchError as error:
-            found.append(Fault(path, str(error)))
-    return len(paths), found
+    kinds = [path for kind in ("measured", "rescored") if (path := folder / kind).is_dir()]
+    found = Collection(kinds)
+    faults = [Fault(one.path, one.reason) for one in found.not_shown]
+    return len(found.cells) + len(faults), faults

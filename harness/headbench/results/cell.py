@@ -1,11 +1,13 @@
-"""A result with its item records: what comparisons and tables are made of."""
+"""A result with its item records: what comparisons, tables and collections are made of."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from headbench.nouns import Record
-from headbench.results.files import Entry
+from headbench.results.check import read_checked
+from headbench.results.files import Entry, check_beside, read_entries, read_result
 from headbench.results.schema import Result
 
 
@@ -15,13 +17,51 @@ class Cell:
 
     Attributes:
         result: What the result file says.
-        entries: What the records file says.
+        in_memory: What the records file says, where it was read already. ``None`` leaves the
+            records in their file until they are asked for, so that a folder of many cells costs
+            the memory of one.
+        path: The result file; ``None`` for a cell that was not written.
+        unchecked: Figures that could not be computed again from the records, with the reason.
     """
 
     result: Result
-    entries: tuple[Entry, ...]
+    in_memory: tuple[Entry, ...] | None = field(default=None, repr=False)
+    path: Path | None = None
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The item records.
+
+        Raises:
+            StoreError: the records cannot be read, or changed since the result was written.
+        """
+        if self.in_memory is not None:
+            return self.in_memory
+        if self.path is None or self.result.records is None:
+            return ()
+        return read_entries(self.path, self.result)
 
     @property
     def records(self) -> list[Record]:
-        """The documents' outcomes."""
+        """The documents' outcomes; see :attr:`entries`."""
         return [entry.record for entry in self.entries]
+
+
+def read_cell(path: Path, *, check: bool = True) -> Cell:
+    """Read a cell; its records stay in their file.
+
+    Args:
+        path: The result file.
+        check: Whether every figure is computed again from the records. Without it only the
+            digests of the files beside the result are checked.
+
+    Raises:
+        StoreError: a file is missing or damaged, or the records do not give the figures.
+    """
+    if check:
+        found = read_checked(path)
+        return Cell(found.result, path=path, unchecked=found.unchecked)
+    result = read_result(path)
+    check_beside(path, result)
+    return Cell(result, path=path)

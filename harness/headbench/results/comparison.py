@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headbench.errors import RefusedError
+from headbench.nouns import Record
 from headbench.results.cell import Cell
 from headbench.results.check import metric_of, read_checked
 from headbench.results.figures import Sampling
 from headbench.results.keys import seed_for
-from headbench.results.schema import NeutralLoss, Result
+from headbench.results.schema import ControlFacts, NeutralLoss, Result
 from headbench.statistics import (
     AgainstControls,
     ControlRank,
@@ -31,7 +32,7 @@ _DECIDED_ELSEWHERE = ("run.spec.interventions", "run.digest", "run.batch_plan", 
 
 
 @dataclass(frozen=True)
-class Line:
+class MetricComparison:
     """One metric of a comparison.
 
     Attributes:
@@ -92,17 +93,19 @@ class Comparison:
         neutral: Change of the loss on each neutral text that both cells were measured on.
         family: How many tests ``holm`` adjusts for; 1: no adjustment.
         unchecked: Figures of either file that could not be computed again, and are left out.
+        note: Why there is no control rank, where controls were drawn; empty otherwise.
     """
 
     base: Result
     other: Result
-    lines: tuple[Line, ...]
+    lines: tuple[MetricComparison, ...]
     changed_share: float
     differs: tuple[tuple[str, str, str], ...] = ()
     first_token_kl: float | None = None
     neutral: tuple[NeutralChange, ...] = ()
     family: int = 1
     unchecked: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def _left_out(self) -> bool:
@@ -111,7 +114,7 @@ class Comparison:
         return name in self.base.metrics and name in self.other.metrics
 
     @property
-    def main(self) -> Line:
+    def main(self) -> MetricComparison:
         """The headline's line."""
         found = next((line for line in self.lines if line.main), None)
         if found is None and self._left_out:
@@ -168,24 +171,27 @@ def compare_cells(base: Cell, other: Cell, controls: Sequence[Cell]) -> Comparis
     one, two = base.result, other.result
     seed = seed_for(one.run.seed, "interval", two.task.name)
     lines = []
-    for name, figure in two.metrics.items():
+    before, after = base.records, other.records  # read from their files once
+    drawn = [cell.records for cell in controls]
+    # By name: files hold metrics in no other order, and a run shows what its files show.
+    for name, figure in sorted(two.metrics.items()):
         if name not in one.metrics or not figure.metric:  # counts of a log are no metrics
             continue
         metric = metric_of(name, figure)
         if metric is None:  # of a package that is not installed here
             continue
         sampling = Sampling(seed, _draws(two), figure.level or _level(two))
-        line = Line(name, metric, name == two.task.main_metric, None)
+        line = MetricComparison(name, metric, name == two.task.main_metric, None)
         if two.status != "inert":
-            line = _paired(line, base, other, sampling)
-            line = _among(line, other, controls, sampling)
+            line = _paired(line, before, after, sampling)
+            line = _among(line, after, drawn, two.arm.controls, sampling)
         lines.append(line)
     lines.sort(key=lambda line: not line.main)
     return Comparison(
         one,
         two,
         tuple(lines),
-        changed_share(base.records, other.records),
+        changed_share(before, after),
         differences(one, two),
         _kl(one, two),
         _neutral(one, two, controls),
@@ -248,11 +254,13 @@ def _draws(result: Result) -> int:
     return draws if isinstance(draws, int) else Sampling().draws
 
 
-def _paired(line: Line, base: Cell, other: Cell, sampling: Sampling) -> Line:
+def _paired(
+    line: MetricComparison, before: Sequence[Record], after: Sequence[Record], sampling: Sampling
+) -> MetricComparison:
     paired = compare_paired(
         line.metric,
-        base.records,
-        other.records,
+        before,
+        after,
         seed=sampling.seed,
         draws=sampling.draws,
         level=sampling.level,
@@ -260,12 +268,16 @@ def _paired(line: Line, base: Cell, other: Cell, sampling: Sampling) -> Line:
     return replace(line, paired=paired)
 
 
-def _among(line: Line, other: Cell, controls: Sequence[Cell], sampling: Sampling) -> Line:
+def _among(
+    line: MetricComparison,
+    after: Sequence[Record],
+    drawn: Sequence[Sequence[Record]],
+    facts: ControlFacts | None,
+    sampling: Sampling,
+) -> MetricComparison:
     """The line with the intervention's place among its controls."""
-    facts = other.result.arm.controls
-    if line.paired is None or not controls or math.isnan(line.paired.value_b):
+    if line.paired is None or not drawn or math.isnan(line.paired.value_b):
         return line
-    drawn = [cell.records for cell in controls]
     values = [line.metric.of(records) for records in drawn]
     return replace(
         line,
@@ -274,7 +286,7 @@ def _among(line: Line, other: Cell, controls: Sequence[Cell], sampling: Sampling
         ),
         against=against_controls(
             line.metric,
-            other.records,
+            after,
             drawn,
             possible=facts.possible if facts else len(drawn),
             level=line.paired.level,

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headbench.results.comparison import Comparison, Line
+from headbench.results.comparison import Comparison, MetricComparison
 from headbench.results.comparison_notes import comparison_notes, count, printed_p
+from headbench.results.markup import visible
 from headbench.results.schema import Estimate, Result
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ COLUMNS = (
     "task",
     "metric",
     "baseline",
-    "toggle",
+    "intervention",
     "difference",
     "interval",
     "p",
@@ -31,7 +32,7 @@ COLUMNS = (
     "KL, at least",
     "detectable",
 )
-"""Headings; ``interval``, ``toggle`` and ``p`` are made exact when a table is filled."""
+"""Headings; ``interval``, ``intervention`` and ``p`` are made exact when a table is filled."""
 NONE = "-"
 RAW = "p, raw"
 """Heading of the column that is there on demand."""
@@ -40,21 +41,44 @@ RAW = "p, raw"
 def comparison_rows(
     comparisons: Sequence[Comparison], *, raw: bool = False
 ) -> list[tuple[str, ...]]:
-    """One row a metric of each comparison, as text, in the order of :data:`COLUMNS`.
+    """One row per metric of each comparison, as text, in the order of :data:`COLUMNS`.
 
     Args:
         comparisons: What is shown.
         raw: Also each metric's p before its adjustment, behind the adjusted one.
     """
     return [
-        _row(comparison, line, first=index == 0, raw=raw)
+        _row(comparison, line, index == 0, raw=raw)
         for comparison in comparisons
         for index, line in enumerate(comparison.lines)
     ]
 
 
+def flat_header(comparisons: Sequence[Comparison]) -> list[str]:
+    """Headings of :func:`flat_rows`."""
+    heads = ["model", "task", "condition", *COLUMNS[1:]]
+    heads[heads.index("intervention")] = "value"
+    heads[heads.index("interval")] = (
+        level_heading(comparisons[0].other) if comparisons else "interval"
+    )
+    heads[heads.index("p")] = adjustment(comparisons[0].family if comparisons else 1)
+    return heads
+
+
+def flat_rows(comparisons: Sequence[Comparison]) -> list[list[str]]:
+    """One row per metric with every name in it, so that comparisons of many kinds fit one table."""
+    """One row per metric with every name in it, so that many comparisons fit one table."""
+    rows = []
+    for comparison in comparisons:
+        result = comparison.other
+        names = [result.model.name, result.task.name, result.arm.name]
+        for index, line in enumerate(comparison.lines):
+            rows.append([*names, *_row(comparison, line, index == 0, raw=False)[1:]])
+    return rows
+
+
 def result_rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """One row a metric of each result: task, metric, value, interval, n."""
+    """One row per metric of each result: task, metric, value, interval, n."""
     return [
         (
             result.task.name if index == 0 else "",
@@ -76,10 +100,10 @@ def print_comparisons(
     *,
     raw: bool = False,
 ) -> None:
-    """One table for one toggle, and below it what the table's cells cannot hold."""
+    """One table for one intervention, and below it what the table's cells cannot hold."""
     heads = list(COLUMNS)
     heads[COLUMNS.index("baseline")] = base
-    heads[COLUMNS.index("toggle")] = condition
+    heads[COLUMNS.index("intervention")] = condition
     heads[COLUMNS.index("interval")] = level_heading(comparisons[0].other)
     heads[COLUMNS.index("p")] = adjustment(comparisons[0].family)
     if raw:
@@ -90,6 +114,7 @@ def print_comparisons(
         for c in comparisons
         if c.other.status != "ok"
     ]
+    lines += [f"{c.other.task.name}: {c.note}" for c in comparisons if c.note]
     # Every task's cell carries the same losses; those with controls say more.
     told = max(comparisons, key=lambda c: sum(len(found.controls) for found in c.neutral))
     for line in (
@@ -98,7 +123,7 @@ def print_comparisons(
         *control_lines(comparisons),
         *neutral_lines(told),
     ):
-        console.print(line, highlight=False, soft_wrap=True)
+        print_line(console, line)
 
 
 def adjustment(family: int) -> str:
@@ -154,7 +179,9 @@ def differs_lines(comparison: Comparison, paths: tuple[Path, Path]) -> list[str]
     ]
 
 
-def _row(comparison: Comparison, line: Line, *, first: bool, raw: bool) -> tuple[str, ...]:
+def _row(
+    comparison: Comparison, line: MetricComparison, first: bool, *, raw: bool
+) -> tuple[str, ...]:
     base, other = (result.metrics[line.name] for result in (comparison.base, comparison.other))
     head = comparison.other.task.name if first else ""
     share = _percent(comparison.changed_share) if first else ""
@@ -187,7 +214,7 @@ def _row(comparison: Comparison, line: Line, *, first: bool, raw: bool) -> tuple
     )
 
 
-def _minus(line: Line, unit: str) -> str:
+def _minus(line: MetricComparison, unit: str) -> str:
     """The intervention less the mean of its controls, with the interval where there is one."""
     found = line.against
     if found is None or math.isnan(found.difference):
@@ -198,7 +225,7 @@ def _minus(line: Line, unit: str) -> str:
     return f"{text} ({_interval(found.low, found.high, unit, signed=True)})"
 
 
-def _rank(line: Line) -> str:
+def _rank(line: MetricComparison) -> str:
     """``1 of 40 low, p .050``; the adjusted p only where the draws let it be small."""
     if line.rank is None:
         return NONE
@@ -220,17 +247,25 @@ def _main_first(result: Result) -> list[tuple[str, Estimate]]:
     return sorted(result.metrics.items(), key=lambda item: item[0] != result.task.main_metric)
 
 
+def print_line(console: Console, line: str) -> None:
+    """A line of text as it is: names in it are neither markup nor commands of the terminal."""
+    console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
+
+
 def print_table(console: Console, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A drawn table on a terminal; elsewhere plain columns that never wrap or colour."""
     if console.is_terminal:
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(*heads)
+        table = Table()
+        for head in heads:
+            table.add_column(Text(visible(head)))
         for row in rows:
-            table.add_row(*row, style=None if row[0] else "dim")
+            table.add_row(*(Text(visible(cell)) for cell in row), style=None if row[0] else "dim")
         console.print(table)
         return
-    table_rows = [tuple(heads), *rows]
+    table_rows = [[visible(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(len(row[place]) for row in table_rows) for place in range(len(heads))]
     for row in table_rows:
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))

@@ -202,6 +202,18 @@ def read_entries(path: Path, result: Result) -> tuple[Entry, ...]:
     return tuple(Entry(r, entry.facts) for r, entry in zip(records, entries, strict=True))
 
 
+def check_beside(path: Path, result: Result) -> None:
+    """Check the digests of the files beside a result; nothing in them is read.
+
+    Raises:
+        StoreError: a file is missing, or is not the one that the result was made of.
+    """
+    if result.records is not None:
+        _beside(path, result.records, "records")
+    if result.arrays is not None:
+        _beside(path, result.arrays, "arrays")
+
+
 def _beside(path: Path, told: RecordsFile | ArraysFile, what: str) -> bytes:
     """The bytes of a file beside a result, checked against the digest that the result states."""
     beside = path.parent / told.name

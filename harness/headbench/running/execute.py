@@ -6,16 +6,18 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headbench.nouns import Role
 from headbench.results.cell import Cell
-from headbench.results.comparison import Comparison, adjust, compare_cells
+from headbench.results.collection import Run
+from headbench.results.comparison import Comparison
 from headbench.results.derived import DerivedImages
 from headbench.results.disk import remove_leftovers, write_atomic
 from headbench.results.files import read_result, slug, write_result
 from headbench.results.provenance import commit
+from headbench.results.run_list import write_run_list
 from headbench.results.schema import Kind, Result
 from headbench.results.store import ResponseStore
 from headbench.results.timing import add_timing
@@ -26,6 +28,9 @@ from headbench.running.control_matching import match_norms
 from headbench.running.planned_cells import PlannedCell
 from headbench.running.run_plan import RunPlan, image_reader, make_plan
 from headbench.running.spec import RunSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STORE = ".store"
 README = "README.txt"
@@ -40,27 +45,55 @@ MEASURED: Kind = "measured"
 DEFAULT_OUT = Path("results")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunOutcome:
     """What a run gave.
 
     Attributes:
         spec: The run, with the model that was taken.
-        model: Display name of the model.
         notes: What the user should know.
-        results: Every cell's result, in task and condition order.
-        comparisons: Each toggle against the baseline, a task at a time.
-        files: The result files, in the order of ``results``.
+        run: The cells and how they compare, as ``headbench.load(folder)`` gives them.
         folder: Where all files of the run lie.
     """
 
     spec: RunSpec
-    model: str
     notes: tuple[str, ...]
-    results: tuple[Result, ...]
-    comparisons: tuple[Comparison, ...]
-    files: tuple[Path, ...]
+    run: Run
     folder: Path
+
+    @property
+    def model(self) -> str:
+        """Display name of the model."""
+        return self.run.model
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """Every cell's result, in task and condition order."""
+        return tuple(cell.result for cell in self.run.cells)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The result files, in the order of ``results``."""
+        return tuple(cell.path for cell in self.run.cells if cell.path is not None)
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Each intervention against the baseline, task by task."""
+        return self.run.comparisons
+
+    def to_frame(self, *, controls: bool = False) -> pd.DataFrame:
+        """One row per task, condition and metric; see :func:`headbench.results.frame.to_frame`.
+
+        Args:
+            controls: Whether control cells have rows of their own.
+        """
+        return self.run.to_frame(controls=controls)
+
+    def __repr__(self) -> str:
+        return f"<RunOutcome in {self.folder}: {self.run!r}>"
+
+    def _repr_html_(self) -> str:
+        return self.run._repr_html_()
 
 
 def execute(spec: RunSpec, out: Path = DEFAULT_OUT, *, progress: bool | None = None) -> RunOutcome:
@@ -95,8 +128,11 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
         cells = build_cells(plan, collect(plan, askers))
         # Still under the store's lock: no other run cleans up or writes here.
         remove_leftovers(out / MEASURED)
-        files = [write_result(out, cell.result, cell.entries) for cell in cells.values()]
+        written = tuple(_write(out, cell) for cell in cells.values())
         folder = out / MEASURED / slug(plan.model_name)
+        spec, results = plan.spec, [cell.result for cell in written]
+        # Last: a run that is killed while it writes leaves no list of cells that are not there.
+        write_run_list(folder, spec.digest, plan.model_name, spec.document(), results)
         add_timing(
             folder,
             plan.spec.digest,
@@ -108,8 +144,7 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
             },
         )
     return RunOutcome(
-        spec=plan.spec,
-        model=plan.model_name,
+        spec=spec,
         notes=(
             *plan.notes,
             *_overrun_notes(cells),
@@ -117,11 +152,15 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
             *kept,
             *store.damage,
         ),
-        results=tuple(read_result(path) for path in files),
-        comparisons=tuple(_comparisons(cells)),
-        files=tuple(files),
+        run=Run(spec.digest, plan.model_name, written, spec.document()),
         folder=folder,
     )
+
+
+def _write(out: Path, cell: Cell) -> Cell:
+    """Write a cell; the result comes back as its file says it, the records from memory."""
+    path = write_result(out, cell.result, cell.entries)
+    return Cell(read_result(path), cell.entries, path)
 
 
 def _say_what_the_store_keeps(plan: RunPlan, store: Path) -> list[str]:
@@ -157,21 +196,3 @@ def _edited(reused: int) -> list[str]:
         f"{reused:,} stored answers were reused, and this checkout of headbench has uncommitted "
         "changes, which stored answers do not notice: give another --out to measure afresh"
     ]
-
-
-def _comparisons(cells: Mapping[PlannedCell, Cell]) -> list[Comparison]:
-    """Each intervention against the baseline of its task, ranked among its controls."""
-    found = []
-    for _, group in groupby(cells, key=lambda planned: planned.planned_task):
-        same_task = list(group)
-        base = next(cells[one] for one in same_task if one.intervention is None)
-        for planned in same_task:
-            if planned.condition.role != "toggle":
-                continue
-            controls = [
-                cells[one]
-                for one in same_task
-                if one.intervention is planned.intervention and one is not planned
-            ]
-            found.append(compare_cells(base, cells[planned], controls))
-    return adjust(found)

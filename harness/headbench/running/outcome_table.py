@@ -8,6 +8,7 @@ from headbench.results.comparison_notes import result_notes
 from headbench.results.comparison_table import (
     level_heading,
     print_comparisons,
+    print_line,
     print_table,
     result_rows,
 )
@@ -34,9 +35,9 @@ def print_outcome(outcome: RunOutcome, console: Console, *, raw: bool = False) -
         heads = ("task", "metric", "baseline", level_heading(outcome.results[0]), "n (clusters)")
         print_table(console, heads, result_rows(outcome.results))
         for note in result_notes(outcome.results):
-            console.print(note, highlight=False, soft_wrap=True)
+            print_line(console, note)
     for line in footer(outcome):
-        console.print(line, highlight=False, soft_wrap=True)
+        print_line(console, line)
 
 
 def footer(outcome: RunOutcome) -> list[str]:
