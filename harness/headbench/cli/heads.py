@@ -1,4 +1,4 @@
-"""``headbench heads``: head maps, one score a head."""
+"""``headbench heads``: head maps, one score per head."""
 
 from __future__ import annotations
 
