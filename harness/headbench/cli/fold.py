@@ -18,7 +18,7 @@ def fold(
 ) -> None:
     """Write an intervention into a checkpoint's weights.
 
-    The result is a standard checkpoint: it runs in any engine, with the intervention, at no extra cost.
+    The result is a standard checkpoint: any engine runs it, at no extra cost.
     """
     from headbench.errors import ConfigError
     from headbench.interventions.resolve import resolve

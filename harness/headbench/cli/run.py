@@ -83,7 +83,7 @@ def run(
     ),
     include: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of your own tasks and interventions, or a Python file."),
+        typer.Option(help="File or folder of your own extensions; repeat it."),
     ] = None,
     reasoning_marks: Annotated[
         str,
