@@ -23,4 +23,10 @@ FAMILY = Family(
     worlds={
         "concepts": ".concept_rows:word_rows",
     },
+    recipes={
+        "rdm92": ".brain_recipes:Rdm92Model",
+        "things_triplets": ".brain_recipes:TripletAgreement",
+        "alternate_uses": ".brain_recipes:UsesOriginality",
+        "natural_stories": ".brain_recipes:ReadingTimesRecipe",
+    },
 )
