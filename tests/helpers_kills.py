@@ -26,7 +26,7 @@ ARMS = ("vhr", "mask_heads(map=retrieval, top=2)")
 
 
 def run(out: Path) -> None:
-    """A text and an image task on the shipped model that sees; two toggles with a control each."""
+    """A text and an image task on the shipped vision model; two interventions, one control each."""
     import headbench
 
     headbench.run(TASKS, ARMS, out=out, limit=3, controls=1, draws=200, batch_size=8)

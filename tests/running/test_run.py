@@ -190,7 +190,7 @@ def test_later_steps_read_the_earlier_answers_of_their_own_condition(
     assert prompt.startswith("You said amber.")
 
 
-def test_a_toggle_without_anything_to_act_on_is_inert_with_its_reason(
+def test_an_intervention_without_anything_to_act_on_is_inert_with_its_reason(
     tmp_path: Path, folder: str
 ) -> None:
     outcome = headbench.run(
