@@ -118,7 +118,7 @@ def test_an_untouched_result_is_believed(cell: Path) -> None:
     assert len(found.entries) == 24 and found.unchecked == ()
     assert check_stored(cell.parents[3]) == (3, [])
     done = CliRunner().invoke(app, ["show", "result", str(cell)])
-    assert done.exit_code == 0 and "computed again from the 24 records" in done.output
+    assert done.exit_code == 0 and "recomputed from the 24 records" in done.output
 
 
 FIGURE = ("metrics", "recall")
@@ -290,7 +290,7 @@ def test_damaged_packing_and_nesting_are_told(cell: Path) -> None:
 def test_a_replayed_run_is_the_one_that_was_made(cell: Path) -> None:
     change(cell, at("run", "spec", "limit", put=2))
     done = CliRunner().invoke(app, ["run", "--from", str(cell), "--dry-run"])
-    assert isinstance(done.exception, StoreError) and "whose digest" in str(done.exception)
+    assert isinstance(done.exception, StoreError) and "does not have the digest" in str(done.exception)
 
 
 def test_a_metric_that_is_not_installed_is_named_and_not_refused(cell: Path) -> None:

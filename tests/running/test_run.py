@@ -259,7 +259,7 @@ def test_a_dry_run_refuses_as_a_run_does_and_writes_nothing(tmp_path: Path, fold
         (
             {"tasks": ("colours",), "model": "closed", "interventions": (MASK,)},
             RefusedError,
-            "out of reach",
+            "cannot be reached",
         ),
     ],
 )
