@@ -23,7 +23,7 @@ from headbench.results.check import read_checked
 from helpers_fake_task import write_tasks
 
 Document = dict[str, Any]
-HELD = Path(__file__).parents[2] / "results/measured/held/ref-lm-v1/niah"
+GOLDEN = Path(__file__).parents[2] / "results/measured/golden/ref-lm-v1/niah"
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +262,7 @@ def test_breakdowns_and_intervals_of_an_older_version_are_checked(
     tmp_path: Path, edit: Callable[[Document], object], words: str
 ) -> None:
     """Version 1 resampled some intervals: what was right then is believed, nonsense is not."""
-    for path in HELD.glob("baseline-*"):
+    for path in GOLDEN.glob("baseline-*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     path = next(tmp_path.glob("*.json"))
     change(path, at("metrics", "fraction", "method", put="cluster-bootstrap"))
@@ -290,7 +290,9 @@ def test_damaged_packing_and_nesting_are_told(cell: Path) -> None:
 def test_a_replayed_run_is_the_one_that_was_made(cell: Path) -> None:
     change(cell, at("run", "spec", "limit", put=2))
     done = CliRunner().invoke(app, ["run", "--from", str(cell), "--dry-run"])
-    assert isinstance(done.exception, StoreError) and "does not have the digest" in str(done.exception)
+    assert isinstance(done.exception, StoreError) and "does not have the digest" in str(
+        done.exception
+    )
 
 
 def test_a_metric_that_is_not_installed_is_named_and_not_refused(cell: Path) -> None:
