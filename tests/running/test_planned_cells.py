@@ -12,7 +12,8 @@ from headbench.models import adapter_catalogue
 from headbench.running.execute import run_plan
 from headbench.running.run_plan import RunPlan, make_plan
 from headbench.running.spec import make_spec
-from headbench.tasks.task import Step, Task
+from headbench.tasks.steps import Step
+from headbench.tasks.task import Task
 from helpers_fake_task import write_tasks
 
 MASK = "mask_heads(heads=[[0,1]])"
