@@ -30,7 +30,7 @@ class HeadbenchError(Exception):
 
 
 class ConfigError(HeadbenchError):
-    """A task file, a toggle or an option is wrong."""
+    """A task file, an intervention or an option is wrong."""
 
 
 class DataError(HeadbenchError):
