@@ -134,7 +134,7 @@ def test_an_untouched_result_is_believed(cell: Path) -> None:
     assert len(found.entries) == 24 and found.unchecked == ()
     assert check_stored(cell.parents[3]) == (3, [])
     done = CliRunner().invoke(app, ["show", "result", str(cell)])
-    assert done.exit_code == 0 and "computed again from the 24 records" in done.output
+    assert done.exit_code == 0 and "recomputed from the 24 records" in done.output
 
 
 FIGURE = ("metrics", "recall")
