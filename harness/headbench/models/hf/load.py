@@ -158,7 +158,7 @@ def read_config(settings: Settings) -> Any:
 
     Raises:
         ConfigError: the checkpoint cannot be found or read.
-        RefusedError: a model that would not be run truthfully; see :func:`refuse_unsupported`.
+        RefusedError: a model that would not run correctly; see :func:`refuse_unsupported`.
     """
     with quiet(), loading(settings):
         config = AutoConfig.from_pretrained(settings.pretrained, **_common(settings))
@@ -322,7 +322,7 @@ def auto_class(config: Any) -> Any:
 
 
 def refuse_unsupported(config: Any, where: str) -> None:
-    """Refuse what would run, but not truthfully.
+    """Refuse what would run, but not correctly.
 
     Raises:
         RefusedError: an encoder-decoder model, quantised weights, a model without attention heads,
