@@ -38,7 +38,7 @@ class DataError(HeadbenchError):
 
 
 class RefusedError(HeadbenchError):
-    """The request is understood, and cannot be done truthfully; nothing was run."""
+    """The request is understood, and cannot be done correctly; nothing was run."""
 
 
 class StoreError(HeadbenchError):

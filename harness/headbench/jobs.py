@@ -37,6 +37,8 @@ class Job:
 
     request: Request
     condition: Condition
+    rewritten: bool = False
+    """Whether the request is what the condition's rewriting method made of the task's."""
 
 
 class Model(Protocol):
