@@ -22,6 +22,7 @@ from headbench.families.pope.rescore_pope import rescore_pope
 from headbench.guard.stored_results import check_stored
 from headbench.models import adapter_catalogue as models
 from headbench.nouns import Record
+from headbench.results import check
 from headbench.results.check import faults, read_checked
 from headbench.results.figures import Sampling, estimate
 from headbench.results.files import Entry
@@ -35,6 +36,7 @@ from headbench.results.schema import (
     TaskFacts,
 )
 from headbench.scoring import lookup
+from headbench.statistics.limits import Limits
 from headbench.statistics.metric import SampleStatistic
 from helpers_fake_task import write_tasks
 
@@ -312,6 +314,23 @@ def test_draws_of_another_library_may_differ_by_chance_and_no_more() -> None:
     value = float(result.metrics["drawn"].value or 0)
     forged = with_interval(result, low=value - 1e-3, high=value + 1e-3)
     assert len(list(faults(forged, entries))) == 2
+
+
+@pytest.mark.usefixtures("bootstrapped")
+@pytest.mark.parametrize(
+    ("undefined", "version", "refused"),
+    [(0.06, np.__version__, True), (0.06, "0.1", False), (0.0, "0.1", True)],
+)
+def test_an_interval_that_draws_do_not_give_is_refused_unless_other_draws_could(
+    monkeypatch: pytest.MonkeyPatch, undefined: float, version: str, refused: bool
+) -> None:
+    records = correlated()
+    result = drawn_result(records, {"numpy": version})
+    none = Limits(None, None, "", 40, undefined, "no interval: why")
+    monkeypatch.setattr(check, "value_limits", lambda *_, **__: none)
+    found = list(faults(result, [Entry(record) for record in records]))
+    said = "drawn: an interval is stored, and its records give none (no interval: why)"
+    assert found == ([said] if refused else [])
 
 
 def set_part(value: object) -> Callable[[list[Document]], object]:

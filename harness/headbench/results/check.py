@@ -289,7 +289,8 @@ def _resampled(
     level = one.level if one.level is not None else sampling.level
     again = value_limits(metric, records, level, seed=sampling.seed, draws=sampling.draws)
     if again.low is None or again.high is None:
-        yield f"{where}: {one.low:g} .. {one.high:g} is stored, its records give no interval"
+        if drawn.same or not again.undefined:  # other draws may leave fewer of them undefined
+            yield f"{where}: an interval is stored, and its records give none ({again.note})"
         return
     slack = BOUND_SLACK
     if not drawn.same:
