@@ -71,7 +71,6 @@ class Vision:
             self._texts[sha256] = self._processor.replace_image_token(tensors, image_idx=0)
             while len(self._texts) > KEPT_TEXTS:  # methods may make a new image for every request
                 self._texts.pop(next(iter(self._texts)))
-            return self._texts[sha256]
         return self._texts[sha256]
 
     def tensors(self, sha256: str) -> dict[str, Tensor]:
