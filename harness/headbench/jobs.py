@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from headbench.edits import Intervention, Rewrite
-from headbench.nouns import Answer, Kind, ModelInfo, Request, Site
+from headbench.nouns import Answer, Kind, ModelInfo, Request, Role, Site
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,17 @@ class Condition:
 
 @dataclass(frozen=True)
 class Job:
-    """A request under an condition."""
+    """A request under a condition.
+
+    Attributes:
+        request: What is asked.
+        condition: Under which condition.
+        role: Whose answer it is.
+    """
 
     request: Request
     condition: Condition
+    role: Role = "subject"
 
 
 class Model(Protocol):

@@ -96,8 +96,15 @@ def _adapters(spec: RunSpec) -> dict[Role, Adapter]:
         subject_args["batch_size"] = str(spec.batch_size)
     if spec.allow_overrun:
         subject_args["allow_overrun"] = "true"
-    wanted: dict[Role, Adapter] = {SUBJECT: (spec.model or "", subject_args)}
-    return wanted | {role: (told.model, told.args) for role, told in spec.roles.items()}
+    subject: Adapter = (spec.model or "", subject_args)
+    as_written: Adapter = (spec.model or "", dict(spec.model_args))
+    # The two options are the subject's, and so are those of a role that is the same model: with
+    # other arguments, one checkpoint would be loaded twice.
+    wanted: dict[Role, Adapter] = {SUBJECT: subject}
+    for role, told in spec.roles.items():
+        other: Adapter = (told.model, told.args)
+        wanted[role] = subject if other == as_written else other
+    return wanted
 
 
 def roles_of(task: Task) -> tuple[Role, ...]:
