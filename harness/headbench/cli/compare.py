@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def compare(
     first: Annotated[Path, typer.Argument(metavar="A.json", help="Usually the baseline.")],
-    second: Annotated[Path, typer.Argument(metavar="B.json", help="Usually a toggle.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="Usually an intervention.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare two results, document by document, and say in what the runs differ."""

@@ -1,4 +1,4 @@
-"""``headbench guard``: do results still say what published and pinned numbers say?"""
+"""``headbench guard``: check results against published and pinned numbers."""
 
 from __future__ import annotations
 
@@ -21,29 +21,33 @@ def guard(
         Path, typer.Option(help="Folder with published/, pins/, rescored/ and measured/.")
     ] = Path("results"),
     data: Annotated[
-        Path | None, typer.Option(help="Third-party data; else the folder HEADBENCH_DATA names.")
+        Path | None, typer.Option(help="Folder of third-party data; default: HEADBENCH_DATA.")
     ] = None,
     without_data: Annotated[
         bool,
-        typer.Option("--without-data", help="Let cells pass whose recorded outputs are absent."),
+        typer.Option(
+            "--without-data", help="Let cells pass when their recorded outputs are absent."
+        ),
     ] = False,
     include: Annotated[
         list[Path] | None,
-        typer.Option(help="A further folder of tasks, or a file or folder with your own families."),
+        typer.Option(help="File or folder of your own tasks and families; repeat it."),
     ] = None,
     at_least: Annotated[
         int, typer.Option(min=0, help="Fail if fewer published cells were recomputed.")
     ] = 0,
-    pin: Annotated[bool, typer.Option("--pin", help="Write down today's prompts.")] = False,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="Store the version and prompt hash of every task.")
+    ] = False,
     golden: Annotated[
         bool,
-        typer.Option("--golden", help="Run measured/runs.yaml; what it gives becomes golden."),
+        typer.Option("--golden", help="Run measured/runs.yaml and store its results as golden."),
     ] = False,
     hold: Annotated[bool, typer.Option("--hold", hidden=True)] = False,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Make the golden measurements again and compare.")
+        bool, typer.Option("--measure", help="Measure the golden results again and compare.")
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="Show what holds, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also show what passes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Recompute published cells, check pinned prompts and stored results; exit 1 on drift."""
@@ -61,7 +65,10 @@ def guard(
         write_pins(pins_file, current(include or [])[0])
     pinned = read_pins(pins_file)
     if hold:
-        typer.echo("--hold is now called --golden; it goes with the next release", err=True)
+        typer.echo(
+            "--hold is now called --golden; the old name will be removed in the next release",
+            err=True,
+        )
     again, moved = _measured(results, pinned, golden=golden or hold, measure=measure)
     stored, faults = check_stored(results)
     found = Found(
@@ -121,7 +128,7 @@ class Found:
 def _measured(
     results: Path, pinned: Pins, *, golden: bool, measure: bool
 ) -> tuple[int | None, list[Fault]]:
-    """Make measurements golden, or make these again; else only see whether they are current."""
+    """Store golden results, or measure them again; always check that they are current."""
     from headbench.guard.golden import check_golden, make_golden, remeasure
 
     if golden:
@@ -163,7 +170,7 @@ def _as_json(one: Verdict) -> dict[str, object]:
 
 
 def show(found: Found, *, every: bool) -> None:
-    """Print the tables of drift: what does not hold, or everything."""
+    """Print the tables of drift: failures only, or everything."""
     _show_verdicts("published cells", "printed", found.verdicts, every=every)
     _show_verdicts("pinned figures of our own", "pinned", found.figures, every=every)
     for pin in found.pins:
@@ -206,13 +213,13 @@ def _summary(found: Found) -> str:
     every = (*found.verdicts, *found.figures)
     missing = sum(one.fails for one in every if one.status == "absent")
     lacking = (
-        f"{missing} figures have recorded outputs that are not here, which is no pass: name their "
-        "folder with --data or HEADBENCH_DATA, or say --without-data"
+        f"{missing} figures fail because their recorded outputs are absent: give their folder with "
+        "--data or HEADBENCH_DATA, or accept this with --without-data"
     )
     return "\n".join(
         (
             f"{len(found.verdicts)} published cells: {_counts(cells)}",
-            f"{len(found.figures)} pinned figures, our own and printed nowhere, {fitted} of them "
+            f"{len(found.figures)} pinned figures of our own, {fitted} of them "
             f"by a fitted definition: {_counts(ours)}",
             *([lacking] if missing else []),
             f"{len(found.pins)} tasks: {_counts(tasks)}",

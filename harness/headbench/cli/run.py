@@ -1,4 +1,4 @@
-"""``headbench run``: tasks on a model, baseline and toggles on the same documents."""
+"""``headbench run``: tasks on a model, baseline and interventions on the same documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(
     ] = "",
     intervention: Annotated[
         list[str] | None,
-        typer.Option(help="A toggle, e.g. 'vhr(alpha=2)'; repeat it for more conditions."),
+        typer.Option(help="For example 'vhr(alpha=2)'; repeat it for more conditions."),
     ] = None,
     model: Annotated[
         str | None,
@@ -62,14 +62,14 @@ def run(
     control_match: Annotated[
         str | None,
         typer.Option(
-            help="norm: rescale each control, so that it changes the attention output as much."
+            help="norm: rescale each control until it changes the attention output as much."
         ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Take only the first documents of each task.")
     ] = None,
     batch_size: Annotated[
-        str | None, typer.Option(help="Rows a batch: a number, or auto (default).")
+        str | None, typer.Option(help="Rows per batch: a number, or auto (default).")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the run (default 0).")] = None,
     draws: Annotated[
@@ -83,7 +83,7 @@ def run(
     ),
     include: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of your own tasks and interventions, or a Python file."),
+        typer.Option(help="File or folder of your own extensions; repeat it."),
     ] = None,
     reasoning_marks: Annotated[
         str,
@@ -109,7 +109,7 @@ def run(
         typer.Option("--from", metavar="RESULT.json", help="Run again what made this result."),
     ] = None,
 ) -> None:
-    """Run tasks on a model: every toggle against the baseline, on the same documents."""
+    """Run tasks on a model: each intervention against the baseline, on the same documents."""
     given = {
         "interventions": tuple(intervention or ()),
         "model": model,

@@ -6,7 +6,7 @@
 
 An answer is handed to the operating system as soon as it comes, and its batch is committed and
 synced to the disk when it is whole. Only committed answers are served: a row's last bits depend on
-the rows beside it, so the rest of a batch that was cut short could not be continued truthfully.
+the rows beside it, so the rest of a batch that was cut short could not be continued correctly.
 The first committed answer of a key stands, because result files already show it: another is
 written only where that one is found damaged or of no use. So of two committed answers of a key, the
 later counts.

@@ -235,7 +235,7 @@ def _check_partition(batches: Sequence[Sequence[int]], count: int) -> None:
     if sorted(index for batch in batches for index in batch) != list(range(count)):
         raise GuardError(
             "the model's batch plan does not hold every job exactly once",
-            hint="hint the adapter's plan()",
+            hint="correct the adapter's plan()",
         )
 
 

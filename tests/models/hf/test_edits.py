@@ -125,7 +125,7 @@ def test_conditions_of_one_prompt_share_their_probe():
 
 
 @pytest.mark.parametrize("make", [llama, llava, qwen])
-def test_scoring_generated_tokens_under_an_condition_gives_the_stepwise_log_probabilities(make):
+def test_scoring_generated_tokens_under_a_condition_gives_the_stepwise_log_probabilities(make):
     model = make(STORE, attn="headbench") if make is not llama else make(attn="headbench")
     jobs = work(model)
     made = answers(model, jobs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headbench.edits import Rewrite
-from headbench.errors import HeadbenchError, RefusedError
+from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import rows_a_batch
 from headbench.models.base_model import BaseModel, digest_of
@@ -269,6 +269,12 @@ def wrap(
             ``batch_size``.
     """
     settings = Settings.read({"pretrained": name, **args})
+    if settings.untrained:
+        raise ConfigError(
+            "a model in memory has the weights that it has",
+            where="untrained",
+            hint="leave the argument out, and say it in name=",
+        )
     model.eval()
     info = dataclasses.replace(describe(model.config, name), images=processor is not None)
     weights = fingerprint_tensors(model)
