@@ -38,11 +38,13 @@ class Job:
     Attributes:
         request: What is asked.
         condition: Under which condition.
+        rewritten: Whether the request is what the condition's rewriting method made of the task's.
         role: Whose answer it is.
     """
 
     request: Request
     condition: Condition
+    rewritten: bool = False
     role: Role = "subject"
 
 

@@ -120,7 +120,7 @@ VERDICTS = [{"id": "d1", "question": "Is there a dog? The answer: yes. Right?", 
 def judged(said, role="judge"):
     text = f"Is there a dog? The answer: {said}. Right?"
     spans = {"question": ((0, 0, 15),)}
-    return Job(request(text, document="d1", spans=spans), BASELINE, role)
+    return Job(request(text, document="d1", spans=spans), BASELINE, role=role)
 
 
 def test_a_recorded_verdict_is_that_of_its_whole_prompt(tmp_path):
@@ -146,7 +146,7 @@ def test_what_a_judge_was_asked_is_part_of_its_key_and_not_of_the_subjects(tmp_p
 @pytest.mark.parametrize("role", ["judge", "subject"])
 def test_every_job_of_a_key_is_held_against_its_row(tmp_path, role):
     text = "Is there a dog? The answer: no. Right?"
-    other = Job(request(text, document="d1"), BASELINE, role)  # no question is marked
+    other = Job(request(text, document="d1"), BASELINE, role=role)  # no question is marked
     with ResponseStore(tmp_path / "store") as store:
         asker = Asker(recorded(tmp_path, VERDICTS), store)
         with pytest.raises(DataError, match=r"asked something else|answers another question"):
