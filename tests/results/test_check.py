@@ -409,7 +409,9 @@ def test_damaged_packing_and_nesting_are_told(cell: Path) -> None:
 def test_a_replayed_run_is_the_one_that_was_made(cell: Path) -> None:
     change(cell, at("run", "spec", "limit", put=2))
     done = CliRunner().invoke(app, ["run", "--from", str(cell), "--dry-run"])
-    assert isinstance(done.exception, StoreError) and "whose digest" in str(done.exception)
+    assert isinstance(done.exception, StoreError) and "does not have the digest" in str(
+        done.exception
+    )
 
 
 def test_a_metric_that_is_not_installed_is_named_and_not_refused(cell: Path) -> None:

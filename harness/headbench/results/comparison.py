@@ -165,8 +165,8 @@ def compare_cells(base: Cell, other: Cell, controls: Sequence[Cell]) -> Comparis
 
     Args:
         base: Usually the baseline.
-        other: Usually a toggle.
-        controls: The toggle's control cells; none where it has none.
+        other: Usually an intervention.
+        controls: The intervention's control cells, if it has any.
     """
     one, two = base.result, other.result
     seed = seed_for(one.run.seed, "interval", two.task.name)

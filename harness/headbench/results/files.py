@@ -52,7 +52,7 @@ class Entry:
 
 
 def slug(text: str) -> str:
-    """A file name's form of a canonical toggle: letters, digits, ``.``, ``_`` and single dashes."""
+    """A condition as a file name: letters, digits, ``.``, ``_`` and single dashes."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")[:_SLUG].rstrip("-.") or "unnamed"
 
 

@@ -1,4 +1,4 @@
-"""Putting a run's requests to the model, batch by batch, with every answer kept as it comes.
+"""Asks a model a run's requests, batch by batch, and stores every answer as it arrives.
 
 Batches are planned over all conditions and tasks of a step together. A batch whose answers are all
 in the store is served from it; any other is run again WHOLE, because a row's last bits depend on
@@ -32,10 +32,10 @@ Answering = Callable[[Sequence[Job]], Iterator[tuple[int, Answer]]]
 
 
 class Ticker(Protocol):
-    """What is told how far the run is; tqdm's bar is one."""
+    """Receives the progress of a run, as tqdm's bar does."""
 
     def update(self, n: int) -> object:
-        """So many more answers are there."""
+        """Report that many further answers."""
         ...
 
 
@@ -58,7 +58,7 @@ class Reply:
 
 @dataclass
 class Tally:
-    """What asking cost; it never enters a result's bytes."""
+    """Cost of asking; never part of a result."""
 
     answered: int = 0
     reused: int = 0
@@ -143,7 +143,7 @@ class Asker:
         return found
 
     def _images(self) -> DerivedImages:
-        """Where images go that interventions make: beside the answers, unless told otherwise."""
+        """Folder of images that interventions make; by default next to the stored answers."""
         if self.images is None:
             self.images = DerivedImages(self.store.path.parent)
         return self.images
@@ -186,7 +186,7 @@ class Asker:
         jobs: Sequence[Job],
         usable: Callable[[Job, Answer], bool] | None,
     ) -> dict[str, Answer]:
-        """What the store has of a batch; what of it cannot be used is withdrawn."""
+        """The stored answers of a batch that can be reused; others are withdrawn."""
         known: dict[str, Answer] = {}
         for key, job in zip(keys, jobs, strict=True):
             answer = self.store.get(key)
@@ -243,7 +243,7 @@ def _check_partition(batches: Sequence[Sequence[int]], count: int) -> None:
 
 @contextmanager
 def _bar(total: int, what: str, shown: bool) -> Iterator[Ticker]:
-    """A tqdm bar, or nothing where it would only fill a log."""
+    """A tqdm bar; none where the output is not a terminal."""
     from tqdm import tqdm
 
     with tqdm(total=total, desc=what, unit="answer", disable=not shown) as bar:

@@ -1,4 +1,4 @@
-"""Who answers in a run: one adapter per role, each with its identity.
+"""The models of a run: one adapter per role, each with its identity.
 
 Interventions act on the subject alone. The other roles are asked as they are, under the baseline
 condition, so that equal prompts share one answer whatever the subject did.
@@ -42,7 +42,7 @@ class Respondent:
         return self.model.identity.get("name", self.adapter)
 
     def facts(self) -> ModelFacts:
-        """What a result says of it."""
+        """The facts that a result stores about it."""
         return ModelFacts(
             name=self.name,
             adapter=self.adapter,
