@@ -95,34 +95,34 @@ class Asker:
             what: Name of the step, for the bar.
 
         Returns:
-            One reply a job, in order.
+            One reply per job, in order.
 
         Raises:
             HeadbenchError: the model refuses or fails; all answers before that are stored.
         """
-        known = self._rewrites(jobs, what)
+        rewritten = self._rewrites(jobs, what)
         asked = [
             replace(
-                job, request=rewrites.decode(job.request, said.answer.text or ""), rewritten=True
+                job, request=rewrites.decode(job.request, rewrite.answer.text or ""), rewritten=True
             )
-            if said
+            if rewrite
             else job
-            for job, said in zip(jobs, known, strict=True)
+            for job, rewrite in zip(jobs, rewritten, strict=True)
         ]
         identify = ResponseKeys(self.identity or self.model.identity)
         keys = [identify.key(self.model.key(job), job) for job in asked]
         answers = self._all(keys, asked, what, self.model.answer)
         return [
-            Reply(key, answers[key], said, now.request if now.request != job.request else None)
-            for key, job, now, said in zip(keys, jobs, asked, known, strict=True)
+            Reply(key, answers[key], rewrite, now.request if now.request != job.request else None)
+            for key, job, now, rewrite in zip(keys, jobs, asked, rewritten, strict=True)
         ]
 
     def _rewrites(self, jobs: Sequence[Job], what: str) -> list[Reply | None]:
         """The stored rewrite of each request that an intervention rewrites."""
         places = [at for at, job in enumerate(jobs) if rewriter(job.condition, job.request)]
-        found: list[Reply | None] = [None] * len(jobs)
+        replies: list[Reply | None] = [None] * len(jobs)
         if not places:
-            return found
+            return replies
         mine = [jobs[at] for at in places]
         identify = ResponseKeys(self.identity or self.model.identity)
         # A stage of its own in the key: a rewrite is never served as an answer.
@@ -139,8 +139,8 @@ class Asker:
 
         answers = self._all(keys, mine, f"{what}, rewrites", rewrite, whole)
         for at, key in zip(places, keys, strict=True):
-            found[at] = Reply(key, answers[key])
-        return found
+            replies[at] = Reply(key, answers[key])
+        return replies
 
     def _images(self) -> DerivedImages:
         """Folder of images that interventions make; by default next to the stored answers."""

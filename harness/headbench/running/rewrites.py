@@ -52,14 +52,14 @@ def encode(request: Request) -> str:
 
 def decode(request: Request, text: str) -> Request:
     """The rewritten form of ``request`` that :func:`encode` wrote."""
-    told: dict[str, Any] = json.loads(text)
+    fields: dict[str, Any] = json.loads(text)
     return replace(
         request,
-        messages=tuple(told["messages"]),
-        images=tuple(told["images"]),
+        messages=tuple(fields["messages"]),
+        images=tuple(fields["images"]),
         spans={
             name: tuple((turn, start, end) for turn, start, end in at)
-            for name, at in told["spans"].items()
+            for name, at in fields["spans"].items()
         },
     )
 
