@@ -289,9 +289,8 @@ class ResponseStore:
         else:
             answers = self._open.pop(read["commit"].decode(), {})
             if _digest_of(answers) == read["answers"].decode():
-                self._places |= (
-                    answers  # a later one was asked for because the earlier was unusable
-                )
+                # A later answer was asked for because the earlier one was unusable.
+                self._places |= answers
             else:
                 self._unwhole += 1
 
