@@ -157,6 +157,7 @@ class Asker:
         usable: Callable[[Job, Answer], bool] | None = None,
     ) -> dict[str, Answer]:
         """Key -> answer; jobs of one key are asked once."""
+        self._refuse(jobs)
         first: dict[str, Job] = {}
         for key, job in zip(keys, jobs, strict=True):
             first.setdefault(key, job)
@@ -172,19 +173,30 @@ class Asker:
                 answers.update(self._batch(members, asked, known, bar, answer))
         return answers
 
+    def _refuse(self, jobs: Sequence[Job]) -> None:
+        """Let the adapter refuse any job; its plan sees only the first of each key."""
+        refuse = getattr(self.model, "refuse", None)  # of ``BaseModel``, not of the protocol
+        if refuse is not None:
+            for job in jobs:
+                refuse(job)
+
     def _known(
         self,
         keys: Sequence[str],
         jobs: Sequence[Job],
         usable: Callable[[Job, Answer], bool] | None,
     ) -> dict[str, Answer]:
-        """The stored answers of a batch that can be reused."""
-        stored = {key: self.store.get(key) for key in keys if key in self.store}
-        return {
-            key: answer
-            for key, job in zip(keys, jobs, strict=True)
-            if (answer := stored.get(key)) is not None and (usable is None or usable(job, answer))
-        }
+        """The stored answers of a batch that can be reused; others are withdrawn."""
+        known: dict[str, Answer] = {}
+        for key, job in zip(keys, jobs, strict=True):
+            answer = self.store.get(key)
+            if answer is None:
+                continue
+            if usable is None or usable(job, answer):
+                known[key] = answer
+            else:
+                self.store.withdraw(key)
+        return known
 
     def _batch(
         self,

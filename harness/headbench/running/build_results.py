@@ -135,8 +135,9 @@ class _Builder:
         if rewritten:
             facts["rewritten"] = len(rewritten)
             facts["images"] = [image for request in rewritten for image in request.images]
-        if any(answer.truncated for answer in answers):
-            facts["truncated"] = sum(answer.truncated for answer in answers)
+        truncated = sum(answer.truncated for _, answer in self._subjects(exchange))
+        if truncated:
+            facts["truncated"] = truncated
         if before is not None:
             pairs = zip(self._subjects(before), self._subjects(exchange), strict=False)
             kls = [first_token_kl(a.first, b.first) for (_, a), (_, b) in pairs]
@@ -213,7 +214,7 @@ class _Builder:
         generated = [
             answer.truncated
             for exchange in exchanges
-            for request, answer in zip(exchange.requests, exchange.answers, strict=True)
+            for request, answer in self._subjects(exchange)
             if request.kind == "generate"
         ]
         losses = self._neutral(condition)
@@ -260,8 +261,15 @@ class _Builder:
         return next((str(why) for one in models if (why := getattr(one, "no_headline", ""))), "")
 
     def _source(self) -> dict[str, str]:
-        """Where recorded answers came from, and how they were joined; empty for other models."""
-        known = dict(getattr(self.plan.model, "source", {}))
+        """Where recorded answers came from, and how they were joined; empty for other models.
+
+        What is not the subject's carries its role: ``judge.joined by``.
+        """
+        known: dict[str, str] = {}
+        for role in roles_of(self.task):
+            prefix = "" if role == SUBJECT else f"{role}."
+            said: Mapping[str, str] = getattr(self.plan.respondents[role].model, "source", {})
+            known |= {f"{prefix}{name}": value for name, value in said.items()}
         return known | ({"no_headline": self._no_headline} if self._no_headline else {})
 
     def _run(self, exchanges: Sequence[Exchange]) -> RunFacts:

@@ -111,7 +111,7 @@ def collect(plan: RunPlan, askers: Mapping[Role, Asker]) -> Collected:
         questions = _questions(cells, number, plan.spec.seed)
         for role, asker in askers.items():
             asked = [question for question in questions if question.role == role]
-            jobs = [Job(question.request, question.condition) for question in asked]
+            jobs = [Job(one.request, one.condition, role=one.role) for one in asked]
             beside = _neutral_jobs(plan, texts) if number == 0 and role == SUBJECT else []
             if not jobs and not beside:
                 continue

@@ -96,8 +96,15 @@ def _adapters(spec: RunSpec) -> dict[Role, AdapterCall]:
         subject_args["batch_size"] = str(spec.batch_size)
     if spec.allow_overrun:
         subject_args["allow_overrun"] = "true"
-    wanted: dict[Role, AdapterCall] = {SUBJECT: (spec.model or "", subject_args)}
-    return wanted | {role: (other.model, other.args) for role, other in spec.roles.items()}
+    subject: AdapterCall = (spec.model or "", subject_args)
+    as_written: AdapterCall = (spec.model or "", dict(spec.model_args))
+    # The two options are the subject's, and so are those of a role that is the same model: with
+    # other arguments, one checkpoint would be loaded twice.
+    wanted: dict[Role, AdapterCall] = {SUBJECT: subject}
+    for role, told in spec.roles.items():
+        other: AdapterCall = (told.model, told.args)
+        wanted[role] = subject if other == as_written else other
+    return wanted
 
 
 def roles_of(task: Task) -> tuple[Role, ...]:
