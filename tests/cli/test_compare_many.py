@@ -187,14 +187,17 @@ def test_markdown_and_latex_hold_the_rows_of_the_table(folders: tuple[Path, Path
 def test_a_hostile_name_is_data_in_every_format(
     folders: tuple[Path, Path], tmp_path: Path, form: str
 ) -> None:
-    shutil.copytree(folders[0], tmp_path / "out")
-    for path in (tmp_path / "out/measured").rglob("*.json"):
+    for folder in folders:
+        shutil.copytree(folder, tmp_path / folder.name)
+    for path in tmp_path.rglob("measured/**/*.json"):
         document = json.loads(path.read_text())
         if "schema_version" in document:
             document["model"]["name"] = f"{HOSTILE}\x1b[2J\u202e"
+            document["task"]["name"] += "[/bar]\x1b[2J"
             path.write_text(json.dumps(document))
-    code, out, told = compare(tmp_path / "out", "--format", form)
+    code, out, told = compare(*(tmp_path / folder.name for folder in folders), "--format", form)
     assert code == 0, told
+    assert "\x1b" not in told
     assert "\x1b" not in out and "\u202e" not in out
     if form == "latex":
         assert "\\input" not in out
