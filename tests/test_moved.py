@@ -13,7 +13,6 @@ MOVED = {
     "headbench.running.familiarity": ("SENTENCE", "familiarity", "vectors"),
     "headbench.scoring.stickiness_familiarity": ("familiarity", "partial_correlation"),
     "headbench.interventions.vectors": ("GivenVectors", "VectorMethod", "locate"),
-    "headbench.interventions.api": ("intervene",),
     "headbench.detectors.api": ("detect",),
     "headbench.detectors.base": ("Detector", "Trial", "Trials", "Marks", "Params", "Found"),
 }

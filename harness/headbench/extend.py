@@ -56,14 +56,23 @@ if TYPE_CHECKING:
     from headbench.models.adapter_catalogue import Adapter
     from headbench.models.base_model import BaseModel
     from headbench.models.hf.adapter import wrap
-    from headbench.nouns import Answer, Capture, Document, ModelInfo, Record, Request
+    from headbench.nouns import (
+        Answer,
+        Capture,
+        CapturedArrays,
+        Document,
+        ModelInfo,
+        Record,
+        Request,
+    )
     from headbench.results.fields import LogFormat
     from headbench.results.recipe import Recipe
     from headbench.results.rescorer import LogReading, RescoreOptions, Rescorer
     from headbench.scoring.family import Family
     from headbench.scoring.parser import Parser
+    from headbench.scoring.rank_metrics import auroc, spearman
     from headbench.scoring.scorer import Scorer
-    from headbench.statistics.metric import SampleStatistic, SumMetric, ratio
+    from headbench.statistics.metric import SampleStatistic, SumMetric, Weighted, ratio
     from headbench.tasks.data.source import DataRow, DataSpec
 
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -112,13 +121,22 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "headbench.scoring.family": ("Family",),
     "headbench.scoring.parser": ("Parser",),
     "headbench.scoring.scorer": ("Scorer",),
-    "headbench.statistics.metric": ("SampleStatistic", "SumMetric", "ratio"),
+    "headbench.statistics.metric": ("SampleStatistic", "SumMetric", "Weighted", "ratio"),
+    "headbench.scoring.rank_metrics": ("auroc", "spearman"),
     "headbench.tasks.data.source": ("DataRow", "DataSpec"),
     "headbench.results.rescorer": ("LogReading", "RescoreOptions", "Rescorer"),
     "headbench.results.fields": ("LogFormat",),
     "headbench.results.recipe": ("Recipe",),
     # what all of them speak of
-    "headbench.nouns": ("Answer", "Capture", "Document", "ModelInfo", "Record", "Request"),
+    "headbench.nouns": (
+        "Answer",
+        "Capture",
+        "CapturedArrays",
+        "Document",
+        "ModelInfo",
+        "Record",
+        "Request",
+    ),
     "headbench.jobs": ("Job",),
     "headbench.errors": ("ConfigError", "DataError", "RefusedError"),
 }
@@ -175,6 +193,7 @@ __all__ = [
     "BoundMethod",
     "Branch",
     "Capture",
+    "CapturedArrays",
     "Case",
     "Columns",
     "ConfigError",
@@ -223,16 +242,19 @@ __all__ = [
     "VectorMethod",
     "View",
     "Visible",
+    "Weighted",
     "ZeroDims",
     "all_heads",
     "answers",
     "attending_layers",
+    "auroc",
     "engine_of",
     "image_keys",
     "locate",
     "ratio",
     "register",
     "represent",
+    "spearman",
     "with_images",
     "wrap",
 ]

@@ -156,7 +156,7 @@ class ModelInfo:
     """Shapes and facts an intervention may depend on; no weights, no torch.
 
     Attributes:
-        name: Display name, e.g. ``ref-vlm-v1`` or the hub id.
+        name: Display name, e.g. ``ref-vlm-v2`` or the hub id.
         family: The configuration's ``model_type`` (``llava``, ``llama``, ...): strengths have
             defaults per family.
         layers: Decoder layers.

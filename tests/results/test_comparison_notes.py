@@ -31,6 +31,14 @@ def test_p_has_the_digits_that_its_test_can_give(value, raw, least, expected: st
     assert printed_p(value, paired(raw, least)) == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.0386, "0.039"), (0.0004, "<.001"), (1.0, "1.000")]
+)
+def test_p_of_a_bootstrap_has_three_digits(value: float, expected: str) -> None:
+    one = PairedResult(0.1, 0.2, 0.1, 0.0, 0.2, value, "bootstrap-t", 90, 90, None)
+    assert printed_p(value, one) == expected
+
+
 def test_clusters_stand_beside_n_where_they_are_known() -> None:
     assert count(1080, 60) == "1,080 (60)"
     assert count(90, None) == "90"  # a result of schema version 1

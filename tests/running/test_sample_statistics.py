@@ -100,7 +100,11 @@ def test_the_table_shows_a_sample_statistic_like_any_other_figure(done: tuple[Pa
     out, printed = done
     for word in ("auroc", "spearman", "geometry", MASK):
         assert word in printed
+    assert "labels permuted: toy, baseline: auroc p 0.005 (+0.5" in printed
     result = read_result(one(out, "baseline"))
+    null = result.metrics["spearman"].null
+    assert null is not None and null.p == pytest.approx(2 / 401) and null.draws == 400
+    assert result.metrics["geometry"].null is None  # it permutes nothing
     assert result.headline == "auroc" == result.task.main_metric
     methods = {name: figure.method for name, figure in result.metrics.items()}
     assert methods == {
@@ -158,9 +162,18 @@ def test_controls_have_ranks_and_a_mean(done: tuple[Path, str]) -> None:
 
 
 @pytest.mark.usefixtures("kit")
-@pytest.mark.parametrize("metric", ["auroc", "geometry"])
+@pytest.mark.parametrize(
+    ("metric", "field", "value", "message"),
+    [
+        ("auroc", "value", 0.5, "auroc is stored as 0.5"),
+        ("geometry", "value", 0.5, "geometry is stored as 0.5"),
+        ("geometry", "high", 1.5, "is no interval around"),
+        ("auroc", "low", 0.5, "auroc: low is stored as 0.5"),
+        ("auroc", "null", {"p": 0.001, "mean": 0.5, "sd": 0.1, "draws": 400}, "p 0.001 of 400"),
+    ],
+)
 def test_a_figure_that_the_records_do_not_give_is_refused(
-    done: tuple[Path, str], tmp_path: Path, metric: str
+    done: tuple[Path, str], tmp_path: Path, metric: str, field: str, value: object, message: str
 ) -> None:
     from headbench.errors import StoreError
 
@@ -168,9 +181,9 @@ def test_a_figure_that_the_records_do_not_give_is_refused(
     for file in path.parent.glob(f"{path.stem}*"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     document = json.loads(path.read_text())
-    document["metrics"][metric]["value"] += 0.01
+    document["metrics"][metric][field] = value
     (tmp_path / path.name).write_text(json.dumps(document))
-    with pytest.raises(StoreError, match=f"{metric} is stored as"):
+    with pytest.raises(StoreError, match=message):
         read_checked(tmp_path / path.name)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from headbench.nouns import Record
 from headbench.scoring import lookup
-from headbench.statistics.metric import SumMetric, ratio
+from headbench.statistics.metric import Metric, SumMetric, ratio
 from headbench.statistics.resamplable import resamplable, resamplable_pair
 from headbench.statistics.samples import jackknife, proportion
 from helpers_records import answers
@@ -100,3 +100,10 @@ def test_clusters_without_anything_to_say_take_no_part() -> None:
     assert found.part.sum() == 1
     assert found.undefined == 1.0  # without that cluster there is no precision
     assert found.sample is None
+
+
+def test_metric_still_makes_a_sum_metric_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="make a SumMetric"):
+        old = Metric("mine", ("x",), lambda r: (1.0,), lambda sums: sums[..., 0], True, high=None)  # type: ignore[abstract, call-arg]
+    assert isinstance(old, SumMetric) and old.high is None
+    assert old.of(graded([1.0, 2.0])) == 2.0

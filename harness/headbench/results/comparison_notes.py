@@ -11,6 +11,8 @@ from headbench.statistics import PairedResult
 
 LEAST_PRINTED = 1e-4
 """Exact p-values below this are printed as such."""
+LEAST_BOOTSTRAPPED = 1e-3
+"""The same for p-values from a bootstrapped standard error."""
 
 
 def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
@@ -19,7 +21,7 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
     if not paired:
         return []
     notes = [_detectable(comparisons)]
-    if any(one.clusters < one.n for one in paired):
+    if any(one.clusters < one.n and one.test != "bootstrap-t" for one in paired):
         notes.append(
             "p swaps the conditions of whole clusters; its null: each cluster's change is as "
             "likely up as down, not only zero on average"
@@ -28,16 +30,33 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
         found = [(line.name, line.paired) for line in comparison.lines if line.paired is not None]
         told = [(name, one.note) for name, one in found]
         notes += _grouped(comparison.other.task.name, told)
-    return notes
+    seen = {result.id: result for c in comparisons for result in (c.base, c.other)}
+    return [*notes, *_nulls(list(seen.values()))]
 
 
 def result_notes(results: Sequence[Result]) -> list[str]:
-    """Where the intervals of results without a comparison are missing or rough."""
+    """Where intervals of results without a comparison are missing or rough, and their nulls."""
     return [
         note
         for result in results
         for note in _grouped(result.task.name, [(k, e.note) for k, e in result.metrics.items()])
-    ]
+    ] + _nulls(results)
+
+
+def _nulls(results: Sequence[Result]) -> list[str]:
+    """One line per task and condition: its figures against permuted labels."""
+    lines = []
+    for result in results:
+        told = [
+            f"{name} p {one.null.p:.3f} ({one.null.mean:+.3f}, sd {one.null.sd:.3f}; "
+            f"{one.null.draws:,} permutations)"
+            for name, one in result.metrics.items()
+            if one.null is not None
+        ]
+        if told:
+            where = f"{result.task.name}, {result.arm.name}"
+            lines.append(f"labels permuted: {where}: {', '.join(told)}")
+    return lines
 
 
 def count(n: int, clusters: int | None) -> str:
@@ -49,7 +68,8 @@ def printed_p(value: float | None, paired: PairedResult | None) -> str:
     """A p-value, raw or adjusted, with the digits that its test can give.
 
     Random swaps give three: at p = .05 their own standard error is .002 with 10,000 of them. Where
-    none was as extreme, p is an upper bound and printed as one.
+    none was as extreme, p is an upper bound and printed as one. A bootstrapped standard error is
+    known to some 2 %, which gives three, too.
 
     Args:
         value: To print; ``None`` where there is none.
@@ -57,6 +77,12 @@ def printed_p(value: float | None, paired: PairedResult | None) -> str:
     """
     if value is None:
         return "-"
+    if paired is not None and paired.test == "bootstrap-t":
+        return (
+            f"<{LEAST_BOOTSTRAPPED:.3f}".replace("0.", ".")
+            if value < LEAST_BOOTSTRAPPED
+            else f"{value:.3f}"
+        )
     least = None if paired is None or paired.p is None else paired.least_p
     if least is None:
         return (

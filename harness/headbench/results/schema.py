@@ -107,7 +107,7 @@ class ModelFacts(Frozen):
     """Who answered."""
 
     name: str
-    """Display name, e.g. ``ref-vlm-v1``; the folder of the result carries it."""
+    """Display name, e.g. ``ref-vlm-v2``; the folder of the result carries it."""
     adapter: str = ""
     """Registry name of the adapter; empty for recorded outputs of unknown origin."""
     family: str = ""

@@ -135,7 +135,7 @@ def against_controls(
     documents, which is the width of Tango's interval (1998) for a paired difference without any
     change: nothing seen in n documents does not mean that nothing is there. Where no document
     differs at all, n counts the clusters: how alike their documents are cannot be seen then. A
-    sample statistic may say itself how many independent documents it is worth.
+    sample statistic that does not vary at all may say how many independent documents it is worth.
 
     Args:
         metric: What to compute.
@@ -171,9 +171,11 @@ def against_controls(
         documents = _jackknife(apart)
     if not math.isfinite(documents):
         return _without(found, "the metric is undefined when a cluster is left out")
-    worth = apart.independent
+    worth: float | None = None
     if isinstance(metric, SumMetric) and metric.outcome is not None:
         worth = len(other) if documents > 0 else clusters
+    elif documents < SLACK:  # nothing seems to vary
+        worth = apart.independent
     if worth is not None:
         z = NormalDist().inv_cdf(0.5 + level / 2)
         documents = max(documents, z**2 / (worth + z**2) ** 2)

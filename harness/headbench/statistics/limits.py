@@ -25,7 +25,7 @@ from headbench.nouns import Record
 from headbench.statistics.binary import wilson
 from headbench.statistics.bootstrap import DRAWS, UNDEFINED, Spread, spread
 from headbench.statistics.metric import Floats, Metric, SumMetric, ratio
-from headbench.statistics.resamplable import resamplable, resamplable_pair
+from headbench.statistics.resamplable import SLACK, resamplable, resamplable_pair
 from headbench.statistics.samples import Jackknife, jackknife, proportion
 from headbench.statistics.score import (
     Interval,
@@ -248,8 +248,10 @@ def _figure_difference(
     found = jackknife(figure)
     if found.sample is None:
         return _none(found, "the difference is undefined"), None
-    sample, count = replace(found.sample, documents=figure.independent), int(found.part.sum())
+    sample, count = found.sample, int(found.part.sum())
     effects, changed = figure.effects(sample.influence, sample.weight)
+    if np.abs(sample.influence).max() < SLACK:  # nothing that was seen says what a change would do
+        sample = replace(sample, documents=figure.independent)
     changes = Changes(effects[changed], count)
     refused = _refused(found, metric)
     if refused is not None:

@@ -79,7 +79,7 @@ def test_prompt_and_new_tokens_fill_the_positions_and_not_one_more() -> None:
     ],
 )
 def test_every_kind_of_request_counts_its_answer(make: Any, kind: Any, ask: Any) -> None:
-    model = make()
+    model = make(attn="headbench" if kind == "represent" else "sdpa")
     long = f"{WORDS} {WORDS}" if kind in ("represent", "nexttoken") else WORDS
     with pytest.raises(RefusedError, match="positions"):
         model.plan(jobs([request(long, kind, ask=ask)]))

@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 
+from training.pages.statistics.sample_simulations import Ranks, Scores, one_sample, two_samples
 from training.pages.statistics.simulations import (
     Chair,
     Pope,
@@ -63,6 +64,28 @@ PAIRS = (
     (20, 0.1, -0.1), (20, 0.03, -0.03), (20, 0.14, -0.1), (20, 0.3, 0.0), (90, 0.01, -0.01),
     (90, 0.03, -0.03), (90, 0.14, -0.1), (90, 0.1, 0.0), (90, 0.4, 0.2), (200, 0.02, -0.01),
 )  # fmt: skip
+SAMPLES: tuple[tuple[str, Scores | Ranks, tuple[int, ...]], ...] = (
+    ("AUROC .5", Scores(0.5), (20, 40, 100)),
+    ("AUROC .8", Scores(0.8), (20, 40, 100)),
+    ("AUROC .95", Scores(0.95), (20, 40, 100)),
+    ("AUROC .99", Scores(0.99), (20, 40, 100)),
+    ("AUROC .8, one in ten positive", Scores(0.8, 0.1), (40, 100)),
+    ("AUROC .95, one in ten positive", Scores(0.95, 0.1), (40, 100)),
+    ("r 0", Ranks(0.0), (20, 40, 100)),
+    ("r .3", Ranks(0.3), (20, 40, 100)),
+    ("r .7", Ranks(0.7), (20, 40, 100)),
+    ("r .95", Ranks(0.95), (20, 40, 100)),
+)
+SAMPLE_PAIRS: tuple[tuple[str, Scores | Ranks, tuple[int, ...]], ...] = (
+    ("no difference at .8", Scores(0.8), (20, 40, 100)),
+    ("no difference at .8, one in ten positive", Scores(0.8, 0.1), (40, 100)),
+    ("5 % of the scores anew at .8", Scores(0.8, anew=0.05), (40, 100)),
+    ("the same, one in ten positive", Scores(0.8, 0.1, anew=0.05), (40, 100)),
+    (".8 to .9", Scores(0.8, second=0.9), (20, 40, 100)),
+    (".95 to .99", Scores(0.95, second=0.99), (40, 100)),
+    ("no difference at r .5", Ranks(0.5), (20, 40, 100)),
+    ("r .5 to .7", Ranks(0.5, 0.7), (20, 40, 100)),
+)
 GRADED = (0.3, -0.2, 0.1, 0.45, -0.05, 0.2, 0.15, -0.4, 0.1, 0.05)
 
 
@@ -117,6 +140,35 @@ def two_conditions_table() -> tuple[str, list[str]]:
     return table(heads, rows), faults
 
 
+def sample_table() -> tuple[str, list[str]]:
+    """Sample statistics of one condition."""
+    rows, faults = [], []
+    for name, drawn, sizes in SAMPLES:
+        for n in sizes:
+            tally = one_sample(name, drawn, n, RUNS)
+            found = tally.shares()
+            rows.append(
+                (drawn.metric, name, str(n), digits(found["covered"]), width(found["width"]))
+            )
+            faults += _covered(tally, RUNS)
+    return table(("metric", "setting", "n", "coverage", "mean width"), rows), faults
+
+
+def sample_pairs_table() -> tuple[str, list[str]]:
+    """Differences of sample statistics."""
+    rows, faults = [], []
+    for name, drawn, sizes in SAMPLE_PAIRS:
+        for n in sizes:
+            tally = two_samples(name, drawn, n, RUNS)
+            found = tally.shares()
+            null = drawn.truth[0] == drawn.truth[1]
+            size = digits(found["rejected"]) if null else ""
+            said = digits(found["covered"]), width(found["width"]), size
+            rows.append((drawn.metric, name, str(n), *said))
+            faults += _covered(tally, RUNS)
+    return table(("metric", "setting", "n", "coverage", "mean width", "p <= .05"), rows), faults
+
+
 def power_table() -> tuple[str, list[str]]:
     """Power at ``detectable``."""
     rows: list[tuple[str, ...]] = []
@@ -149,6 +201,8 @@ TABLES: dict[str, Callable[[], tuple[str, list[str]]]] = {
     "pairs": pairs_table,
     "two": two_conditions_table,
     "power": power_table,
+    "samples": sample_table,
+    "sample pairs": sample_pairs_table,
 }
 
 
