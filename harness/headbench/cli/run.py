@@ -1,4 +1,4 @@
-"""``headbench run``: tasks on a model, baseline and toggles on the same documents."""
+"""``headbench run``: tasks on a model, baseline and interventions on the same documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(
     ] = "",
     intervention: Annotated[
         list[str] | None,
-        typer.Option(help="A toggle, e.g. 'vhr(alpha=2)'; repeat it for more conditions."),
+        typer.Option(help="An intervention, e.g. 'vhr(alpha=2)'; repeat it for more of them."),
     ] = None,
     model: Annotated[
         str | None,
@@ -69,7 +69,7 @@ def run(
         int | None, typer.Option(min=1, help="Take only the first documents of each task.")
     ] = None,
     batch_size: Annotated[
-        str | None, typer.Option(help="Rows a batch: a number, or auto (default).")
+        str | None, typer.Option(help="Rows per batch: a number, or auto (default).")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the run (default 0).")] = None,
     draws: Annotated[
@@ -109,7 +109,7 @@ def run(
         typer.Option("--from", metavar="RESULT.json", help="Run again what made this result."),
     ] = None,
 ) -> None:
-    """Run tasks on a model: every toggle against the baseline, on the same documents."""
+    """Run tasks on a model: every intervention against the baseline, on the same documents."""
     given = {
         "interventions": tuple(intervention or ()),
         "model": model,

@@ -116,7 +116,7 @@ def _dotted(path: tuple[str | int, ...]) -> str:
 
 
 def _is_default(value: Any) -> bool:
-    """Values that say nothing when nobody set them."""
+    """Values that say nothing where they were not set."""
     return value in (None, "", [], {}, False)
 
 

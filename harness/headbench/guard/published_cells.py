@@ -23,7 +23,7 @@ from headbench.scoring import family
 Grade = Literal["P", "C", "S"]
 """P: read in the paper. C: authors' code or released files. S: second hand, never fails a build."""
 NOT_STATED = "not stated"
-"""Written where the source does not say it, so that nobody takes the gap for an oversight."""
+"""Written where the source does not say it, so that the gap is not taken for an oversight."""
 _PRINTED = re.compile(r"[+-]?\d+(?:\.(\d+))?")
 
 

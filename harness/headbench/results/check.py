@@ -114,7 +114,7 @@ def faults(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
         entries: Its records.
 
     Yields:
-        One sentence a fault.
+        One sentence per fault.
     """
     yield from _state(result)
     if result.records is None and result.kind == "published":

@@ -3,6 +3,7 @@
 <out>/measured/<model>/<task>/<condition>-<id8>.json          the result
 <out>/measured/<model>/<task>/<condition>-<id8>.records.jsonl.gz   its item records
 <out>/measured/<model>/<task>/<condition>-<id8>.arrays.safetensors   arrays of the records, if any
+<out>/measured/<model>/run-<digest12>.json              which cells a run made
 <out>/measured/<model>/timing.json                      wall-clock figures, never in a result
 """
 
@@ -52,7 +53,7 @@ class Entry:
 
 
 def slug(text: str) -> str:
-    """A file name's form of a canonical toggle: letters, digits, ``.``, ``_`` and single dashes."""
+    """A file name's form of an intervention: letters, digits, ``.``, ``_`` and single dashes."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")[:_SLUG].rstrip("-.") or "unnamed"
 
 

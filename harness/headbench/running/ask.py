@@ -95,7 +95,7 @@ class Asker:
             what: Name of the step, for the bar.
 
         Returns:
-            One reply a job, in order.
+            One reply per job, in order.
 
         Raises:
             HeadbenchError: the model refuses or fails; all answers before that are stored.
@@ -223,7 +223,7 @@ def _check_partition(batches: Sequence[Sequence[int]], count: int) -> None:
     if sorted(index for batch in batches for index in batch) != list(range(count)):
         raise GuardError(
             "the model's batch plan does not hold every job exactly once",
-            hint="hint the adapter's plan()",
+            hint="correct the adapter's plan()",
         )
 
 

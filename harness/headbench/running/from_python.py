@@ -25,11 +25,11 @@ def run(
     out: str | Path = "results",
     **options: object,
 ) -> RunOutcome:
-    """Run tasks under toggles, write the results, and compare each toggle with the baseline.
+    """Run tasks under interventions, write the results, and compare each with the baseline.
 
     Args:
         tasks: Task names, groups, tags or YAML files.
-        interventions: Toggles, e.g. ``"vhr(alpha=2)"``.
+        interventions: One or several, e.g. ``"vhr(alpha=2)"``.
         model: Adapter name; ``None`` takes the shipped model that fits the tasks. One adapter per
             role: ``{"subject": "hf", "judge": "recorded"}``.
         model_args: The adapter's arguments, e.g. ``{"pretrained": "org/name",

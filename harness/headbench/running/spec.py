@@ -57,7 +57,7 @@ class RunSpec(BaseModel):
     tasks: tuple[str, ...] = Field(min_length=1)
     """Tasks, groups, tags or YAML files."""
     interventions: tuple[str, ...] = ()
-    """Toggles; each list given to a scalar parameter sweeps."""
+    """Interventions; each list given to a scalar parameter sweeps."""
     model: str | None = None
     """Adapter name; null takes the shipped reference model that fits the tasks."""
     model_args: dict[str, str] = {}
@@ -79,7 +79,7 @@ class RunSpec(BaseModel):
     limit: PositiveInt | None = None
     """Take only the first documents of each task."""
     batch_size: Literal["auto"] | PositiveInt = "auto"
-    """Rows a batch."""
+    """Rows per batch."""
     seed: int = 0
     """Every request's seed, every control draw and every random swap is derived from it."""
     include: tuple[str, ...] = ()
@@ -130,8 +130,8 @@ class RunSpec(BaseModel):
     def command(self) -> str:
         """The command line that gives this run again."""
         words = ["headbench", "run", "--tasks", ",".join(self.tasks)]
-        for toggle in self.interventions:
-            words += ["--intervention", toggle]
+        for intervention in self.interventions:
+            words += ["--intervention", intervention]
         names: dict[Role, str] = {} if self.model is None else {SUBJECT: self.model}
         args: dict[Role, Mapping[str, str]] = {SUBJECT: self.model_args}
         for role, told in self.roles.items():
