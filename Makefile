@@ -1,4 +1,4 @@
-# Two commands are all a newcomer needs: `make run` and `make test`.
+# Two commands to start with: `make run` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,14 +36,14 @@ smoke: $(VENV)/.installed
 sweep: $(VENV)/.tests
 	cd tests && ../$(BIN)/python -m sweep
 
-# Forty small faults, one after the other: the tests must notice 36.
+# Plants forty small faults, one at a time; the tests must notice at least 36.
 mutants: $(VENV)/.dev
 	$(BIN)/python .ci/mutants.py $(MUTANTS)
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .
 
-# What is too heavy for every change: one line per check.
+# Checks that take too long to run on every change.
 nightly: $(VENV)/.dev
 	HEADBENCH_KILLS=50 $(BIN)/python -m pytest tests/running/test_same_bytes.py
 	$(BIN)/python -m training.pages.statistics --check
@@ -57,7 +57,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "headbench needs Python 3.11 or newer; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
-# One install step a level: what a level needs is installed once, and again when pyproject changes.
+# One install step per level; a level is installed again only when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --quiet $(CONSTRAINTS) -e .
 	touch $@

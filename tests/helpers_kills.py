@@ -21,12 +21,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-TASKS = ("niah", "pope")
+TASKS = ("niah", "pope", "rsa")
 ARMS = ("vhr", "mask_heads(map=retrieval, top=2)")
 
 
 def run(out: Path) -> None:
-    """A text and an image task on the shipped model that sees; two toggles with a control each."""
+    """Texts, images and captured states on the model that sees; two toggles, a control each."""
     import headbench
 
     headbench.run(TASKS, ARMS, out=out, limit=3, controls=1, draws=200, batch_size=8)

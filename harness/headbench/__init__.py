@@ -1,4 +1,4 @@
-"""headbench: which attention heads do what, and what happens when you turn them.
+"""headbench: which attention heads do what, and how interventions on them change behaviour.
 
 Public names are loaded on first use, so ``import headbench`` costs neither torch nor transformers.
 """

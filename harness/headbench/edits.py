@@ -1,8 +1,9 @@
 """Edits and plans: what an author of an intervention works with.
 
 An edit is data and not a hook, so that edits stack over the rows of a batch, hash, print and fold
-into weights. One row of a batch goes ``Case -> probes -> Plan -> edits | rewritten request |
-branches + combine``. A leaf above :mod:`headbench.nouns`; torch is named for the type checker only.
+into weights. One row of a batch goes ``Case -> probes -> Plan -> edits | branches + combine``; a
+method that rewrites requests does so before that. A leaf above :mod:`headbench.nouns`; torch is
+named for the type checker only.
 """
 
 from __future__ import annotations
@@ -231,13 +232,11 @@ class Plan:
 
     Attributes:
         edits: Changes of the forward pass.
-        request: The request in place of the one that was asked.
         branches: Name -> companion of the main pass.
         combine: Joins the logits of the main pass (``main``) and of all branches at each step.
     """
 
     edits: tuple[Edit, ...] = ()
-    request: Request | None = None
     branches: Mapping[str, Branch] | None = None
     combine: Combine | None = None
 

@@ -30,7 +30,7 @@ class HeadbenchError(Exception):
 
 
 class ConfigError(HeadbenchError):
-    """A task file, a toggle or an option is wrong."""
+    """A task file, an intervention or an option is wrong."""
 
 
 class DataError(HeadbenchError):
@@ -38,7 +38,7 @@ class DataError(HeadbenchError):
 
 
 class RefusedError(HeadbenchError):
-    """The request is understood, and cannot be done truthfully; nothing was run."""
+    """The request is understood, and cannot be done correctly; nothing was run."""
 
 
 class StoreError(HeadbenchError):

@@ -15,10 +15,10 @@ class Condition:
     """One resolved intervention of a run.
 
     Attributes:
-        name: ``baseline``, or the canonical toggle; controls carry ``#control-<draw>``.
+        name: ``baseline``, or the canonical intervention; controls carry ``#control-<draw>``.
         interventions: ``()`` is the baseline.
         role: What the condition is for.
-        of: For a control: the name of the toggle condition it belongs to.
+        of: For a control: the name of the intervention's condition.
         draw: For a control: its number.
         code: Name of an intervention that is not headbench's own -> digest of its code.
     """
@@ -33,10 +33,12 @@ class Condition:
 
 @dataclass(frozen=True)
 class Job:
-    """A request under an condition."""
+    """A request under a condition."""
 
     request: Request
     condition: Condition
+    rewritten: bool = False
+    """Whether the request is what the condition's rewriting method made of the task's."""
 
 
 class Model(Protocol):

@@ -51,7 +51,7 @@ def test_out_writes_what_it_prints(files: tuple[str, str], tmp_path: Path) -> No
     options = ["--task", "chair", "--predictions", files[0], "--ground-truth", files[1]]
     named = ["--name", "A model", "--origin", "owner/repository @ 1"]
     done = CliRunner().invoke(app, ["rescore", *options, *named, "--out", str(tmp_path / "out")])
-    written = Path(done.stdout.rsplit("written: ", 1)[1].replace("\n", ""))
+    written = Path(done.stdout.rsplit("wrote ", 1)[1].replace("\n", ""))
     document = json.loads(written.read_text())
     assert document["kind"] == "rescored"
     assert document["model"]["name"] == "A model"

@@ -1,16 +1,34 @@
-"""The Python blocks of the page on brain alignment run, in order, in an empty folder."""
+"""What the page on brain alignment shows runs, in order, in an empty folder."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from typer.testing import CliRunner
+
+from headbench.cli import app
 
 if TYPE_CHECKING:
     import pytest
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "brain.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+COMMANDS = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = COMMANDS.findall(PAGE.read_text(encoding="utf-8"))
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) >= 5
+    for line in lines:
+        name, *words = shlex.split(line)
+        ran = CliRunner().invoke(app, words)
+        assert (name, ran.exit_code) == ("headbench", 0), f"{line}: {ran.output}"
 
 
 def test_the_blocks_run_and_agree_with_the_text(

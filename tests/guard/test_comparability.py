@@ -178,9 +178,9 @@ def test_the_command_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mo
     assert CliRunner().invoke(app, ["guard", "--results", str(tmp_path), "--pin"]).exit_code == 1
     done = CliRunner().invoke(app, ["guard", "--results", str(tmp_path)])
     assert done.exit_code == 1
-    assert "1 cells have recorded outputs that are not here, which is no pass" in done.stdout
+    assert "1 figures fail because their recorded outputs are absent" in done.stdout
     passed = CliRunner().invoke(app, ["guard", "--results", str(tmp_path), "--without-data"])
-    assert passed.exit_code == 0 and "no pass" not in passed.stdout
+    assert passed.exit_code == 0 and "are absent" not in passed.stdout
 
 
 def test_figures_without_facts_are_compared_as_before(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,22 +18,24 @@ import pytest
 from PIL import Image
 
 import headbench
-from headbench.edits import Case
+from headbench.edits import Case, Rewrite
 from headbench.errors import RefusedError, StoreError
 from headbench.interventions.rewriting import with_images
+from headbench.jobs import Condition, Job
+from headbench.models.base_model import BaseModel
 from headbench.nouns import ModelInfo, Request
 from headbench.results.derived import DerivedImages
 from headbench.results.files import read_entries, read_result
+from headbench.running.rewrites import rewrite_jobs
 from headbench.worlds.png import png
 
 CROP = '''
 from dataclasses import dataclass, replace
 
 import numpy as np
-from headbench.edits import Probe, Rewrite
-from headbench.interventions.method_catalogue import Method, MethodParams
-from headbench.interventions.rewriting import RewritingMethod, with_images
-from headbench.nouns import Capture
+from headbench.extend import (
+    Capture, Method, MethodParams, Probe, RewritingMethod, with_images
+)
 from PIL import Image
 
 
@@ -260,6 +264,46 @@ def test_a_case_gives_its_images_or_says_why_not() -> None:
         case().image(1)
     with pytest.raises(RefusedError, match="under `headbench run` only"):
         replace(case(), read=None).image()
+
+
+def test_one_image_is_in_memory_at_a_time(tmp_path: Path) -> None:
+    """The adapter makes an image when it is taken, and nobody keeps it after it was written."""
+
+    alive: list[weakref.ref[Rewrite]] = []
+    most = 0
+
+    class Maker(BaseModel):
+        def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
+            for index, job in enumerate(jobs):
+                data = png(Image.new("RGB", (8, 8), (index, 0, 0)))
+                name = hashlib.sha256(data).hexdigest()
+                made = Rewrite(replace(job.request, images=(name,)), {name: data})
+                alive.append(weakref.ref(made))
+                yield index, made
+                del made
+
+    jobs = [Job(case().request, Condition("any"))] * 20
+    for _, answer in rewrite_jobs(Maker("maker"), jobs, DerivedImages(tmp_path)):
+        assert answer.text
+        most = max(most, sum(one() is not None for one in alive))
+    assert most == 1 and len(list(tmp_path.rglob("*.png"))) == 20
+
+
+def test_a_rewrite_may_not_change_what_is_asked(tmp_path: Path) -> None:
+    given = case().request
+
+    class Maker(BaseModel):
+        made = replace(given, kind="score")
+
+        def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
+            yield 0, Rewrite(self.made)
+
+    job, kept = Job(given, Condition("any")), DerivedImages(tmp_path)
+    with pytest.raises(RefusedError, match="asks for something else than the task does"):
+        list(rewrite_jobs(Maker("maker"), [job], kept))
+    Maker.made = replace(given, images=("1" * 64,))
+    with pytest.raises(RefusedError, match="neither the task nor the method gives"):
+        list(rewrite_jobs(Maker("maker"), [job], kept))
 
 
 def test_an_image_under_a_wrong_name_is_not_kept(tmp_path: Path) -> None:

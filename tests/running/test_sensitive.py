@@ -47,7 +47,7 @@ def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADBENCH_GAMETOX", str(file))
     monkeypatch.setitem(adapter_catalogue.SHIPPED, "echo", (f"{__name__}:create", ""))  # type: ignore[misc]
     monkeypatch.setattr(adapter_catalogue, "create", lambda name, args: Echo())
-    monkeypatch.setattr("headbench.running.run_plan.create", lambda name, args: Echo())
+    monkeypatch.setattr("headbench.running.respondents.create", lambda name, args: Echo())
 
 
 def run(out: Path) -> RunOutcome:

@@ -32,7 +32,7 @@ def test_right_against_wrong_is_the_whole_difference() -> None:
     assert (result.n, result.clusters) == (40, 40)
 
 
-def test_an_condition_against_itself_is_no_difference() -> None:
+def test_a_condition_against_itself_is_no_difference() -> None:
     records = answers(LABELS, RIGHT[:30] + WRONG[30:])
     for metric in (ACCURACY, F1):
         result = compare_paired(metric, records, records, seed=0, draws=200)

@@ -7,11 +7,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import mannwhitneyu, spearmanr
 
+from headbench.errors import DataError, RefusedError
+from headbench.nouns import Record
 from headbench.scoring import lookup
 from headbench.statistics import (
+    label_null,
+    max_statistic_p,
     mcnemar_exact,
+    permutation,
     permutation_p,
+    permuted_values,
     swap_test,
 )
 from helpers_records import answers
@@ -74,3 +81,95 @@ def test_permutation_p_counts_the_observed_itself() -> None:
     assert permutation_p(3.0, [1.0, 2.0, -4.0], "less") == 4 / 4
     assert permutation_p(3.0, []) == 1.0
     assert permutation_p(0.3, [0.1 + 0.2]) == 1.0
+
+
+def test_labels_are_permuted_and_never_fewer_than_twenty() -> None:
+    seen = []
+
+    def permuted(orders: np.ndarray) -> np.ndarray:
+        assert (np.sort(orders, axis=1) == np.arange(orders.shape[1])).all()
+        seen.append(orders)
+        return orders[:, 0].astype(float)
+
+    null = permuted_values(permuted, 25, seed=3, draws=500)
+    assert len({tuple(row) for row in np.concatenate(seen)}) == 500
+    assert null.mean() == pytest.approx(12, abs=1)  # each label as often in the first place
+    assert (permuted_values(permuted, 25, seed=3, draws=500) == null).all()
+    with pytest.raises(RefusedError, match="19 stimuli are too few"):
+        permuted_values(permuted, 19, seed=3)
+
+
+def test_chunks_of_permutations_are_those_of_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = permuted_values(lambda orders: orders, 20, seed=1, draws=30)
+    monkeypatch.setattr(permutation, "CELLS", 200)
+    assert (permuted_values(lambda orders: orders, 20, seed=1, draws=30) == whole).all()
+
+
+def both(one: np.ndarray, other: np.ndarray) -> list[Record]:
+    parts = [{"predicted": float(a), "observed": float(b)} for a, b in zip(one, other, strict=True)]
+    return [Record(f"d{i:03}", f"d{i:03}", (), None, "p@1", part) for i, part in enumerate(parts)]
+
+
+def test_the_null_of_a_correlation_is_scipys() -> None:
+    random = np.random.default_rng(2)
+    one = random.normal(size=60)
+    other = 0.3 * one + random.normal(size=60)
+    found = label_null(lookup.metric("spearman"), both(one, other), seed=0, draws=1000)
+    assert found is not None and found.draws == 1000
+    assert found.mean == pytest.approx(0, abs=0.02)
+    assert found.sd == pytest.approx(1 / math.sqrt(59), rel=0.08)
+    assert found.p == pytest.approx(spearmanr(one, other).pvalue, abs=0.02)
+
+
+def test_the_null_of_an_auroc_lies_about_a_half() -> None:
+    random = np.random.default_rng(3)
+    positive = np.arange(40) % 4 == 0
+    scores = random.normal(size=40) + 0.6 * positive
+    records = [
+        Record(f"d{i}", f"d{i}", (), None, "p@1", {"score": float(s), "positive": bool(p)})
+        for i, (s, p) in enumerate(zip(scores, positive, strict=True))
+    ]
+    found = label_null(lookup.metric("auroc"), records, seed=1, draws=1000)
+    expected = mannwhitneyu(scores[positive], scores[~positive], method="exact").pvalue
+    assert found is not None and found.mean == pytest.approx(0.5, abs=0.02)
+    error = 2 * math.sqrt(expected / 2 * (1 - expected / 2) / 1000)  # of a doubled tail
+    assert found.p == pytest.approx(expected, abs=3 * error) and 0.01 < expected < 0.9
+    assert label_null(lookup.metric("auroc"), records[:19], seed=0, draws=100) is None
+
+
+def test_a_null_without_relation_rejects_as_often_as_it_says() -> None:
+    random = np.random.default_rng(4)
+    spearman = lookup.metric("spearman")
+    rejected = 0
+    for seed in range(300):
+        found = label_null(spearman, both(*random.normal(size=(2, 25))), seed=seed, draws=199)
+        assert found is not None
+        rejected += found.p <= 0.05
+    assert 3 < rejected <= 0.07 * 300
+
+
+def test_sum_metrics_have_no_sides_to_permute() -> None:
+    records = answers(["yes", "no"] * 20, ["yes"] * 40)
+    assert label_null(ACCURACY, records, seed=0, draws=100) is None
+
+
+def test_the_best_of_many_is_held_against_the_best_of_the_null() -> None:
+    null = np.array([[0.1, 0.2], [0.3, 0.0], [0.0, 0.4], [0.2, 0.1]])
+    found = max_statistic_p([0.25, 0.05], null)
+    assert found.tolist() == [3 / 5, 1.0]  # the best of each permutation: .2, .3, .4, .2
+    assert max_statistic_p([-0.25, -0.05], -null, "less").tolist() == [3 / 5, 1.0]
+    assert max_statistic_p([-0.25, 0.05], null, "two-sided").tolist() == [3 / 5, 1.0]
+    with pytest.raises(DataError, match="3 candidates"):
+        max_statistic_p([0.1, 0.2, 0.3], null)
+
+
+def test_the_best_of_24_unrelated_layers_is_rarely_significant() -> None:
+    random = np.random.default_rng(5)
+    alone = together = 0
+    for _ in range(300):
+        observed, null = random.normal(size=24), random.normal(size=(199, 24))
+        best = int(observed.argmax())
+        alone += permutation_p(observed[best], null[:, best], "greater") <= 0.05
+        together += max_statistic_p(observed, null)[best] <= 0.05
+    assert alone / 300 > 0.55
+    assert together / 300 <= 0.07

@@ -38,7 +38,7 @@ def page(rows: Sequence[Row]) -> str:
         "",
         "A refusal comes before anything is answered: when the configuration is read, when an "
         "empty plan is compared with the model's own attention, or when a few short passes at load "
-        "show that the model cannot be decoded truthfully.",
+        "show that the model cannot be decoded correctly.",
         "",
         "## Right",
         "",

@@ -42,7 +42,7 @@ REFUSED = {
     "jetmoe": "chooses its heads for each token by a router",
     "gemma4_text": "layers of different head shapes",
     "roberta": "counts positions in its own way",
-    "paligemma": "a later token changes what it says at an earlier one",
+    "paligemma": "a later token changes its logits at an earlier one",
     "recurrent_gemma": "its cache does not hold its state",
     "minimax": "uses cache of its own",
     "deepseek_v4": "is of a kind that cannot be decoded with",

@@ -52,7 +52,7 @@ Main figure of each task over its first {limit} documents: share of groups, pool
 `niah` (128 to 512 tokens, one needle or two). Random controls are draws of as many other heads of
 the same layers.
 
-{toggles}
+{interventions}
 Where an intervention lies within the range of its controls, its heads are not what matters.
 
 Heads with a copy score of .1 or more on calibration documents, (layer, head): {scores}. They were
@@ -74,7 +74,7 @@ def page(table: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) -> 
     return _PAGE.format(
         criteria=criteria_table(table, others),
         rates=rates_table(table),
-        toggles=toggles_table(table),
+        interventions=toggles_table(table),
         limit=table["settings"]["limit"],
         chance=table["walls"]["chance"]["group_rate"],
         scores=scores_table(table) or "none",

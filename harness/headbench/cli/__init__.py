@@ -15,9 +15,9 @@ from headbench.errors import HeadbenchError, nearest
 
 VERBS: Mapping[str, str] = {
     "run": "Run tasks, baseline and interventions on the same documents.",
-    "compare": "Compare two results over the documents they share.",
+    "compare": "Compare two results on the documents they share.",
     "rescore": "Score recorded outputs; no model is needed.",
-    "ls": "List tasks, interventions, models or metrics.",
+    "ls": "List tasks, families, interventions, models, metrics and more.",
     "show": "Show a task, an intervention or a result.",
     "validate": "Check task files by rendering their documents.",
     "heads": "Find, import and show head maps.",
@@ -76,7 +76,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     # Plain help: the rich one costs a tenth of a second each time.
     rich_markup_mode=None,
-    help="Which attention heads do what, and what happens when you turn them.",
+    help="Measure what attention heads do, and how interventions on them change behaviour.",
 )
 
 

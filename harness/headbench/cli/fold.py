@@ -1,4 +1,4 @@
-"""``headbench fold``: write a static toggle into a checkpoint's weights."""
+"""``headbench fold``: write a static intervention into a checkpoint's weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 def fold(
     intervention: Annotated[
-        str, typer.Option(help="A static toggle, e.g. 'mask_heads(heads=[[2,5]])'.")
+        str, typer.Option(help="A static intervention, e.g. 'mask_heads(heads=[[2,5]])'.")
     ],
     pretrained: Annotated[str, typer.Option(help="Checkpoint: a folder or a hub id.")],
     out: Annotated[Path, typer.Option(help="Folder to write; must be empty or absent.")],
@@ -18,7 +18,7 @@ def fold(
 ) -> None:
     """Write an intervention into a checkpoint's weights.
 
-    The result is a standard checkpoint: it runs in any engine, at no cost, under the toggle.
+    The result is a standard checkpoint: any engine runs it, at no extra cost.
     """
     from headbench.errors import ConfigError
     from headbench.interventions.resolve import resolve

@@ -1,4 +1,4 @@
-"""``headbench guard``: do results still say what published and pinned numbers say?"""
+"""``headbench guard``: check results against published and pinned numbers."""
 
 from __future__ import annotations
 
@@ -21,36 +21,40 @@ def guard(
         Path, typer.Option(help="Folder with published/, pins/, rescored/ and measured/.")
     ] = Path("results"),
     data: Annotated[
-        Path | None, typer.Option(help="Third-party data; else the folder HEADBENCH_DATA names.")
+        Path | None, typer.Option(help="Folder of third-party data; default: HEADBENCH_DATA.")
     ] = None,
     without_data: Annotated[
         bool,
-        typer.Option("--without-data", help="Let cells pass whose recorded outputs are absent."),
+        typer.Option(
+            "--without-data", help="Let cells pass when their recorded outputs are absent."
+        ),
     ] = False,
     include: Annotated[
         list[Path] | None,
-        typer.Option(help="A further folder of tasks, or a file or folder with your own families."),
+        typer.Option(help="File or folder of your own tasks and families; repeat it."),
     ] = None,
     at_least: Annotated[
         int, typer.Option(min=0, help="Fail if fewer published cells were recomputed.")
     ] = 0,
-    pin: Annotated[bool, typer.Option("--pin", help="Write down today's prompts.")] = False,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="Store the version and prompt hash of every task.")
+    ] = False,
     golden: Annotated[
         bool,
-        typer.Option("--golden", help="Run measured/runs.yaml; what it gives becomes golden."),
+        typer.Option("--golden", help="Run measured/runs.yaml and store its results as golden."),
     ] = False,
     hold: Annotated[bool, typer.Option("--hold", hidden=True)] = False,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Make the golden measurements again and compare.")
+        bool, typer.Option("--measure", help="Measure the golden results again and compare.")
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="Show what holds, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also show what passes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Recompute published cells, check pinned prompts and stored results; exit 1 on drift."""
     from headbench import _extensions
     from headbench.guard.pins import check_pins, current, read_pins, write_pins
     from headbench.guard.published import check_cells
-    from headbench.guard.published_cells import load_cells
+    from headbench.guard.published_cells import load_cells, load_pinned
     from headbench.guard.stored_results import check_stored
 
     _extensions.include(include or [])
@@ -61,11 +65,15 @@ def guard(
         write_pins(pins_file, current(include or [])[0])
     pinned = read_pins(pins_file)
     if hold:
-        typer.echo("--hold is now called --golden; it goes with the next release", err=True)
+        typer.echo(
+            "--hold is now called --golden; the old name will be removed in the next release",
+            err=True,
+        )
     again, moved = _measured(results, pinned, golden=golden or hold, measure=measure)
     stored, faults = check_stored(results)
     found = Found(
         tuple(check_cells(load_cells(results / "published"), folder, without_data=without_data)),
+        tuple(check_cells(load_pinned(results / "pins"), folder, without_data=without_data)),
         tuple(check_pins(pinned, include or [])),
         (*faults, *moved),
         stored,
@@ -91,6 +99,7 @@ class Found:
 
     Attributes:
         verdicts: One per published cell.
+        figures: One per pinned figure: our own, printed nowhere.
         pins: One per task.
         faults: What is wrong with stored results.
         stored: How many stored results there are.
@@ -98,6 +107,7 @@ class Found:
     """
 
     verdicts: tuple[Verdict, ...]
+    figures: tuple[Verdict, ...]
     pins: tuple[Pin, ...]
     faults: tuple[Fault, ...]
     stored: int
@@ -111,14 +121,14 @@ class Found:
     @property
     def fails(self) -> bool:
         """Whether anything fails a build."""
-        drifts = any(one.fails for one in self.verdicts)
+        drifts = any(one.fails for one in (*self.verdicts, *self.figures))
         return drifts or any(one.fails for one in self.pins) or bool(self.faults)
 
 
 def _measured(
     results: Path, pinned: Pins, *, golden: bool, measure: bool
 ) -> tuple[int | None, list[Fault]]:
-    """Make measurements golden, or make these again; else only see whether they are current."""
+    """Store golden results, or measure them again; always check that they are current."""
     from headbench.guard.golden import check_golden, make_golden, remeasure
 
     if golden:
@@ -131,21 +141,8 @@ def _measured(
 def document(found: Found) -> dict[str, object]:
     """Everything the guard found, as JSON values."""
     return {
-        "cells": [
-            {
-                "paper": one.cell.file,
-                "arxiv": one.cell.paper.arxiv,
-                "cell": one.cell.name,
-                "grade": one.cell.table.grade,
-                "printed": one.cell.printed,
-                "recomputed": one.value,
-                "drift": one.drift,
-                "status": one.status,
-                "reason": one.reason,
-                "not_stated": list(one.unstated),
-            }
-            for one in found.verdicts
-        ],
+        "cells": [_as_json(one) for one in found.verdicts],
+        "figures": [_as_json(one) | {"fitted": one.cell.row.fitted} for one in found.figures],
         "pins": [
             {"task": pin.task, "status": pin.status, "reason": pin.reason} for pin in found.pins
         ],
@@ -157,28 +154,25 @@ def document(found: Found) -> dict[str, object]:
     }
 
 
-def show(found: Found, *, every: bool) -> None:
-    """Print the table of drift: what does not hold, or everything."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def _as_json(one: Verdict) -> dict[str, object]:
+    return {
+        "paper": one.cell.file,
+        "arxiv": one.cell.paper.arxiv,
+        "cell": one.cell.name,
+        "grade": one.cell.table.grade,
+        "printed": one.cell.printed,
+        "recomputed": one.value,
+        "drift": one.drift,
+        "status": one.status,
+        "reason": one.reason,
+        "not_stated": list(one.unstated),
+    }
 
-    shown = [
-        one for one in found.verdicts if every or one.status in ("drifts", "impossible", "error")
-    ]
-    if shown:
-        table = Table(box=box.SIMPLE, pad_edge=False, title="published cells", title_justify="left")
-        for column in ("paper", "cell", "printed", "recomputed", "drift", "status"):
-            right = column in ("printed", "recomputed", "drift")
-            table.add_column(column, justify="right" if right else "left")
-        for one in shown:
-            value = "" if one.value is None else f"{one.value:.{one.cell.digits + 2}f}"
-            drift = "" if one.drift is None else f"{one.drift:+.{one.cell.digits + 2}f}"
-            status = f"{one.status}: {one.reason}" if one.reason else one.status
-            if one.unstated:
-                status += f" (not stated: {', '.join(one.unstated)})"
-            table.add_row(one.cell.file, one.cell.name, one.cell.printed, value, drift, status)
-        Console().print(table)
+
+def show(found: Found, *, every: bool) -> None:
+    """Print the tables of drift: failures only, or everything."""
+    _show_verdicts("published cells", "printed", found.verdicts, every=every)
+    _show_verdicts("pinned figures of our own", "pinned", found.figures, every=every)
     for pin in found.pins:
         if pin.status != "holds":
             typer.echo(f"task {pin.task}: {pin.status}: {pin.reason}")
@@ -186,18 +180,47 @@ def show(found: Found, *, every: bool) -> None:
         typer.echo(f"result {fault.path}: {fault.reason}")
 
 
+def _show_verdicts(title: str, given: str, verdicts: tuple[Verdict, ...], *, every: bool) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = [one for one in verdicts if every or one.status in ("drifts", "impossible", "error")]
+    if not shown:
+        return
+    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
+    for column in ("paper", "cell", given, "recomputed", "drift", "status"):
+        right = column in (given, "recomputed", "drift")
+        table.add_column(column, justify="right" if right else "left")
+    for one in shown:
+        value = "" if one.value is None else f"{one.value:.{one.cell.digits + 2}f}"
+        drift = "" if one.drift is None else f"{one.drift:+.{one.cell.digits + 2}f}"
+        status = f"{one.status}: {one.reason}" if one.reason else one.status
+        if one.unstated:
+            status += f" (not stated: {', '.join(one.unstated)})"
+        if one.cell.row.fitted:
+            status += f" (fitted: {one.cell.row.fitted})"
+        table.add_row(one.cell.file, one.cell.name, one.cell.printed, value, drift, status)
+    Console().print(table)
+
+
 def _summary(found: Found) -> str:
     cells: Counter[str] = Counter(one.status for one in found.verdicts)
     tasks: Counter[str] = Counter(pin.status for pin in found.pins)
     again = "" if found.again is None else f", {found.again} of them made again"
-    missing = sum(one.fails for one in found.verdicts if one.status == "absent")
+    ours: Counter[str] = Counter(one.status for one in found.figures)
+    fitted = sum(one.cell.row.fitted is not None for one in found.figures)
+    every = (*found.verdicts, *found.figures)
+    missing = sum(one.fails for one in every if one.status == "absent")
     lacking = (
-        f"{missing} cells have recorded outputs that are not here, which is no pass: name their "
-        "folder with --data or HEADBENCH_DATA, or say --without-data"
+        f"{missing} figures fail because their recorded outputs are absent: give their folder with "
+        "--data or HEADBENCH_DATA, or accept this with --without-data"
     )
     return "\n".join(
         (
             f"{len(found.verdicts)} published cells: {_counts(cells)}",
+            f"{len(found.figures)} pinned figures of our own, {fitted} of them "
+            f"by a fitted definition: {_counts(ours)}",
             *([lacking] if missing else []),
             f"{len(found.pins)} tasks: {_counts(tasks)}",
             f"{found.stored} stored results{again}: {len(found.faults)} faults",

@@ -1,4 +1,4 @@
-"""``headbench heads``: head maps, one score a head."""
+"""``headbench heads``: head maps, one score per head."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ heads = typer.Typer(
 
 
 class Form(StrEnum):
-    """Forms in which papers release head lists."""
+    """Formats in which papers release head lists."""
 
     AUTO = "auto"
     RETRIEVAL_HEAD = "retrieval_head"
@@ -54,16 +54,17 @@ def _group() -> None:
 @heads.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A released head list.")],
-    form: Annotated[Form, typer.Option("--format", help="The form it is in.")] = Form.AUTO,
+    form: Annotated[Form, typer.Option("--format", help="The file's format.")] = Form.AUTO,
     threshold: Annotated[
-        float | None, typer.Option(help="Score from which a head counts; else the form's own.")
+        float | None,
+        typer.Option(help="Lowest score at which a head counts; default: the format's own."),
     ] = None,
     shape: Annotated[
         str, typer.Option(help="LAYERSxHEADS of the model, where the file lists chosen heads only.")
     ] = "",
     top: Annotated[int, typer.Option(min=1, help="How many of the best heads to print.")] = 10,
     out: Annotated[
-        Path | None, typer.Option(help="Also write the map in headbench's form.")
+        Path | None, typer.Option(help="Also write the map in headbench's format.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -84,25 +85,27 @@ def import_(
 
 @heads.command("detect")
 def detect_(
-    detector: Annotated[str, typer.Option(help="What to look for; 'heads detectors' lists them.")],
+    detector: Annotated[
+        str, typer.Option(help="Name of a detector; 'headbench ls detectors' lists them.")
+    ],
     model: Annotated[
         str | None, typer.Option(help="An adapter of 'headbench ls models'; default: shipped.")
     ] = None,
     model_args: Annotated[
         str, typer.Option(help="The adapter's arguments, e.g. pretrained=PATH,dtype=bfloat16.")
     ] = "",
-    out: Annotated[Path, typer.Option(help="Where the head map goes.")] = Path("heads.json"),
+    out: Annotated[Path, typer.Option(help="File to write the head map to.")] = Path("heads.json"),
     data: Annotated[
         str, typer.Option(help="needles or scenes; default: the detector's own world.")
     ] = "",
     length: Annotated[int, typer.Option(min=48, help="Words of a needle prompt.")] = 384,
-    limit: Annotated[int | None, typer.Option(min=1, help="How many documents.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Which documents.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Number of documents.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the documents.")] = 0,
     parameter: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the detector: name=value.")
     ] = None,
     include: Annotated[
-        list[Path] | None, typer.Option(help="File or folder of your own detectors and adapters.")
+        list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many of the best heads to print.")] = 10,
 ) -> None:
@@ -122,7 +125,7 @@ def detect_(
     found = detect(detector, adapter, trials, seed=seed, parameters=given)
     found.save(out)
     show(found, summary(found, top))
-    typer.echo(f"written to {out}")
+    typer.echo(f"wrote {out}")
 
 
 @heads.command("detectors")

@@ -1,4 +1,4 @@
-"""``headbench ls``: what there is."""
+"""``headbench ls``: list tasks, families, interventions, models, metrics or detectors."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Kind(StrEnum):
 def ls(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     pattern: Annotated[
-        str, typer.Argument(help="Only names that hold this text, or match * and ?.")
+        str, typer.Argument(help="Only names that contain this text, or match * and ?.")
     ] = "",
     include: Annotated[
-        list[Path] | None, typer.Option(help="Also search this folder for tasks.")
+        list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -142,7 +142,8 @@ def rescore_outputs(
     given: Mapping[str, Sequence[str]],
     task: str,
     predictions: Annotated[
-        str, typer.Option(help="Outputs: a file, or a folder of JSON files.", metavar="FILE")
+        str,
+        typer.Option(help="Recorded outputs: a file, or a folder of JSON files.", metavar="FILE"),
     ],
     reasoning_marks: Annotated[
         str,
@@ -156,13 +157,16 @@ def rescore_outputs(
             help="A field, e.g. caption=text, answer=resps[0][0], questions.label=gold; repeatable."
         ),
     ] = None,
-    name: Annotated[str, typer.Option(help="Who answered; else the name of the file.")] = "",
-    origin: Annotated[str, typer.Option(help="Where the outputs were found, for the record.")] = "",
+    name: Annotated[
+        str, typer.Option(help="The model's name; default: the name of the file.")
+    ] = "",
+    origin: Annotated[str, typer.Option(help="Source of the outputs; stored in the result.")] = "",
     include: Annotated[
-        list[Path] | None, typer.Option(help="A file or folder with families of your own.")
+        list[Path] | None, typer.Option(help="File or folder of your own families; repeat it.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Also write result and records below this folder, no text.")
+        Path | None,
+        typer.Option(help="Also write the result and its records, without texts, to this folder."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result document.")] = False,
 ) -> None:
@@ -190,7 +194,7 @@ def rescore_outputs(
         return
     show(found)
     if written:
-        typer.echo(f"written: {written}")
+        typer.echo(f"wrote {written}")
 
 
 def options_of(

@@ -20,7 +20,7 @@ def run(
     ] = "",
     intervention: Annotated[
         list[str] | None,
-        typer.Option(help="An intervention, e.g. 'vhr(alpha=2)'; repeat it for more of them."),
+        typer.Option(help="For example 'vhr(alpha=2)'; repeat it for more conditions."),
     ] = None,
     model: Annotated[
         str | None,
@@ -62,7 +62,7 @@ def run(
     control_match: Annotated[
         str | None,
         typer.Option(
-            help="norm: rescale each control, so that it changes the attention output as much."
+            help="norm: rescale each control until it changes the attention output as much."
         ),
     ] = None,
     limit: Annotated[
@@ -83,7 +83,7 @@ def run(
     ),
     include: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of your own tasks and interventions, or a Python file."),
+        typer.Option(help="File or folder of your own extensions; repeat it."),
     ] = None,
     reasoning_marks: Annotated[
         str,
@@ -109,7 +109,7 @@ def run(
         typer.Option("--from", metavar="RESULT.json", help="Run again what made this result."),
     ] = None,
 ) -> None:
-    """Run tasks on a model: every intervention against the baseline, on the same documents."""
+    """Run tasks on a model: each intervention against the baseline, on the same documents."""
     given = {
         "interventions": tuple(intervention or ()),
         "model": model,

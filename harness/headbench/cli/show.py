@@ -26,7 +26,7 @@ def show(
     kind: Annotated[Kind, typer.Argument(help="What to show.")],
     name: Annotated[str, typer.Argument(help="Its name, or the path of a file.")],
     include: Annotated[
-        list[Path] | None, typer.Option(help="Also search this folder for tasks.")
+        list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -116,7 +116,7 @@ def _dotted(path: tuple[str | int, ...]) -> str:
 
 
 def _is_default(value: Any) -> bool:
-    """Values that say nothing where they were not set."""
+    """Whether a value is an empty default, which is not printed."""
     return value in (None, "", [], {}, False)
 
 
@@ -187,7 +187,7 @@ def _show_intervention(data: dict[str, Any]) -> None:
 
 
 def _show_result(result: dict[str, Any]) -> None:
-    """Figures first, then every other value that says something."""
+    """Figures first, then every other value that is not an empty default."""
     task, model, condition = result["task"], result["model"], result["arm"]
     typer.echo(f"result {result['id']} ({result['kind']}, {result['status']})")
     typer.echo(f"  {task['name']} version {task['version']}, {model['name']}, {condition['name']}")
@@ -206,12 +206,10 @@ def _show_result(result: dict[str, Any]) -> None:
 
 
 def _checked(found: Checked) -> str:
-    """What the figures rest on."""
+    """How the figures were checked."""
     if found.result.kind == "published":
-        return "a published cell: nothing here computes its figures again"
-    return (
-        f"the figures were computed again from the {len(found.entries):,} records beside the file"
-    )
+        return "a published cell: its figures are not recomputed here"
+    return f"the figures were recomputed from the {len(found.entries):,} records next to the file"
 
 
 def _figure(figure: dict[str, Any]) -> str:

@@ -18,9 +18,9 @@ def validate(
         typer.Argument(help="Tasks, groups, YAML files or folders; all tasks if left out."),
     ] = None,
     include: Annotated[
-        list[Path] | None, typer.Option(help="Also search this folder for tasks.")
+        list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Documents to render a task.")] = 5,
+    limit: Annotated[int, typer.Option(min=1, help="Documents to render per task.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check task files by rendering their documents; every error is listed, exit status 1."""

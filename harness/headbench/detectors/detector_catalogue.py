@@ -26,6 +26,8 @@ SHIPPED: Mapping[str, tuple[str, str]] = {
     "masking_loss": ("the answer's loss rises when the head is masked", "arXiv 2505.07293"),
     "distance": ("how far back it looks, within a window", "arXiv 2510.13554"),
     "future_influence": ("later rows keep attending to one token", "arXiv 2510.13554"),
+    "rsa": ("arranges concepts, or your stimuli, as a target does", "Kriegeskorte et al. 2008"),
+    "mknn": ("has a target's nearest neighbours", "arXiv 2405.07987, 2606.23885"),
     "gaze": ("looks where people looked, in a text or a picture", "own, after arXiv 2606.14703"),
 }
 """Name -> (what a high score says of a head, source). The module has the detector's name."""

@@ -3,6 +3,9 @@
 A file holds one paper. Its tables hold rows, a row holds the figures of one model (or method) as
 they are PRINTED, so that "15.0" keeps its digit. A row that our scorers can recompute from recorded
 outputs names a recipe; the others stand for comparison only.
+
+Figures that nobody printed, which we recomputed from released data, have the same form and stand
+apart, among the pins: they are held against change, and are evidence of nothing else.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ from headbench.guard.yaml_forms import Frozen, read_form
 from headbench.results.recipe import Recipe
 from headbench.scoring import family
 
-Grade = Literal["P", "C", "S"]
-"""P: read in the paper. C: authors' code or released files. S: second hand, never fails a build."""
+Grade = Literal["P", "C", "S", "own"]
+"""P: read in the paper. C: authors' code or released files. S: second hand, never fails a build.
+own: recomputed by us and printed nowhere; for pinned figures only."""
 NOT_STATED = "not stated"
 """Written where the source does not say it, so that the gap is not taken for an oversight."""
 _PRINTED = re.compile(r"[+-]?\d+(?:\.(\d+))?")
@@ -56,6 +60,8 @@ class PublishedRow(Frozen):
     n: Count | None = None
     tolerance: float | None = Field(default=None, ge=0)
     note: str | None = None
+    fitted: str | None = None
+    """Which part of the definition was chosen so that the figure came out; ``None``: none was."""
     recipe: AnyRecipe | None = None
 
     @field_validator("cells")
@@ -151,8 +157,8 @@ class PublishedCell:
 
     @property
     def fails(self) -> bool:
-        """Whether a drift may fail a build: only what was read in the source may."""
-        return self.table.grade in ("P", "C")
+        """Whether a drift may fail a build: anything but what was found at second hand."""
+        return self.table.grade in ("P", "C", "own")
 
 
 def load_paper(path: Path) -> Paper:
@@ -180,6 +186,31 @@ def load_cells(folder: Path) -> tuple[PublishedCell, ...]:
             where=str(folder),
             hint="docs/rescoring.md shows the form of a file",
         )
+    for cell in cells:
+        if cell.table.grade == "own":
+            raise DataError(
+                "a figure of one's own stands among the published cells",
+                where=f"{folder / cell.file}.yaml: {cell.name}",
+                hint="move it to the folder pins/, or grade it by where it was read: P, C or S",
+            )
+    return tuple(cells)
+
+
+def load_pinned(folder: Path) -> tuple[PublishedCell, ...]:
+    """Every pinned figure of a folder, in order of file and place; often there are none.
+
+    Raises:
+        DataError: A file is broken, a figure is named twice, has no recipe, or is graded as if
+            somebody had printed it.
+    """
+    cells = [cell for path in sorted(folder.glob("*.yaml")) for cell in _cells(path)]
+    for cell in cells:
+        if cell.table.grade != "own" or cell.row.recipe is None:
+            raise DataError(
+                "a pinned figure is graded 'own' and has a recipe",
+                where=f"{folder / cell.file}.yaml: {cell.name}",
+                hint="move what somebody printed to the folder published/",
+            )
     return tuple(cells)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from headbench.edits import Case, Edit, Probe, Rewrite, Rewriter
 from headbench.errors import RefusedError
 from headbench.interventions.method import ProbeResults, RedrawnMethod
-from headbench.jobs import Condition
+from headbench.jobs import Condition, Job
 from headbench.nouns import Request
 
 if TYPE_CHECKING:
@@ -103,3 +103,17 @@ def rewriter(condition: Condition, request: Request) -> Rewriter | None:
     if not found or ("image" in found[0].needs and not request.images):
         return None
     return found[0]
+
+
+def check_rewritten(job: Job) -> None:
+    """Refuse to answer a request that the condition would first have rewritten.
+
+    Raises:
+        RefusedError: It was not rewritten.
+    """
+    if not job.rewritten and rewriter(job.condition, job.request) is not None:
+        raise RefusedError(
+            f"{job.condition.name} rewrites requests, and this one is still the task's",
+            where=f"document {job.request.document!r}, step {job.request.step!r}",
+            hint="ask through `headbench run`, or for the requests of `model.rewrite(jobs)`",
+        )

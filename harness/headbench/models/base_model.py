@@ -106,7 +106,7 @@ class BaseModel:
         return {"messages": digest_of([dict(turn) for turn in job.request.messages])}
 
     def refuse(self, job: Job) -> None:
-        """Stop a job that cannot be answered truthfully, before anything runs.
+        """Stop a job that cannot be answered correctly, before anything runs.
 
         Raises:
             RefusedError: an unsupported kind, images without eyes, an edit out of reach, or needs

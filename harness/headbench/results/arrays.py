@@ -45,21 +45,22 @@ def take_out(records: Sequence[Record]) -> tuple[list[Record], Tensors]:
     bare = []
     size = 0
     for record in records:
-        parts = dict(record.parts)
+        parts: dict[str, object] = {}
         for name, value in record.parts.items():
             if isinstance(value, np.ndarray):
                 stacked = rows.setdefault(name, [])
-                _check(value, stacked, f"document {record.document}, part {name!r}")
+                _check(value, stacked, _where(record, name))
                 parts[name] = {MARK: len(stacked)}
                 stacked.append(value)
                 size += value.nbytes
             elif type(value) is dict and MARK in value:
                 raise StoreError(
                     f"the key {MARK!r} is kept for references to arrays",
-                    where=f"document {record.document}, part {name!r}",
+                    where=_where(record, name),
                     hint="let the scorer use another key",
                 )
-        bare.append(replace(record, parts=parts))
+        # Most records hold no array, and stay as they are.
+        bare.append(replace(record, parts={**record.parts, **parts}) if parts else record)
     _refuse_size(size, f"parts {', '.join(rows)} of {len(records)} records")
     return bare, {name: np.stack(stacked) for name, stacked in rows.items()}
 
@@ -125,6 +126,10 @@ def unpack(packed: bytes, where: str = "") -> Tensors:
             )
         tensor.flags.writeable = False
     return tensors
+
+
+def _where(record: Record, name: str) -> str:
+    return f"document {record.document}, part {name!r}"
 
 
 def _row(row: object, tensor: NDArray[np.floating] | None, where: str) -> NDArray[np.floating]:

@@ -6,7 +6,7 @@
 
 An answer is handed to the operating system as soon as it comes, and its batch is committed and
 synced to the disk when it is whole. Only committed answers are served: a row's last bits depend on
-the rows beside it, so the rest of a batch that was cut short could not be continued truthfully.
+the rows beside it, so the rest of a batch that was cut short could not be continued correctly.
 The first committed answer of a key stands, because result files already show it.
 
 Captures of ``represent`` requests lie in a file of their own, one safetensors blob after another;

@@ -102,7 +102,9 @@ class Asker:
         """
         known = self._rewrites(jobs, what)
         asked = [
-            replace(job, request=rewrites.decode(job.request, said.answer.text or ""))
+            replace(
+                job, request=rewrites.decode(job.request, said.answer.text or ""), rewritten=True
+            )
             if said
             else job
             for job, said in zip(jobs, known, strict=True)

@@ -29,7 +29,7 @@ def run(
 
     Args:
         tasks: Task names, groups, tags or YAML files.
-        interventions: One or several, e.g. ``"vhr(alpha=2)"``.
+        interventions: For example ``"vhr(alpha=2)"``.
         model: Adapter name; ``None`` takes the shipped model that fits the tasks. One adapter per
             role: ``{"subject": "hf", "judge": "recorded"}``.
         model_args: The adapter's arguments, e.g. ``{"pretrained": "org/name",

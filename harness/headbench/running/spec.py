@@ -34,12 +34,12 @@ DEFAULT_CONTROLS = 4
 DEFAULT_DRAWS = 10_000
 DEFAULT_LEVEL = 0.95
 OtherRole = Literal["judge", "encoder"]
-"""Roles beside the subject, which is the model that interventions act on."""
+"""Roles other than the subject, which is the model that interventions act on."""
 ControlHeads = Literal["any", "apart", "low", "layers", "document"]
 
 
 class RoleModel(BaseModel):
-    """The adapter of a role beside the subject."""
+    """The adapter of a role other than the subject."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

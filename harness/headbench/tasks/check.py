@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.nouns import CapturedArrays, Document
@@ -17,12 +18,19 @@ from headbench.tasks.data.source import AbsentDataError
 from headbench.tasks.index import Index, build_index, task_files
 from headbench.tasks.merge import Merged, read_merged
 from headbench.tasks.problems import TaskFileError, checked
-from headbench.tasks.schema import GroupConfig, TaskConfig
+from headbench.tasks.schema import CaptureConfig, GroupConfig, TaskConfig
+from headbench.tasks.steps import Step
 from headbench.tasks.survey import Survey
 from headbench.tasks.task import Task
 from headbench.tasks.templates import compile_template
 from headbench.tasks.yamlfile import KeyPath
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MANY_HEADS = 128
+"""Heads of a stand-in for a layer's captured heads."""
 _TEMPLATES = frozenset({"doc_to_text", "description", "system"})
 
 
@@ -188,10 +196,20 @@ def _check_rendering(merged: Merged, limit: int) -> Report:
     return Report(path, name, len(documents), requests, survey=found)
 
 
-def _vector(index: int) -> CapturedArrays:
+def _captured(step: Step, index: int) -> CapturedArrays:
+    """A stand-in for what a represent step captures: ``[layer, row, unit]``, or with heads.
+
+    A head's number is not checked: how many there are is the model's matter.
+    """
     import numpy as np
 
-    return CapturedArrays.of(lambda: (np.array([[1.0, index]], dtype=np.float32),))
+    def array(capture: CaptureConfig) -> NDArray[np.float32]:
+        heads = () if capture.site in ("residual", "router") else (MANY_HEADS,)
+        filled = np.ones((len(capture.layers), 1, *heads, 2), dtype=np.float32)
+        filled[..., 1] = index
+        return filled
+
+    return CapturedArrays.of(lambda: tuple(array(one) for one in step.config.captures))
 
 
 def _ask(task: Task, document: Document) -> int:
@@ -201,7 +219,7 @@ def _ask(task: Task, document: Document) -> int:
     for step in task.steps:
         requests_made = task.requests(document, step.name, earlier, 0)
         earlier[step.name] = tuple(
-            _vector(index) if step.kind == "represent" else "?"
+            _captured(step, index) if step.kind == "represent" else "?"
             for index in range(len(requests_made))
         )
         outputs += earlier[step.name]

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
-from headbench.edits import Branch, Edit, Plan, Probe, Scale
+from headbench.edits import Branch, Edit, Plan, Probe, Rewrite, Scale
 from headbench.errors import RefusedError
 from headbench.interventions.resolve import control_conditions, resolve
 from headbench.jobs import Condition, Job
 from headbench.models.hf.adapter import wrap
+from headbench.models.hf.fold import foldable
 from headbench.models.runtime import SequenceGroup, runtime
 from headbench.nouns import Capture, Request
 from headbench.results.keys import response_key
@@ -125,7 +126,7 @@ def test_conditions_of_one_prompt_share_their_probe():
 
 
 @pytest.mark.parametrize("make", [llama, llava, qwen])
-def test_scoring_generated_tokens_under_an_condition_gives_the_stepwise_log_probabilities(make):
+def test_scoring_generated_tokens_under_a_condition_gives_the_stepwise_log_probabilities(make):
     model = make(STORE, attn="headbench") if make is not llama else make(attn="headbench")
     jobs = work(model)
     made = answers(model, jobs)
@@ -217,20 +218,40 @@ def under(model, *toys, one=None):
     return answers(model, [Job(one or request(TEXTS[1]), Condition("toy", toys, "toggle"))])[0]
 
 
-def test_a_rewritten_request_is_answered_in_place_of_the_first():
+@dataclass(frozen=True)
+class Rewriting(Toy):
+    """A toy that asks another request."""
+
+    other: Request = field(default_factory=lambda: request(TEXTS[2]))
+
+    def rewrite_probes(self, case):
+        return ()
+
+    def rewrite(self, case, probed):
+        return Rewrite(self.other)
+
+
+def test_a_request_that_is_still_to_be_rewritten_is_not_answered():
     model = llama(attn="headbench")
-    other = request(TEXTS[2])
-    assert (
-        under(model, Toy(Plan(request=other))).tokens
-        == answers(model, [Job(other, BASELINE)])[0].tokens
-    )
+    condition = Condition("toy", (Rewriting(),), "toggle")
+    job = Job(request(TEXTS[1]), condition)
+    with pytest.raises(RefusedError, match="rewrites requests, and this one is still the task's"):
+        answers(model, [job])
+    ((_, rewrite),) = model.rewrite([job])
+    (found,) = answers(model, [Job(rewrite.request, condition, rewritten=True)])
+    assert found.tokens == answers(model, [Job(Rewriting().other, BASELINE)])[0].tokens
+
+
+def test_what_rewrites_requests_is_not_folded():
+    with pytest.raises(RefusedError, match="more than edits of weights"):
+        foldable([Rewriting()])
 
 
 def test_what_cannot_be_joined_or_run_is_refused_by_name():
     model = llama(attn="headbench")
     other = request(TEXTS[2])
     with pytest.raises(RefusedError, match="two interventions rewrite"):
-        under(model, Toy(Plan(request=other)), Toy(Plan(request=other)))
+        under(model, Rewriting(), Rewriting())
     branches = frozenset({"branches"})
     contrast = Toy(
         Plan(branches={"text": Branch(other)}, combine=lambda logits, forced: logits),

@@ -206,7 +206,7 @@ def test_the_check_finds_a_batch_that_goes_on_wrongly_after_a_row_has_left(monke
         return take_rows(cache, torch.zeros(len(index), dtype=torch.long))
 
     monkeypatch.setattr(HFBackend, "take_rows", forgetful)
-    with pytest.raises(RefusedError, match="a row has left goes on wrongly"):
+    with pytest.raises(RefusedError, match="goes wrong after a row has left"):
         llama()
 
 

@@ -128,29 +128,6 @@ def test_beyond_learned_positions_there_is_nothing_to_run() -> None:
         model.plan(generate(30))
 
 
-def test_a_rewritten_request_is_measured_too() -> None:
-    from dataclasses import dataclass
-
-    from headbench.edits import Plan
-    from headbench.jobs import Condition
-
-    @dataclass(frozen=True)
-    class Longer:
-        canonical: str = "longer"
-        needs: frozenset[str] = frozenset()
-
-        def probes(self, case: Any) -> tuple[()]:
-            return ()
-
-        def plan(self, case: Any, seen: Any) -> Plan:
-            return Plan(request=request(f"{WORDS} {WORDS}"))
-
-    model = short(attn="headbench")
-    job = Job(request("who", ask={"max_new_tokens": 2}), Condition("longer", (Longer(),), "toggle"))  # type: ignore[arg-type]
-    with pytest.raises(RefusedError, match="positions"):
-        answers(model, [job])
-
-
 @pytest.mark.parametrize(
     ("changes", "limit"),
     [

@@ -10,7 +10,6 @@ from headbench.interventions.resolve import resolve
 from headbench.models.hf.adapter import HFModel
 from headbench.models.runtime import OPEN, TokenSequence
 from headbench.models.runtime.sharing import Sharing, sharing
-from headbench.nouns import Request
 from helpers_models import llama, request
 
 OWN = (
@@ -103,8 +102,6 @@ def test_what_depends_on_the_rest_of_the_prompt_shares_nothing(edit: Edit, reaso
     assert reason in found.reason
 
 
-def test_a_rewritten_request_shares_nothing_and_no_edit_shares_all() -> None:
-    other = Request("d", "answer", 0, "generate", ({"role": "user", "content": "x"},))
-    assert sharing(Plan(request=other)).reason == "the request is rewritten"
+def test_no_edit_shares_all() -> None:
     assert sharing(Plan()) == Sharing("baseline")
     assert sharing(Plan((Edit("scores", Bias((0, 1), 1.0), {0: (0,)}),))) == Sharing("own")

@@ -37,11 +37,15 @@ def test_the_figures_are_of_the_models_that_tasks_take_now(table: dict[str, Any]
 
 def test_every_condition_that_is_asked_for_is_stored(table: dict[str, Any]) -> None:
     asked = {
-        (part.section, task, short(canonical(toggle).replace("VECTORS", "'there.safetensors'")))
+        (
+            part.section,
+            task,
+            short(canonical(intervention).replace("VECTORS", "'there.safetensors'")),
+        )
         for part in PARTS
         for task in part.tasks
-        for text in part.toggles
-        for toggle in sweep(parse(text))
+        for text in part.interventions
+        for intervention in sweep(parse(text))
     }
     assert asked == {(row["section"], row["task"], row["arm"]) for row in table["rows"]}
 

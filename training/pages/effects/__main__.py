@@ -1,4 +1,4 @@
-"""Write, or check, the page of effects: what the toggles do on the shipped models.
+"""Write, or check, the page of effects: what the interventions do on the shipped models.
 
 ``python -m training.pages.effects`` runs every cell, stores the figures in ``docs/effects.json``,
 and writes ``docs/effects.md`` and its figures from them: about seven minutes of one busy core. With

@@ -1,4 +1,4 @@
-"""What the page of effects measures: the toggles of each part, and how they are run.
+"""What the page of effects measures: the interventions of each part, and how they are run.
 
 Every part is one or more calls of ``headbench.run`` as a user would write them. No model is named:
 the tasks take the shipped one that fits them.
@@ -23,14 +23,14 @@ class Part:
     Attributes:
         section: The section of the page that it belongs to.
         tasks: What is run.
-        toggles: Under which toggles; ``VECTORS`` stands for the file of :func:`directions`.
-        controls: Control draws a toggle, where the method declares a control.
+        interventions: Interventions; ``VECTORS`` stands for the file of :func:`directions`.
+        controls: Control draws per intervention, where the method declares a control.
         limit: Documents of each task; ``None`` takes all.
     """
 
     section: str
     tasks: tuple[str, ...]
-    toggles: tuple[str, ...]
+    interventions: tuple[str, ...]
     controls: int = 0
     limit: int | None = None
 
@@ -71,9 +71,9 @@ def run(part: Part, out: Path, vectors: Path) -> Any:
     """Run a part; answers that already lie in ``out`` are not asked again."""
     import headbench
 
-    toggles = [toggle.replace("VECTORS", f"'{vectors}'") for toggle in part.toggles]
+    interventions = [text.replace("VECTORS", f"'{vectors}'") for text in part.interventions]
     return headbench.run(
-        part.tasks, toggles, out=out, controls=part.controls, limit=part.limit, draws=DRAWS
+        part.tasks, interventions, out=out, controls=part.controls, limit=part.limit, draws=DRAWS
     )
 
 

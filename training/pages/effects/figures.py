@@ -143,7 +143,8 @@ def _redistribution(table: Mapping[str, Any]) -> Any:
         live = [e for e in found if e.main]
         axes.errorbar(
             [e.main["difference"] for e in live], [at[e.condition] for e in live],
-            xerr=_errors(live), fmt="o", color=COLOURS[0], capsize=2, label="toggle", zorder=3,
+            xerr=_errors(live), fmt="o", color=COLOURS[0], capsize=2, label="intervention",
+            zorder=3,
         )  # fmt: skip
         points = [(d, at[e.condition]) for e in live for d in e.others]
         if points:

@@ -55,32 +55,32 @@ def _filled(line: str) -> str:
 def _head(table: Table) -> str:
     models = " and ".join(f"`{name}`" for name in dict.fromkeys(table["models"].values()))
     return f"""\
-# What the toggles do on the reference models
+# What the interventions do on the reference models
 
 This page is written by `python -m training.pages.effects`, which runs every cell through
 `headbench.run` on the models that ship ({models}) and stores the figures in
 [effects.json](effects.json). Each sentence about an outcome is chosen by comparing those figures.
 `--check` measures anew and compares.
 
-A change is the toggle less the unedited model on the same documents, with its 95 % interval ([how
-it is made](statistics.md#intervals)). *Seen* means p below {LEVEL} after Holm's adjustment over the
-cells of one task in one section. *Less controls* is the change less the mean change under the
-control draws, with an interval over documents and draws; with one draw it is over documents alone,
-and says nothing about other draws. The *rank* counts from the nearer end of toggle and controls,
-and its p is two-tailed: with K draws chance alone gives rank 1 in 2 of K + 1 cells, which is always
-with one draw, {_chance(2)} of the time with two, {_chance(3)} with three and {_chance(39)} with 39.
-So *beyond controls* is said only where that p is at most {LEVEL}, on the side of the change, which
-takes 39 draws; *beyond their mean* where the interval of *less controls* leaves out zero on that
-side, which random heads may do as well. Controls are other sets of heads, which may share some with
-the toggle; all strengths of a sweep have the same sets.
-*Inert* cells altered nothing. The models are small, and were made to show some of these effects
-(see [reference models](reference-models.md)): this page shows that the toggles do what they say
+A change is the value under the intervention less the unedited model's, on the same documents, with
+its 95 % interval ([statistics](statistics.md#intervals)). *Seen* means p below {LEVEL} after Holm's
+adjustment over the cells of one task in one section. *Less controls* is the change less the mean
+change under the control draws, with an interval over documents and draws; with one draw it is over
+documents alone and says nothing about other draws. The *rank* counts from the nearer end of the
+intervention and its controls, and its p is two-tailed. With K draws, chance alone gives rank 1 in 2
+of K + 1 cells: always with one draw, {_chance(2)} of the time with two, {_chance(3)} with three and
+{_chance(39)} with 39. So *beyond controls* is said only where that p is at most {LEVEL}, on the
+side of the change, which takes 39 draws; *beyond their mean* where the interval of *less controls*
+excludes zero on that side, which may also happen with random heads. Controls are other sets of
+heads, which may share some with the intervention; all strengths of a sweep have the same sets.
+*Inert* cells altered nothing. The models are small and were trained to show some of these effects
+([reference models](reference-models.md)): this page shows that the interventions do what they say
 and what the controls do, and says nothing about large models.
 """
 
 
 def _chance(draws: int) -> str:
-    """How often chance alone puts a toggle beyond that many draws."""
+    """How often chance alone puts an intervention beyond that many draws."""
     return f"{200 / (draws + 1):.0f} %"
 
 
@@ -374,7 +374,7 @@ others. `there.safetensors` holds a direction from calibration questions: the me
 are there less the mean over objects that are not, at the last row of the prompt.
 """
 LARGE = 0.1
-"""A change of a control that is named beside a toggle that was not seen to do anything."""
+"""A change of a control that is named next to an intervention that was not seen to do anything."""
 MOVERS = ("pai", "var", "gift")
 """Methods that move attention over image tokens; the others of the section edit heads."""
 
@@ -410,7 +410,7 @@ def _shows(table: Table, captions: Sequence[Effect], answers: Sequence[Effect]) 
 
 
 def _spared(found: Sequence[Effect], word: str) -> str:
-    """Toggles that do no harm where the same edit with other heads does."""
+    """Interventions that do no harm where the same edit with other heads does."""
     told = [
         f"`{e.condition}` ({drawn(e.others)})"
         for e in found

@@ -19,7 +19,7 @@ Row = Mapping[str, Any]
 
 
 def rows(section: str, outcome: Any) -> list[Row]:
-    """One row for each toggle and task of a run."""
+    """One row for each intervention and task of a run."""
     results = outcome.results
     found = []
     for comparison in outcome.comparisons:

@@ -32,17 +32,17 @@ class Effect:
 
     @property
     def condition(self) -> str:
-        """The toggle."""
+        """The intervention."""
         return str(self.row["arm"])
 
     @cached_property
     def params(self) -> Mapping[str, Any]:
-        """The toggle's parameters."""
+        """The intervention's parameters."""
         return parse(self.condition).parts[0].params
 
     @property
     def method(self) -> str:
-        """The toggle's method."""
+        """The intervention's method."""
         return parse(self.condition).parts[0].name
 
     @property
@@ -191,7 +191,7 @@ def loss(effect: Effect) -> str:
 
 
 def losses(found: Sequence[Effect]) -> str:
-    """What the toggles and their controls do to text that is true and asks nothing."""
+    """What the interventions and their controls do to text that is true and asks nothing."""
     rows = [row for e in found for row in e.row["losses"]]
     if not rows:
         return "The model cannot score neutral text."
@@ -205,7 +205,7 @@ def _one_text(text: str, rows: Sequence[Mapping[str, Any]]) -> str:
     moved = between([row["difference"] for row in rows], "+")
     said = (
         f"Loss on {text} ({rows[0]['passages']} passages, {num(rows[0]['base'])} nats per token "
-        f"unedited) changes by {moved} under the toggles"
+        f"unedited) changes by {moved} under the interventions"
     )
     held = [row for row in rows if row["controls"]]
     if held:

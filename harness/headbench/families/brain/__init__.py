@@ -2,4 +2,31 @@
 
 from headbench.scoring.family import Family
 
-FAMILY = Family("brain", "models against people: brains, ratings, reading times")
+FAMILY = Family(
+    "brain",
+    "models against people: brains, ratings, reading times",
+    metrics={
+        "brain.rsa": ".rsa_scorer:RSA",
+        "brain.normalised": ".rsa_scorer:NORMALISED",
+        "brain.rsa_head": ".rsa_scorer:RSA_HEAD",
+        "brain.normalised_head": ".rsa_scorer:NORMALISED_HEAD",
+        "brain.ceiling_lower": ".rsa_scorer:CEILING_LOWER",
+        "brain.ceiling_upper": ".rsa_scorer:CEILING_UPPER",
+        "brain.subjects": ".rsa_scorer:SUBJECTS",
+    },
+    scorers={
+        "rsa": ".rsa_scorer:RSA_SCORER",
+    },
+    sources={
+        "things": ".concept_rows:concept_rows",
+    },
+    worlds={
+        "concepts": ".concept_rows:word_rows",
+    },
+    recipes={
+        "rdm92": ".brain_recipes:Rdm92Model",
+        "things_triplets": ".brain_recipes:TripletAgreement",
+        "alternate_uses": ".brain_recipes:UsesOriginality",
+        "natural_stories": ".brain_recipes:ReadingTimesRecipe",
+    },
+)

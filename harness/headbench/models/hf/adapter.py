@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headbench.edits import Rewrite
-from headbench.errors import HeadbenchError, RefusedError
+from headbench.errors import ConfigError, HeadbenchError, RefusedError
+from headbench.interventions.rewriting import check_rewritten
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import rows_a_batch
 from headbench.models.base_model import BaseModel, digest_of
@@ -139,14 +140,14 @@ class HFModel(BaseModel):
         """Answer one planned batch; where memory runs out, by halves, which the batch name says."""
         for job in jobs:
             self.refuse(job)
+            check_rewritten(job)
         yield from self._halving(jobs, tuple(range(len(jobs))), batch_name(jobs))
 
     def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
         """The requests that the jobs' rewriting methods ask in place of the given ones."""
         for job in jobs:
             self.refuse(job)
-        with threads(self.threads):
-            yield from self.preparation.rewrite(jobs)
+        yield from self.preparation.rewrite(jobs)
 
     def refuse_overrun(self, request: Request) -> None:
         """Stop a request that is longer than the configuration allows.
@@ -202,10 +203,7 @@ class HFModel(BaseModel):
             yield index, dataclasses.replace(answer, batch=name)
 
     def _answers(self, jobs: Sequence[Job]) -> list[Answer]:
-        works = self.preparation.open(jobs)
-        for work in works:  # an intervention may have rewritten the request
-            self._refuse_overrun(work.job.request, work.prompt)
-        return self.answering.answers(works)
+        return self.answering.answers(self.preparation.open(jobs))
 
     # ------------------------------------------------------------- inside
 
@@ -269,6 +267,12 @@ def wrap(
             ``batch_size``.
     """
     settings = Settings.read({"pretrained": name, **args})
+    if settings.untrained:
+        raise ConfigError(
+            "a model in memory has the weights that it has",
+            where="untrained",
+            hint="leave the argument out, and say it in name=",
+        )
     model.eval()
     info = dataclasses.replace(describe(model.config, name), images=processor is not None)
     weights = fingerprint_tensors(model)

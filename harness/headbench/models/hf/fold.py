@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from headbench.edits import Edit, Intervention, Offset, Scale, ZeroDims
+from headbench.edits import Edit, Intervention, Offset, Rewriter, Scale, ZeroDims
 from headbench.errors import RefusedError
 from headbench.models.hf.engine import Engine
 
@@ -59,7 +59,7 @@ def foldable(interventions: Sequence[Intervention]) -> tuple[Edit, ...]:
     edits: list[Edit] = []
     for method in interventions:
         plan = method.plan(None, {})
-        if plan.request is not None or plan.branches or plan.combine is not None:
+        if isinstance(method, Rewriter) or plan.branches or plan.combine is not None:
             raise RefusedError(f"{method.canonical} is more than edits of weights")
         for edit in plan.edits:
             _check(edit, method.canonical)

@@ -14,7 +14,7 @@ import transformers
 
 from headbench._code import of_modules
 from headbench._version import __version__
-from headbench.models.hf.load import Loaded, Settings
+from headbench.models.hf.load import UNTRAINED, UNTRAINED_SEED, Loaded, Settings
 
 
 def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str]:
@@ -42,6 +42,7 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "torch": str(torch.__version__),
         "transformers": str(transformers.__version__),
         **unused_weights(loaded.unused),
+        **({UNTRAINED: f"seed {UNTRAINED_SEED}"} if settings.untrained else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""Whether the engine can edit a model truthfully: found by trying, and never by a list alone."""
+"""Whether the engine can edit a model correctly: found by trying, and never by a list alone."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from headbench.edits import Case, Intervention, Plan, Probe
+from headbench.edits import Case, Intervention, Plan, Probe, Rewriter
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.interventions.edits import EditReport
 from headbench.interventions.edits.edit_session import EditSession
@@ -272,7 +272,7 @@ class Running:
         probes: Mapping[str, Mapping[Capture, Tensor]],
     ) -> Plan:
         plan = method.plan(case, probes)
-        if plan.request is not None or plan.branches or plan.combine is not None:
+        if isinstance(method, Rewriter) or plan.branches or plan.combine is not None:
             raise RefusedError(
                 f"{method.canonical} rewrites the request or compares branches",
                 hint="use headbench.run, which prepares requests",

@@ -20,23 +20,19 @@ def join(plans: Sequence[Plan], where: str) -> Plan:
     """One plan of several, left to right.
 
     Raises:
-        RefusedError: two parts rewrite the request or compare branches; or branches that nothing
-            combines.
+        RefusedError: two parts compare branches, or branches that nothing combines.
     """
-    rewrites = [plan.request for plan in plans if plan.request is not None]
     compared = [plan for plan in plans if plan.branches or plan.combine]
-    for found, what in ((rewrites, "rewrite the request"), (compared, "compare branches")):
-        if len(found) > 1:
-            raise RefusedError(
-                f"two interventions {what}", where=where, hint="run them one at a time"
-            )
+    if len(compared) > 1:
+        raise RefusedError(
+            "two interventions compare branches", where=where, hint="run them one at a time"
+        )
     if any(plan.branches and plan.combine is None for plan in compared):
         raise RefusedError("an intervention has branches that nothing combines", where=where)
     if any(MAIN in (plan.branches or {}) for plan in compared):
         raise RefusedError(f"a branch cannot be called {MAIN!r}", where=where)
     return Plan(
         edits=tuple(edit for plan in plans for edit in plan.edits),
-        request=rewrites[0] if rewrites else None,
         branches=compared[0].branches if compared else None,
         combine=compared[0].combine if compared else None,
     )

@@ -31,10 +31,12 @@ from headbench.errors import ConfigError, RefusedError
 from headbench.models.adapter_catalogue import check_args, positive, rows_a_batch
 from headbench.models.hf.cache import known_cache
 from headbench.models.hf.chat import Argument, read_arguments, read_today
-from headbench.models.hf.fingerprint import weights_of
+from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
 from headbench.models.hf.weights import check_weights
 from headbench.nouns import ModelInfo
 
+UNTRAINED, UNTRAINED_SEED = "untrained", 0
+"""What the display name of a model with random weights ends with, and the seed of these."""
 ChatFlag = Literal["auto", "on", "off"]
 DTYPES = {
     "float32": torch.float32,
@@ -69,6 +71,8 @@ class Settings:
             they are.
         allow_overrun: Run requests that are longer than the configuration allows; recorded.
         allow_unused_weights: Load a checkpoint with weights that the model does not use; recorded.
+        untrained: The checkpoint's configuration and tokenizer with seeded random weights, as a
+            control; the identity and the display name say so.
     """
 
     pretrained: str
@@ -86,6 +90,7 @@ class Settings:
     threads: int | None = None
     allow_overrun: bool = False
     allow_unused_weights: bool = False
+    untrained: bool = False
 
     @classmethod
     def read(cls, args: Mapping[str, str]) -> Settings:
@@ -106,7 +111,7 @@ class Settings:
         read_arguments(args)
         read_today(args.get("today", ""))
         _one_of(args, "attn", ("headbench", "sdpa"))
-        switches = ("trust_remote_code", "allow_overrun", "allow_unused_weights")
+        switches = ("trust_remote_code", "allow_overrun", "allow_unused_weights", "untrained")
         for switch in switches:
             _one_of(args, switch, ("true", "false"))
         rows_a_batch(args)
@@ -153,7 +158,7 @@ def read_config(settings: Settings) -> Any:
 
     Raises:
         ConfigError: the checkpoint cannot be found or read.
-        RefusedError: a model that would not be run truthfully; see :func:`refuse_unsupported`.
+        RefusedError: a model that would not run correctly; see :func:`refuse_unsupported`.
     """
     with quiet(), loading(settings):
         config = AutoConfig.from_pretrained(settings.pretrained, **_common(settings))
@@ -181,27 +186,50 @@ def load(settings: Settings) -> Loaded:
     takes_images = is_vision_language(config)
     with quiet(), loading(settings):
         device = pick_device(settings.device)
-        model, report = auto_class(config).from_pretrained(
-            settings.pretrained,
-            dtype=pick_dtype(settings.dtype, device),
-            use_safetensors=True,
-            output_loading_info=True,
-            **common,
-        )
+        report: Any = None
+        if settings.untrained:
+            model = untrained(config, settings, pick_dtype(settings.dtype, device))
+        else:
+            model, report = auto_class(config).from_pretrained(
+                settings.pretrained,
+                dtype=pick_dtype(settings.dtype, device),
+                use_safetensors=True,
+                output_loading_info=True,
+                **common,
+            )
         tokenizer = AutoTokenizer.from_pretrained(settings.pretrained, **common)
         processor = load_processor(settings, config, common) if takes_images else None
-    unused = check_weights(
-        report, f"pretrained={settings.pretrained}", allowed=settings.allow_unused_weights
-    )
+    unused: tuple[str, ...] = ()
+    if not settings.untrained:
+        unused = check_weights(
+            report, f"pretrained={settings.pretrained}", allowed=settings.allow_unused_weights
+        )
     model = model.to(device).eval().requires_grad_(False)
     return Loaded(
         model=model,
         tokenizer=processor.tokenizer if processor is not None else tokenizer,
         processor=processor,
         info=info_of(config, settings),
-        weights=weights_of(settings.pretrained, settings.revision, model),
+        weights=fingerprint_tensors(model)
+        if settings.untrained
+        else weights_of(settings.pretrained, settings.revision, model),
         unused=unused,
     )
+
+
+def untrained(config: Any, settings: Settings, dtype: torch.dtype | str) -> Any:
+    """A model of this configuration with the random weights that training would begin with.
+
+    They are drawn in float32 on the CPU from one fixed seed, whatever the device and type they run
+    in, and leave torch's own generator as it was.
+    """
+    kept = getattr(config, "dtype", None) if dtype == "auto" else dtype
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(UNTRAINED_SEED)
+        model = auto_class(config).from_config(
+            config, dtype=torch.float32, trust_remote_code=settings.trust_remote_code
+        )
+    return model.to(kept or torch.float32)
 
 
 @contextmanager
@@ -294,7 +322,7 @@ def auto_class(config: Any) -> Any:
 
 
 def refuse_unsupported(config: Any, where: str) -> None:
-    """Refuse what would run, but not truthfully.
+    """Refuse what would run, but not correctly.
 
     Raises:
         RefusedError: an encoder-decoder model, quantised weights, a model without attention heads,
@@ -324,6 +352,8 @@ def refuse_unsupported(config: Any, where: str) -> None:
 def info_of(config: Any, settings: Settings) -> ModelInfo:
     """Shapes, display name and head maps of a checkpoint."""
     name = settings.name or display_name(settings.pretrained)
+    if settings.untrained:
+        name = f"{name}-{UNTRAINED}"
     return describe(config, name, maps_beside(Path(settings.pretrained)))
 
 

@@ -167,9 +167,6 @@ class RequestPreparation:
             work.plan = join(plans, work.where)
             work.probes = merge(captured)
             work.companion = self._companion_of(probes, plans, work.where)
-            if work.plan.request is not None:
-                work.prompt = self.resolve(work.plan.request)
-                work.case = self.case(work.plan.request)
         return works
 
     def capture(

@@ -50,7 +50,7 @@ def check_state(model: Any, pad_id: int) -> bool:
         right all the same.
 
     Raises:
-        RefusedError: The model cannot be decoded truthfully, with the reason.
+        RefusedError: The model cannot be decoded correctly, with the reason.
     """
     allowed = TOLERANCE if model.dtype == torch.float32 else HALF_TOLERANCE
     found = _attempt(model, pad_id)
@@ -62,7 +62,7 @@ def check_state(model: Any, pad_id: int) -> bool:
     for reason, difference in found.items():
         if difference > allowed:  # a NaN is left to the run, which names its row
             raise RefusedError(
-                f"{type(model).__name__} cannot be decoded truthfully: {reason}",
+                f"{type(model).__name__} cannot be decoded correctly: {reason}",
                 where=f"logits differ by {difference:.2g} of their spread, allowed: {allowed:g}",
                 hint=_HINTS,
             )
@@ -126,7 +126,7 @@ def _differences(rt: Runtime, model: Any) -> dict[str, float]:
     one, two = rt.encode([_row(first)]), rt.encode([_row(second)])
     found = {
         "it counts positions in its own way": far(one.logits[0, -1], plain.logits[0, -1].float()),
-        "a later token changes what it says at an earlier one": far(
+        "a later token changes its logits at an earlier one": far(
             plain.logits[0, MIDDLE].float(), alone(first[: MIDDLE + 1])
         ),
     }
@@ -137,10 +137,10 @@ def _differences(rt: Runtime, model: Any) -> dict[str, float]:
         far(one.logits[0, -1], whole[0]), far(two.logits[0, -1], whole[1])
     )
     padded = rt.encode([_row((*tokens, token)) for tokens in (first, second)], cache=False).logits
-    found["left padding changes what it says"] = far(padded[1, -1], whole[1])
+    found["left padding changes its logits"] = far(padded[1, -1], whole[1])
     both = rt.select(rt.encode([_row(first), _row(second)]), [1])
     rt.step(both, [token])
-    found["a batch that a row has left goes on wrongly"] = far(both.logits[0, -1], whole[1])
+    found["a batch goes wrong after a row has left it"] = far(both.logits[0, -1], whole[1])
     rt.step(two, [other])
     prefix = rt.encode([_row(second)])
     several = rt.fork(prefix, [0], [prefix.rows[0].continued((token, other))])

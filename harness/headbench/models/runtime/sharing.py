@@ -40,8 +40,6 @@ def sharing(plan: Plan) -> Sharing:
         prompt token); ``own`` where edits of fixed heads act on the prefix as on any other token;
         ``none`` otherwise.
     """
-    if plan.request is not None:
-        return Sharing("none", "the request is rewritten")
     for edit in plan.edits:
         reason = _reason(edit)
         if reason:

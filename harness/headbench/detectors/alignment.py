@@ -1,0 +1,280 @@
+"""Heads against a target geometry: what the detectors ``rsa`` and ``mknn`` share.
+
+Both show the model one stimulus per prompt, take ``z`` of every head (its output before the output
+projection) at the last prompt token or averaged over all prompt tokens, and compare how a head
+arranges the stimuli with how the target does. The best of many heads, scored where it was chosen,
+is too good: the map says beside its scores whether halves of the stimuli agree on them, and what
+the head that one half chooses scores on the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field, JsonValue
+
+from headbench.detectors.detector import (
+    DetectorParams,
+    Measurement,
+    Trial,
+    Trials,
+    attending_layers,
+    chunks,
+)
+from headbench.detectors.prompt_captures import represent
+from headbench.errors import ConfigError, DataError
+from headbench.families.brain.concept_world import concept_world
+from headbench.families.brain.held_out_selection import Split, halves, select
+from headbench.families.brain.rdm import Floats, Integers
+from headbench.families.brain.vector_table import read_vector_table
+from headbench.families.brain.vendored_data import things_concepts
+from headbench.families.brain.weighted_correlation import spearman
+from headbench.models.base_model import digest_of
+from headbench.nouns import Capture, Request
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from headbench.models.hf.adapter import HFModel
+
+DIGITS = 6
+"""Decimals that are kept of a figure."""
+LEAST = 20
+"""Fewer stimuli say nothing about a geometry, and their halves less."""
+PROMPTS = {"concepts": "Question: {} are what? Answer:"}
+"""Default prompt of a target; ``{}``, the word alone, for the others."""
+HeadScores = Callable[[Floats, Sequence[Integers]], Floats]
+"""Features of one head ``[stimulus, dim]`` and sets of stimuli -> score on each set, ``[set]``; NaN
+where the head does not vary."""
+
+
+class AlignmentParams(DetectorParams):
+    """The target, and how the model is shown its stimuli."""
+
+    target: str = "concepts"
+    """``concepts``: 193 packaged words and their categories. ``things``: 1,854 concepts of THINGS
+    and their eleven rated properties. Or a file of your own, npz or CSV, with one vector per
+    subject and stimulus (docs/brain.md): its stimuli are the texts that the model reads."""
+    prompt: str = ""
+    """What the model reads, with ``{}`` for the stimulus; default: a question for ``concepts``, the
+    stimulus alone for the others."""
+    pool: Literal["last", "mean"] = "last"
+    """The last prompt token, or the mean over all prompt tokens, special and template's ones
+    included."""
+    repeats: int = Field(5, ge=1)
+    """How often the stimuli are halved; each half chooses once and scores once."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What heads are compared with.
+
+    Attributes:
+        stimuli: ``[stimulus]``, unique names.
+        texts: ``[stimulus]``, what the model reads.
+        patterns: ``[subject, stimulus, unit]``; one subject where there is one truth.
+        facts: What a head map records of it.
+    """
+
+    stimuli: tuple[str, ...]
+    texts: tuple[str, ...]
+    patterns: Floats
+    facts: dict[str, JsonValue]
+
+
+def target_of(name: str) -> Target:
+    """A target by name or file.
+
+    Raises:
+        ConfigError: Neither a known name nor a file of this form.
+        DataError: The file is missing or broken, or its subjects share too few stimuli.
+    """
+    if name == "concepts":
+        world = concept_world()
+        return Target(world.words, world.words, world.features[None], {"target": name})
+    if name == "things":
+        concepts = things_concepts()
+        scores = (concepts.means - concepts.means.mean(axis=0)) / concepts.means.std(axis=0)
+        return Target(concepts.ids, concepts.words, scores[None], {"target": name})
+    if not name.endswith((".npz", ".csv")):
+        raise ConfigError(
+            f"there is no target {name!r}",
+            where=f"--set target={name}",
+            hint="concepts, things, or a file of your own that ends in .npz or .csv",
+        )
+    table = read_vector_table(Path(name))
+    stimuli = table.shared()
+    patterns = [table.repeats(subject, stimuli).mean(axis=0) for subject in table.names]
+    facts: dict[str, JsonValue] = {"target": Path(name).name, "target_sha256": table.sha256}
+    return Target(stimuli, stimuli, np.array(patterns), facts)
+
+
+def load(params: AlignmentParams, limit: int | None, seed: int) -> Trials:
+    """The target's stimuli, or a random sample of them.
+
+    Raises:
+        ConfigError: The prompt has no place for the stimulus, or there is no such target.
+        DataError: Fewer than :data:`LEAST` stimuli.
+    """
+    target = target_of(params.target)
+    prompt = params.prompt or PROMPTS.get(params.target, "{}")
+    if prompt.count("{}") != 1:
+        raise ConfigError(
+            "the prompt needs one place for the stimulus",
+            where=f"--set prompt={prompt}",
+            hint='write {} where it goes, e.g. "A {} is"',
+        )
+    order = np.arange(len(target.stimuli))
+    if limit is not None and limit < len(order):
+        order = np.sort(np.random.default_rng(seed).permutation(len(order))[:limit])
+    if len(order) < LEAST:
+        raise DataError(
+            f"{len(order)} stimuli, at least {LEAST} make a geometry",
+            where=f"target {params.target}",
+            hint="raise --limit, or take a target with more stimuli",
+        )
+    texts = [prompt.replace("{}", target.texts[at]) for at in order.tolist()]
+    trials = tuple(
+        Trial(
+            Request(
+                target.stimuli[at], "detect", 0, "represent", ({"role": "user", "content": t},)
+            ),
+            "",
+        )
+        for at, t in zip(order.tolist(), texts, strict=True)
+    )
+    facts: dict[str, JsonValue] = {
+        **target.facts,
+        "documents": len(trials),
+        "subjects": len(target.patterns),
+        "prompt": prompt,
+        "sha256": digest_of(texts),
+    }
+    return Trials(trials, facts)
+
+
+def patterns_of(target: Target, trials: Trials) -> Floats:
+    """The target's patterns of the stimuli that are shown: ``[subject, stimulus, unit]``.
+
+    Raises:
+        DataError: A trial is about no stimulus of the target.
+    """
+    place = {name: at for at, name in enumerate(target.stimuli)}
+    names = [trial.request.document for trial in trials.trials]
+    strange = [name for name in names if name not in place]
+    if strange:
+        raise DataError(
+            f"{strange[0]!r} is no stimulus of the target",
+            where=f"{len(strange)} of {len(names)} trials",
+            hint="name each trial's document after the stimulus",
+        )
+    return target.patterns[:, [place[name] for name in names]]
+
+
+def head_features(model: HFModel, trials: Trials, pool: str) -> np.ndarray:
+    """Output of every head for every stimulus: ``[layer with attention, head, stimulus, dim]``.
+
+    Prompts run in batches and are pooled inside the pass; what is kept is float32 and one vector
+    per head and stimulus, never a state per token.
+    """
+    rows, pooling = ("last", "none") if pool == "last" else ("all", "mean")
+    capture = Capture("z", attending_layers(model), rows=rows, pool=pooling)  # type: ignore[arg-type]
+    found: np.ndarray | None = None
+    at = 0
+    for batch in chunks(model, trials.trials):
+        for arrays in represent(model, [trial.request for trial in batch], (capture,)):
+            z = arrays[capture][:, 0].float().cpu().numpy()  # [layer, head, dim] of the one row
+            if found is None:
+                layers, heads, dim = z.shape
+                found = np.empty((layers, heads, len(trials.trials), dim), dtype=np.float32)
+            found[:, :, at] = z
+            at += 1
+    if found is None:
+        raise DataError("there is no stimulus", hint="take more trials")
+    return found
+
+
+def measure(
+    model: HFModel, trials: Trials, params: AlignmentParams, scores: HeadScores
+) -> Measurement:
+    """Score every head on all stimuli and on their halves.
+
+    Args:
+        model: The adapter.
+        trials: One per stimulus.
+        params: Pooling and halves.
+        scores: The comparison, one head at a time.
+
+    Returns:
+        A head that gives every stimulus the same output has no geometry: it scores 0 and is named
+        under ``undefined_heads``.
+
+    Raises:
+        DataError: No head has a score.
+    """
+    import torch
+
+    features = head_features(model, trials, params.pool)
+    layers, heads, stimuli, _ = features.shape
+    splits = halves(stimuli, seed=0, repeats=params.repeats)
+    everything = np.arange(stimuli)
+    sets = [everything, *(split.score for split in splits)]
+    # One head at a time, [head of any layer, set]: an RDM of 1,854 stimuli has 1.7 million pairs.
+    table = np.array([scores(head, sets) for layer in features for head in layer])
+    whole = table[:, 0]
+    if not np.isfinite(whole).any():
+        raise DataError(
+            "no head tells the stimuli apart",
+            where=f"--set pool={params.pool}",
+            hint="end the prompt with the stimulus, take pool=mean, or texts that the model reads",
+        )
+    numbers = attending_layers(model)
+    names: list[JsonValue] = [
+        f"{numbers[at // heads]}-{at % heads}"
+        for at in np.flatnonzero(~np.isfinite(whole)).tolist()
+    ]
+    facts: dict[str, JsonValue] = {
+        "split_half": _stability(table, sets, splits, numbers, heads),
+        "undefined_heads": names,
+    }
+    found: Tensor = torch.from_numpy(np.nan_to_num(whole)).reshape(layers, heads)
+    return Measurement(found, stimuli, facts)
+
+
+def _stability(
+    table: Floats,
+    sets: Sequence[Integers],
+    splits: Sequence[Split],
+    layers: tuple[int, ...],
+    heads: int,
+) -> dict[str, JsonValue]:
+    """Whether halves agree on the map, and what the best head of a half scores on the other.
+
+    Args:
+        table: ``[head, set]``.
+        sets: All stimuli, then the scoring half of each split.
+        splits: Of the stimuli; two neighbours are one halving, each half once in either part.
+        layers: Numbers of the layers with attention.
+        heads: Per layer.
+    """
+    column = {chosen.tobytes(): at for at, chosen in enumerate(sets)}
+    held = select(lambda chosen: table[:, column[chosen.tobytes()]], splits, len(sets[0]))
+    agreements = []
+    for at in range(1, len(sets), 2):
+        both = table[:, at : at + 2]
+        known = np.isfinite(both).all(axis=1)
+        agreements.append(spearman(both[known, 0], both[known, 1]) if known.sum() > 1 else np.nan)
+    agreement = float(np.mean(agreements))
+    return {
+        "halves": len(splits),
+        "rank_correlation": round(agreement, DIGITS) if np.isfinite(agreement) else None,
+        "best_head": f"{layers[held.best // heads]}-{held.best % heads}",
+        "best_score": round(held.naive, DIGITS),
+        "chosen_share": round(held.agreement, DIGITS),
+        "held_out_score": round(held.score, DIGITS),
+        "optimism_gap": round(held.optimism_gap, DIGITS),
+    }

@@ -1,0 +1,82 @@
+"""From what a ``represent`` step captured to the features of one layer and of one head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headbench.errors import ConfigError, DataError
+from headbench.nouns import CapturedArrays
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Features = NDArray[np.float32]
+
+SHAPE = "one layer and one row: a pooled one, or the last"
+
+
+def arrays_of(output: str, document: str) -> tuple[Features, ...]:
+    """The captures of one answer.
+
+    Raises:
+        DataError: The answer holds none: the step is no ``represent`` step.
+    """
+    if not isinstance(output, CapturedArrays):
+        raise DataError(
+            "an answer holds no captured states",
+            where=f"document {document}",
+            hint="let the task's step be `output_type: represent`",
+        )
+    return output.arrays
+
+
+def layer_features(array: Features, document: str) -> Features:
+    """The state of one layer at one row: ``[layer, row, unit]`` -> ``[unit]``.
+
+    Raises:
+        ConfigError: More than one layer or row was captured, or states of heads.
+        DataError: A state that is not finite.
+    """
+    if array.ndim != 3 or array.shape[:2] != (1, 1):
+        raise ConfigError(
+            f"a capture of shape {list(array.shape)} is no layer's state",
+            where=f"document {document}: captures",
+            hint=f"capture `residual` at {SHAPE}",
+        )
+    return _finite(array[0, 0], document)
+
+
+def head_features(array: Features, head: int, document: str) -> Features:
+    """The output of one head at one row: ``[layer, row, head, unit]`` -> ``[unit]``.
+
+    Raises:
+        ConfigError: More than one layer or row was captured, or there is no such head.
+        DataError: A state that is not finite.
+    """
+    if array.ndim != 4 or array.shape[:2] != (1, 1):
+        raise ConfigError(
+            f"a capture of shape {list(array.shape)} does not hold heads of one layer",
+            where=f"document {document}: captures",
+            hint=f"capture `z` at {SHAPE}",
+        )
+    if not 0 <= head < array.shape[2]:
+        raise ConfigError(
+            f"head {head} does not exist",
+            where="scorer_options.head",
+            hint=f"heads of this layer run from 0 to {array.shape[2] - 1}",
+        )
+    return _finite(array[0, 0, head], document)
+
+
+def _finite(features: Features, document: str) -> Features:
+    import numpy as np
+
+    if not np.isfinite(features).all():
+        raise DataError(
+            "a captured state is not finite",
+            where=f"document {document}",
+            hint="run the model with dtype=float32",
+        )
+    # Not in half precision: residual streams of some models exceed its 65,504.
+    return np.ascontiguousarray(features, dtype=np.float32)

@@ -1,0 +1,78 @@
+"""Documents of the concept tasks: packaged words, THINGS concepts and triplets, uses of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headbench.errors import ConfigError
+from headbench.families.brain.concept_world import concept_world
+from headbench.families.brain.vendored_data import (
+    alternate_uses,
+    things_concepts,
+    things_triplets,
+)
+from headbench.tasks.data.source import DataRow, DataSpec
+from headbench.tasks.images import Images
+from headbench.tasks.schema import Strict
+
+SPLITS = ("train", "test")
+
+
+class NoOptions(Strict):
+    """These rows have no options."""
+
+
+def word_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
+    """Every other word of the concept world: ``train`` to choose on, ``test`` to score."""
+    spec.options(NoOptions)
+    words = concept_world().words
+    for word in words[_half(spec) :: len(SPLITS)]:
+        yield DataRow({"id": word, "cluster": word, "word": word, "target": word})
+
+
+def concept_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
+    """Every other concept of THINGS: ``train`` to choose on, ``test`` to score."""
+    spec.options(NoOptions)
+    concepts = things_concepts()
+    pairs = list(zip(concepts.ids, concepts.words, strict=True))
+    for name, word in pairs[_half(spec) :: len(SPLITS)]:
+        yield DataRow({"id": name, "cluster": name, "word": word, "target": word})
+
+
+def triplet_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
+    """The odd-one-out triplets of THINGS with the concept that people chose."""
+    spec.options(NoOptions)
+    words, triplets = things_concepts().words, things_triplets()
+    answers = {who: chosen.tolist() for who, chosen in triplets.odd.items()}
+    for number, triplet in enumerate(triplets.concepts.tolist()):
+        places = {who: triplet.index(chosen[number]) for who, chosen in answers.items()}
+        name = f"triplet-{number:04d}"
+        fields = {"id": name, "cluster": name, "words": [words[one] for one in triplet]}
+        yield DataRow({**fields, "target": places})
+
+
+def use_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
+    """Uses of objects with people's rating of their originality; an object is a cluster."""
+    spec.options(NoOptions)
+    uses = alternate_uses()
+    every = zip(uses.ids, uses.objects, uses.responses, uses.originality.tolist(), strict=True)
+    for name, thing, response, rated in every:
+        yield DataRow(
+            {
+                "id": name,
+                "cluster": thing,
+                "texts": [thing, response],
+                "words": len(response.split()),
+                "target": rated,
+            }
+        )
+
+
+def _half(spec: DataSpec) -> int:
+    if spec.split not in SPLITS:
+        raise ConfigError(
+            f"there is no split {spec.split!r}",
+            where=spec.where("split"),
+            hint="train (to choose a layer or head on) or test",
+        )
+    return SPLITS.index(spec.split)

@@ -1,0 +1,71 @@
+"""The human side of a task by name, so that records can be scored again without the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from headbench.errors import ConfigError, nearest
+from headbench.families.brain.concept_world import concept_world, simulated_subjects
+from headbench.families.brain.rdm import Kind, rdm
+from headbench.families.brain.rdm_similarity import Method
+from headbench.families.brain.rsa_metric import HumanGeometry
+from headbench.families.brain.vendored_data import things_concepts
+
+SUBJECTS = 8
+RELIABILITY = 0.3
+
+
+@dataclass(frozen=True)
+class HumanSide:
+    """People's geometry and how a model's is compared with it.
+
+    Attributes:
+        geometry: Over named stimuli.
+        kind: Dissimilarity of the model's features.
+        method: The comparator.
+    """
+
+    geometry: HumanGeometry
+    kind: Kind
+    method: Method
+
+
+def _simulated() -> HumanSide:
+    """Eight simulated subjects of the concept world; Pearson, whose ceiling has a closed form."""
+    world = concept_world()
+    rdms = simulated_subjects(world.truth, SUBJECTS, RELIABILITY, seed=0)
+    return HumanSide(HumanGeometry(world.words, rdms), "correlation", "pearson")
+
+
+def _rated() -> HumanSide:
+    """The eleven rated properties of THINGS: z-scored means over raters, one geometry for all."""
+    concepts = things_concepts()
+    scores = (concepts.means - concepts.means.mean(axis=0)) / concepts.means.std(axis=0)
+    people = np.asarray(rdm(scores)[None])
+    return HumanSide(HumanGeometry(concepts.ids, people), "correlation", "spearman")
+
+
+SIDES: dict[str, Callable[[], HumanSide]] = {
+    "simulated_subjects": _simulated,
+    "things_properties": _rated,
+}
+
+
+@cache
+def human_side(name: str) -> HumanSide:
+    """A human side by the name that records carry.
+
+    Raises:
+        ConfigError: There is no such side.
+    """
+    if name not in SIDES:
+        raise ConfigError(
+            f"there is no human side {name!r}",
+            where="scorer_options.people",
+            hint=nearest(name, tuple(SIDES)),
+        )
+    return SIDES[name]()
