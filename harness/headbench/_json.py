@@ -99,7 +99,7 @@ def _broken(text: str, where: str, error: json.JSONDecodeError) -> DataError:
     return DataError(
         "the file ends within a value" if short else f"not valid JSON: {error.msg}",
         where=f"{where}:{error.lineno}:{error.colno}",
-        hint="fetch it again, or remove its last, broken line" if short else "hint that line",
+        hint="fetch it again, or remove its last, broken line" if short else "correct that line",
     )
 
 

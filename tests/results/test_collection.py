@@ -115,6 +115,42 @@ def test_without_its_list_a_run_is_what_carries_its_digest(folder: Path) -> None
     assert found.comparisons == listed.comparisons
 
 
+def test_without_lists_a_shared_baseline_is_found_in_the_file_of_another_run(
+    tmp_path: Path,
+) -> None:
+    first = run(tmp_path / "out", "scale_heads(heads=[[0,1]],alpha=0.5)", "colours")
+    second = run(tmp_path / "out", "scale_heads(heads=[[0,1]],alpha=3)", "colours")
+    for path in (tmp_path / "out/measured/fake-1").glob("run-*.json"):
+        path.unlink()
+    runs = {one.digest: one for one in headbench.load(tmp_path / "out").runs}
+    for outcome in (first, second):
+        found = runs[outcome.spec.digest]
+        assert [one.lines for one in found.comparisons] == [
+            one.lines for one in outcome.comparisons
+        ]
+
+
+def test_two_states_of_one_task_keep_their_own_baselines_and_controls(tmp_path: Path) -> None:
+    """The task was edited between two runs of one spec: every id differs, the names do not."""
+    outcomes = [run(tmp_path / "out", SWEEP, "colours")]
+    task = tmp_path / "tasks" / "colours.yaml"
+    edited = task.read_text().replace("version: 1", "version: 2").replace("question |", "id |")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("helpers_fake_task.SIMPLE", edited)
+        outcomes.append(run(tmp_path / "out", SWEEP, "colours"))
+    (path,) = (tmp_path / "out/measured/fake-1").glob("run-*.json")
+    path.unlink()
+    (found,) = headbench.load(tmp_path / "out").runs
+    assert len({c.base.id for c in found.comparisons}) == 2 and found.not_compared == ()
+    again = {one.other.id: one for one in found.comparisons}
+    for outcome in outcomes:
+        for then in outcome.comparisons:
+            now = again[then.other.id]
+            assert now.base.id == then.base.id
+            assert now.main.rank == then.main.rank and now.main.against == then.main.against
+    assert {one.family for one in found.comparisons} == {4}  # what is shown together
+
+
 def test_the_golden_cells_of_the_repository_are_runs(tmp_path: Path) -> None:
     runs = headbench.load(GOLDEN, check=False).runs
     assert sum(len(one.comparisons) for one in runs) >= 11
@@ -239,6 +275,17 @@ def test_a_frame_has_one_row_per_task_condition_and_metric(made: Path) -> None:
                 assert row["p_adjusted"] == line.holm and row["family"] == 4
     base = frame[frame["role"] == "baseline"]
     assert base["difference"].isna().all() and base["family"].isna().all()
+
+
+def test_a_frame_holds_p_before_and_after_its_adjustment() -> None:
+    found = headbench.load(GOLDEN / "ref-vlm-v2", check=False)
+    rows = {(row["id"], row["metric"]): row for row in found.rows()}
+    mains = [(c.other.id, c.main) for c in found.comparisons if c.main.paired is not None]
+    assert any(main.paired and main.holm != main.paired.p for _, main in mains)
+    for result_id, main in mains:
+        row = rows[result_id, main.name]
+        assert main.paired is not None
+        assert (row["p"], row["p_adjusted"]) == (main.paired.p, main.holm)
 
 
 def test_the_frame_of_an_outcome_is_that_of_its_files(tmp_path: Path) -> None:

@@ -168,6 +168,11 @@ def test_requests_beyond_the_length_are_counted(cells: Any) -> None:
     assert [cell.diagnostics.overrun for cell in cells] == [1, 1, 1]
 
 
+def test_nothing_rewrites_these_requests(cells: Any) -> None:
+    """``tests/running/test_derived_images.py`` counts where a method does."""
+    assert [cell.diagnostics.rewritten for cell in cells] == [None] * 3
+
+
 def test_every_field_has_a_value_test_here() -> None:
     """A new field of the diagnostics needs its value written down in this file."""
     told = Path(__file__).read_text(encoding="utf-8")

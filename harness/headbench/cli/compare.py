@@ -1,48 +1,81 @@
-"""``headbench compare``: two results over the same documents."""
+"""``headbench compare``: two results, or many, over the same documents."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from headbench.results.compare_many import ManyComparisons
     from headbench.results.comparison import Comparison
+
+MOST_FACTS = 6
+"""Facts in which runs differ that one line names; more are counted."""
+
+
+class Format(StrEnum):
+    """How comparisons are printed."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    LATEX = "latex"
+    JSON = "json"
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A.json", help="Usually the baseline.")],
-    second: Annotated[Path, typer.Argument(metavar="B.json", help="Usually an intervention.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="A B...",
+            help="Result files or folders; the first is the baseline. One folder: each "
+            "intervention against the baseline of its run.",
+        ),
+    ],
+    form: Annotated[
+        Format,
+        typer.Option("--format", help="How to print it; csv and json hold all digits."),
+    ] = Format.TABLE,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Compare two results, document by document, and say in what the runs differ."""
-    from headbench.results.comparison import compare_files
+    """Compare results, document by document, and say in what the runs differ."""
+    from headbench.results.compare_many import compare_many
 
-    found = compare_files(first, second)
-    if as_json:
-        import json
-
-        typer.echo(json.dumps(document(found), indent=2, allow_nan=False))
+    found = compare_many(results)
+    form = Format.JSON if as_json else form
+    if form is Format.TABLE:
+        _print(found)
         return
-    from rich.console import Console
+    if form is Format.JSON:
+        typer.echo(json.dumps(_json(found), indent=2, allow_nan=False))
+        return
+    from headbench.results.markup import visible
 
-    from headbench.results.comparison_table import differs_lines, print_comparisons
+    typer.echo(text(found, form), nl=False)
+    for line in _remarks(found):  # apart from the table, which may go into a file
+        typer.echo(visible(line), err=True)
 
-    names = (found.base.arm.name, found.other.arm.name)
-    base, other = names if names[0] != names[1] else ("A", "B")  # the same condition of two logs
-    print_comparisons([found], Console(), other, base)
-    typer.echo("one pair was compared: p is not adjusted")
-    if found.first_token_kl is None and found.other.diagnostics is not None:
-        typer.echo("KL: not stored for this pair; a result holds it against its own baseline only")
-    for line in (*differs_lines(found, (first, second)), *found.unchecked):
-        typer.echo(line)
+
+def text(found: ManyComparisons, form: Format) -> str:
+    """The comparisons as Markdown, LaTeX or CSV."""
+    from headbench.results.frame import COLUMNS
+    from headbench.results.markup import csv_text, latex, markdown
+
+    if form is Format.CSV:
+        return csv_text(list(COLUMNS), [list(row.values()) for row in found.rows()])
+    return (latex if form is Format.LATEX else markdown)(*_table(found))
 
 
 def document(found: Comparison) -> dict[str, object]:
-    """The comparison as JSON values; what is undefined is null."""
+    """One comparison as JSON values; what is undefined is null."""
     return {
         "task": found.other.task.name,
         "a": found.base.id,
@@ -65,3 +98,85 @@ def document(found: Comparison) -> dict[str, object]:
         "differs": {name: [one, two] for name, one, two in found.differs},
         "unchecked": list(found.unchecked),
     }
+
+
+def _json(found: ManyComparisons) -> dict[str, object]:
+    """Two results as one document; many as a list of rows, in which nothing is rounded."""
+    if found.is_two_files:
+        return document(found.pairs[0].comparison)
+    return {
+        "baseline": found.baseline,
+        "family": found.comparisons[0].family,
+        "rows": list(found.rows()),
+        "left_out": [{"file": str(one.path), "reason": one.reason} for one in found.left_out],
+    }
+
+
+def _table(found: ManyComparisons) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows; with several files or folders, the letter of each row's."""
+    from headbench.results.comparison_table import flat_header, flat_rows
+
+    header, rows = flat_header(found.comparisons), flat_rows(found.comparisons)
+    if len(found.paths) == 1:
+        return header, rows
+    labels = [pair.label for pair in found.pairs for _ in pair.comparison.lines]
+    return ["result", *header], [[label, *row] for label, row in zip(labels, rows, strict=True)]
+
+
+def _print(found: ManyComparisons) -> None:
+    """A table for a terminal, and what its cells cannot hold."""
+    from rich.console import Console
+
+    from headbench.results.comparison_notes import comparison_notes
+    from headbench.results.comparison_table import control_lines, print_line, print_table
+
+    console = Console()
+    if found.is_two_files:
+        _print_two(found, console)
+        return
+    print_table(console, *_table(found))
+    notes = [*comparison_notes(found.comparisons), *control_lines(found.comparisons)]
+    for line in (*_remarks(found), *notes):
+        print_line(console, line)
+
+
+def _print_two(found: ManyComparisons, console: Console) -> None:
+    from headbench.results.comparison_table import differs_lines, print_comparisons, print_line
+
+    (pair,) = found.pairs
+    comparison, (first, second) = pair.comparison, found.paths
+    names = (comparison.base.arm.name, comparison.other.arm.name)
+    base, other = names if names[0] != names[1] else ("A", "B")  # one condition of two logs
+    print_comparisons([comparison], console, other, base)
+    print_line(console, "one pair was compared: p is not adjusted")
+    if comparison.first_token_kl is None and comparison.other.diagnostics is not None:
+        print_line(
+            console,
+            "KL: not stored for this pair; a result holds it against its own baseline only",
+        )
+    for line in (*differs_lines(comparison, (first, second)), *comparison.unchecked):
+        print_line(console, line)
+
+
+def _remarks(found: ManyComparisons) -> list[str]:
+    """Which is the baseline, what the letters are, in what runs differ, and what is left out."""
+    lines = [f"baseline: {found.baseline}"]
+    for number, path in enumerate(found.paths[1:], start=1):
+        lines.append(f"{found.letter(number)} = {path}")
+    for pair in found.pairs:
+        if pair.label:
+            names = [name for name, _, _ in pair.comparison.differs]
+            more = f" and {len(names) - MOST_FACTS} more" if len(names) > MOST_FACTS else ""
+            told = f"{', '.join(names[:MOST_FACTS])}{more}" if names else "nothing but its answers"
+            result = pair.other.result
+            lines.append(f"{pair.label} {result.task.name} {result.arm.name} differs in: {told}")
+    lines += [
+        f"{one.other.task.name} {one.other.arm.name}: {one.other.status}: {one.other.reason}"
+        for one in found.comparisons
+        if one.other.status != "ok"
+    ]
+    lines += [
+        f"{c.other.task.name} {c.other.arm.name}: {c.note}" for c in found.comparisons if c.note
+    ]
+    lines += [f"left out: {one.path}: {one.reason}" for one in found.left_out]
+    return lines

@@ -103,7 +103,7 @@ class Found:
         pins: One per task.
         faults: What is wrong with stored results.
         stored: How many stored results there are.
-        again: How many golden measurements were made again; ``None``: nobody asked.
+        again: How many golden measurements were made again; ``None``: that was not asked for.
     """
 
     verdicts: tuple[Verdict, ...]

@@ -1,8 +1,8 @@
 """Does a recomputed figure speak of what the published cell speaks of?
 
 Two figures of other sizes, parsers, profiles, prompts or settings may agree by accident, and then
-agree about nothing. What the cell states is held against what the recorded outputs say; what either
-does not say is named, not guessed.
+agree about nothing. What the cell states is compared with what the recorded outputs say; what
+either does not say is named, not guessed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PLACE = re.compile(r"(\b[Aa] )?\{\w+\}")
 
 
 def differences(cell: PublishedCell, facts: Facts) -> Iterator[str]:
-    """In what a cell and its recomputation differ; one sentence each.
+    """In what a cell and its recomputation differ, one sentence per difference.
 
     Args:
         cell: The published figure.

@@ -27,7 +27,7 @@ Grade = Literal["P", "C", "S", "own"]
 """P: read in the paper. C: authors' code or released files. S: second hand, never fails a build.
 own: recomputed by us and printed nowhere; for pinned figures only."""
 NOT_STATED = "not stated"
-"""Written where the source does not say it, so that nobody takes the gap for an oversight."""
+"""Written where the source does not say it, so that the gap is not taken for an oversight."""
 _PRINTED = re.compile(r"[+-]?\d+(?:\.(\d+))?")
 
 

@@ -122,7 +122,7 @@ def faults(
         version: Schema version that its file was written in.
 
     Yields:
-        One sentence a fault.
+        One sentence per fault.
     """
     yield from _state(result)
     if result.records is None and result.kind == "published":

@@ -79,12 +79,12 @@ class NeutralChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A cell held against another one.
+    """A cell compared with another one.
 
     Attributes:
         base: The first result, usually the baseline.
         other: The second.
-        lines: One a metric, the main one first.
+        lines: One per metric, the main one first.
         changed_share: Share of documents whose raw outputs differ.
         differs: ``(what, first, second)`` for everything else in which the runs differ.
         first_token_kl: Lower bound of the first token's KL divergence, first against second, nats;
@@ -161,7 +161,7 @@ def compare_files(first: Path, second: Path) -> Comparison:
 
 
 def compare_cells(base: Cell, other: Cell, controls: Sequence[Cell]) -> Comparison:
-    """Compare two cells, and hold the second against its controls.
+    """Compare two cells, and rank the second among its controls.
 
     Args:
         base: Usually the baseline.

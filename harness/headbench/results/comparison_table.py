@@ -169,7 +169,7 @@ def _loss(moved: LossChange) -> str:
 
 
 def differs_lines(comparison: Comparison, paths: tuple[Path, Path]) -> list[str]:
-    """In what two compared runs differ, one line a fact."""
+    """In what two compared runs differ, one line per fact."""
     named = [f"A = {paths[0]}", f"B = {paths[1]}"]
     if not comparison.differs:
         return [*named, "the runs differ in nothing but their answers"]

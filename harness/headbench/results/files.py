@@ -3,6 +3,7 @@
 <out>/measured/<model>/<task>/<condition>-<id8>.json          the result
 <out>/measured/<model>/<task>/<condition>-<id8>.records.jsonl.gz   its item records
 <out>/measured/<model>/<task>/<condition>-<id8>.arrays.safetensors   arrays of the records, if any
+<out>/measured/<model>/run-<digest12>.json              which cells a run made
 <out>/measured/<model>/timing.json                      wall-clock figures, never in a result
 """
 

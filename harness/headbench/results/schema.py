@@ -142,7 +142,7 @@ class ArmFacts(Frozen):
     """Under which intervention."""
 
     name: str = "baseline"
-    """``baseline``, or the canonical toggle; controls carry ``#control-<draw>``."""
+    """``baseline``, or the canonical intervention; controls carry ``#control-<draw>``."""
     role: Literal["baseline", "toggle", "control"] = "baseline"
     """What the arm is for."""
     canonical: tuple[str, ...] = ()
@@ -150,11 +150,11 @@ class ArmFacts(Frozen):
     artefacts: dict[str, str] = {}
     """SHA-256 of every head map and tensor file that the arm read, by parameter."""
     of: str | None = None
-    """For a control: name of the toggle arm it belongs to."""
+    """For a control: name of the intervention's arm that it belongs to."""
     draw: int | None = None
     """For a control: its number."""
     controls: ControlFacts | None = None
-    """For a toggle: its controls; null where the method declares none, or none were asked for."""
+    """For an intervention: its controls; null where it declares none, or none were asked for."""
     baseline: str | None = None
     """Id of the baseline result of the same run; null for the baseline itself."""
 
@@ -187,7 +187,7 @@ class Diagnostics(Frozen):
     visited: int = 0
     """Attention modules that the edits reached, over all requests."""
     changed: int = 0
-    """Rows x heads altered, over all requests; 0 under a toggle makes the cell ``inert``."""
+    """Rows x heads altered, over all requests; 0 under an intervention makes the cell ``inert``."""
     changed_share: float | None = None
     """Share of documents whose outputs differ from the baseline's."""
     first_token_kl: float | None = None
@@ -329,7 +329,7 @@ class Result(Frozen):
     withheld: bool = False
     """Whether the records hold digests in place of texts, because the task is sensitive."""
     records: RecordsFile | None = None
-    """The item records; null only where nobody has them (published cells)."""
+    """The item records; null only where there are none (published cells)."""
 
     arrays: ArraysFile | None = None
     """Arrays that record parts refer to; null where no part is an array, and not recorded before

@@ -9,7 +9,7 @@ from headbench.nouns import Answer, CapturedArrays, Request
 
 
 def output_text(request: Request, answer: Answer) -> str:
-    """One text an answer.
+    """One text per answer.
 
     ``generate``: the generated text. ``score`` and ``nexttoken`` over several choices: the
     likeliest (the first, where several are equally likely); over one: its log-probability.

@@ -129,13 +129,13 @@ def _with_model(spec: RunSpec, tasks: Sequence[Task]) -> tuple[RunSpec, list[str
     """Fill in the default subject."""
     if spec.model is not None:
         return spec, []
-    seeing = [task.name for task in tasks if task.needs_images]
-    asking = [task for task in tasks if task.config.metadata.reference]
-    if seeing:
-        name, reason = "ref-vlm", f"{', '.join(seeing)} needs images"
-    elif asking:
-        name = asking[0].config.metadata.reference
-        reason = f"{', '.join(task.name for task in asking)} asks for it"
+    with_images = [task.name for task in tasks if task.needs_images]
+    with_wish = [task for task in tasks if task.config.metadata.reference]
+    if with_images:
+        name, reason = "ref-vlm", f"{', '.join(with_images)} needs images"
+    elif with_wish:
+        name = with_wish[0].config.metadata.reference
+        reason = f"{', '.join(task.name for task in with_wish)} asks for it"
     else:
         name, reason = "ref-lm", "no task needs images"
     note = f"no --model was given: taking the shipped {name}, because {reason}"
