@@ -12,6 +12,19 @@ from headbench.results.schema import Result
 
 
 @dataclass(frozen=True)
+class NotShown:
+    """A file, or a cell, that takes no part, and why.
+
+    Attributes:
+        path: The file.
+        reason: In words.
+    """
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
 class Cell:
     """A result with its records.
 

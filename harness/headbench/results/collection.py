@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from headbench.errors import HeadbenchError, StoreError
 from headbench.results.canonical import digest
-from headbench.results.cell import Cell, read_cell
+from headbench.results.cell import Cell, NotShown, read_cell
 from headbench.results.comparison import Comparison, adjust, compare_cells
 from headbench.results.frame import Row, run_rows, to_frame
 from headbench.results.notebook import runs_html
@@ -29,19 +29,6 @@ if TYPE_CHECKING:
 
 _NOT_RESULTS = (TIMING, "pins/prompts.json")
 """Files of headbench's own that lie among results, by the end of their path."""
-
-
-@dataclass(frozen=True)
-class NotShown:
-    """A file, or a cell, that takes no part, and why.
-
-    Attributes:
-        path: The file.
-        reason: In words.
-    """
-
-    path: Path
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.errors import HeadbenchError, RefusedError, StoreError
-from headbench.results.cell import Cell, read_cell
-from headbench.results.collection import Collection, NotShown
+from headbench.results.cell import Cell, NotShown, read_cell
+from headbench.results.collection import Collection
 from headbench.results.comparison import Comparison, adjust, compare_cells, compare_files
 from headbench.results.frame import Row, cell_rows
 

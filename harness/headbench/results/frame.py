@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from headbench.errors import ConfigError
 from headbench.results.cell import Cell
@@ -14,7 +14,6 @@ from headbench.results.schema import Estimate
 if TYPE_CHECKING:
     import pandas as pd
 
-    from headbench.results.collection import Run
 
 Row = dict[str, object]
 
@@ -57,7 +56,31 @@ COLUMNS: dict[str, str] = {
 """Column -> its type in pandas. ``docs/results-format.md`` says what each holds."""
 
 
-def run_rows(run: Run, *, controls: bool = False) -> Iterator[Row]:
+class ComparedCells(Protocol):
+    """What rows are made from: :class:`~headbench.results.collection.Run` offers it."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the run's spec."""
+        ...
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every cell of the run."""
+        ...
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Each intervention against its baseline."""
+        ...
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Cells of the run whose files are not shown."""
+        ...
+
+
+def run_rows(run: ComparedCells, *, controls: bool = False) -> Iterator[Row]:
     """The long rows of one run, in the order of its cells.
 
     Args:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from headbench.results.cell import NotShown
 from headbench.results.comparison_table import flat_header, flat_rows
-from headbench.results.frame import run_rows
+from headbench.results.frame import ComparedCells, run_rows
 from headbench.results.markup import html_table, html_text
-
-if TYPE_CHECKING:
-    from headbench.results.collection import NotShown, Run
 
 MOST_ROWS = 60
 """Rows that are shown of one run; the data frame has them all."""
@@ -19,7 +16,7 @@ MOST_FILES = 10
 _PLAIN = ("model", "task", "condition", "metric", "value", "low", "high", "n", "clusters")
 
 
-def runs_html(runs: Sequence[Run], left_out: Sequence[NotShown]) -> str:
+def runs_html(runs: Sequence[ComparedCells], left_out: Sequence[NotShown]) -> str:
     """Tables of runs, and what is not shown.
 
     Args:
@@ -38,7 +35,7 @@ def runs_html(runs: Sequence[Run], left_out: Sequence[NotShown]) -> str:
     return "".join(parts)
 
 
-def _run_html(run: Run) -> str:
+def _run_html(run: ComparedCells) -> str:
     if run.comparisons:
         header, rows = flat_header(run.comparisons), flat_rows(run.comparisons)
     else:
