@@ -1,4 +1,4 @@
-"""Time and memory of every toggle over the unedited sdpa run of the same model, one thread.
+"""Time and memory of every intervention over the unedited sdpa run of the same model, one thread.
 
     python benchmarks/interventions.py [--peer-python PATH] [--write] [--json FILE] [--quick]
 
@@ -43,7 +43,7 @@ SHARED = {
     "first column x 0.25": "zerotuning(",
     "image scores of the last row": "pai(",
 }
-"""Edit that the peers make, too -> how our toggle's name begins."""
+"""Edit that the peers make, too -> how our intervention's name begins."""
 
 
 def probing(condition: Condition) -> Condition | None:

@@ -27,7 +27,7 @@ GOALS = {"z": 1.03, "one column": 1.05, "last row": 1.02, "all rows": 1.5}
 MEMORY_GOAL = 200
 """MiB that one edited attention call may hold above an unedited one, 4,096 tokens and 12 heads."""
 HEADS_TEXT = "heads=[" + ",".join(f"[{layer},{head}]" for layer, head in CHOSEN) + "]"
-TOGGLES: dict[str, str] = {
+INTERVENTIONS: dict[str, str] = {
     f"mask_heads({HEADS_TEXT})": "z",
     f"mask_heads({HEADS_TEXT},mode=identity)": "z",
     f"mask_heads({HEADS_TEXT},mode=sink)": "z",
@@ -46,7 +46,7 @@ TOGGLES: dict[str, str] = {
     "pai(alpha=0.5,layers=[0,1])": "last row",
     "gift(saliency_layer=0,layers=[0,1])": "last row",
 }
-"""Toggle -> kind of edit. ``var`` edits all rows after the image."""
+"""Intervention -> kind of edit. ``var`` edits all rows after the image."""
 EVERY = {layer: tuple(range(HEADS)) for layer in range(LAYERS)}
 
 
@@ -60,7 +60,7 @@ class Condition:
     """What is timed.
 
     Attributes:
-        name: The toggle, or the edit in words.
+        name: The intervention, or the edit in words.
         kind: Kind of edit; :data:`GOALS` says what it may cost.
         plan: Its plan for this prompt; read after :attr:`probed`.
         probe: Runs the condition's probes and returns what they captured; ``None`` without probes.
@@ -106,7 +106,7 @@ class Bench:
         return {"image": image(self.length), "question": question, "first": (0,)}
 
     def conditions(self) -> list[Condition]:
-        """Toggles first, then the engine's kinds of edit at their costliest."""
+        """Interventions first, then the engine's kinds of edit at their costliest."""
         path = self.folder / "vectors.safetensors"
         offset = torch.zeros(LAYERS, HEADS, DIM)
         for layer, head in CHOSEN:
@@ -117,9 +117,9 @@ class Bench:
         request = Request("", "answer", 0, "generate", (message,), images=("",))
         case = Case(request, tuple(self.ids[0].tolist()), self.spans, info)
         found = []
-        for text, kind in TOGGLES.items():
+        for text, kind in INTERVENTIONS.items():
             (condition,) = resolve(text.replace("VECTORS", repr(str(path))), info)
-            found.append(self._toggle(text, kind, condition.interventions[0], case))
+            found.append(self._intervention(text, kind, condition.interventions[0], case))
         first, picture = (0,), image(self.length)
         kinds = {
             "one column, kept": (first, False, "one column"),
@@ -132,7 +132,7 @@ class Bench:
             found.append(Condition(name, kind, lambda seen, edit=edit: Plan(edits=(edit,))))  # type: ignore[misc]
         return found
 
-    def _toggle(self, text: str, kind: str, method: Intervention, case: Case) -> Condition:
+    def _intervention(self, text: str, kind: str, method: Intervention, case: Case) -> Condition:
         probes = method.probes(case)
 
         def probe() -> dict[str, dict[Capture, torch.Tensor]]:

@@ -26,7 +26,7 @@ ARMS = ("vhr", "mask_heads(map=retrieval, top=2)")
 
 
 def run(out: Path) -> None:
-    """Texts, images and captured states on the model that sees; two toggles, a control each."""
+    """Texts, images and captured states on the shipped vision model; two interventions."""
     import headbench
 
     headbench.run(TASKS, ARMS, out=out, limit=3, controls=1, draws=200, batch_size=8)

@@ -30,7 +30,7 @@ def test_a_path_that_leads_nowhere_is_called_a_path(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("toggle", "said", "where"),
+    ("intervention", "said", "where"),
     [
         ("mask_heads(top=2)", "mask_heads: top=, threshold= and fraction= choose from a map=", ""),
         ("mask_heads(heads=0)", "mask_heads: heads wants a list", "heads = 0"),
@@ -40,10 +40,10 @@ def test_a_path_that_leads_nowhere_is_called_a_path(path: str) -> None:
         ("scale_heads(map=retrieval, fraction=2, alpha=1)", "less than or equal to 1", "= 2"),
     ],
 )
-def test_a_wrong_parameter_is_told_in_words_of_the_toggle(
-    toggle: str, said: str, where: str
+def test_a_wrong_parameter_is_told_in_words_of_the_intervention(
+    intervention: str, said: str, where: str
 ) -> None:
-    (spec,) = parse(toggle).parts
+    (spec,) = parse(intervention).parts
     with pytest.raises(ConfigError, match=re.escape(said)) as caught:
         get(spec.name).params(spec)
     assert said in caught.value.what and where in caught.value.where

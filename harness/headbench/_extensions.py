@@ -56,11 +56,11 @@ def include(paths: Sequence[Path]) -> None:
     for path in paths:
         for file, names in extension_files(path):
             loaded = run_file(file)
-            for said in _accept(loaded, names, file):
-                other = places.setdefault(said, file)
+            for extension in _accept(loaded, names, file):
+                other = places.setdefault(extension, file)
                 if other.absolute() != file.absolute():
                     raise ConfigError(
-                        f"two files define {said}",
+                        f"two files define {extension}",
                         where=f"{other} and {file}",
                         hint="rename one of them, or include only one",
                     )

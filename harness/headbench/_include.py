@@ -125,16 +125,16 @@ def defined(path: Path, names: Iterable[str]) -> tuple[str, ...]:
         body = ast.parse(path.read_bytes()).body
     except (OSError, SyntaxError, ValueError):
         return wanted[:1]
-    found: set[str] = set()
+    assigned: set[str] = set()
     for node in body:
         if isinstance(node, ast.Assign):
             leaves = (leaf for target in node.targets for leaf in ast.walk(target))
-            found |= {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
+            assigned |= {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            found.add(node.target.id)
+            assigned.add(node.target.id)
         elif isinstance(node, ast.ImportFrom):
-            found |= {alias.asname or alias.name for alias in node.names}
-    return tuple(name for name in wanted if name in found)
+            assigned |= {alias.asname or alias.name for alias in node.names}
+    return tuple(name for name in wanted if name in assigned)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from headbench.edits import Intervention, Rewrite
-from headbench.nouns import Answer, Kind, ModelInfo, Request, Site
+from headbench.nouns import Answer, Kind, ModelInfo, Request, Role, Site
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,19 @@ class Condition:
 
 @dataclass(frozen=True)
 class Job:
-    """A request under a condition."""
+    """A request under a condition.
+
+    Attributes:
+        request: What is asked.
+        condition: Under which condition.
+        rewritten: Whether the request is what the condition's rewriting method made of the task's.
+        role: Whose answer it is.
+    """
 
     request: Request
     condition: Condition
     rewritten: bool = False
-    """Whether the request is what the condition's rewriting method made of the task's."""
+    role: Role = "subject"
 
 
 class Model(Protocol):

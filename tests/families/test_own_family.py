@@ -15,13 +15,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
 import headbench
 from headbench import _extensions
-from headbench.errors import ConfigError
+from headbench.errors import ConfigError, RefusedError
+from headbench.extend import auroc, register
+from headbench.results.code_facts import scored_by
 from headbench.scoring import Family, family, lookup
 
 TOY = Path(__file__).parent / "toy"
@@ -242,4 +245,43 @@ def test_a_family_from_python_counts_its_code_by_its_modules() -> None:
     own = Family("here", parsers={"here": lookup.parser("verbatim")})
     assert family.register(own) is own
     assert lookup.parser("here") is lookup.parser("verbatim")
+    assert {Path(name).name for name in lookup.code_of("parser", "here").files} >= {
+        "test_own_family.py"
+    }, "what a value was made with stands in the module that registers it"
+    named = Family("here", parsers={"here": "headbench.scoring.parser:VERBATIM"})
+    family.register(named)
     assert lookup.code_of("parser", "here").files == {}
+
+
+@pytest.mark.usefixtures("_forget")
+def test_the_parameters_of_a_packaged_metric_are_in_ids(tmp_path: Path) -> None:
+    """A metric of headbench's own making has no code; the file that chose its parameters has."""
+    digests = []
+    for number, part in enumerate(("score", "other")):
+        home = tmp_path / str(number)
+        home.mkdir()
+        (home / f"my_metric_{number}.py").write_text(
+            "from headbench.extend import Family, auroc, register\n"
+            f'METRICS = {{"mine.auc": auroc("{part}", "positive", "auc")}}\n'
+            'register(Family("mine", metrics=METRICS))\n'
+        )
+        spec = spec_from_file_location("my_metric", home / f"my_metric_{number}.py")
+        assert spec is not None and spec.loader is not None
+        module = module_from_spec(spec)
+        sys.modules["my_metric"] = module
+        spec.loader.exec_module(module)
+        (facts,) = scored_by("verbatim", "verbatim", ["mine.auc"])
+        assert facts.name == "mine.auc" and set(facts.files) == {"my_metric.py"}
+        digests.append(facts.digest)
+        del sys.modules["my_metric"]
+    assert digests[0] != digests[1]
+
+
+@pytest.mark.usefixtures("_forget")
+def test_a_metric_that_a_prompt_made_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    made = 'register(Family("mine", metrics={"mine.auc": auroc("score", "positive", "auc")}))'
+    prompt = {"__name__": "__main__", "register": register, "Family": Family, "auroc": auroc}
+    exec(made, prompt)  # noqa: S102
+    with pytest.raises(RefusedError, match="this code has no file"):
+        scored_by("verbatim", "verbatim", ["mine.auc"])

@@ -8,6 +8,8 @@ import pytest
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import create
+from headbench.results.store import ResponseStore
+from headbench.running.ask import Asker
 from helpers_models import BASELINE, request
 
 
@@ -108,3 +110,45 @@ def test_gold_beside_the_output_is_never_taken_for_it(tmp_path):
     assert model.identity["fields"] == "response from response, id from id"
     other = recorded(tmp_path, rows, output="answer")
     assert other.identity != model.identity
+
+
+# ------------------------------------------------------------------ as a judge
+
+VERDICTS = [{"id": "d1", "question": "Is there a dog? The answer: yes. Right?", "output": "10"}]
+
+
+def judged(said, role="judge"):
+    text = f"Is there a dog? The answer: {said}. Right?"
+    spans = {"question": ((0, 0, 15),)}
+    return Job(request(text, document="d1", spans=spans), BASELINE, role=role)
+
+
+def test_a_recorded_verdict_is_that_of_its_whole_prompt(tmp_path):
+    model = recorded(tmp_path, VERDICTS)
+    model.plan([judged("yes")])
+    with pytest.raises(DataError, match="the recorded judge of document 'd1' was asked something"):
+        model.plan([judged("no")])
+    subject = judged("no", "subject")  # whose row may hold the question alone, or more than that
+    model.plan([subject])
+    short = recorded(tmp_path, [{**VERDICTS[0], "question": "Is there a dog?"}])
+    short.plan([subject])
+    with pytest.raises(DataError, match="the whole prompt"):
+        short.plan([judged("yes")])
+
+
+def test_what_a_judge_was_asked_is_part_of_its_key_and_not_of_the_subjects(tmp_path):
+    model = recorded(tmp_path, VERDICTS)
+    assert model.key(judged("yes")) != model.key(judged("no"))
+    for said in ("yes", "no"):
+        assert model.key(judged(said, "subject")) == {"document": "d1", "index": 0}
+
+
+@pytest.mark.parametrize("role", ["judge", "subject"])
+def test_every_job_of_a_key_is_held_against_its_row(tmp_path, role):
+    text = "Is there a dog? The answer: no. Right?"
+    other = Job(request(text, document="d1"), BASELINE, role=role)  # no question is marked
+    with ResponseStore(tmp_path / "store") as store:
+        asker = Asker(recorded(tmp_path, VERDICTS), store)
+        with pytest.raises(DataError, match=r"asked something else|answers another question"):
+            asker.ask([judged("yes", role), other], "step 2")
+        assert len(store) == 0

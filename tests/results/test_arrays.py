@@ -138,7 +138,7 @@ def test_other_arrays_are_refused_and_their_file_is_named(tmp_path: Path) -> Non
     [
         ({"features": FEATURES[:4]}, ""),
         ({"features": FEATURES[:3]}, "refers to array 3, which is not there"),
-        ({"features": FEATURES}, "5 arrays are stored for the part 'features', and 4 records"),
+        ({"features": FEATURES}, "5 arrays are stored .* 'features', and records refer to 4"),
         ({"others": FEATURES[:4]}, "refers to array 0, which is not there"),
         ({"features": FEATURES[:4].astype(np.float64)}, "float64"),
         ({"features": FEATURES[:4, 0, 0]}, "1 dimensions"),
@@ -226,3 +226,10 @@ def test_a_golden_cell_allows_two_steps_of_half_precision() -> None:
     near = replace(a_record(0), parts=one | {"features": FEATURES[0] * np.float16(1.001)}).parts
     assert _near(one, near) and not _near(one, one | {"features": FEATURES[1]})
     assert not _near(one, one | {"features": FEATURES[0][:2]})
+
+
+def test_a_row_that_no_record_names_is_missed_though_another_is_named_twice() -> None:
+    bare, tensors = arrays.take_out([a_record(i, features=FEATURES[i]) for i in range(2)])
+    twice = [bare[0], replace(bare[1], parts=bare[0].parts)]
+    with pytest.raises(StoreError, match=r"2 arrays are stored .* records refer to 1 of them"):
+        arrays.put_back(twice, tensors)

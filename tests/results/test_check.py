@@ -7,9 +7,11 @@ import hashlib
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -19,11 +21,27 @@ from headbench.errors import HeadbenchError, StoreError
 from headbench.families.pope.rescore_pope import rescore_pope
 from headbench.guard.stored_results import check_stored
 from headbench.models import adapter_catalogue as models
-from headbench.results.check import read_checked
+from headbench.nouns import Record
+from headbench.results import check
+from headbench.results.check import faults, read_checked
+from headbench.results.figures import Sampling, estimate
+from headbench.results.files import Entry
+from headbench.results.keys import seed_for
+from headbench.results.schema import (
+    Coverage,
+    ModelFacts,
+    RecordsFile,
+    Result,
+    RunFacts,
+    TaskFacts,
+)
+from headbench.scoring import lookup
+from headbench.statistics.limits import Limits
+from headbench.statistics.metric import SampleStatistic
 from helpers_fake_task import write_tasks
 
 Document = dict[str, Any]
-HELD = Path(__file__).parents[2] / "results/measured/held/ref-lm-v1/niah"
+GOLDEN = Path(__file__).parents[2] / "results/measured/golden/ref-lm-v1/niah"
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +136,7 @@ def test_an_untouched_result_is_believed(cell: Path) -> None:
     assert len(found.entries) == 24 and found.unchecked == ()
     assert check_stored(cell.parents[3]) == (3, [])
     done = CliRunner().invoke(app, ["show", "result", str(cell)])
-    assert done.exit_code == 0 and "computed again from the 24 records" in done.output
+    assert done.exit_code == 0 and "recomputed from the 24 records" in done.output
 
 
 FIGURE = ("metrics", "recall")
@@ -217,6 +235,104 @@ def test_what_the_records_do_not_say_is_refused(cell: Path, name: str) -> None:
     every_reader_refuses(cell, words)
 
 
+@pytest.mark.parametrize("method", ["made-up", "bootstrap-t", "wilson", "cluster-bootstrap"])
+def test_an_interval_of_another_method_is_refused(cell: Path, method: str) -> None:
+    def forge(document: Document) -> None:
+        one = document["metrics"]["recall"]
+        one.update(low=one["value"] - 1e-3, high=one["value"] + 1e-3, method=method)
+
+    change(cell, forge)
+    with pytest.raises(StoreError, match=f"made by '{method}', and is made by 'cluster-score'"):
+        read_checked(cell)
+
+
+def correlated() -> list[Record]:
+    random = np.random.default_rng(0)
+    return [
+        Record(f"d{i}", f"d{i}", ("x",), None, "p@1", {"predicted": a, "observed": a + b})
+        for i, (a, b) in enumerate(random.normal(size=(40, 2)).tolist())
+    ]
+
+
+def drawn_result(records: list[Record], versions: dict[str, str]) -> Result:
+    """A run's result whose one metric has the interval of a bootstrap."""
+    sampling = Sampling(seed_for(7, "interval", "t"), draws=200)
+    return Result(
+        kind="measured",
+        id="0" * 64,
+        status="ok",
+        task=TaskFacts(name="t", version="1", scorer="s@1", parser="p@1", main_metric="drawn"),
+        model=ModelFacts(name="m", adapter="fake"),
+        coverage=Coverage(answered=len(records), expected=len(records)),
+        metrics={"drawn": estimate("drawn", lookup.metric("drawn"), records, sampling)},
+        records=RecordsFile(name="r", sha256="0" * 64, count=len(records)),
+        run=RunFacts(spec={"draws": 200}, seed=7, versions=versions),
+    )
+
+
+def with_interval(result: Result, **changed: object) -> Result:
+    drawn = result.metrics["drawn"].model_copy(update=changed)
+    return result.model_copy(update={"metrics": {"drawn": drawn}})
+
+
+@pytest.fixture
+def bootstrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registered metric whose intervals are resampled."""
+    spearman = lookup.metric("spearman")
+    assert isinstance(spearman, SampleStatistic)
+    metric = replace(spearman, name="drawn", resampling="bootstrap")
+    monkeypatch.setattr(lookup, "metric", lambda name: metric)
+    monkeypatch.setattr(lookup, "metric_names", lambda: ("drawn",))
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_resampled_intervals_are_drawn_again() -> None:
+    records = correlated()
+    entries = [Entry(record) for record in records]
+    result = drawn_result(records, {"numpy": np.__version__})
+    one = result.metrics["drawn"]
+    assert one.method == "bootstrap-t" and one.low is not None and one.high is not None
+    assert list(faults(result, entries)) == []
+    forged = with_interval(result, low=one.low + 1e-3)
+    assert "drawn: low is stored as" in "".join(faults(forged, entries))
+    formula = with_interval(result, method="cluster-score")
+    assert list(faults(formula, entries)) == [
+        "drawn: its interval is said to be made by 'cluster-score', and is made by 'bootstrap-t'"
+    ]
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_draws_of_another_library_may_differ_by_chance_and_no_more() -> None:
+    records = correlated()
+    entries = [Entry(record) for record in records]
+    result = drawn_result(records, {"numpy": "0.1"})
+    assert list(faults(result, entries)) == []
+    other = result.run.model_copy(update={"seed": 8})  # other numbers, as if from another library
+    assert list(faults(result.model_copy(update={"run": other}), entries)) == []
+    same = other.model_copy(update={"versions": {"numpy": np.__version__}})
+    assert list(faults(result.model_copy(update={"run": same}), entries))
+    value = float(result.metrics["drawn"].value or 0)
+    forged = with_interval(result, low=value - 1e-3, high=value + 1e-3)
+    assert len(list(faults(forged, entries))) == 2
+
+
+@pytest.mark.usefixtures("bootstrapped")
+@pytest.mark.parametrize(
+    ("undefined", "version", "refused"),
+    [(0.06, np.__version__, True), (0.06, "0.1", False), (0.0, "0.1", True)],
+)
+def test_an_interval_that_draws_do_not_give_is_refused_unless_other_draws_could(
+    monkeypatch: pytest.MonkeyPatch, undefined: float, version: str, refused: bool
+) -> None:
+    records = correlated()
+    result = drawn_result(records, {"numpy": version})
+    none = Limits(None, None, "", 40, undefined, "no interval: why")
+    monkeypatch.setattr(check, "value_limits", lambda *_, **__: none)
+    found = list(faults(result, [Entry(record) for record in records]))
+    said = "drawn: an interval is stored, and its records give none (no interval: why)"
+    assert found == ([said] if refused else [])
+
+
 def set_part(value: object) -> Callable[[list[Document]], object]:
     return lambda lines: [line["parts"].update(correct=value) for line in lines]
 
@@ -262,10 +378,13 @@ def test_breakdowns_and_intervals_of_an_older_version_are_checked(
     tmp_path: Path, edit: Callable[[Document], object], words: str
 ) -> None:
     """Version 1 resampled some intervals: what was right then is believed, nonsense is not."""
-    for path in HELD.glob("baseline-*"):
+    for path in GOLDEN.glob("baseline-*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     path = next(tmp_path.glob("*.json"))
     change(path, at("metrics", "fraction", "method", put="cluster-bootstrap"))
+    with pytest.raises(StoreError, match="said to be made by 'cluster-bootstrap'"):
+        read_checked(path)
+    change(path, at("schema_version", put=1))
     assert read_checked(path).result.metrics["fraction"].method == "cluster-bootstrap"
     change(path, edit)
     with pytest.raises(StoreError, match=words):
@@ -290,7 +409,9 @@ def test_damaged_packing_and_nesting_are_told(cell: Path) -> None:
 def test_a_replayed_run_is_the_one_that_was_made(cell: Path) -> None:
     change(cell, at("run", "spec", "limit", put=2))
     done = CliRunner().invoke(app, ["run", "--from", str(cell), "--dry-run"])
-    assert isinstance(done.exception, StoreError) and "whose digest" in str(done.exception)
+    assert isinstance(done.exception, StoreError) and "does not have the digest" in str(
+        done.exception
+    )
 
 
 def test_a_metric_that_is_not_installed_is_named_and_not_refused(cell: Path) -> None:

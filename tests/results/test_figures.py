@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from headbench.errors import ConfigError, GuardError
+from headbench.errors import ConfigError, DataError, GuardError
 from headbench.results.figures import Sampling, estimate, figures, split_figures
 from headbench.scoring import lookup
 from headbench.statistics.metric import SumMetric
@@ -58,6 +58,21 @@ def test_figures_are_split_by_a_part_with_numbers_printed_short() -> None:
     assert found["depth"]["0.75"]["accuracy"].value == 0.0
     assert found["depth"]["0.25"]["precision"].value is None
     assert split_figures(METRICS, [], ("depth",), None) == {}
+
+
+def test_a_number_and_a_text_that_read_alike_are_two_groups() -> None:
+    def split(*values: float | str) -> dict[str, int]:
+        records = [
+            replace(r, parts={**r.parts, "g": v}) for r, v in zip(RIGHT, values, strict=False)
+        ]
+        found = split_figures(METRICS, records, ("g",), None)["g"]
+        return {label: one["accuracy"].n for label, one in found.items()}
+
+    assert split(1, 1, "1", 2) == {"1": 2, "2": 1, '"1"': 1}
+    assert split(1, "1", '"1"', "a") == {"1": 1, '"\\"1\\""': 1, '"1"': 1, '"a"': 1}
+    assert split(1048576, 1048577, "1.04858e+06") == {"1048576": 1, "1048577": 1, "1.04858e+06": 1}
+    with pytest.raises(DataError, match="several values of 'g' are called 'nan'"):
+        split(float("nan"), float("nan"))
 
 
 def test_two_metrics_of_one_name_and_impossible_values_stop() -> None:

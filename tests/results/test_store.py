@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from headbench.errors import StoreError
-from headbench.nouns import Answer
+from headbench.nouns import Answer, Capture
 from headbench.results.store import ARRAYS_FILE, FILE, ResponseStore
 
 KEY, OTHER, BATCH = "a" * 64, "b" * 64, "0" * 16
@@ -76,6 +76,43 @@ def test_the_first_committed_answer_of_a_key_stands(tmp_path: Path) -> None:
         assert store.get(KEY) == ANSWER
     with ResponseStore(tmp_path) as again:
         assert again.get(KEY) == ANSWER
+
+
+def test_damaged_captures_are_asked_once_more_and_then_served(tmp_path: Path) -> None:
+    import torch
+
+    capture = Capture("z", (0,))
+    given = replace(ANSWER, arrays={capture: torch.ones(3)})
+    with ResponseStore(tmp_path) as store:
+        keep(store, KEY, given, arrays=True)
+    blob = bytearray((tmp_path / ARRAYS_FILE).read_bytes())
+    blob[-1] ^= 1
+    (tmp_path / ARRAYS_FILE).write_bytes(blob)
+    with ResponseStore(tmp_path) as again:
+        assert again.get(KEY) is None
+        keep(again, KEY, given, arrays=True)
+        healed = again.get(KEY)
+        assert healed is not None and healed.arrays[capture].tolist() == [1, 1, 1]
+    size = (tmp_path / ARRAYS_FILE).stat().st_size
+    with ResponseStore(tmp_path) as third:
+        served = third.get(KEY)
+        assert served is not None and served.arrays[capture].tolist() == [1, 1, 1]
+        assert third.damage == ()
+        keep(third, KEY, given, arrays=True)
+    assert (tmp_path / ARRAYS_FILE).stat().st_size == size, "nothing is written while one stands"
+
+
+def test_an_answer_that_was_withdrawn_is_replaced_for_good(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        keep(store, KEY, ANSWER)
+        store.withdraw(KEY)
+    with ResponseStore(tmp_path) as again:
+        assert again.get(KEY) == ANSWER, "nothing has taken its place"
+        again.withdraw(KEY)
+        assert KEY not in again
+        keep(again, KEY, replace(ANSWER, text="new"))
+    with ResponseStore(tmp_path) as third:
+        assert third.get(KEY) == replace(ANSWER, text="new")
 
 
 def test_an_answer_is_used_in_the_form_in_which_it_will_be_read(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_kinds_of_controls_are_part_of_the_run(folder: str) -> None:
         make_spec(control_heads="other", **values)
     with pytest.raises(RefusedError, match="none of the interventions has controls of the kind"):
         make_plan(make_spec(interventions=(SWEEP,), control_heads="document", **values))
-    with pytest.raises(RefusedError, match="does not show its output projection"):
+    with pytest.raises(RefusedError, match="does not expose its output projection"):
         make_plan(norm)
 
 

@@ -196,6 +196,21 @@ def test_a_repeated_run_asks_nobody_and_a_damaged_image_is_made_again(
     assert files(out) == before
 
 
+def test_a_rewrite_whose_image_is_gone_is_made_once_more_and_then_served(
+    tmp_path: Path, method: Path
+) -> None:
+    """The new image may be another one, where a method or a library does not repeat its bits."""
+    method.write_text(CROP.replace("default_rng(pixels.astype(np.uint8).sum())", "default_rng()"))
+    out = tmp_path / "out"
+    run(method, out, "noise")
+    for image in (out / ".store/images").rglob("*.png"):
+        image.unlink()
+    run(method, out, "noise")
+    store = (out / ".store/responses.jsonl").read_bytes()
+    run(method, out, "noise")
+    assert (out / ".store/responses.jsonl").read_bytes() == store, "nothing was asked"
+
+
 def test_the_images_content_is_part_of_the_key(tmp_path: Path, method: Path) -> None:
     """Another code that makes the same images has other keys for its rewrites, by its digest."""
     ids = [one.id for one in run(method, tmp_path / "one", "noise").results]

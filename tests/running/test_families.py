@@ -1,4 +1,4 @@
-"""Captions, walls and labels under the three toggles of the house, on the shipped models.
+"""Captions, walls and labels under three interventions, on the shipped models.
 
 The text families run on the model that learnt them, and on the one that sees and never did. What
 becomes of their figures is not asked here, only that every step is answered under every condition,
@@ -27,7 +27,7 @@ LIMIT = 2
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> RunOutcome:
-    """All three families on the model that sees, under all three toggles."""
+    """All three families on the model that sees, under all three interventions."""
     tasks, toggles = ("chair", *TEXT), (VHR, MASK, SCALE)
     out = tmp_path_factory.mktemp("seen")
     return headbench.run(

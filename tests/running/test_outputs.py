@@ -54,6 +54,17 @@ def test_captures_are_named_and_come_as_arrays_in_their_order() -> None:
     assert output_text(request("who"), Answer(text="red")) == "red"
 
 
+def test_captures_come_in_the_order_of_the_request_whatever_the_adapters() -> None:
+    asked = request("who", "represent", ask={"captures": (STATE, TOP)})
+    values = torch.tensor([[1.0, -2.0]])
+    found = output_text(asked, Answer(text=None, arrays={TOP: 2 * values, STATE: values}))
+    assert isinstance(found, CapturedArrays)
+    assert [array.tolist() for array in found.arrays] == [[[1.0, -2.0]], [[2.0, -4.0]]]
+    other = Answer(text=None, arrays={TOP: values, Capture("residual", (2,)): values})
+    with pytest.raises(RefusedError, match="its captures"):
+        output_text(asked, other)
+
+
 def test_a_name_of_arrays_is_no_text_that_could_hold_a_thought() -> None:
     asked = request("who", "represent", ask={"captures": (STATE,)})
     named = output_text(asked, Answer(text=None, arrays={STATE: torch.ones(1, 2)}))

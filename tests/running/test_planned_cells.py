@@ -12,6 +12,7 @@ from headbench.models import adapter_catalogue
 from headbench.running.execute import run_plan
 from headbench.running.run_plan import RunPlan, make_plan
 from headbench.running.spec import make_spec
+from headbench.tasks.steps import Step
 from headbench.tasks.task import Task
 from helpers_fake_task import write_tasks
 
@@ -52,8 +53,8 @@ def test_all_cells_of_a_task_share_its_documents_and_first_requests(
     rendered: list[str] = []
     original = Task.requests
 
-    def counted(self: Task, document: object, step: str, *more: object) -> object:
-        rendered.append(f"{self.name} {step}")
+    def counted(self: Task, document: object, step: str | Step, *more: object) -> object:
+        rendered.append(f"{self.name} {step if isinstance(step, str) else step.name}")
         return original(self, document, step, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Task, "requests", counted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from typer.testing import CliRunner
 
 import headbench
 from headbench.cli import app, main
-from headbench.errors import ConfigError, HeadbenchError, RefusedError
+from headbench.errors import ConfigError, DataError, HeadbenchError, RefusedError
+from headbench.results.cell import Cell
+from headbench.results.collection import _state
+from headbench.results.comparison import differences
 from headbench.results.files import read_entries, read_result
 from headbench.results.schema import Result
 from headbench.running.model_roles import assign_args, parse_model_args, read_roles
@@ -145,6 +149,65 @@ def test_another_judge_gives_other_results_from_the_subjects_stored_answers(
     assert one.roles["judge"].identity != other.roles["judge"].identity
     assert "code" in one.roles["judge"].identity
     assert {(code.kind, code.name) for code in one.run.code} == {("model", "assessor")}
+    told = {name: (left, right) for name, left, right in differences(one, other)}
+    assert told["roles.judge.identity.least"] == ("3", "1000")
+
+
+def test_two_states_of_a_judge_are_two_runs_and_a_difference(folder: Path, tmp_path: Path) -> None:
+    """Nothing but the judge's weights may differ: the spec names the same checkpoint."""
+    (one,) = run(folder, tmp_path / "out", "subject=ref-vlm,judge=assessor")
+    judge = one.roles["judge"]
+    trained = judge.model_copy(update={"identity": {**judge.identity, "weights": "others"}})
+    other = one.model_copy(update={"roles": {"judge": trained}})
+    assert differences(one, other) == (("roles.judge.identity.weights", "absent", "others"),)
+    assert _state(Cell(one, ())) == _state(Cell(one.model_copy(), ()))
+    assert _state(Cell(one, ())) != _state(Cell(other, ()))
+
+
+def test_a_recorded_judge_says_how_it_was_joined_and_answers_its_own_prompts_alone(
+    folder: Path, tmp_path: Path
+) -> None:
+    run(folder, tmp_path / "made", "subject=ref-vlm,judge=assessor")
+    (path,) = (tmp_path / "made").rglob("judged/*.json")
+    stored = tmp_path / "verdicts.jsonl"
+    rows = [
+        {
+            "id": entry.record.document,
+            "question": f"Is it right? {entry.record.outputs[0]}",
+            "output": "yes",
+        }
+        for entry in read_entries(path, read_result(path))
+    ]
+    stored.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model, args = "subject=ref-vlm,judge=recorded", ("--model-args", f"judge.path={stored}")
+    (found,) = run(folder, tmp_path / "out", model, *args)
+    assert found.source == {
+        "judge.joined by": "id and question",
+        "judge.predictions.fields": "response from output, id from id, question from question",
+    }
+    assert found.headline == "accuracy"
+    silent = ("--intervention", "scale_heads(heads=[[0,0],[0,1],[0,2],[0,3],[1,0],[1,1]],alpha=0)")
+    with pytest.raises(DataError, match=r"the recorded judge of document .* was asked"):
+        run(folder, tmp_path / "out", model, *args, *silent)
+
+
+def test_what_a_judge_left_unfinished_is_not_the_subjects(folder: Path, tmp_path: Path) -> None:
+    (plain,) = run(folder, tmp_path / "plain", "subject=ref-vlm,judge=assessor")
+    text = (folder / "assessor.py").read_text()
+    text = text.replace('return "yes" if', 'return Answer(truncated=True, text="yes") if')
+    (folder / "assessor.py").write_text(f"from headbench.nouns import Answer\n{text}")
+    (cut,) = run(folder, tmp_path / "cut", "subject=ref-vlm,judge=assessor")
+    assert plain.diagnostics is not None and cut.diagnostics is not None
+    assert cut.diagnostics.truncated_share == plain.diagnostics.truncated_share == 0
+    (path,) = (tmp_path / "cut").rglob("judged/*.json")
+    assert all("truncated" not in entry.facts for entry in read_entries(path, cut))
+
+
+def test_a_role_of_the_same_model_shares_it_at_any_batch_size(folder: Path) -> None:
+    same = {"model": "ref-vlm", "roles": {"judge": {"model": "ref-vlm"}}, "batch_size": 2}
+    loaded = make_plan(make_spec(tasks=("judged",), include=(str(folder),), limit=1, **same))
+    assert loaded.respondents["judge"].model is loaded.respondents["subject"].model
+    assert loaded.spec.roles["judge"].args == {}
 
 
 def test_an_encoder_answers_its_step(folder: Path, tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_later_steps_read_the_earlier_answers_of_their_own_condition(
     assert prompt.startswith("You said amber.")
 
 
-def test_a_toggle_without_anything_to_act_on_is_inert_with_its_reason(
+def test_an_intervention_without_anything_to_act_on_is_inert_with_its_reason(
     tmp_path: Path, folder: str
 ) -> None:
     outcome = headbench.run(
@@ -259,7 +259,7 @@ def test_a_dry_run_refuses_as_a_run_does_and_writes_nothing(tmp_path: Path, fold
         (
             {"tasks": ("colours",), "model": "closed", "interventions": (MASK,)},
             RefusedError,
-            "out of reach",
+            "cannot be reached",
         ),
     ],
 )

@@ -11,13 +11,13 @@ from headbench.reference.shipped import checkpoint
 from headbench.results.files import read_entries, read_result
 from headbench.running.execute import RunOutcome
 
-TOGGLE = "mask_heads(map=retrieval, top=2)"
+INTERVENTION = "mask_heads(map=retrieval, top=2)"
 
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> RunOutcome:
     out = tmp_path_factory.mktemp("shipped")
-    return headbench.run("niah", TOGGLE, limit=16, controls=2, batch_size=16, out=out)
+    return headbench.run("niah", INTERVENTION, limit=16, controls=2, batch_size=16, out=out)
 
 
 def outputs(outcome: RunOutcome, place: int) -> list[tuple[str, ...]]:
@@ -43,7 +43,7 @@ def test_retrieval_heads_carry_the_needle_and_other_heads_do_not(outcome: RunOut
 def test_outputs_do_not_depend_on_the_batch_size(
     outcome: RunOutcome, size: int, tmp_path: Path
 ) -> None:
-    other = headbench.run("niah", TOGGLE, limit=16, controls=0, batch_size=size, out=tmp_path)
+    other = headbench.run("niah", INTERVENTION, limit=16, controls=0, batch_size=size, out=tmp_path)
     for place in (0, 1):
         assert outputs(other, place) == outputs(outcome, place)
 
@@ -63,7 +63,7 @@ def test_intervene_gives_the_very_tokens_that_run_gives(outcome: RunOutcome) -> 
     for document, entry in list(zip(task.documents(0, 16), entries, strict=True))[::5]:
         request = task.requests(document, "answer", {}, 0)[0]
         prompt = tokenizer(request.messages[0]["content"], return_tensors="pt")
-        with headbench.intervene(model, TOGGLE, maps=maps):
+        with headbench.intervene(model, INTERVENTION, maps=maps):
             made = model.generate(**prompt, max_new_tokens=5, do_sample=False)
         fresh = made[0, prompt["input_ids"].shape[1] :].tolist()
         recorded = list(entry.record.tokens[0])

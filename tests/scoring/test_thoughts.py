@@ -141,7 +141,7 @@ SCORED: dict[str, tuple[object, str, str, dict[str, object]]] = {
     "stickiness": ("toxic", "toxic", "not toxic", {"conditions": ["zero_shot"], "label": "toxic"}),
 }
 
-STATES = {"rsa"}
+STATES = {"rsa", "odd_one_out", "originality"}
 """These read captured states, in which there is no text to cut."""
 
 

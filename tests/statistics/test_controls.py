@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -10,8 +15,11 @@ from headbench.interventions.control_draws import apart_sets, other_sets
 from headbench.nouns import Record
 from headbench.scoring import lookup
 from headbench.statistics import against_controls, control_rank, smallest_p
+from headbench.statistics.metric import SampleStatistic, SumMetric, Weighted, ratio
+from helpers_records import answers
 
 ACCURACY = lookup.metric("niah.recall")
+SPEARMAN = lookup.metric("spearman")
 
 
 def cell(right: list[int], cluster: int = 1) -> list[Record]:
@@ -163,6 +171,105 @@ def test_what_has_no_interval_says_why() -> None:
     assert against_controls(ACCURACY, cell([1]), [], possible=3) is None
     with pytest.raises(RefusedError, match="documents are in only one"):
         against_controls(ACCURACY, cell([1, 0]), [cell([1, 0, 1])], possible=3)
+
+
+def related(taking_part: int, count: int, seed: int) -> list[Record]:
+    """Records of which the first few alone have both numbers."""
+    random = np.random.default_rng(seed)
+    return [
+        Record(
+            f"d{i:03}",
+            f"d{i:03}",
+            (),
+            None,
+            "p@1",
+            {"predicted": float(random.normal() + i / 20), "observed": float(i)}
+            if i < taking_part
+            else {"predicted": None, "observed": None},
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("resampling", ["leave-one-out", "bootstrap"])
+def test_records_that_take_no_part_give_no_interval(
+    resampling: Literal["leave-one-out", "bootstrap"],
+) -> None:
+    assert isinstance(SPEARMAN, SampleStatistic)
+    metric = replace(SPEARMAN, resampling=resampling)
+    cells = [related(5, 60, seed) for seed in range(5)]
+    found = against_controls(metric, cells[0], cells[1:], possible=1000)
+    assert found is not None and found.low is None
+    assert found.note == "no interval from 5 cluster(s): below 20"
+
+
+@pytest.mark.parametrize("resampling", ["leave-one-out", "bootstrap"])
+def test_records_that_take_no_part_change_no_interval(
+    resampling: Literal["leave-one-out", "bootstrap"],
+) -> None:
+    assert isinstance(SPEARMAN, SampleStatistic)
+    metric = replace(SPEARMAN, resampling=resampling)
+    alone, among = (
+        against_controls(
+            metric,
+            related(25, count, 0),
+            [related(25, count, seed) for seed in (1, 2, 3)],
+            possible=1000,
+        )
+        for count in (25, 90)
+    )
+    assert alone is not None and among is not None
+    assert alone.low is not None and among.low == pytest.approx(alone.low, abs=1e-12)
+    assert alone.high is not None and among.high == pytest.approx(alone.high, abs=1e-12)
+
+
+def test_an_outcome_is_counted_where_there_is_one() -> None:
+    """A cell of 40 answers has the interval of 40, whatever number of others has no outcome."""
+
+    def outcome(record: Record) -> bool | None:
+        return record.parts["answer"] == "yes" if record.target == "yes" else None
+
+    metric = SumMetric(
+        "recall",
+        ("asked", "found"),
+        lambda record: (record.target == "yes", outcome(record) or False),
+        lambda sums: ratio(sums[..., 1], sums[..., 0]),
+        True,
+        outcome=outcome,
+    )
+
+    def yes_or_no(said: list[str], others: int) -> list[Record]:
+        return answers(["yes"] * 40 + ["no"] * others, said + ["no"] * others)
+
+    alone, among = (
+        against_controls(
+            metric,
+            yes_or_no(["yes"] * 39 + ["no"], others),
+            [yes_or_no(["yes"] * 40, others)],
+            possible=1,
+        )
+        for others in (0, 100)
+    )
+    assert alone is not None and alone.low is not None
+    assert among is not None and among.low == pytest.approx(alone.low, abs=1e-12)
+
+
+def test_a_figure_that_many_resamples_leave_undefined_has_no_interval() -> None:
+    def prepare(records: Sequence[Record]) -> Weighted:
+        ready = np.array([float(str(record.parts["predicted"])) for record in records])
+
+        def values(weights: np.ndarray) -> np.ndarray:
+            means = weights @ ready / weights.sum(axis=1)
+            return np.where(weights[:, 0] == 0, np.nan, means)  # 37 % lack the first record
+
+        return Weighted(np.ones(len(records), dtype=bool), values)
+
+    metric = SampleStatistic("mean", prepare, True, low=None, high=None, resampling="bootstrap")
+    found = against_controls(metric, related(40, 40, 0), [related(40, 40, 1)], possible=10)
+    assert found is not None and found.low is None
+    assert re.fullmatch(
+        r"no interval: the figure is undefined in 3\d % of the resamples", found.note
+    )
 
 
 @pytest.mark.parametrize("drawn", [3, 10])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from scipy.stats import mannwhitneyu, spearmanr
 
 from headbench.errors import DataError, RefusedError
 from headbench.nouns import Record
+from headbench.results.canonical import plain
+from headbench.results.figures import Sampling, estimate
 from headbench.scoring import lookup
 from headbench.statistics import (
     label_null,
@@ -21,6 +24,7 @@ from headbench.statistics import (
     permuted_values,
     swap_test,
 )
+from headbench.statistics.metric import SampleStatistic, Weighted
 from helpers_records import answers
 
 F1 = lookup.metric("pope.f1")
@@ -81,6 +85,38 @@ def test_permutation_p_counts_the_observed_itself() -> None:
     assert permutation_p(3.0, [1.0, 2.0, -4.0], "less") == 4 / 4
     assert permutation_p(3.0, []) == 1.0
     assert permutation_p(0.3, [0.1 + 0.2]) == 1.0
+
+
+def test_an_undefined_permutation_counts_as_extreme_in_every_tail() -> None:
+    null = [math.nan, 1.0, -1.0, 0.0]
+    assert permutation_p(5.0, null) == 2 / 5
+    assert permutation_p(5.0, null, "greater") == 2 / 5
+    assert permutation_p(-5.0, null, "less") == 2 / 5
+    table = np.array([[math.nan, 0.0], [0.0, 0.0], [0.0, 0.1]])
+    assert max_statistic_p([5.0, -5.0], table).tolist() == [2 / 4, 1.0]
+
+
+def test_a_null_that_is_partly_undefined_has_a_large_p_and_says_so() -> None:
+    def prepare(records: Sequence[Record]) -> Weighted:
+        def permuted(orders: np.ndarray) -> np.ndarray:
+            values = np.random.default_rng(1).normal(size=len(orders))
+            values[::2] = math.nan
+            return values
+
+        part = np.ones(len(records), dtype=bool)
+        return Weighted(part, lambda weights: np.full(len(weights), 5.0), permuted=permuted)
+
+    metric = SampleStatistic("odd", prepare, True, low=None, high=None)
+    found = label_null(metric, both(*np.ones((2, 30))), seed=0, draws=100)
+    assert found is not None
+    assert (found.p, found.undefined, found.draws) == (1.0, 0.5, 100)
+    assert math.isnan(found.mean) and math.isnan(found.sd)
+    stored = estimate("mine.odd", metric, both(*np.ones((2, 30))), Sampling(draws=100))
+    assert stored.null is None
+    assert stored.note.endswith(
+        "no permutation test: the figure is undefined in 50 % of the permutations"
+    )
+    assert plain(stored.model_dump(mode="json"))  # a file can hold it
 
 
 def test_labels_are_permuted_and_never_fewer_than_twenty() -> None:

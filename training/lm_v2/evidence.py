@@ -44,8 +44,8 @@ FORMAT = "headbench-lm2-evidence@1"
 LENGTHS = (128, 256, 512, 1024)
 DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MAIN = {"walls": "group_rate", "stickiness": "rescue", "niah": "recall"}
-"""Task -> the metric that the table of toggles shows."""
-TOGGLES = (
+"""Task -> the metric that the table of interventions shows."""
+INTERVENTIONS = (
     "mask_heads(map=retrieval, top=2)",
     "scale_heads(map=retrieval, top=2, alpha=1.5)",
     "rope_zero(map=retrieval, top=2, dose=12)",
@@ -186,7 +186,7 @@ def _pair_held(message: Message) -> bool:
     return digest_class((message.who, message.quality)) in HELD["test"] | HELD["calibration"]
 
 
-def toggles_table(cells: Sequence[Cell]) -> dict[str, Any]:
+def interventions_table(cells: Sequence[Cell]) -> dict[str, Any]:
     """The main figure of each task by condition."""
     table: dict[str, Any] = {}
     for cell in cells:
@@ -236,8 +236,8 @@ def evidence(
         settings: How much to measure.
     """
     whole = {cell.task: cell.records for cell in run_tasks(folder, ("walls", "stickiness"))}
-    toggled = run_tasks(
-        folder, tuple(MAIN), TOGGLES, limit=settings.limit, controls=settings.controls
+    edited = run_tasks(
+        folder, tuple(MAIN), INTERVENTIONS, limit=settings.limit, controls=settings.controls
     )
     table: dict[str, Any] = {
         "format": FORMAT,
@@ -246,7 +246,7 @@ def evidence(
         "recall": recall_table(model, tokenizer, settings.trials),
         "walls": walls_table(whole["walls"]),
         "stickiness": stickiness_table(whole["stickiness"]),
-        "toggles": toggles_table(toggled),
+        "toggles": interventions_table(edited),
     }
     table["gates"] = criteria(table)
     return table

@@ -42,7 +42,7 @@ def rates_table(table: Table) -> str:
     return markdown(("rate", "value", "95 % (Wilson)", "n"), rows)
 
 
-def toggles_table(table: Table) -> str:
+def interventions_table(table: Table) -> str:
     """The main figure of each task by condition, controls as a range."""
     conditions = table["toggles"]
     rows = []

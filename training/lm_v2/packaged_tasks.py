@@ -45,7 +45,7 @@ class Cell:
 def run_tasks(
     folder: Path,
     tasks: Sequence[str],
-    toggles: Sequence[str] = (),
+    interventions: Sequence[str] = (),
     *,
     limit: int | None = None,
     controls: int = 0,
@@ -53,9 +53,9 @@ def run_tasks(
     """Run tasks on a model folder through the command line, with results in a temporary folder.
 
     Args:
-        folder: A checkpoint with its tokenizer and, for toggles by map, its head map.
+        folder: A checkpoint with its tokenizer and, for interventions by map, its head map.
         tasks: Names of packaged tasks.
-        toggles: Interventions, one condition each.
+        interventions: Interventions, one condition each.
         limit: Only this many documents of each task.
         controls: Random-head draws per intervention.
 
@@ -64,8 +64,8 @@ def run_tasks(
     """
     options = ["--tasks", ",".join(tasks), "--model", "hf", "--controls", str(controls)]
     options += ["--model-args", f"pretrained={folder.resolve()},dtype=float32,name={folder.name}"]
-    for toggle in toggles:
-        options += ["--intervention", toggle]
+    for intervention in interventions:
+        options += ["--intervention", intervention]
     if limit is not None:
         options += ["--limit", str(limit)]
     with tempfile.TemporaryDirectory() as out:

@@ -16,9 +16,9 @@ import typer
 from headbench._paths import checkpoints_root
 from training.lm_v2.evidence_tables import (
     criteria_table,
+    interventions_table,
     rates_table,
     scores_table,
-    toggles_table,
 )
 from training.pages.stored import DOCS, LM_V2, SHIPPED_SEED, stored_tables
 
@@ -74,7 +74,7 @@ def page(table: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) -> 
     return _PAGE.format(
         criteria=criteria_table(table, others),
         rates=rates_table(table),
-        interventions=toggles_table(table),
+        interventions=interventions_table(table),
         limit=table["settings"]["limit"],
         chance=table["walls"]["chance"]["group_rate"],
         scores=scores_table(table) or "none",

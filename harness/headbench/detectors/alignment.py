@@ -26,7 +26,7 @@ from headbench.detectors.detector import (
     chunks,
 )
 from headbench.detectors.prompt_captures import represent
-from headbench.errors import ConfigError, DataError
+from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.families.brain.concept_world import concept_world
 from headbench.families.brain.held_out_selection import Split, halves, select
 from headbench.families.brain.rdm import Floats, Integers
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 DIGITS = 6
 """Decimals that are kept of a figure."""
+ALIKE = 0.01
+"""Greatest share of stimuli whose prompts may reach the model as those of others do."""
 LEAST = 20
 """Fewer stimuli say nothing about a geometry, and their halves less."""
 PROMPTS = {"concepts": "Question: {} are what? Answer:"}
@@ -180,7 +182,12 @@ def head_features(model: HFModel, trials: Trials, pool: str) -> np.ndarray:
 
     Prompts run in batches and are pooled inside the pass; what is kept is float32 and one vector
     per head and stimulus, never a state per token.
+
+    Raises:
+        DataError: There is no trial.
+        RefusedError: The tokenizer does not know the stimuli.
     """
+    _refuse_alike(model, trials)
     rows, pooling = ("last", "none") if pool == "last" else ("all", "mean")
     capture = Capture("z", attending_layers(model), rows=rows, pool=pooling)  # type: ignore[arg-type]
     found: np.ndarray | None = None
@@ -196,6 +203,23 @@ def head_features(model: HFModel, trials: Trials, pool: str) -> np.ndarray:
     if found is None:
         raise DataError("there is no stimulus", hint="take more trials")
     return found
+
+
+def _refuse_alike(model: HFModel, trials: Trials) -> None:
+    """Refuse stimuli of different texts that are the same tokens to the model: unknown words."""
+    texts: dict[tuple[int, ...], dict[str, str]] = {}  # tokens -> text -> stimulus
+    for trial in trials.trials:
+        tokens = tuple(model.prompter.resolve(trial.request).tokens)
+        text = trial.request.messages[-1]["content"]
+        texts.setdefault(tokens, {})[text] = trial.request.document
+    alike = [name for same in texts.values() if len(same) > 1 for name in same.values()]
+    if len(alike) > ALIKE * len(trials.trials):
+        raise RefusedError(
+            f"{model.name} reads {len(alike)} of {len(trials.trials)} stimuli as if they were "
+            f"others: {', '.join(alike[:3])}",
+            where="different texts, the same tokens",
+            hint="use a model whose vocabulary covers the stimuli, or another target",
+        )
 
 
 def measure(

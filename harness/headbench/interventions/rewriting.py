@@ -93,16 +93,16 @@ def rewriter(condition: Condition, request: Request) -> Rewriter | None:
     Raises:
         RefusedError: two parts rewrite requests, and nobody could say which comes first.
     """
-    found = [part for part in condition.interventions if isinstance(part, Rewriter)]
-    if len(found) > 1:
+    rewriters = [part for part in condition.interventions if isinstance(part, Rewriter)]
+    if len(rewriters) > 1:
         raise RefusedError(
             "two interventions rewrite the request",
             where=f"intervention {condition.name}",
             hint="run them one at a time",
         )
-    if not found or ("image" in found[0].needs and not request.images):
+    if not rewriters or ("image" in rewriters[0].needs and not request.images):
         return None
-    return found[0]
+    return rewriters[0]
 
 
 def check_rewritten(job: Job) -> None:

@@ -53,7 +53,7 @@ class Encoding:
         normalize: Scale each vector to length 1.
         max_length: Longest input in tokens, where the user sets one. The model's own limits hold
             beside it; longer text is refused, never cut.
-        batch_size: Sentences a batch, or ``None`` for as many as fit.
+        batch_size: Sentences per batch, or ``None`` for as many as fit.
         allow_overrun: Run texts that are longer than the limits allow; recorded.
     """
 
@@ -255,9 +255,9 @@ def create(args: Mapping[str, str]) -> EncoderModel:
     weights = weights_of(pretrained, revision or "", model)
     model = model.to(pick_device(args.get("device", "auto"))).requires_grad_(False)
     name = args.get("name") or display_name(pretrained)
-    found = EncoderModel(model, tokenizer, encoding, name, weights, sentence)
-    found.identity = {**found.identity, **unused_weights(unused)}
-    return found
+    encoder = EncoderModel(model, tokenizer, encoding, name, weights, sentence)
+    encoder.identity = {**encoder.identity, **unused_weights(unused)}
+    return encoder
 
 
 def wrap(model: Any, tokenizer: Any, *, name: str = "in-memory", **encoding: Any) -> EncoderModel:

@@ -1,4 +1,4 @@
-"""Encoded pictures, as a request names them by content hash, to what a processor takes."""
+"""From the encoded bytes of an image, named by content hash, to what a processor takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def decode(encoded: bytes, sha256: str) -> Image:
-    """Encoded bytes to an upright RGB picture; :mod:`headbench.worlds.rgb` says how.
+    """Encoded bytes to an upright RGB image; :mod:`headbench.worlds.rgb` says how.
 
     Args:
         encoded: A file of a kind that Pillow reads.
@@ -26,8 +26,8 @@ def decode(encoded: bytes, sha256: str) -> Image:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(encoded)) as picture:
-            return rgb(picture)
+        with Image.open(io.BytesIO(encoded)) as image:
+            return rgb(image)
     except (
         UnidentifiedImageError,
         Image.DecompressionBombError,

@@ -10,7 +10,7 @@ from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import check_args
 from headbench.models.base_model import BaseModel
-from headbench.nouns import Request
+from headbench.nouns import Request, Role
 from headbench.results.fields import Fields, LogRow, Reading, as_text, contains, normal
 from headbench.results.recorded import log_name, read_rows
 
@@ -84,8 +84,13 @@ class RecordedModel(BaseModel):
         return outputs[request.index]
 
     def key(self, job: Job) -> Mapping[str, object]:
-        """Which stored output it is: rows are found by document, whatever the prompt."""
-        return {"document": job.request.document, "index": job.request.index}
+        """Which stored output it is; for a judge or an encoder also what was asked.
+
+        The subject's prompt follows from its document, which finds the row. What another role is
+        asked follows from the subject's answers, and so differs between conditions.
+        """
+        place = {"document": job.request.document, "index": job.request.index}
+        return place if job.role == "subject" else {**super().key(job), **place}
 
     def refuse(self, job: Job) -> None:
         """Also: a document without a stored output."""
@@ -98,7 +103,7 @@ class RecordedModel(BaseModel):
                 where=str(self._path),
                 hint="score it with `headbench rescore`, or record one file a step",
             )
-        self._check_question(job.request)
+        self._check_question(job.request, job.role)
         outputs = self._outputs.get(job.request.document, ())
         if job.request.index >= len(outputs):
             raise DataError(
@@ -107,12 +112,27 @@ class RecordedModel(BaseModel):
                 hint="score a partial file with `headbench rescore`, which states its coverage",
             )
 
-    def _check_question(self, request: Request) -> None:
-        """Refuse a row that says that something else was asked."""
+    def _check_question(self, request: Request, role: Role) -> None:
+        """Refuse a row that says that something else was asked.
+
+        For the subject, the row may hold the question alone, without the words around it. A judge
+        is asked about an answer, so that the whole prompt decides which verdict it is.
+        """
         asked = self._asked.get(request.document)
         if asked is None:
             return
         prompt = normal("\n".join(turn["content"] for turn in request.messages))
+        if role != "subject":
+            if asked != prompt:
+                raise DataError(
+                    f"the recorded {role} of document {request.document!r} was asked something "
+                    "else",
+                    where=str(self._path),
+                    hint="what it is asked depends on the subject's answers: leave the "
+                    f"interventions out, or load a model as {role}; a row's question must hold the "
+                    "whole prompt",
+                )
+            return
         marked = [
             normal(request.messages[turn]["content"][start:end])
             for turn, start, end in request.spans.get("question", ())

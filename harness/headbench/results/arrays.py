@@ -8,7 +8,7 @@ of the tensor that is called like the part.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -76,20 +76,20 @@ def put_back(records: Sequence[Record], tensors: Tensors, where: str = "") -> li
     Raises:
         StoreError: A reference names no row of a tensor, or a row is named by none.
     """
-    named: Counter[str] = Counter()
+    named: defaultdict[str, set[object]] = defaultdict(set)
     full = []
     for record in records:
         parts = dict(record.parts)
         for name, value in record.parts.items():
             if type(value) is dict and MARK in value:
                 parts[name] = _row(value[MARK], tensors.get(name), f"{where}: part {name!r}")
-                named[name] += 1
+                named[name].add(value[MARK])
         full.append(replace(record, parts=parts))
     for name, tensor in tensors.items():
-        if named[name] != len(tensor):
+        if len(named[name]) != len(tensor):
             raise StoreError(
-                f"{len(tensor)} arrays are stored for the part {name!r}, and {named[name]} records "
-                "refer to one",
+                f"{len(tensor)} arrays are stored for the part {name!r}, and records refer to "
+                f"{len(named[name])} of them",
                 where=where,
                 hint="restore the files, or run the cell again",
             )

@@ -2,8 +2,10 @@
 
 A result file is text that anybody can edit, cut or merge. :func:`read_checked` reads it with its
 records, computes every figure again and refuses a file that says otherwise. Intervals are computed
-again where their method is a formula. Those of a resampling method, and those that an older version
-made by a method that is gone, must lie in order, within the metric's range and around the figure.
+again, and a file may state no other method than the one its metric has. Resampled intervals are
+drawn again where the file holds the seed and the number of draws. Where it does not, and where a
+file of schema version 1 states a method that is gone, the interval must lie in order, within the
+metric's range and around the figure.
 
 What cannot be computed here, because the package that brought a metric is not installed, is named
 and not refused.
@@ -23,12 +25,13 @@ import numpy as np
 from headbench.errors import HeadbenchError, StoreError
 from headbench.nouns import Record
 from headbench.results.canonical import digest
-from headbench.results.figures import Sampling, estimate, split_figures
-from headbench.results.files import Entry, read_entries, read_result
-from headbench.results.schema import Diagnostics, Estimate, NullFacts, Result
+from headbench.results.figures import Sampling, estimate, labelled_groups
+from headbench.results.files import Entry, read_entries, read_with_version
+from headbench.results.keys import seed_for
+from headbench.results.schema import SCHEMA_VERSION, Diagnostics, Estimate, NullFacts, Result
 from headbench.scoring import lookup
-from headbench.scoring.breakdown import groups
-from headbench.statistics import check_all
+from headbench.statistics import check_all, value_limits
+from headbench.statistics.bootstrap import DRAWS
 from headbench.statistics.metric import Metric
 
 if TYPE_CHECKING:
@@ -38,8 +41,10 @@ SLACK = 1e-9
 """What summing in another order may change."""
 BOUND_SLACK = 1e-6
 """What another machine's root finding may change in the end of an interval."""
-RESAMPLED = frozenset({"cluster-bootstrap", "bootstrap-t"})
-"""Interval methods that depend on random draws; they are not repeated to check a file."""
+RESAMPLED = "bootstrap-t"
+"""The interval method that depends on random draws."""
+GONE = "cluster-bootstrap"
+"""An interval method that only files of schema version 1 state; it cannot be repeated."""
 EXTENT = frozenset({"n", "coverage"})
 """Figures of a log that no metric gives."""
 _NAMED = 4
@@ -72,9 +77,9 @@ def read_checked(path: Path) -> Checked:
     Raises:
         StoreError: a file is missing or damaged, or the records do not give the figures.
     """
-    result = read_result(path)
+    result, version = read_with_version(path)
     entries = read_entries(path, result) if result.records is not None else ()
-    found = list(faults(result, entries))
+    found = list(faults(result, entries, version))
     if found:
         more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise StoreError(
@@ -106,12 +111,15 @@ def _other_scorer(result: Result) -> str:
     return f"the scorer {made} made the records, and {here} is here: score the outputs again"
 
 
-def faults(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
+def faults(
+    result: Result, entries: Sequence[Entry], version: int = SCHEMA_VERSION
+) -> Iterator[str]:
     """Everything in which a result and its records disagree, or a result contradicts itself.
 
     Args:
         result: A result of any kind.
         entries: Its records.
+        version: Schema version that its file was written in.
 
     Yields:
         One sentence per fault.
@@ -125,13 +133,37 @@ def faults(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
     yield from _extent(result, entries)
     yield from _diagnostics(result, entries)
     yield from _thoughts(result, entries)
-    yield from _figures(result, [entry.record for entry in entries])
+    drawn = _Drawn.of(result, version)
+    yield from _figures(result, [entry.record for entry in entries], drawn)
 
 
 # ------------------------------------------------------------------ figures
 
 
-def _figures(result: Result, records: Sequence[Record]) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Drawn:
+    """How the intervals of a file were made.
+
+    Attributes:
+        sampling: Seed and draws; ``None`` where the file does not hold them.
+        same: Whether the library that drew is the one that is installed here.
+        version: Schema version of the file.
+    """
+
+    sampling: Sampling | None
+    same: bool
+    version: int
+
+    @classmethod
+    def of(cls, result: Result, version: int) -> _Drawn:
+        run, draws = result.run, result.run.spec.get("draws")
+        sampling = None
+        if result.kind == "measured" and type(draws) is int and draws > 1:
+            sampling = Sampling(seed_for(run.seed, "interval", result.task.name), draws)
+        return cls(sampling, run.versions.get("numpy") == np.__version__, version)
+
+
+def _figures(result: Result, records: Sequence[Record], drawn: _Drawn) -> Iterator[str]:
     metrics: dict[str, Metric] = {}
     for name, one in result.metrics.items():
         if name in EXTENT and not one.metric:
@@ -146,11 +178,11 @@ def _figures(result: Result, records: Sequence[Record]) -> Iterator[str]:
             yield f"{name} is said to be the metric {one.metric!r}, which is {metric.name}"
             continue
         metrics[name] = metric
-        yield from _told(name, partial(_one, name, metric, one, records))
+        yield from _told(name, partial(_one, name, metric, one, records, drawn))
     values = {name: _value(result.metrics[name]) for name in metrics}
     yield from _told("the figures", partial(_possible, metrics, values, len(records)))
     for part, split in result.breakdowns.items():
-        yield from _told(f"breakdown {part}", partial(_split, metrics, part, split, records))
+        yield from _told(f"breakdown {part}", partial(_split, metrics, part, split, records, drawn))
 
 
 def metric_of(name: str, one: Estimate) -> Metric | None:
@@ -175,7 +207,9 @@ def _told(what: str, work: Callable[[], Iterator[str]]) -> Iterator[str]:
         yield f"{what} cannot be computed from the records: {type(error).__name__}: {error}"
 
 
-def _one(where: str, metric: Metric, one: Estimate, records: Sequence[Record]) -> Iterator[str]:
+def _one(
+    where: str, metric: Metric, one: Estimate, records: Sequence[Record], drawn: _Drawn
+) -> Iterator[str]:
     """One figure: value, number of records, unit, direction, interval."""
     level = one.level if one.level is not None else Sampling().level
     if not 0 < level < 1:
@@ -188,7 +222,9 @@ def _one(where: str, metric: Metric, one: Estimate, records: Sequence[Record]) -
     yield from _drift(where, _value(one), _value(again))
     yield from _facts(where, one, again)
     if wanted:
-        yield from _interval(where, metric, one, again)
+        yield from _interval(where, metric, one, again, drawn)
+        if one.method == RESAMPLED == _method(metric, again) and drawn.sampling is not None:
+            yield from _resampled(where, metric, one, records, drawn)
     if one.null is not None:
         yield from _null(where, one.null)
 
@@ -210,12 +246,23 @@ def _facts(where: str, one: Estimate, again: Estimate) -> Iterator[str]:
         yield f"{where} has the wrong direction: higher_is_better is {one.higher_is_better}"
 
 
-def _interval(where: str, metric: Metric, one: Estimate, again: Estimate) -> Iterator[str]:
+def _method(metric: Metric, again: Estimate) -> str | None:
+    """The one interval method that a figure may state; ``None`` where it has no interval."""
+    return RESAMPLED if metric.resampling == "bootstrap" else again.method
+
+
+def _interval(
+    where: str, metric: Metric, one: Estimate, again: Estimate, drawn: _Drawn
+) -> Iterator[str]:
     """The interval: the formula's, or at least one that can be."""
     if one.low is None or one.high is None or one.value is None or not one.method:
         yield f"{where} has an interval that lacks an end, its figure or its method"
         return
-    if again.method == one.method and one.method not in RESAMPLED:
+    method = _method(metric, again)
+    if one.method != method and not (one.method == GONE and drawn.version == 1):
+        rightly = f"by {method!r}" if method else "not at all"
+        yield f"{where}: its interval is said to be made by {one.method!r}, and is made {rightly}"
+    elif one.method == again.method:
         for end, stored, right in (("low", one.low, again.low), ("high", one.high, again.high)):
             if right is None or not _near(stored, right, BOUND_SLACK):
                 yield f"{where}: {end} is stored as {stored:g}, its records give {right}"
@@ -229,15 +276,39 @@ def _interval(where: str, metric: Metric, one: Estimate, again: Estimate) -> Ite
         )
 
 
+def _resampled(
+    where: str, metric: Metric, one: Estimate, records: Sequence[Record], drawn: _Drawn
+) -> Iterator[str]:
+    """An interval that random draws gave: the same draws give it again.
+
+    Another version of the library may draw other numbers. The width may then be off by six
+    standard errors: that of a standard deviation of B draws is ``1 / sqrt(2 B)`` of it, and two
+    are compared.
+    """
+    sampling = drawn.sampling or Sampling()
+    level = one.level if one.level is not None else sampling.level
+    again = value_limits(metric, records, level, seed=sampling.seed, draws=sampling.draws)
+    if again.low is None or again.high is None:
+        if drawn.same or not again.undefined:  # other draws may leave fewer of them undefined
+            yield f"{where}: an interval is stored, and its records give none ({again.note})"
+        return
+    slack = BOUND_SLACK
+    if not drawn.same:
+        slack += 6 / math.sqrt(min(sampling.draws, DRAWS)) * (again.high - again.low) / 2
+    for end, stored, right in (("low", one.low, again.low), ("high", one.high, again.high)):
+        if stored is not None and abs(stored - right) > slack * max(1.0, abs(right)):
+            yield f"{where}: {end} is stored as {stored:g}, its records give {right:g}"
+
+
 def _split(
     metrics: Mapping[str, Metric],
     part: str,
     stored: Mapping[str, Mapping[str, Estimate]],
     records: Sequence[Record],
+    drawn: _Drawn,
 ) -> Iterator[str]:
     """The figures within each value of one part."""
-    named = split_figures({}, records, (part,), None).get(part, {})  # the names of the values alone
-    members = dict(zip(named, groups(records, part).values(), strict=True)) if records else {}
+    members = labelled_groups(records, part) if records else {}
     if stored.keys() != members.keys():
         yield (
             f"breakdown {part} has the values {', '.join(stored) or 'none'}, "
@@ -248,7 +319,7 @@ def _split(
         for name, one in figures.items():
             where = f"breakdown {part} {value}: {name}"
             if name in metrics and one.metric:
-                yield from _one(where, metrics[name], one, members[value])
+                yield from _one(where, metrics[name], one, members[value], drawn)
             elif metric_of(name, one) is not None or not one.metric:
                 yield f"{where} is none of the result's own figures"
 

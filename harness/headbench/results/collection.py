@@ -314,9 +314,10 @@ def _runs(cells: Sequence[Cell], lists: Sequence[tuple[Path, RunList]]) -> Itera
 
 
 def _state(cell: Cell) -> tuple[str, str]:
-    """The run of a cell, and the state of model and code that it ran in."""
+    """The run of a cell, and the state of models and code that it ran in."""
     run = cell.result.run
-    facts = [cell.result.kind, dict(cell.result.model.identity), dict(run.versions)]
+    others = {role: dict(model.identity) for role, model in cell.result.roles.items()}
+    facts = [cell.result.kind, dict(cell.result.model.identity), others, dict(run.versions)]
     return run.digest, digest([*facts, [one.digest for one in run.code]])
 
 

@@ -166,7 +166,7 @@ def compare_cells(base: Cell, other: Cell, controls: Sequence[Cell]) -> Comparis
     Args:
         base: Usually the baseline.
         other: Usually an intervention.
-        controls: The intervention's control cells; none where it has none.
+        controls: The intervention's control cells, if it has any.
     """
     one, two = base.result, other.result
     seed = seed_for(one.run.seed, "interval", two.task.name)
@@ -238,13 +238,14 @@ def differences(one: Result, two: Result) -> tuple[tuple[str, str, str], ...]:
 
 def _facts(result: Result) -> dict[str, object]:
     """What a comparison lists where it differs: how answers were asked, joined and read."""
-    names = {"kind", "status", "task", "model", "arm", "run", "withheld"}
+    names = {"kind", "status", "task", "model", "roles", "arm", "run", "withheld"}
     facts = dict(result.model_dump(mode="json", include=names))
     facts["reasoning"] = {"marks": list(result.reasoning.marks) if result.reasoning else []}
     facts["source"] = {
         name: said
         for name, said in result.source.items()
-        if name in ("joined by", "sought", "no_headline") or name.endswith((".fields", ".sha256"))
+        # A judge's and an encoder's are called ``judge.joined by`` and the like.
+        if name.rpartition(".")[2] in ("joined by", "sought", "no_headline", "fields", "sha256")
     }
     return facts
 

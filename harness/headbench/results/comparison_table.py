@@ -66,7 +66,6 @@ def flat_header(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def flat_rows(comparisons: Sequence[Comparison]) -> list[list[str]]:
-    """One row per metric with every name in it, so that comparisons of many kinds fit one table."""
     """One row per metric with every name in it, so that many comparisons fit one table."""
     rows = []
     for comparison in comparisons:

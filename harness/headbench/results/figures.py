@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headbench.errors import ConfigError
+from headbench.errors import ConfigError, DataError
 from headbench.nouns import Record
 from headbench.results.schema import Estimate, NullFacts
 from headbench.scoring.breakdown import groups
@@ -51,7 +53,11 @@ def estimate(
     if limits.low is not None:
         made |= {"level": sampling.level, "method": limits.method}
     null = label_null(metric, records, seed=sampling.seed, draws=sampling.draws)
-    if null is not None:
+    if null is not None and null.undefined:
+        share = f"{100 * null.undefined:.2g} % of the permutations"
+        told = f"no permutation test: the figure is undefined in {share}"
+        made["note"] = f"{limits.note}; {told}" if limits.note else told
+    elif null is not None:
         made["null"] = NullFacts(p=null.p, mean=null.mean, sd=null.sd, draws=null.draws)
     return figure.model_copy(update=made)
 
@@ -94,16 +100,33 @@ def split_figures(
     """The figures within each value of each part: part -> value -> metric."""
     found: dict[str, dict[str, dict[str, Estimate]]] = {}
     for part in parts if records else ():
-        split = groups(records, part)
-        shown = _labels([key for (key,) in split])
         found[part] = {
             label: {
                 metric.name: estimate(name, metric, members, sampling)
                 for name, metric in metrics.items()
             }
-            for label, members in zip(shown, split.values(), strict=True)
+            for label, members in labelled_groups(records, part).items()
         }
     return found
+
+
+def labelled_groups(records: Sequence[Record], part: str) -> dict[str, list[Record]]:
+    """Records by the value of a part, under the name that a breakdown gives the value.
+
+    Raises:
+        ConfigError: A record lacks the part.
+        DataError: Two values have one name in every notation.
+    """
+    split = groups(records, part)
+    labels = _labels([key for (key,) in split])
+    label, count = max(Counter(labels).items(), key=lambda item: item[1], default=("", 0))
+    if count > 1:
+        raise DataError(
+            f"several values of {part!r} are called {label!r}",
+            where=f"{count} of {len(labels)} values",
+            hint="give the scorer's part values that can be told apart",
+        )
+    return dict(zip(labels, split.values(), strict=True))
 
 
 def _plain_estimate(
@@ -123,8 +146,17 @@ def _plain_estimate(
 
 
 def _labels(keys: Sequence[str | float]) -> list[str]:
-    """Names of groups: numbers in six digits, in all their digits where two would be one."""
+    """Names of groups: numbers in six digits, in all their digits where two names would be one.
+
+    Where a text reads like a number that is there too, texts are quoted: ``1`` and ``"1"``.
+    """
     short = [f"{key:g}" if isinstance(key, float) else key for key in keys]
     if len(set(short)) == len(short):
         return short
-    return [exact(key) if isinstance(key, float) else key for key in keys]
+    long = [exact(key) if isinstance(key, float) else key for key in keys]
+    if len(set(long)) == len(long):
+        return long
+    return [
+        json.dumps(key, ensure_ascii=False) if isinstance(key, str) else label
+        for key, label in zip(keys, long, strict=True)
+    ]

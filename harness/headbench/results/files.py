@@ -53,7 +53,7 @@ class Entry:
 
 
 def slug(text: str) -> str:
-    """A file name's form of an intervention: letters, digits, ``.``, ``_`` and single dashes."""
+    """A condition as a file name: letters, digits, ``.``, ``_`` and single dashes."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")[:_SLUG].rstrip("-.") or "unnamed"
 
 
@@ -143,7 +143,12 @@ def _told(path: Path, keys: tuple[str, ...]) -> str | None:
 
 
 def read_result(path: Path) -> Result:
-    """Read a result file of this or an older schema version.
+    """Read a result file of this or an older schema version; see :func:`read_with_version`."""
+    return read_with_version(path)[0]
+
+
+def read_with_version(path: Path) -> tuple[Result, int]:
+    """Read a result file, with the schema version that it was written in.
 
     Raises:
         StoreError: when the file is missing, not JSON, not UTF-8, of a newer version, or holds
@@ -157,13 +162,14 @@ def read_result(path: Path) -> Result:
     if not isinstance(document, dict):
         raise StoreError("not a result file: the JSON is not an object", where=str(path))
     try:
-        return Result.model_validate(migrate(document, str(path)))
+        result = Result.model_validate(migrate(document, str(path)))
     except ValidationError as error:
         faults = [
             f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
             for fault in error.errors()[:4]
         ]
         raise StoreError(f"not a valid result: {'; '.join(faults)}", where=str(path)) from error
+    return result, int(document["schema_version"])
 
 
 def read_entries(path: Path, result: Result) -> tuple[Entry, ...]:

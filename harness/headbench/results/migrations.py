@@ -1,4 +1,9 @@
-"""Old result files must still load: one function a version step."""
+"""Old result files must still load: one function per version step.
+
+No release has written version 2 yet: it is the coming release's, and grows until then by optional
+fields whose default says "not recorded". From that release on, a new field is a new version with a
+step here, since an older headbench refuses fields that it does not know.
+"""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Estimate(Frozen):
     clusters: int | None = None
     """Clusters that the records come from; null where it was not recorded."""
     note: str = ""
-    """Why there is no interval, or that it rests on few clusters."""
+    """Why there is no interval or no null, or that the interval rests on few clusters."""
     unit: str = "fraction"
     """How to print it: fraction, count, words or points."""
     higher_is_better: bool | None = None

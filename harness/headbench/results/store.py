@@ -7,7 +7,9 @@
 An answer is handed to the operating system as soon as it comes, and its batch is committed and
 synced to the disk when it is whole. Only committed answers are served: a row's last bits depend on
 the rows beside it, so the rest of a batch that was cut short could not be continued correctly.
-The first committed answer of a key stands, because result files already show it.
+The first committed answer of a key stands, because result files already show it: another is
+written only where that one is found damaged or of no use. So of two committed answers of a key, the
+later counts.
 
 Captures of ``represent`` requests lie in a file of their own, one safetensors blob after another;
 an answer names the bytes and their digest.
@@ -147,18 +149,30 @@ class ResponseStore:
         Returns:
             The answer as :meth:`get` will give it: the same order of its mappings, the same types,
             without captures that are not kept. A run that uses this one sees what a repeated run
-            will see.
+            will see. Where a committed answer of this key can be served, it is that one, and
+            nothing is written.
 
         Raises:
             StoreError: when the disk is full, or the answer holds a NaN. Lines written before
                 stay readable.
         """
+        stands = self.get(key)
+        if stands is not None:
+            return stands
         placed = self._put_arrays(pack_arrays(answer.arrays)) if arrays and answer.arrays else None
         text = dumps_plain(encode(answer, placed))
         line, sha256 = _line(f'"key":"{key}","batch":"{batch}","answer":{text}}}')
         start = self._append(line)
         self._open.setdefault(batch, {})[key] = Place(start, len(line), sha256)
         return decode(json.loads(text), self._read_arrays)
+
+    def withdraw(self, key: str) -> None:
+        """Serve an answer no more, so that a new one can take its place.
+
+        For answers that are sound and of no use all the same: a rewritten request whose images are
+        gone. Nothing is written; if no new answer is committed, a later run finds this one again.
+        """
+        self._places.pop(key, None)
 
     def commit(self, batch: str) -> None:
         """Make a whole batch count, and force it to the disk.
@@ -173,7 +187,7 @@ class ResponseStore:
         self._append(_line(f'"commit":"{batch}","answers":"{_digest_of(answers)}"}}')[0])
         with told("cannot write the store", self.path):
             os.fsync(self._file.fileno())
-        self._serve(self._open.pop(batch, {}))
+        self._places |= self._open.pop(batch, {})
 
     def close(self) -> None:
         """Release the files."""
@@ -239,10 +253,6 @@ class ResponseStore:
         self._end += len(line)
         return start
 
-    def _serve(self, answers: dict[str, Place]) -> None:
-        for key, place in answers.items():
-            self._places.setdefault(key, place)
-
     def _lock(self) -> None:
         """Hold the file alone; the system releases it when the process ends, however it ends."""
         if not hold(self._file.fileno()):
@@ -279,7 +289,8 @@ class ResponseStore:
         else:
             answers = self._open.pop(read["commit"].decode(), {})
             if _digest_of(answers) == read["answers"].decode():
-                self._serve(answers)
+                # A later answer was asked for because the earlier one was unusable.
+                self._places |= answers
             else:
                 self._unwhole += 1
 

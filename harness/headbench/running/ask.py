@@ -1,4 +1,4 @@
-"""Putting a run's requests to the model, batch by batch, with every answer kept as it comes.
+"""Asks a model a run's requests, batch by batch, and stores every answer as it arrives.
 
 Batches are planned over all conditions and tasks of a step together. A batch whose answers are all
 in the store is served from it; any other is run again WHOLE, because a row's last bits depend on
@@ -32,10 +32,10 @@ Answering = Callable[[Sequence[Job]], Iterator[tuple[int, Answer]]]
 
 
 class Ticker(Protocol):
-    """What is told how far the run is; tqdm's bar is one."""
+    """Receives the progress of a run, as tqdm's bar does."""
 
     def update(self, n: int) -> object:
-        """So many more answers are there."""
+        """Report that many further answers."""
         ...
 
 
@@ -58,7 +58,7 @@ class Reply:
 
 @dataclass
 class Tally:
-    """What asking cost; it never enters a result's bytes."""
+    """Cost of asking; never part of a result."""
 
     answered: int = 0
     reused: int = 0
@@ -100,29 +100,29 @@ class Asker:
         Raises:
             HeadbenchError: the model refuses or fails; all answers before that are stored.
         """
-        known = self._rewrites(jobs, what)
+        rewritten = self._rewrites(jobs, what)
         asked = [
             replace(
-                job, request=rewrites.decode(job.request, said.answer.text or ""), rewritten=True
+                job, request=rewrites.decode(job.request, rewrite.answer.text or ""), rewritten=True
             )
-            if said
+            if rewrite
             else job
-            for job, said in zip(jobs, known, strict=True)
+            for job, rewrite in zip(jobs, rewritten, strict=True)
         ]
         identify = ResponseKeys(self.identity or self.model.identity)
         keys = [identify.key(self.model.key(job), job) for job in asked]
         answers = self._all(keys, asked, what, self.model.answer)
         return [
-            Reply(key, answers[key], said, now.request if now.request != job.request else None)
-            for key, job, now, said in zip(keys, jobs, asked, known, strict=True)
+            Reply(key, answers[key], rewrite, now.request if now.request != job.request else None)
+            for key, job, now, rewrite in zip(keys, jobs, asked, rewritten, strict=True)
         ]
 
     def _rewrites(self, jobs: Sequence[Job], what: str) -> list[Reply | None]:
         """The stored rewrite of each request that an intervention rewrites."""
         places = [at for at, job in enumerate(jobs) if rewriter(job.condition, job.request)]
-        found: list[Reply | None] = [None] * len(jobs)
+        replies: list[Reply | None] = [None] * len(jobs)
         if not places:
-            return found
+            return replies
         mine = [jobs[at] for at in places]
         identify = ResponseKeys(self.identity or self.model.identity)
         # A stage of its own in the key: a rewrite is never served as an answer.
@@ -139,11 +139,11 @@ class Asker:
 
         answers = self._all(keys, mine, f"{what}, rewrites", rewrite, whole)
         for at, key in zip(places, keys, strict=True):
-            found[at] = Reply(key, answers[key])
-        return found
+            replies[at] = Reply(key, answers[key])
+        return replies
 
     def _images(self) -> DerivedImages:
-        """Where images go that interventions make: beside the answers, unless told otherwise."""
+        """Folder of images that interventions make; by default next to the stored answers."""
         if self.images is None:
             self.images = DerivedImages(self.store.path.parent)
         return self.images
@@ -157,6 +157,7 @@ class Asker:
         usable: Callable[[Job, Answer], bool] | None = None,
     ) -> dict[str, Answer]:
         """Key -> answer; jobs of one key are asked once."""
+        self._refuse(jobs)
         first: dict[str, Job] = {}
         for key, job in zip(keys, jobs, strict=True):
             first.setdefault(key, job)
@@ -172,19 +173,30 @@ class Asker:
                 answers.update(self._batch(members, asked, known, bar, answer))
         return answers
 
+    def _refuse(self, jobs: Sequence[Job]) -> None:
+        """Let the adapter refuse any job; its plan sees only the first of each key."""
+        refuse = getattr(self.model, "refuse", None)  # of ``BaseModel``, not of the protocol
+        if refuse is not None:
+            for job in jobs:
+                refuse(job)
+
     def _known(
         self,
         keys: Sequence[str],
         jobs: Sequence[Job],
         usable: Callable[[Job, Answer], bool] | None,
     ) -> dict[str, Answer]:
-        """What the store has of a batch, as far as it can be used."""
-        stored = {key: self.store.get(key) for key in keys if key in self.store}
-        return {
-            key: answer
-            for key, job in zip(keys, jobs, strict=True)
-            if (answer := stored.get(key)) is not None and (usable is None or usable(job, answer))
-        }
+        """The stored answers of a batch that can be reused; others are withdrawn."""
+        known: dict[str, Answer] = {}
+        for key, job in zip(keys, jobs, strict=True):
+            answer = self.store.get(key)
+            if answer is None:
+                continue
+            if usable is None or usable(job, answer):
+                known[key] = answer
+            else:
+                self.store.withdraw(key)
+        return known
 
     def _batch(
         self,
@@ -231,7 +243,7 @@ def _check_partition(batches: Sequence[Sequence[int]], count: int) -> None:
 
 @contextmanager
 def _bar(total: int, what: str, shown: bool) -> Iterator[Ticker]:
-    """A tqdm bar, or nothing where it would only fill a log."""
+    """A tqdm bar; none where the output is not a terminal."""
     from tqdm import tqdm
 
     with tqdm(total=total, desc=what, unit="answer", disable=not shown) as bar:

@@ -1,4 +1,4 @@
-"""From answered cells to results: records, figures, and whether the condition did anything."""
+"""Builds results from answered cells: records, figures, and whether the condition did anything."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class _Builder:
         entries = as_read(self._entries(exchanges))
         records = [entry.record for entry in entries]
         spec, task = self.plan.spec, self.task
-        # A control cell serves the rank of its intervention; nobody reads intervals there.
+        # Control cells only rank their intervention, so their own intervals are not computed.
         seed = seed_for(spec.seed, "interval", task.name)
         sampling = None if condition.role == "control" else Sampling(seed, spec.draws, spec.level)
         where = f"task {task.name}, condition {condition.name}"
@@ -135,8 +135,9 @@ class _Builder:
         if rewritten:
             facts["rewritten"] = len(rewritten)
             facts["images"] = [image for request in rewritten for image in request.images]
-        if any(answer.truncated for answer in answers):
-            facts["truncated"] = sum(answer.truncated for answer in answers)
+        truncated = sum(answer.truncated for _, answer in self._subjects(exchange))
+        if truncated:
+            facts["truncated"] = truncated
         if before is not None:
             pairs = zip(self._subjects(before), self._subjects(exchange), strict=False)
             kls = [first_token_kl(a.first, b.first) for (_, a), (_, b) in pairs]
@@ -194,12 +195,12 @@ class _Builder:
         )
 
     def _roles(self) -> dict[Role, ModelFacts]:
-        """Who answered the task's steps that are not for the subject."""
+        """The models that answered the steps of other roles."""
         others = [role for role in roles_of(self.task) if role != SUBJECT]
         return {role: self.plan.respondents[role].facts() for role in others}
 
     def _subjects(self, exchange: Exchange) -> list[tuple[Request, Answer]]:
-        """What the subject was asked and answered."""
+        """The subject's requests and answers."""
         return [
             (request, answer)
             for request, answer in zip(exchange.requests, exchange.answers, strict=True)
@@ -213,7 +214,7 @@ class _Builder:
         generated = [
             answer.truncated
             for exchange in exchanges
-            for request, answer in zip(exchange.requests, exchange.answers, strict=True)
+            for request, answer in self._subjects(exchange)
             if request.kind == "generate"
         ]
         losses = self._neutral(condition)
@@ -226,12 +227,12 @@ class _Builder:
             changed=sum(answer.changed for answer in answers),
             changed_share=changed_share(self.baseline.records, records) if self.baseline else None,
             first_token_kl=mean_first_token_kl(zip(before, after, strict=False)),
-            # Controls run on fewer passages: their level stands beside nothing, their change does.
+            # Controls run on fewer passages: only their change can be compared, not their level.
             neutral_loss=losses[0].loss if losses and condition.role != "control" else None,
             neutral_text=losses[0].text if losses and condition.role != "control" else None,
             neutral=losses,
             truncated_share=sum(generated) / len(generated) if generated else None,
-            # Documents with one prompt share one answer, which was paid for once.
+            # Documents with equal prompts share one answer, which was computed once.
             passes=sum({r.key: r.answer.passes for one in exchanges for r in _asked(one)}.values()),
             rewritten=_rewritten(exchanges),
             overrun=self._overrun(exchanges),
@@ -260,8 +261,15 @@ class _Builder:
         return next((str(why) for one in models if (why := getattr(one, "no_headline", ""))), "")
 
     def _source(self) -> dict[str, str]:
-        """Where recorded answers came from, and how they were joined; empty for other models."""
-        known = dict(getattr(self.plan.model, "source", {}))
+        """Where recorded answers came from, and how they were joined; empty for other models.
+
+        What is not the subject's carries its role: ``judge.joined by``.
+        """
+        known: dict[str, str] = {}
+        for role in roles_of(self.task):
+            prefix = "" if role == SUBJECT else f"{role}."
+            said: Mapping[str, str] = getattr(self.plan.respondents[role].model, "source", {})
+            known |= {f"{prefix}{name}": value for name, value in said.items()}
         return known | ({"no_headline": self._no_headline} if self._no_headline else {})
 
     def _run(self, exchanges: Sequence[Exchange]) -> RunFacts:
@@ -283,7 +291,7 @@ class _Builder:
 
 
 def _asked(exchange: Exchange) -> Iterator[Reply]:
-    """Everything that was asked for a document: rewrites of its requests, and the requests."""
+    """Every request of a document, including those that rewrite its requests."""
     for reply in exchange.replies:
         yield from (reply,) if reply.rewrite is None else (reply.rewrite, reply)
 
@@ -303,7 +311,7 @@ def task_metrics(task: Task) -> Mapping[str, Metric]:
 
 
 def task_facts(task: Task, documents: Sequence[Document]) -> TaskFacts:
-    """What was asked, with every version that turns answers into figures."""
+    """What was asked, with the version of everything that turns answers into figures."""
     profile = task.config.scorer_options.get("profile")
     revision = task.config.dataset_kwargs.get("revision")
     return TaskFacts(
@@ -320,7 +328,7 @@ def task_facts(task: Task, documents: Sequence[Document]) -> TaskFacts:
 
 
 def control_facts(intervention: PlannedIntervention, spec: RunSpec) -> ControlFacts | None:
-    """What was drawn for an intervention, or ``None``."""
+    """Facts about an intervention's control draws; ``None`` without controls."""
     facts = intervention.facts
     if facts is None:
         return None

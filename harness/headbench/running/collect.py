@@ -1,4 +1,4 @@
-"""From a plan to an answered cell for each task and condition, step after step."""
+"""Answers the cells of a run's plan, one step of the tasks after another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNKNOWN_LIMIT = 0.01
 
 @dataclass
 class Exchange:
-    """What one document was asked under one condition and what came back, filled step by step.
+    """Requests and answers of one document under one condition, filled step by step.
 
     Attributes:
         document: The document.
@@ -93,7 +93,7 @@ class Collected:
 
 
 def collect(plan: RunPlan, askers: Mapping[Role, Asker]) -> Collected:
-    """Ask everything; steps that read earlier answers come after them.
+    """Ask all requests; steps that read earlier answers come after them.
 
     All tasks' steps of one number and role are planned together, so that a batch may mix tasks and
     conditions.
@@ -111,7 +111,7 @@ def collect(plan: RunPlan, askers: Mapping[Role, Asker]) -> Collected:
         questions = _questions(cells, number, plan.spec.seed)
         for role, asker in askers.items():
             asked = [question for question in questions if question.role == role]
-            jobs = [Job(question.request, question.condition) for question in asked]
+            jobs = [Job(one.request, one.condition, role=one.role) for one in asked]
             beside = _neutral_jobs(plan, texts) if number == 0 and role == SUBJECT else []
             if not jobs and not beside:
                 continue
@@ -159,7 +159,7 @@ def neutral_texts(plan: RunPlan) -> tuple[neutral.Neutral, ...]:
     if share is not None:
         texts = tuple(t for t in texts if all(share(r) <= UNKNOWN_LIMIT for r in t.requests))
     beyond = getattr(plan.model, "overrun", None)
-    if beyond is not None:  # a run must not fail for the length of what it shows beside the tasks
+    if beyond is not None:  # neutral text is extra: its length must not make a run fail
         texts = tuple(t for t in texts if not any(beyond(r) for r in t.requests))
     return texts
 
@@ -184,7 +184,7 @@ def placed(condition: Condition, request: Request, peers: Sequence[Request]) -> 
 
 
 def _questions(cells: Sequence[AnsweredCell], number: int, seed: int) -> list[Question]:
-    """What step ``number`` asks. Conditions of one document stand side by side."""
+    """The requests of step ``number``; the conditions of one document follow each other."""
     asked: list[Question] = []
     for planned_task, group in groupby(cells, key=lambda cell: cell.planned.planned_task):
         task, same_task = planned_task.task, list(group)

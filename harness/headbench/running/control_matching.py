@@ -86,7 +86,7 @@ def _matched(
                 sizes[condition.name] += _size(model, z, edits, chosen)
     if sizes[intervention.condition.name] <= 0:
         raise RefusedError(
-            "the intervention changes nothing on the first documents, so there is no size to match",
+            "the intervention changes nothing on the first documents, so there is no norm to match",
             where=intervention.condition.name,
             hint="leave --control-match out",
         )
@@ -94,7 +94,7 @@ def _matched(
     for condition in intervention.controls:
         if sizes[condition.name] <= 0:
             raise RefusedError(
-                "a control changes nothing, so its size cannot be matched",
+                "a control changes nothing, so its norm cannot be matched",
                 where=condition.name,
                 hint="leave --control-match out",
             )

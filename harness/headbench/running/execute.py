@@ -40,14 +40,14 @@ sensitive. Such answers may repeat offensive or private texts. They are nowhere 
 records hold labels and digests. The folder images holds what interventions made of the task's
 images. Do not publish this folder; deleting it loses no result.
 """
-"""What is written beside the store once a sensitive task has run."""
+"""Text of the file that is written next to the store after a sensitive task."""
 MEASURED: Kind = "measured"
 DEFAULT_OUT = Path("results")
 
 
 @dataclass(frozen=True, repr=False)
 class RunOutcome:
-    """What a run gave.
+    """The outcome of a run.
 
     Attributes:
         spec: The run, with the model that was taken.
@@ -164,7 +164,7 @@ def _write(out: Path, cell: Cell) -> Cell:
 
 
 def _say_what_the_store_keeps(plan: RunPlan, store: Path) -> list[str]:
-    """Outputs of sensitive tasks are in the store alone; a note and a file beside it say so."""
+    """Say, in a note and in a file, that only the store holds outputs of sensitive tasks."""
     names = [planned.task.name for planned in plan.tasks if planned.task.config.sensitive]
     if not names:
         return []
@@ -189,7 +189,7 @@ def _overrun_notes(cells: Mapping[PlannedCell, Cell]) -> list[str]:
 
 
 def _edited(reused: int) -> list[str]:
-    """A warning for whoever edits headbench itself: its code counts by version alone."""
+    """Warn in a checkout with uncommitted changes: headbench's own code counts by version only."""
     if not reused or not (commit() or "").endswith("-dirty"):
         return []
     return [

@@ -80,7 +80,7 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
 def _models(
     model: str | Mapping[str, str] | None, args: Mapping[str, object]
 ) -> Mapping[str, object]:
-    """The fields of a spec that say who answers."""
+    """The fields of a spec that name the models."""
     if isinstance(model, Mapping):
         model = ",".join(f"{role}={name}" for role, name in model.items())
     flat: dict[str, str] = {}

@@ -57,20 +57,20 @@ def read_roles(model: str | None, option: str = "--model") -> Mapping[Role, str]
         return {}
     if "=" not in model:
         return {SUBJECT: model}
-    found: dict[Role, str] = {}
+    names: dict[Role, str] = {}
     for part in model.split(","):
-        said, _, name = (piece.strip() for piece in part.partition("="))
-        role = known_role(said, f"{option} {model}")
+        word, _, name = (piece.strip() for piece in part.partition("="))
+        role = known_role(word, f"{option} {model}")
         if not name:
             raise ConfigError(
                 f"the role {role!r} has no adapter",
                 where=f"{option} {model}",
                 hint="write for example subject=hf,judge=recorded",
             )
-        if role in found:
+        if role in names:
             raise ConfigError(f"the role {role!r} is given twice", where=f"{option} {model}")
-        found[role] = name
-    return found
+        names[role] = name
+    return names
 
 
 def known_role(name: str, where: str) -> Role:
@@ -98,7 +98,7 @@ def assign_args(names: Mapping[Role, str], args: Mapping[str, str]) -> Models:
     others = [role for role in names if role != SUBJECT]
     assigned: dict[Role, dict[str, str]] = {}
     for key, value in args.items():
-        said, dot, name = key.partition(".")
+        prefix, dot, name = key.partition(".")
         where = f"--model-args {key}={value}"
         if not dot:
             if others:
@@ -106,8 +106,8 @@ def assign_args(names: Mapping[Role, str], args: Mapping[str, str]) -> Models:
                 raise ConfigError(
                     f"{key!r} could be an argument of several models", where=where, hint=given
                 )
-            said, name = SUBJECT, key
-        role = known_role(said, where)
+            prefix, name = SUBJECT, key
+        role = known_role(prefix, where)
         if role != SUBJECT and role not in names:
             raise ConfigError(
                 f"the run has no model for the role {role!r}",
@@ -126,7 +126,7 @@ def parse_model_args(text: str) -> Mapping[str, str]:
     Raises:
         ConfigError: a part has no ``=``, or a name comes twice.
     """
-    found: dict[str, str] = {}
+    args: dict[str, str] = {}
     for part in re.split(rf",(?=\s*{_NAME}=)", text) if text.strip() else ():
         name, sign, value = part.strip().partition("=")
         if not sign or not name:
@@ -135,10 +135,10 @@ def parse_model_args(text: str) -> Mapping[str, str]:
                 where=f"--model-args {text}",
                 hint="write for example pretrained=./checkpoint,dtype=bfloat16",
             )
-        if name in found:
+        if name in args:
             raise ConfigError(f"{name!r} is given twice", where=f"--model-args {text}")
-        found[name] = str(plain(value))
-    return found
+        args[name] = str(plain(value))
+    return args
 
 
 def model_words(names: Mapping[Role, str], args: Mapping[Role, Mapping[str, str]]) -> list[str]:

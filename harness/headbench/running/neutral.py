@@ -1,4 +1,4 @@
-"""Did the condition break the model? Its next-token loss on true text that asks nothing.
+"""Loss on neutral text: did the condition break the model?
 
 The text is fixed and comes from the packaged worlds: prose, and for models that are shown images
 also captions, each under the drawn scene that it describes. A caption must be true of its image: an

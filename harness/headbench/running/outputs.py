@@ -42,10 +42,11 @@ def _choices(request: Request) -> Sequence[str]:
 
 def _arrays(request: Request, answer: Answer) -> CapturedArrays:
     captures = request.ask["captures"]
-    if not isinstance(captures, Sequence) or len(answer.arrays) != len(captures):
+    if not isinstance(captures, Sequence) or any(one not in answer.arrays for one in captures):
         raise _missing(request, "captures")
+    # In the order that was asked for, whatever order the adapter gives them in.
     return CapturedArrays.of(
-        lambda: tuple(array.cpu().float().numpy() for array in answer.arrays.values())
+        lambda: tuple(answer.arrays[one].cpu().float().numpy() for one in captures)
     )
 
 

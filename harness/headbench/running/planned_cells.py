@@ -32,7 +32,7 @@ class PlannedIntervention:
     facts: Controls | None
 
     def suits(self, task: Task) -> bool:
-        """Whether a task's documents hold what the intervention acts on."""
+        """Whether a task's documents contain what the intervention acts on."""
         sees = any("image" in part.needs for part in self.condition.interventions)
         return task.needs_images or not sees
 
@@ -85,7 +85,7 @@ class PlannedCell:
 
     @property
     def suits(self) -> bool:
-        """Whether the task's documents hold what the condition acts on."""
+        """Whether the task's documents contain what the condition acts on."""
         return self.intervention is None or self.intervention.suits(self.task)
 
 

@@ -1,4 +1,4 @@
-"""Who answers in a run: one adapter per role, each with its identity.
+"""The models of a run: one adapter per role, each with its identity.
 
 Interventions act on the subject alone. The other roles are asked as they are, under the baseline
 condition, so that equal prompts share one answer whatever the subject did.
@@ -42,7 +42,7 @@ class Respondent:
         return self.model.identity.get("name", self.adapter)
 
     def facts(self) -> ModelFacts:
-        """What a result says of it."""
+        """The facts that a result stores about it."""
         return ModelFacts(
             name=self.name,
             adapter=self.adapter,
@@ -51,8 +51,8 @@ class Respondent:
         )
 
 
-Adapter = tuple[str, dict[str, str]]
-"""Name and arguments."""
+AdapterCall = tuple[str, dict[str, str]]
+"""Name of an adapter, and its arguments."""
 
 
 def load_respondents(spec: RunSpec, tasks: Sequence[Task]) -> dict[Role, Respondent]:
@@ -61,17 +61,17 @@ def load_respondents(spec: RunSpec, tasks: Sequence[Task]) -> dict[Role, Respond
     Raises:
         RefusedError: An adapter cannot answer its steps.
     """
-    loaded: list[tuple[Adapter, Model]] = []
-    found: dict[Role, Respondent] = {}
-    for role, told in _adapters(spec).items():
-        same = [model for other, model in loaded if other == told]
-        model = same[0] if same else create(*told)
-        loaded.append((told, model))
+    loaded: list[tuple[AdapterCall, Model]] = []
+    respondents: dict[Role, Respondent] = {}
+    for role, call in _adapters(spec).items():
+        same = [model for other, model in loaded if other == call]
+        model = same[0] if same else create(*call)
+        loaded.append((call, model))
         _check_answers(role, model, tasks)
-        code = code_of(told[0], model)
+        code = code_of(call[0], model)
         identity = {**model.identity, **({"code": code.digest} if code else {})}
-        found[role] = Respondent(told[0], model, identity)
-    return found
+        respondents[role] = Respondent(call[0], model, identity)
+    return respondents
 
 
 def preview_respondents(spec: RunSpec, tasks: Sequence[Task]) -> dict[Role, ModelPreview]:
@@ -82,22 +82,29 @@ def preview_respondents(spec: RunSpec, tasks: Sequence[Task]) -> dict[Role, Mode
             a task asks the subject nothing, or an adapter cannot answer its steps.
     """
     _check_roles(spec, tasks)
-    looked = {role: preview(*told) for role, told in _adapters(spec).items()}
-    found = {role: seen for role, seen in looked.items() if seen is not None}
-    for role, seen in found.items():
-        _check_answers(role, seen, tasks)
-    return found
+    looks = {role: preview(*call) for role, call in _adapters(spec).items()}
+    previews = {role: look for role, look in looks.items() if look is not None}
+    for role, look in previews.items():
+        _check_answers(role, look, tasks)
+    return previews
 
 
-def _adapters(spec: RunSpec) -> dict[Role, Adapter]:
+def _adapters(spec: RunSpec) -> dict[Role, AdapterCall]:
     """Name and arguments of the adapter of every role."""
     subject_args = dict(spec.model_args)
     if spec.batch_size != "auto":
         subject_args["batch_size"] = str(spec.batch_size)
     if spec.allow_overrun:
         subject_args["allow_overrun"] = "true"
-    wanted: dict[Role, Adapter] = {SUBJECT: (spec.model or "", subject_args)}
-    return wanted | {role: (told.model, told.args) for role, told in spec.roles.items()}
+    subject: AdapterCall = (spec.model or "", subject_args)
+    as_written: AdapterCall = (spec.model or "", dict(spec.model_args))
+    # The two options are the subject's, and so are those of a role that is the same model: with
+    # other arguments, one checkpoint would be loaded twice.
+    wanted: dict[Role, AdapterCall] = {SUBJECT: subject}
+    for role, told in spec.roles.items():
+        other: AdapterCall = (told.model, told.args)
+        wanted[role] = subject if other == as_written else other
+    return wanted
 
 
 def roles_of(task: Task) -> tuple[Role, ...]:

@@ -1,4 +1,4 @@
-"""Requests that interventions rewrite: what is kept of a rewrite, and what it may change."""
+"""Requests that interventions rewrite: what may change, and what is stored of a rewrite."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def encode(request: Request) -> str:
 
 def decode(request: Request, text: str) -> Request:
     """The rewritten form of ``request`` that :func:`encode` wrote."""
-    told: dict[str, Any] = json.loads(text)
+    fields: dict[str, Any] = json.loads(text)
     return replace(
         request,
-        messages=tuple(told["messages"]),
-        images=tuple(told["images"]),
+        messages=tuple(fields["messages"]),
+        images=tuple(fields["images"]),
         spans={
             name: tuple((turn, start, end) for turn, start, end in at)
-            for name, at in told["spans"].items()
+            for name, at in fields["spans"].items()
         },
     )
 
@@ -70,14 +70,14 @@ def _check(rewrite: Rewrite, job: Job) -> None:
     where = f"document {given.document!r}, intervention {job.condition.name}"
     if replace(given, messages=made.messages, images=made.images, spans=made.spans) != made:
         raise RefusedError(
-            "a rewritten request asks for something else than the task does",
+            "a rewritten request changes what the task asks for",
             where=where,
             hint="change messages, images and spans only",
         )
     unknown = [one for one in made.images if one not in (*given.images, *rewrite.images)]
     if unknown:
         raise RefusedError(
-            "a rewritten request shows an image that neither the task nor the method gives",
+            "a rewritten request shows an image that neither the task nor the method provides",
             where=f"{where}, image {unknown[0][:16]}",
             hint="make the request with `headbench.extend.with_images`",
         )

@@ -1,4 +1,4 @@
-"""What a run will do, decided and refused before anything runs."""
+"""Plans a run, and refuses what cannot be done before anything runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from headbench.tasks.loader import resolve_names
 from headbench.tasks.task import Task
 
 MOST_CONTROLS = 1_000
-"""Up to this many control sets are gone through where all are asked for."""
+"""Largest number of control sets that ``--controls all`` enumerates."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class RunPlan:
 
     @property
     def identity(self) -> Mapping[str, str]:
-        """What the subject's answers are known by."""
+        """Identity of the subject, part of the key of its answers."""
         return self.respondents[SUBJECT].identity
 
     @property
@@ -92,13 +92,15 @@ def make_plan(spec: RunSpec) -> RunPlan:
             intervention that none of the tasks gives anything to act on.
     """
     include = [Path(folder) for folder in spec.include]
-    # Once, and first: a file that is edited meanwhile must not give one run two codes.
+    # Once, and first: editing a file meanwhile must not give one run two versions of code.
     _extensions.include(include)
     tasks = tuple(resolve_names(spec.tasks, include))
     spec, notes = _with_model(spec, tasks)
     documents = [_documents(task, spec) for task in tasks]
     seen = preview_respondents(spec, tasks)
-    if SUBJECT in seen:  # weights take minutes to read, and a configuration tells much
+    if (
+        SUBJECT in seen
+    ):  # weights take minutes to read, and the configuration shows much of what is impossible
         _check_needs(_resolved(spec, seen[SUBJECT]), tasks)
     respondents = load_respondents(spec, tasks)
     model = respondents[SUBJECT].model
@@ -167,7 +169,7 @@ def _resolved(spec: RunSpec, model: Model | ModelPreview) -> list[Condition]:
         return []
     if model.info is None or not model.sites:
         raise RefusedError(
-            "this model takes no interventions: its inside is out of reach",
+            "this model takes no interventions: its heads cannot be reached",
             where=f"--model {spec.model}",
             hint="leave --intervention out, or load the weights with --model hf",
         )
@@ -178,7 +180,7 @@ def _resolved(spec: RunSpec, model: Model | ModelPreview) -> list[Condition]:
                 raise ConfigError(
                     f"the condition {condition.name!r} is given twice",
                     where=f"--intervention {text}",
-                    hint="every run has a baseline by itself; name each intervention once",
+                    hint="every run includes the baseline; name each intervention once",
                 )
             for part in condition.interventions:
                 refuse_needs(model, part, condition.name)
@@ -199,7 +201,7 @@ def _with_controls(condition: Condition, spec: RunSpec) -> PlannedIntervention:
         raise RefusedError(
             f"{condition.name} has {facts.possible:,} possible controls; all of them are too many",
             where="--controls all",
-            hint=f"give a number; up to {MOST_CONTROLS:,} sets are gone through",
+            hint=f"give a number; 'all' takes at most {MOST_CONTROLS:,} sets",
         )
     return PlannedIntervention(condition, drawn, facts)
 
@@ -228,7 +230,7 @@ def _check_controls(
     if spec.control_match == "norm":
         if not hasattr(model, "output_weights"):
             raise RefusedError(
-                "this model does not show its output projection, so sizes cannot be matched",
+                "this model does not expose its output projection, so norms cannot be matched",
                 where=f"--control-match norm, --model {spec.model}",
                 hint="leave --control-match out",
             )

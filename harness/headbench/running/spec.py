@@ -173,7 +173,7 @@ def make_spec(**values: object) -> RunSpec:
             for fault in error.errors()
         )
         raise ConfigError(
-            f"the run is not well formed: {faults}", hint="see headbench run --help"
+            f"the run's options are not valid: {faults}", hint="see headbench run --help"
         ) from error
 
 
@@ -192,9 +192,9 @@ def spec_from_result(path: Path) -> RunSpec:
         )
     if result.run.digest and digest(result.run.spec) != result.run.digest:
         raise StoreError(
-            "the run in this result is not the one whose digest it states",
+            "the spec in this result does not have the digest that the result states",
             where=f"{path}: run.spec",
-            hint="restore the file, or write the options of the run you want",
+            hint="restore the file, or run with the options you want instead of --from",
         )
     return make_spec(**result.run.spec)
 
@@ -229,7 +229,7 @@ def template_args(pairs: Sequence[str]) -> str:
         unfit = isinstance(value, float) and not math.isfinite(value)
         if unfit or isinstance(value, list | dict):
             raise ConfigError(
-                f"the template argument {name!r} is no true, false, number or text",
+                f"the template argument {name!r} is not true, false, a number or a text",
                 where=f"--template-arg {pair}",
                 hint="put it in double quotes if it is meant as text",
             )

@@ -12,16 +12,17 @@ entry point group ``headbench.families``, a user's file or folder comes with
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Literal, cast, get_args
 
-from headbench._code import Code, merged, of_entry_point, of_modules
+from headbench._code import OWN, Code, merged, of_entry_point, of_modules
 from headbench._include import Loaded
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError
@@ -264,11 +265,16 @@ def accept(thing: object, loaded: Loaded, path: Path) -> str:
 def register(family: Family) -> Family:
     """Add a family from Python; a later one of the same name takes the place of an earlier one.
 
+    The module that calls this counts as the family's code where the family brings values, such as
+    metrics: ``auroc("score", "positive")`` has parameters that no module but the caller's holds.
+
     Raises:
         ConfigError: A name that it brings is taken.
     """
-    modules = _modules(family, "")
-    _add(Known(family, "", "headbench.extend", of_modules(modules)))
+    modules = set(_modules(family, ""))
+    if _brings_values(family):
+        modules |= set(_caller())
+    _add(Known(family, "", "headbench.extend", of_modules(sorted(modules))))
     return family
 
 
@@ -314,6 +320,24 @@ def _modules(family: Family, home: str) -> tuple[str, ...]:
             else:
                 found |= set(_defining(thing))
     return tuple(sorted(found))
+
+
+def _brings_values(family: Family) -> bool:
+    """Whether it brings things that are neither named nor classes or functions of a module."""
+    kinds = (kind for kind in get_args(Kind) if kind not in ("roles", "output_roles"))
+    things = (thing for kind in kinds for thing in family.things(kind).values())
+    return any(not isinstance(thing, str | type | FunctionType) for thing in things)
+
+
+def _caller() -> Iterator[str]:
+    """The module outside headbench that called into it; none where headbench itself did."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", "__main__"))
+        if name.partition(".")[0] != OWN:
+            yield name
+            return
+        frame = frame.f_back
 
 
 def _defining(thing: object) -> Iterator[str]:

@@ -17,6 +17,7 @@ import numpy as np
 from headbench.nouns import Record
 from headbench.statistics.bootstrap import DRAWS, spread
 from headbench.statistics.clusters import pair
+from headbench.statistics.limits import too_little
 from headbench.statistics.metric import Metric, SumMetric
 from headbench.statistics.resamplable import SLACK, LessMean, Resamplable, resamplable
 from headbench.statistics.score import t_quantile
@@ -129,13 +130,16 @@ def against_controls(
     ``V_draws`` also holds some noise of the documents, so the sum is a little too large, never too
     small. The interval is ``difference +- t sqrt(V)`` with Satterthwaite's degrees of freedom.
     With one draw, ``V_draws`` is unknown: the interval then speaks of that draw alone. Where all
-    possible draws were made it is zero. Below ``metric.fewest`` clusters there is no interval.
+    possible draws were made it is zero. Clusters count that take part in one of the figures; below
+    ``metric.fewest`` of them there is no interval, nor where more than
+    :data:`~headbench.statistics.bootstrap.UNDEFINED` of a bootstrap's resamples are undefined.
 
     Where documents are right or wrong, ``V_documents`` is at least ``z^2 / (n + z^2)^2`` for n
-    documents, which is the width of Tango's interval (1998) for a paired difference without any
-    change: nothing seen in n documents does not mean that nothing is there. Where no document
-    differs at all, n counts the clusters: how alike their documents are cannot be seen then. A
-    sample statistic that does not vary at all may say how many independent documents it is worth.
+    documents with an outcome, which is the width of Tango's interval (1998) for a paired difference
+    without any change: nothing seen in n documents does not mean that nothing is there. Where no
+    document differs at all, n counts the clusters: how alike their documents are cannot be seen
+    then. A sample statistic that does not vary at all may say how many independent documents it is
+    worth.
 
     Args:
         metric: What to compute.
@@ -158,14 +162,20 @@ def against_controls(
     values = np.array([apart.figure.value(), *(one.value() for one in others)])
     mean = float(values[1:].mean())
     found = AgainstControls(mean, float(values[0]) - mean, None, None, len(controls), level)
-    clusters = len(apart.sizes)
-    if clusters < metric.fewest:
-        return _without(found, f"no interval from {clusters} cluster(s)")
+    clusters = int(apart.part.sum())
+    refused = too_little(clusters, metric.fewest)
+    if refused:
+        return _without(found, refused)
     if not np.isfinite(values).all():
         return _without(found, "the metric is undefined under the intervention or a control")
     freedom = float(clusters - 1)
     if metric.resampling == "bootstrap":
         resampled = spread(apart, seed=seed, draws=draws)
+        refused = too_little(resampled.clusters, metric.fewest, resampled.undefined)
+        if refused:
+            return _without(found, refused)
+        if math.isnan(resampled.variance):
+            return _without(found, "the figure was not resampled")
         documents, freedom = resampled.variance, resampled.freedom
     else:
         documents = _jackknife(apart)
@@ -173,7 +183,8 @@ def against_controls(
         return _without(found, "the metric is undefined when a cluster is left out")
     worth: float | None = None
     if isinstance(metric, SumMetric) and metric.outcome is not None:
-        worth = len(other) if documents > 0 else clusters
+        taking_part = sum(metric.outcome(record) is not None for record in other)
+        worth = taking_part if documents > 0 else clusters
     elif documents < SLACK:  # nothing seems to vary
         worth = apart.independent
     if worth is not None:
@@ -210,7 +221,7 @@ def _without(found: AgainstControls, note: str) -> AgainstControls:
 
 
 def _jackknife(figure: Resamplable) -> float:
-    """Variance of a figure when one cluster at a time is left out."""
-    without = figure.without_each()  # [cluster]
+    """Variance of a figure when one cluster of those that take part is left out at a time."""
+    without = figure.without_each()[figure.part]  # [taking part]
     clusters = len(without)
     return float((clusters - 1) / clusters * ((without - without.mean()) ** 2).sum())

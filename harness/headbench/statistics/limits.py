@@ -162,6 +162,22 @@ def difference_limits(
     return _figure_difference(metric, conditions, p, level)
 
 
+def too_little(clusters: int, fewest: int, undefined: float = 0.0) -> str:
+    """Why clusters cannot give an interval; empty where they can.
+
+    Args:
+        clusters: Clusters that take part in the figure.
+        fewest: Clusters below which there is no interval.
+        undefined: Share of the resamples in which the figure is undefined, 0..1.
+    """
+    if clusters < fewest:
+        return f"no interval from {clusters} cluster(s): below {fewest}"
+    if undefined > UNDEFINED:
+        share = f"{100 * undefined:.0f} % of the resamples"
+        return f"no interval: the figure is undefined in {share}"
+    return ""
+
+
 def spread_limits(
     found: Spread,
     fewest: int,
@@ -178,15 +194,10 @@ def spread_limits(
         low: Least possible value; ``None`` is unbounded.
         high: Greatest possible value; ``None`` is unbounded.
     """
-    note = ""
-    if found.clusters < fewest:
-        note = f"no interval from {found.clusters} cluster(s): below {fewest}"
-    elif found.undefined > UNDEFINED:
-        share = f"{100 * found.undefined:.0f} % of the resamples"
-        note = f"no interval: the figure is undefined in {share}"
-    elif math.isnan(found.variance):
+    note = too_little(found.clusters, fewest, found.undefined)
+    if not note and math.isnan(found.variance):
         note = "no interval: the figure is undefined, or was not resampled"
-    elif found.variance == 0:
+    elif not note and found.variance == 0:
         note = "no interval: no two resamples differ"
     if note:
         return Limits(None, None, "", found.clusters, found.undefined, note)
@@ -323,13 +334,8 @@ def _clip(interval: Interval, metric: Metric) -> Interval:
 
 def _refused(found: Jackknife, metric: Metric) -> Limits | None:
     """Limits without an interval, where the clusters cannot give one."""
-    count = int(found.part.sum())
-    if count < metric.fewest:
-        return _none(found, f"no interval from {count} cluster(s): below {metric.fewest}")
-    if found.undefined > UNDEFINED:
-        share = f"{100 * found.undefined:.0f} % of the resamples"
-        return _none(found, f"no interval: the figure is undefined in {share}")
-    return None
+    note = too_little(int(found.part.sum()), metric.fewest, found.undefined)
+    return _none(found, note) if note else None
 
 
 def _none(found: Jackknife, note: str) -> Limits:

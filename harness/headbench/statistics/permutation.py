@@ -5,6 +5,7 @@ Names of conditions are swapped to test a difference, names of stimuli to test a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -95,15 +96,18 @@ class Null:
 
     Attributes:
         p: Two-sided, (1 + as extreme) / (1 + draws) of the nearer tail, doubled; at most 1.
-        mean: Mean of the figure over the permutations.
-        sd: Its standard deviation.
+        mean: Mean of the figure over the permutations; NaN where one of them is not finite.
+        sd: Its standard deviation; NaN likewise.
         draws: Permutations.
+        undefined: Share of the permutations in which the figure is not finite, 0..1. They count as
+            extreme.
     """
 
     p: float
     mean: float
     sd: float
     draws: int
+    undefined: float = 0.0
 
 
 def label_null(metric: Metric, records: Sequence[Record], *, seed: int, draws: int) -> Null | None:
@@ -135,9 +139,10 @@ def label_null(metric: Metric, records: Sequence[Record], *, seed: int, draws: i
     null = permuted_values(prepared.permuted, count, seed=seed, draws=min(draws, PERMUTATIONS))
     values = null.reshape(len(null), -1).mean(axis=1)
     tails = (permutation_p(observed, values, tail) for tail in ("greater", "less"))
-    return Null(
-        min(1.0, 2 * min(tails)), float(values.mean()), float(values.std(ddof=1)), len(values)
-    )
+    p, undefined = min(1.0, 2 * min(tails)), float(1 - np.isfinite(values).mean())
+    if undefined:
+        return Null(p, math.nan, math.nan, len(values), undefined)
+    return Null(p, float(values.mean()), float(values.std(ddof=1)), len(values))
 
 
 def permuted_values(
@@ -212,13 +217,15 @@ def permutation_p(
         tail: Which statistics are as extreme; two-sided compares magnitudes.
 
     Returns:
-        (1 + number at least as extreme) / (1 + number of permutations); never 0, and 1 for none.
+        (1 + number at least as extreme) / (1 + number of permutations); never 0, and 1 for none. A
+        permutation in which the statistic is undefined counts as extreme.
     """
     values = np.asarray(null, dtype=np.float64)
     if tail == "two-sided":
-        extreme = np.abs(values) >= abs(observed) - SLACK
+        less_extreme = np.abs(values) < abs(observed) - SLACK
     elif tail == "greater":
-        extreme = values >= observed - SLACK
+        less_extreme = values < observed - SLACK
     else:
-        extreme = values <= observed + SLACK
-    return float((1 + extreme.sum()) / (1 + values.size))
+        less_extreme = values > observed + SLACK
+    # Not `at least as extreme`, which is false for NaN: an undefined value is no evidence.
+    return float((1 + (~less_extreme).sum()) / (1 + values.size))

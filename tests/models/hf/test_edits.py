@@ -25,7 +25,7 @@ TEXTS = ("who", "what is the secret word of river? answer:", "describe the red l
 PICTURES = ("<image> is there a cat?", "please describe <image> with one word")
 ROWS_DIFFER = 1e-5
 """Largest difference of log-probabilities that docs/models.md states for equal rows of a batch."""
-TOGGLES = (
+INTERVENTIONS = (
     "mask_heads(heads=[[0,1],[1,2]])",
     "scale_heads(heads=[[1,1],[2,0]],alpha=2.0)",
     "mask_heads(heads=[[2,3]])+scale_heads(heads=[[0,0]],alpha=0.5)",
@@ -33,7 +33,7 @@ TOGGLES = (
 )
 
 
-def conditions(model, texts=TOGGLES):
+def conditions(model, texts=INTERVENTIONS):
     found = [BASELINE]
     for text in texts:
         toggle = resolve(text, model.info)[0]
@@ -41,7 +41,7 @@ def conditions(model, texts=TOGGLES):
     return found
 
 
-def work(model, limits=(9, 4, 7), texts=TOGGLES):
+def work(model, limits=(9, 4, 7), texts=INTERVENTIONS):
     """Every condition over text prompts and, where the model sees, image prompts."""
     asked = [
         request(text, ask={"max_new_tokens": limit})
@@ -78,7 +78,7 @@ def test_every_row_of_a_mixed_batch_gives_the_tokens_of_its_own_run(make, monkey
 def test_an_unedited_row_keeps_its_bits_beside_edited_ones():
     model = llama(attn="headbench")
     asked = [request(text) for text in TEXTS]
-    masked = resolve(TOGGLES[0], model.info)[0]
+    masked = resolve(INTERVENTIONS[0], model.info)[0]
     pure = dict(model.answer([Job(one, BASELINE) for one in asked * 2]))
     beside = dict(
         model.answer([Job(one, condition) for condition in (BASELINE, masked) for one in asked])
@@ -278,7 +278,7 @@ def test_what_cannot_be_joined_or_run_is_refused_by_name():
 
 def test_a_model_without_the_engine_takes_no_interventions():
     model = llama(attn="sdpa")
-    condition = resolve(TOGGLES[0], model.info)[0]
+    condition = resolve(INTERVENTIONS[0], model.info)[0]
     with pytest.raises(RefusedError, match="out of reach"):
         model.plan([Job(request("who"), condition)])
 
@@ -302,7 +302,7 @@ def test_a_head_that_is_not_there_is_refused_before_anything_runs():
 @pytest.mark.bits
 def test_edits_are_gone_after_an_error_in_a_batch():
     model = llama(attn="headbench")
-    condition = resolve(TOGGLES[0], model.info)[0]
+    condition = resolve(INTERVENTIONS[0], model.info)[0]
     clean = answers(model, [Job(request(TEXTS[1]), BASELINE)])[0]
     real, count = model.runtime.step, [0]
 

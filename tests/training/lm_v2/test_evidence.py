@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 from headbench._paths import checkpoints_root
 from headbench.models.runtime.threads import threads
 from training.lm_v2.evidence import FORMAT, criteria, rate
-from training.lm_v2.evidence_tables import toggles_table
+from training.lm_v2.evidence_tables import interventions_table
 from training.lm_v2.model import tokenizer_v2
 from training.pages.reference_lm_v2 import page
 from training.pages.stored import DOCS, stored_tables
@@ -70,7 +70,7 @@ def test_a_table_of_toggles_gives_controls_as_a_range():
         "mask#control-1": {"role": "control", "status": "ok", "walls": 0.6, "niah": 1.0},
         "vhr": {"role": "toggle", "status": "inert", "walls": 0.7},
     }
-    assert toggles_table({"toggles": arms}).splitlines()[2:] == [
+    assert interventions_table({"toggles": arms}).splitlines()[2:] == [
         "| `mask` | 0.500 | - | 0.000 |",
         "| 2 random draws of other heads | 0.600 .. 0.700 | - | 1.000 |",
         "| `vhr` | 0.700 (inert) | - (inert) | - (inert) |",

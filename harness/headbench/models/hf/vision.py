@@ -14,6 +14,8 @@ from headbench.models.images import decode
 if TYPE_CHECKING:
     from torch import Tensor
 
+KEPT_TEXTS = 4096
+"""Placeholder texts kept in memory, the oldest dropped first."""
 KEPT = 64
 """Processed images kept in memory: enough for the questions asked of one image in a row."""
 
@@ -67,6 +69,8 @@ class Vision:
         if sha256 not in self._texts:
             tensors = self.tensors(sha256)
             self._texts[sha256] = self._processor.replace_image_token(tensors, image_idx=0)
+            while len(self._texts) > KEPT_TEXTS:  # methods may make a new image for every request
+                self._texts.pop(next(iter(self._texts)))
         return self._texts[sha256]
 
     def tensors(self, sha256: str) -> dict[str, Tensor]:
