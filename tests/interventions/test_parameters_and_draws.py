@@ -230,12 +230,3 @@ def test_controls_of_given_vectors_move_or_redraw_them(vectors: str) -> None:
     first, second = (draw.plan(None, {}).edits[0].op.vector for draw in controls.draws)  # type: ignore[union-attr]
     assert abs(float(first.norm()) - 2) < 1e-5
     assert not torch.equal(first, second)
-
-
-def test_the_example_of_the_docs_works(tmp_path: Path) -> None:
-    page = Path(__file__).parents[2] / "docs" / "interventions.md"
-    source = page.read_text(encoding="utf-8").split("```python")[2].split("```")[0]
-    (tmp_path / "halve.py").write_text(source)
-    (condition,) = resolve("halve(heads=[[0,1]])", INFO, include=[tmp_path / "halve.py"])
-    (edit,) = condition.interventions[0].plan(None, {}).edits
-    assert edit.where == {0: (1,)}
