@@ -105,6 +105,24 @@ def test_a_run_keeps_its_table_when_a_later_one_writes_its_cells_again(tmp_path:
             assert now.main.holm == then.main.holm and now.main.rank == then.main.rank
 
 
+def test_a_run_keeps_its_ranks_when_a_later_one_draws_other_controls(tmp_path: Path) -> None:
+    edit = "scale_heads(heads=[[0,1]],alpha=2)"
+    outcomes = [run(tmp_path / "out", edit, "colours", controls=count) for count in (3, 2, 0)]
+    runs = {one.digest: one for one in headbench.load(tmp_path / "out").runs}
+    for outcome, of in zip(outcomes, (4, 3, None), strict=True):
+        (now,), (then,) = runs[outcome.spec.digest].comparisons, outcome.comparisons
+        assert now.note == "" and now.lines == then.lines
+        assert now.other.arm.controls == then.other.arm.controls
+        assert (now.main.rank.of if now.main.rank else None) == of
+
+
+def test_what_a_run_cannot_compare_is_printed(tmp_path: Path) -> None:
+    outcome = run(tmp_path / "out", SWEEP, "colours")
+    alone = tuple(cell for cell in outcome.run.cells if cell.result.arm.role != "baseline")
+    shown = printed(replace(outcome, run=replace(outcome.run, cells=alone)))
+    assert shown.count("not compared: ") == 2 and "is not among the files" in shown
+
+
 def test_without_its_list_a_run_is_what_carries_its_digest(folder: Path) -> None:
     listed = headbench.load(folder).runs[0]
     (path,) = (folder / "measured/fake-1").glob("run-*.json")
@@ -168,7 +186,7 @@ def test_a_rank_is_not_made_of_some_of_the_controls(folder: Path) -> None:
     told = {(c.other.task.name, c.other.arm.name[12:19]): c for c in found.comparisons}
     short = told["colours", "alpha=2"]
     assert short.main.rank is None and short.main.against is None
-    assert "2 of its 3 control cells are here" in short.note
+    assert "3 controls were drawn, and 2 are here" in short.note
     assert all(one.main.rank for key, one in told.items() if key != ("colours", "alpha=2"))
 
 

@@ -21,7 +21,7 @@ from headbench.results.cell import Cell, NotShown, read_cell
 from headbench.results.comparison import Comparison, adjust, compare_cells
 from headbench.results.frame import Row, run_rows, to_frame
 from headbench.results.notebook import runs_html
-from headbench.results.run_list import FILE_NAME, RunList, read_run_list
+from headbench.results.run_list import FILE_NAME, ListedCell, RunList, read_run_list
 from headbench.results.timing import FILE as TIMING
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Run:
         if result.status == "inert" or len(controls) == drawn:
             return compare_cells(base, cell, controls)
         # A rank among some of the draws would be another test than the one that was planned.
-        note = f"{len(controls)} of its {drawn} control cells are here, so it has no control rank"
+        note = f"it has no control rank: {drawn} controls were drawn, and {len(controls)} are here"
         return replace(compare_cells(base, cell, ()), note=note)
 
     def _baseline_of(self, cell: Cell) -> Cell:
@@ -278,7 +278,11 @@ def _runs(cells: Sequence[Cell], lists: Sequence[tuple[Path, RunList]]) -> Itera
         yield Run(
             listed.digest,
             listed.model,
-            tuple(known[key] for key in keys if key in known),
+            tuple(
+                _as_listed(known[key], one)
+                for one, key in zip(listed.cells, keys, strict=True)
+                if key in known
+            ),
             listed.spec,
             tuple(
                 f"{one.task} / {one.arm}"
@@ -298,6 +302,15 @@ def _runs(cells: Sequence[Cell], lists: Sequence[tuple[Path, RunList]]) -> Itera
         members = sorted(group.values(), key=_place)
         facts = next(c.result for c in members if c.result.run.digest == run_digest)
         yield Run(run_digest, facts.model.name, tuple(members), facts.run.spec, listed=False)
+
+
+def _as_listed(cell: Cell, listed: ListedCell) -> Cell:
+    """The cell with the controls of its own run, where a later run wrote its file again."""
+    arm = cell.result.arm
+    if arm.controls == listed.controls:
+        return cell
+    own = arm.model_copy(update={"controls": listed.controls})
+    return replace(cell, result=cell.result.model_copy(update={"arm": own}))
 
 
 def _state(cell: Cell) -> tuple[str, str]:

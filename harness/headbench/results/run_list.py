@@ -5,9 +5,10 @@ them. The list of the earlier run still names those cells by id, so its family o
 every adjusted p, stays what it was. ``<out>/measured/<model>/run-<digest12>.json``::
 
     {"format": "headbench-run", "version": 1, "digest": ..., "model": ..., "spec": {...},
-     "cells": [{"task": ..., "arm": ..., "id": ...}, ...]}
+     "cells": [{"task": ..., "arm": ..., "id": ..., "controls": {...}}, ...]}
 
-The cells stand in the order in which the run's table shows them.
+The cells stand in the order in which the run's table shows them. ``controls`` says what this run
+drew: another run of the same intervention may have drawn others.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pydantic import ValidationError
 from headbench._json import strict_json
 from headbench.errors import StoreError
 from headbench.results.disk import read_bytes, write_atomic
-from headbench.results.schema import Frozen, Result
+from headbench.results.schema import ControlFacts, Frozen, Result
 
 FILE_NAME = re.compile(r"run-[0-9a-f]{12}\.json")
 """Result files end in eight digits of their id, so none of them has this name."""
@@ -35,6 +36,8 @@ class ListedCell(Frozen):
     task: str
     arm: str
     id: str
+    controls: ControlFacts | None = None
+    """For an intervention: its controls in this run."""
 
 
 class RunList(Frozen):
@@ -71,7 +74,10 @@ def write_run_list(
         digest=digest,
         model=model,
         spec=dict(spec),
-        cells=tuple(ListedCell(task=r.task.name, arm=r.arm.name, id=r.id) for r in results),
+        cells=tuple(
+            ListedCell(task=r.task.name, arm=r.arm.name, id=r.id, controls=r.arm.controls)
+            for r in results
+        ),
     )
     path = folder / f"run-{digest[:12]}.json"
     text = json.dumps(listed.model_dump(mode="json"), sort_keys=True, indent=1, ensure_ascii=False)

@@ -36,6 +36,8 @@ def print_outcome(outcome: RunOutcome, console: Console, *, raw: bool = False) -
         print_table(console, heads, result_rows(outcome.results))
         for note in result_notes(outcome.results):
             print_line(console, note)
+    for one in outcome.run.not_compared:
+        print_line(console, f"not compared: {one.path}: {one.reason}")
     for line in footer(outcome):
         print_line(console, line)
 
