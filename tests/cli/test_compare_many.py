@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from typer.testing import CliRunner
 import headbench
 from headbench.cli import app
 from headbench.models import adapter_catalogue
+from headbench.results.cell import read_cell
 from headbench.results.compare_many import ManyComparisons, compare_many
+from headbench.results.comparison import compare_cells
 from headbench.results.frame import COLUMNS
 from headbench.statistics import holm
 from helpers_fake_task import write_tasks
@@ -146,6 +149,13 @@ def test_two_files_keep_their_meaning(folders: tuple[Path, Path]) -> None:
     plain = json.loads(compare(base, other, "--json")[1])
     assert plain == json.loads(compare(base, other, "--format", "json")[1])
     assert set(plain) >= {"task", "a", "b", "metrics", "differs"} and plain["family"] == 1
+
+
+def test_what_cannot_be_computed_again_is_said(folders: tuple[Path, Path]) -> None:
+    base, other = (read_cell(path) for path in cell_files(folders[0])[:2])
+    told = "mine: no metric of that name is known here"
+    found = compare_cells(replace(base, unchecked=(told,)), other, ())
+    assert found.unchecked == (told,)
 
 
 def test_letters_go_on_after_z() -> None:

@@ -126,7 +126,8 @@ def test_a_head_that_sees_no_stimulus_scores_nothing_and_is_named(
     for detector, more in (("rsa", {}), ("mknn", {"k": 5})):
         found = detect(detector, model, parameters={"target": str(table), **more})
         assert found.data["undefined_heads"] == ["2-0"]
-        assert found.score(2, 0) == 0
+        scores = [score for layer in found.scores for score in layer or ()]
+        assert found.score(2, 0) == min(scores) <= 0  # no head with a geometry stands below it
 
 
 def test_order_of_stimuli_and_batches_change_nothing(patterns: np.ndarray, table: Path) -> None:

@@ -220,6 +220,20 @@ def test_two_files_of_one_family_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_forget")
+def test_one_relative_name_in_two_folders_is_two_things(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "near.py").write_text("THING = 1")
+        (folder / "__init__.py").write_text(
+            "from headbench.scoring import Family\nfrom . import near\n"
+            f"FAMILY = Family('{name}', parsers={{'p': '.near:THING'}})"
+        )
+    with pytest.raises(ConfigError, match="two families bring 'p' among their parsers"):
+        _extensions.include([tmp_path / "one", tmp_path / "two"])
+
+
+@pytest.mark.usefixtures("_forget")
 def test_a_module_that_the_file_does_not_import_is_named(tmp_path: Path) -> None:
     (tmp_path / "near.py").write_text("THING = 1")
     (tmp_path / "a.py").write_text(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from headbench.statistics import (
     swap_test,
 )
 from headbench.statistics.metric import SampleStatistic, Weighted
+from headbench.statistics.permutation import Null
 from helpers_records import answers
 
 F1 = lookup.metric("pope.f1")
@@ -182,6 +184,18 @@ def test_a_null_without_relation_rejects_as_often_as_it_says() -> None:
         assert found is not None
         rejected += found.p <= 0.05
     assert 3 < rejected <= 0.07 * 300
+
+
+def test_labels_of_documents_that_share_a_cluster_are_not_permuted() -> None:
+    random = np.random.default_rng(6)
+    records = both(*random.normal(size=(2, 60)))
+    shared = [dataclasses.replace(one, cluster=f"c{i // 2}") for i, one in enumerate(records)]
+    spearman = lookup.metric("spearman")
+    assert isinstance(label_null(spearman, records, seed=0, draws=99), Null)
+    told = label_null(spearman, shared, seed=0, draws=99)
+    assert isinstance(told, str) and "share clusters" in told
+    figure = estimate("spearman", spearman, shared, Sampling(0, 99))
+    assert figure.null is None and figure.note.endswith(told)
 
 
 def test_sum_metrics_have_no_sides_to_permute() -> None:

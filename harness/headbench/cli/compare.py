@@ -108,8 +108,14 @@ def _json(found: ManyComparisons) -> dict[str, object]:
         "baseline": found.baseline,
         "family": found.comparisons[0].family,
         "rows": list(found.rows()),
+        "unchecked": list(_unchecked(found)),
         "left_out": [{"file": str(one.path), "reason": one.reason} for one in found.left_out],
     }
+
+
+def _unchecked(found: ManyComparisons) -> list[str]:
+    """Figures that cannot be computed again here, e.g. of a package that is not installed."""
+    return list(dict.fromkeys(line for one in found.comparisons for line in one.unchecked))
 
 
 def _table(found: ManyComparisons) -> tuple[list[str], list[list[str]]]:
@@ -178,5 +184,6 @@ def _remarks(found: ManyComparisons) -> list[str]:
     lines += [
         f"{c.other.task.name} {c.other.arm.name}: {c.note}" for c in found.comparisons if c.note
     ]
+    lines += _unchecked(found)
     lines += [f"left out: {one.path}: {one.reason}" for one in found.left_out]
     return lines

@@ -234,8 +234,8 @@ def measure(
         scores: The comparison, one head at a time.
 
     Returns:
-        A head that gives every stimulus the same output has no geometry: it scores 0 and is named
-        under ``undefined_heads``.
+        A head that gives every stimulus the same output has no geometry: it gets the least score
+        of all heads, at most 0, and is named under ``undefined_heads``.
 
     Raises:
         DataError: No head has a score.
@@ -265,7 +265,9 @@ def measure(
         "split_half": _stability(table, sets, splits, numbers, heads),
         "undefined_heads": names,
     }
-    found: Tensor = torch.from_numpy(np.nan_to_num(whole)).reshape(layers, heads)
+    # Never above a head that has a geometry, however bad: "top" then takes it last.
+    least = min(0.0, float(np.nanmin(whole)))
+    found: Tensor = torch.from_numpy(np.nan_to_num(whole, nan=least)).reshape(layers, heads)
     return Measurement(found, stimuli, facts)
 
 

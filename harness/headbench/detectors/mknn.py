@@ -31,7 +31,8 @@ class MknnParams(alignment.AlignmentParams):
     """The target, and how many neighbours count."""
 
     k: int = Field(10, ge=1)
-    """Neighbours of each stimulus; fewer than half of the stimuli."""
+    """Neighbours of each stimulus among all; fewer than half of the stimuli. A half of the stimuli
+    takes the same share, ``k`` / 2, so that chance is about as likely in it."""
 
 
 def run(model: HFModel, trials: Trials, params: MknnParams) -> Measurement:
@@ -57,11 +58,12 @@ def run(model: HFModel, trials: Trials, params: MknnParams) -> Measurement:
             return np.full(len(sets), np.nan)
         found = []
         for chosen in sets:
+            k = max(1, round(params.k * len(chosen) / stimuli))
             people = near.get(chosen.tobytes())
             if people is None:
-                people = [neighbours(one[chosen], params.k) for one in patterns]
+                people = [neighbours(one[chosen], k) for one in patterns]
                 near[chosen.tobytes()] = people
-            own = neighbours(features[chosen], params.k)
+            own = neighbours(features[chosen], k)
             found.append(np.mean([shared_neighbours(own, one).mean() for one in people]))
         return np.array(found)
 

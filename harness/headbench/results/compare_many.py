@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headbench.errors import HeadbenchError, RefusedError, StoreError
@@ -29,12 +29,15 @@ class Pair:
         other: What is compared with it.
         comparison: The second against the first; p is adjusted over all pairs.
         label: Letter of the file or folder that ``other`` comes from; empty where there is one.
+        run: Digest of the run that the pair belongs to. A cell that two runs share carries the
+            digest of the one that wrote it last.
     """
 
     base: Cell
     other: Cell
     comparison: Comparison
     label: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,10 @@ class ManyComparisons:
         for pair in self.pairs:
             if pair.base.result.id not in shown:
                 shown.add(pair.base.result.id)
-                yield from cell_rows(pair.base, None, pair.base.result.run.digest[:12])
-            yield from cell_rows(pair.other, pair.comparison, pair.other.result.run.digest[:12])
+                run = pair.run or pair.base.result.run.digest
+                yield from cell_rows(pair.base, None, run[:12])
+            run = pair.run or pair.other.result.run.digest
+            yield from cell_rows(pair.other, pair.comparison, run[:12])
 
 
 def compare_many(paths: Sequence[Path]) -> ManyComparisons:
@@ -132,7 +137,7 @@ def _one_folder(path: Path) -> ManyComparisons:
         for one in run.comparisons:
             key = (one.base.id, one.other.id)  # two runs may share both cells
             if key not in pairs or not pairs[key].comparison.main.rank:
-                pairs[key] = Pair(cells[one.base.id], cells[one.other.id], one)
+                pairs[key] = Pair(cells[one.base.id], cells[one.other.id], one, run=run.digest)
     left_out = [*found.not_shown, *found.not_compared]
     left_out += [
         NotShown(path, f"{lost}: a cell of run {run.digest[:12]} whose file is not shown")
@@ -159,7 +164,7 @@ def _adjusted(
         )
     adjusted = adjust([pair.comparison for pair in pairs])
     done = (
-        Pair(pair.base, pair.other, comparison, pair.label)
+        replace(pair, comparison=comparison)
         for pair, comparison in zip(pairs, adjusted, strict=True)
     )
     return ManyComparisons(tuple(paths), baseline, tuple(done), tuple(left_out))
@@ -183,13 +188,12 @@ def _partner(cell: Cell, base: Sequence[Cell], path: Path) -> Cell:
         RefusedError: there is none, or several.
     """
     result = cell.result
-    for one in (cell, *base):
-        if one.result.records is None:
-            raise RefusedError("a published cell has no item records, so nothing can be paired")
     same = [one for one in base if one.result.task.name == result.task.name]
     if len(same) > 1:
         same = [one for one in same if one.result.arm.name == result.arm.name]
     if len(same) == 1:
+        if any(one.result.records is None for one in (cell, same[0])):
+            raise RefusedError("a published cell has no item records, so nothing can be paired")
         return same[0]
     what = f"task {result.task.name!r} under {result.arm.name!r}"
     raise RefusedError(f"{path} has {'several results' if same else 'no result'} of {what}")

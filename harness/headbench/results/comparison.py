@@ -195,6 +195,7 @@ def compare_cells(base: Cell, other: Cell, controls: Sequence[Cell]) -> Comparis
         differences(one, two),
         _kl(one, two),
         _neutral(one, two, controls),
+        unchecked=tuple(dict.fromkeys([*base.unchecked, *other.unchecked])),
     )
 
 

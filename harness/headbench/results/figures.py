@@ -15,6 +15,7 @@ from headbench.scoring.breakdown import groups
 from headbench.scoring.parts import exact
 from headbench.statistics import check_all, label_null, value_limits
 from headbench.statistics.metric import Metric
+from headbench.statistics.permutation import Null
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,11 @@ def estimate(
     if limits.low is not None:
         made |= {"level": sampling.level, "method": limits.method}
     null = label_null(metric, records, seed=sampling.seed, draws=sampling.draws)
-    if null is not None and null.undefined:
+    if isinstance(null, Null) and null.undefined:
         share = f"{100 * null.undefined:.2g} % of the permutations"
-        told = f"no permutation test: the figure is undefined in {share}"
-        made["note"] = f"{limits.note}; {told}" if limits.note else told
+        null = f"no permutation test: the figure is undefined in {share}"
+    if isinstance(null, str):
+        made["note"] = f"{limits.note}; {null}" if limits.note else null
     elif null is not None:
         made["null"] = NullFacts(p=null.p, mean=null.mean, sd=null.sd, draws=null.draws)
     return figure.model_copy(update=made)

@@ -2,8 +2,8 @@
 
 A family is the Python that several task files share: rows of its data files, parsers, scorers,
 metrics, recorded outputs, recipes of the guard. It lives in one folder and describes itself once,
-as a :class:`Family` called ``FAMILY``. All other code asks for things by kind and name, and knows
-no family.
+as a :class:`Family` called ``FAMILY``. All other code asks for things by kind and name, and
+knows no family; detectors use the arithmetic of two.
 
 Packaged families are the folders of ``headbench.families``. A package adds its own through the
 entry point group ``headbench.families``, a user's file or folder comes with
@@ -200,7 +200,7 @@ def _table(kind: Kind) -> dict[str, tuple[Known, object]]:
         for owner in known().values():
             for name, thing in owner.family.things(kind).items():
                 other = table.setdefault(name, (owner, thing))
-                if other[1] != thing:
+                if _absolute(*other) != _absolute(owner, thing):
                     raise ConfigError(
                         f"two families bring {name!r} among their {kind.replace('_', ' ')}",
                         where=f"{other[0].place} and {owner.place}",
@@ -208,6 +208,12 @@ def _table(kind: Kind) -> dict[str, tuple[Known, object]]:
                     )
         _tables[kind] = table
     return _tables[kind]
+
+
+def _absolute(owner: Known, thing: object) -> object:
+    """A name with the module that it starts from: ``.metrics:F1`` of two families are two."""
+    relative = isinstance(thing, str) and thing.startswith(".")
+    return f"{owner.home}{thing}" if relative else thing
 
 
 # ------------------------------------------------------------------ finding

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from headbench.errors import DataError, RefusedError
 from headbench.nouns import Record
 from headbench.statistics.metric import Floats, Integers, Metric, SampleStatistic
 from headbench.statistics.resamplable import CELLS, SLACK, resamplable_pair
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Tail = Literal["two-sided", "greater", "less"]
 PERMUTATIONS = 1_000
@@ -110,7 +113,9 @@ class Null:
     undefined: float = 0.0
 
 
-def label_null(metric: Metric, records: Sequence[Record], *, seed: int, draws: int) -> Null | None:
+def label_null(
+    metric: Metric, records: Sequence[Record], *, seed: int, draws: int
+) -> Null | str | None:
     """Test a sample statistic against no relation: permute the labels of one of its sides.
 
     That is the null of a correlation, a similarity of two RDMs or an AUROC by itself. It says
@@ -125,7 +130,8 @@ def label_null(metric: Metric, records: Sequence[Record], *, seed: int, draws: i
 
     Returns:
         ``None`` for metrics that have no sides to permute, below ``metric.fewest`` records that
-        take part, and where the figure is undefined.
+        take part, and where the figure is undefined. The reason in words where records that take
+        part share a cluster: permuting single labels would break up what belongs together.
     """
     if not isinstance(metric, SampleStatistic) or not records:
         return None
@@ -133,6 +139,8 @@ def label_null(metric: Metric, records: Sequence[Record], *, seed: int, draws: i
     count = int(prepared.takes_part.sum())
     if prepared.permuted is None or count < metric.fewest or draws < 2:
         return None
+    if shares_clusters(prepared.takes_part, records):
+        return "no permutation test: documents share clusters, so single labels cannot be exchanged"
     observed = float(prepared.values(np.ones((1, count))).mean())
     if not np.isfinite(observed):
         return None
@@ -143,6 +151,19 @@ def label_null(metric: Metric, records: Sequence[Record], *, seed: int, draws: i
     if undefined:
         return Null(p, math.nan, math.nan, len(values), undefined)
     return Null(p, float(values.mean()), float(values.std(ddof=1)), len(values))
+
+
+def shares_clusters(takes_part: NDArray[np.bool_], records: Sequence[Record]) -> bool:
+    """Whether two records that take part share a cluster, so that labels cannot be exchanged.
+
+    Permuting single labels breaks up what belongs together: p would be too small.
+
+    Args:
+        takes_part: ``[record]``.
+        records: In the same order.
+    """
+    clusters = [one.cluster for one, part in zip(records, takes_part, strict=True) if part]
+    return len(set(clusters)) < len(clusters)
 
 
 def permuted_values(

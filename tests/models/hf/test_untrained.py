@@ -63,6 +63,15 @@ def test_another_type_holds_the_same_draw(control: HFModel) -> None:
     assert torch.equal(drawn, dict(control.model.named_parameters())[name].bfloat16())
 
 
+def test_buffers_and_stop_tokens_are_the_trained_models() -> None:
+    half, trained = model(untrained="true", dtype="bfloat16"), model(dtype="bfloat16")
+    kinds = {name: buffer.dtype for name, buffer in trained.model.named_buffers()}
+    assert torch.float32 in kinds.values()  # rotary frequencies
+    assert {name: buffer.dtype for name, buffer in half.model.named_buffers()} == kinds
+    ends = trained.model.generation_config.eos_token_id
+    assert half.model.generation_config.eos_token_id == ends
+
+
 def test_the_hf_adapter_takes_it_and_its_preview_knows_the_name() -> None:
     args = {"pretrained": str(checkpoint("ref-lm-v2")), "untrained": "true"}
     seen, made = preview("hf", args), create("hf", args)

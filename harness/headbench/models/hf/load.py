@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -16,6 +16,7 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     AutoTokenizer,
+    GenerationConfig,
 )
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -229,7 +230,18 @@ def untrained(config: Any, settings: Settings, dtype: torch.dtype | str) -> Any:
         model = auto_class(config).from_config(
             config, dtype=torch.float32, trust_remote_code=settings.trust_remote_code
         )
-    return model.to(kept or torch.float32)
+    if kept not in (None, torch.float32):
+        strict = getattr(model, "_keep_in_fp32_modules_strict", None) or ()
+        for name, weight in model.named_parameters():
+            # Parameters only: the library keeps buffers such as rotary frequencies in float32.
+            if weight.is_floating_point() and not any(part in name for part in strict):
+                weight.data = weight.data.to(kept)
+        model.config.dtype = kept
+    with suppress(OSError):  # no such file: the ends that the configuration names
+        model.generation_config = GenerationConfig.from_pretrained(
+            settings.pretrained, revision=settings.revision or "main"
+        )
+    return model
 
 
 @contextmanager
