@@ -114,6 +114,21 @@ def test_request_and_companion_share_the_pass_of_the_prompt(model: HFModel, kind
     assert found.changed > 0
 
 
+def test_captures_are_of_the_request_and_its_companion_needs_none_of_its_spans(
+    model: HFModel,
+) -> None:
+    """The text-only row has no span ``image``; the request's captures are not looked for there."""
+    one = asked(next(iter(STORE)))
+    capture = Capture("pattern", (2,), rows="last", keys="image")
+    one = dataclasses.replace(one, kind="represent", ask={"captures": [capture]})
+    reinforced = condition(model, "vhr(alpha=4.0,reinforce_text_branch=true)")
+    (alone,) = answers(model, [Job(one, reinforced)])
+    (plain,) = answers(model, [Job(one, BASELINE)])
+    plain_array, array = (dict(found.arrays)[capture] for found in (plain, alone))
+    assert array.shape == plain_array.shape  # [layer, head, row, image key]
+    assert (array != plain_array).any()  # layers before it are edited
+
+
 def test_it_composes_and_stands_in_a_batch(model: HFModel) -> None:
     """The text-only row runs under VHR's own edits, whatever else the request runs under."""
     toggles = (

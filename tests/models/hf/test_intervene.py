@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -207,3 +207,58 @@ def test_probes_and_edits_find_their_rows_on_whichever_side_the_padding_is() -> 
     with torch.no_grad():
         plain = model(torch.tensor([prompts[0]])).logits[0, -1]
     assert (plain - alone[0]).abs().max() > 1e-2
+
+
+@dataclass(frozen=True)
+class Looking:
+    """Zero one head, and keep what its probe ``value`` saw."""
+
+    capture: Capture
+    head: int
+    gradient: bool = False
+    seen: list[dict] = field(default_factory=list)
+    canonical: str = "looking()"
+    needs: frozenset[str] = frozenset({"gradients"})
+
+    def probes(self, case):
+        return (Probe("value", case.request, (self.capture,), gradient=self.gradient),)
+
+    def plan(self, case, seen):
+        self.seen.append(dict(seen["value"]))
+        return Plan((Edit("z", Scale(0.0), {0: (self.head,)}),))
+
+    def controls(self, count, seed):
+        return None
+
+
+def test_composed_methods_whose_probes_share_a_name_get_their_own_captures() -> None:
+    model, ids = tiny_llama(), torch.tensor([[1, 9, 20, 33, 41, 50, 12]])
+    methods = [Looking(Capture("z", (0,)), 0), Looking(Capture("z", (2,)), 1)]
+    with torch.no_grad(), Engine(model) as engine, Running(engine, methods) as running:
+        model(ids)
+        assert running.report is not None and running.report.changed(0) == 7 * 2
+    for method in methods:
+        (seen,) = method.seen
+        assert list(seen) == [method.capture]
+
+
+def test_two_meanings_of_one_capture_are_refused() -> None:
+    """Edits read captures by name: a value would stand where the gradient is looked for."""
+    model, ids = tiny_llama(), torch.tensor([[1, 9, 20, 33, 41, 50, 12]])
+    value = Looking(Capture("z", (0,)), 0)
+    slope = replace(value, head=1, gradient=True, seen=[])
+    with Engine(model) as engine, torch.no_grad():
+        with Running(engine, [value, slope]), pytest.raises(RefusedError, match="probe 'value'"):
+            model(ids)
+        with Running(engine, [value, replace(value, head=1)]):  # the same look, one pass
+            model(ids)
+
+
+def test_composed_text_only_probes_that_look_alike_share_their_captures() -> None:
+    model, processor = tiny_llava(), tiny_llava_processor()
+    batch = processor(
+        images=[picture(1)], text="<image> what is in the photo ?", return_tensors="pt"
+    )
+    with torch.no_grad(), intervene(model, "vhr(alpha=2)+vhr(alpha=3)") as running:
+        model(**batch)
+    assert running.report is not None and running.report.visited(0) == 3

@@ -6,7 +6,7 @@ pattern is never built whole: with z = P V, the gradient by a row of P is that b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -64,9 +64,10 @@ class GradientRecorder(Recorder):
     """Keeps the tensors of one pass, and records gradients in the place of their values.
 
     Args:
-        captures: What is differentiated by, for every sequence.
+        captures: What is differentiated by.
         sequences: The sequences of the batch.
         shape: Sizes of the model.
+        recorded: Numbers of the sequences that are recorded; ``None``: all of them.
     """
 
     def __init__(
@@ -74,8 +75,9 @@ class GradientRecorder(Recorder):
         captures: Sequence[Capture],
         sequences: Sequence[SequenceEdits],
         shape: ModelShape,
+        recorded: Collection[int] | None = None,
     ) -> None:
-        super().__init__(captures, sequences, shape)
+        super().__init__(captures, sequences, shape, recorded)
         self._kept: list[_Attended | _Output] = []
 
     def attention(

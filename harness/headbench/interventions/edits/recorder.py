@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,9 +32,10 @@ class Recorder:
     """Collects captures over the forward passes of one block.
 
     Args:
-        captures: What to record, for every sequence.
+        captures: What to record.
         sequences: The sequences of the batch.
         shape: Sizes of the model.
+        recorded: Numbers of the sequences that are recorded; ``None``: all of them.
     """
 
     def __init__(
@@ -42,10 +43,13 @@ class Recorder:
         captures: Sequence[Capture],
         sequences: Sequence[SequenceEdits],
         shape: ModelShape,
+        recorded: Collection[int] | None = None,
     ) -> None:
+        numbers = range(len(sequences)) if recorded is None else sorted(recorded)
         for capture in captures:
-            _check(capture, sequences, shape)
+            _check(capture, {number: sequences[number] for number in numbers}, shape)
         self.captures, self.sequences = tuple(captures), tuple(sequences)
+        self.recorded = None if recorded is None else frozenset(recorded)
         # (sequence, capture, layer) -> parts, one per pass that holds a wanted row.
         self._parts: dict[tuple[int, Capture, int], list[Tensor]] = defaultdict(list)
         self._by_layer: dict[int, list[Capture]] = defaultdict(list)
@@ -78,7 +82,8 @@ class Recorder:
 
     def result(self) -> dict[int, dict[Capture, Tensor]]:
         """Sequence -> capture -> tensor, layers stacked in front."""
-        found: dict[int, dict[Capture, Tensor]] = {i: {} for i in range(len(self.sequences))}
+        numbers = range(len(self.sequences)) if self.recorded is None else sorted(self.recorded)
+        found: dict[int, dict[Capture, Tensor]] = {number: {} for number in numbers}
         for index in found:
             for capture in self.captures:
                 by_layer = [self._join(index, capture, layer) for layer in capture.layers]
@@ -122,7 +127,7 @@ class Recorder:
             return [
                 (index, (low - positions.start, high - positions.start))
                 for index, (low, high) in enumerate(spans)
-                if high > low
+                if high > low and (self.recorded is None or index in self.recorded)
             ]
         raise RefusedError("captures need one batch row per prompt: no beams, no several samples")
 
@@ -135,7 +140,7 @@ class Recorder:
         return [position + sequence.pad for position in span]
 
 
-def _check(capture: Capture, sequences: Sequence[SequenceEdits], shape: ModelShape) -> None:
+def _check(capture: Capture, sequences: Mapping[int, SequenceEdits], shape: ModelShape) -> None:
     if capture.tower != "text":
         raise RefusedError(
             "this engine holds the text model; a vision tower is a model of its own",
@@ -159,7 +164,7 @@ def _check(capture: Capture, sequences: Sequence[SequenceEdits], shape: ModelSha
         raise RefusedError(
             "a pattern is never captured whole", hint="name a span in keys=, or take rows='last'"
         )
-    for index, sequence in enumerate(sequences):
+    for index, sequence in sequences.items():
         if capture.keys not in (None, "prompt") and capture.keys not in sequence.spans:
             raise RefusedError(f"row {index} has no span {capture.keys!r}")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -131,12 +131,21 @@ class Engine:
 
     @contextmanager
     def capture(
-        self, captures: Sequence[Capture], sequences: Sequence[SequenceEdits]
+        self,
+        captures: Sequence[Capture],
+        sequences: Sequence[SequenceEdits],
+        recorded: Collection[int] | None = None,
     ) -> Iterator[dict[int, dict[Capture, Tensor]]]:
         """Record activations, under the sequences' edits.
 
         Inside an :meth:`attach` of the same sequences it joins that block; alone, it attaches them
         itself. What is recorded is what the model used, after edits.
+
+        Args:
+            captures: What to record.
+            sequences: The sequences of the batch.
+            recorded: Numbers of the sequences that are recorded; ``None``: all of them. The others
+                need not have the spans that captures name.
 
         Yields:
             Sequence -> capture -> tensor, filled when the block ends. Shapes by site: ``z`` and
@@ -145,7 +154,7 @@ class Engine:
             ``[layer, row, width]``, the output of the decoder layer; ``router``
             ``[layer, row, expert]``, the router's logits before any expert is chosen.
         """
-        with self._recorded(captures, sequences, Recorder) as recorder:
+        with self._recorded(captures, sequences, Recorder, recorded) as recorder:
             found: dict[int, dict[Capture, Tensor]] = {}
             yield found
         found.update(recorder.result())
@@ -173,12 +182,13 @@ class Engine:
         captures: Sequence[Capture],
         sequences: Sequence[SequenceEdits],
         kind: type[SomeRecorder],
+        recorded: Collection[int] | None = None,
     ) -> Iterator[SomeRecorder]:
         """Let a recorder see the passes of the block."""
         for capture in captures:
             if capture.site == "router":
                 check_routers(capture.layers, self.routers, type(self.model).__name__)
-        recorder = kind(captures, sequences, self.shape)
+        recorder = kind(captures, sequences, self.shape, recorded)
         with ExitStack() as stack:
             session = self._session
             if session is None:

@@ -23,7 +23,7 @@ from headbench.interventions.edits.edit_session import EditSession
 from headbench.interventions.resolve import resolve
 from headbench.models.hf.engine import Engine, batch_and_start, named_arguments
 from headbench.models.hf.forward_pass import HFBackend
-from headbench.models.hf.joined_plans import join
+from headbench.models.hf.joined_plans import join, merge
 from headbench.models.hf.preparation import likeliest
 from headbench.models.runtime import CallLayout, Runtime, TokenSequence
 from headbench.models.runtime.runtime import Captured
@@ -186,8 +186,12 @@ class Running:
         finally:
             self._probing = False
         for row, case, captured in zip(rows, cases, seen, strict=True):
-            row.plan = join([self._plan(part, case, captured) for part in self.interventions], "")
-            row.probes = captured
+            plans = [
+                self._plan(part, case, found)
+                for part, found in zip(self.interventions, captured, strict=True)
+            ]
+            row.plan = join(plans, "headbench.intervene")
+            row.probes = merge(captured, "headbench.intervene")
         self._layout = layout
         self._session = self._stack.enter_context(runtime.follow(rows, layout))
         self.report = self._session.report
@@ -229,12 +233,23 @@ class Running:
         layout: CallLayout,
         rows: Sequence[TokenSequence],
         cases: Sequence[Case],
-    ) -> list[dict[str, Mapping[Capture, Tensor]]]:
-        """Run what the methods ask for first: the same prompt, or the prompt without its image."""
-        found: list[dict[str, Mapping[Capture, Tensor]]] = [{} for _ in rows]
+    ) -> list[list[dict[str, Mapping[Capture, Tensor]]]]:
+        """What each method of each row asked to see first, by probe name.
+
+        Probes run on the same prompt, or on the prompt without its image.
+        """
+        found: list[list[dict[str, Mapping[Capture, Tensor]]]] = [
+            [{} for _ in self.interventions] for _ in rows
+        ]
+        # What was captured by what was looked for: methods that look alike get the same tensors.
         shared: dict[tuple[object, ...], Captured] = {}
         for index, case in enumerate(cases):
-            for probe in (probe for part in self.interventions for probe in part.probes(case)):
+            asked = [
+                (number, probe)
+                for number, part in enumerate(self.interventions)
+                for probe in part.probes(case)
+            ]
+            for number, probe in asked:
                 if probe.companion:
                     raise RefusedError(
                         f"the probe {probe.name!r} runs in one batch with the request",
@@ -244,12 +259,15 @@ class Running:
                 look = (probe.captures, probe.gradient, probe.objective)
                 if probe.request != case.request:
                     alone = self._without_image(probe, case.tokens)
-                    captured = _look(self._own_runtime(), probe, [alone], None)[0]
+                    key = (look, tuple(alone.tokens))
+                    if key not in shared:
+                        shared[key] = _look(self._own_runtime(), probe, [alone], None)
+                    captured = shared[key][0]
                 else:  # one pass for all rows that look alike
                     if look not in shared:
                         shared[look] = _look(runtime, probe, rows, layout)
                     captured = shared[look][index]
-                found[index][probe.name] = captured
+                found[index][number][probe.name] = captured
         return found
 
     def _own_runtime(self) -> Runtime:

@@ -49,12 +49,25 @@ def alone(plans: Sequence[Plan], number: int) -> Plan:
     return Plan(edits=edits)
 
 
-def merge(captured: Sequence[ProbeResults]) -> dict[str, dict[Capture, Tensor]]:
-    """Probes of all parts of a composition, by name."""
+def merge(captured: Sequence[ProbeResults], where: str) -> dict[str, dict[Capture, Tensor]]:
+    """Probes of all parts of a composition, by name.
+
+    Raises:
+        RefusedError: Under one name, two parts captured the same thing of different passes, e.g. a
+            value and a gradient. Edits read captures by name and would get the other part's.
+    """
     merged: dict[str, dict[Capture, Tensor]] = {}
     for part in captured:
         for name, arrays in part.items():
-            merged.setdefault(name, {}).update(arrays)
+            known = merged.setdefault(name, {})
+            for capture, tensor in arrays.items():
+                if known.setdefault(capture, tensor) is not tensor:
+                    raise RefusedError(
+                        f"two interventions have a probe {name!r}, and their captures at "
+                        f"{capture.site!r} differ",
+                        where=where,
+                        hint="give the probes different names, or run them one at a time",
+                    )
     return merged
 
 

@@ -165,7 +165,7 @@ class RequestPreparation:
                 if plan.branches:
                     check_declared(method, "branches", "its plan compares branches", work.where)
             work.plan = join(plans, work.where)
-            work.probes = merge(captured)
+            work.probes = merge(captured, work.where)
             work.companion = self._companion_of(probes, plans, work.where)
         return works
 
@@ -231,11 +231,15 @@ class RequestPreparation:
         arrays: dict[int, Mapping[Capture, Tensor]] = {}
         for part in self.runtime.parts(groups):
             rows = [row for index in part for row in groups[index].prompt_rows]
-            batch = self.runtime.encode(rows, cache=False, captures=captures)
-            self.runtime.finish(batch)
             place = {id(row): number for number, row in enumerate(rows)}
+            # Companions share the pass, but have other spans, and nobody reads their captures.
+            mains = {index: place[id(groups[index].main)] for index in part}
+            batch = self.runtime.encode(
+                rows, cache=False, captures=captures, recorded=tuple(mains.values())
+            )
+            self.runtime.finish(batch)
             for index in part:
-                arrays[index] = batch.captured.get(place[id(groups[index].main)], {})
+                arrays[index] = batch.captured.get(mains[index], {})
                 note(works[index], groups[index])
         return [arrays[index] for index in range(len(works))]
 

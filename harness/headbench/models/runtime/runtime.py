@@ -12,7 +12,7 @@ and ``forcing``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -109,6 +109,7 @@ class Runtime:
         keep: int = 1,
         cache: bool = True,
         captures: Sequence[Capture] = (),
+        recorded: Collection[int] | None = None,
         layout: CallLayout | None = None,
     ) -> Batch:
         """Feed whole rows in one pass.
@@ -117,7 +118,9 @@ class Runtime:
             rows: The rows; shorter ones are padded on the left.
             keep: Positions at the end whose logits are wanted.
             cache: Whether anything may follow; without it this is a probe or a forced pass.
-            captures: What to record, for every row.
+            captures: What to record.
+            recorded: Numbers of the rows that are recorded; ``None``: all of them. Companions of a
+                prompt need not have the spans that its captures name.
             layout: Where the rows stand, if the backend feeds them as another library laid them
                 out; only with ``cache=False``.
 
@@ -126,7 +129,7 @@ class Runtime:
         """
         batch = _laid_out(rows, layout)
         batch.cache = self.backend.new_cache() if cache else None
-        self._pass(batch, 0, keep, captures)
+        self._pass(batch, 0, keep, captures, recorded)
         return batch
 
     def gradients(
@@ -367,13 +370,20 @@ class Runtime:
 
     # ------------------------------------------------------------------ inside
 
-    def _pass(self, batch: Batch, start: int, keep: int, captures: Sequence[Capture]) -> None:
+    def _pass(
+        self,
+        batch: Batch,
+        start: int,
+        keep: int,
+        captures: Sequence[Capture],
+        recorded: Collection[int] | None = None,
+    ) -> None:
         """Feed padded positions ``[start, seen)``, under the rows' edits."""
         edited = any(row.plan.edits for row in batch.rows)
         with ExitStack() as stack:
             found: Captured = {}
             if edited or captures:
-                found = stack.enter_context(self._watching(batch, captures))
+                found = stack.enter_context(self._watching(batch, captures, recorded))
             logits = self._forward(batch, start, keep)
         batch.logits, batch.captured = logits, found
 
@@ -387,7 +397,9 @@ class Runtime:
         return logits
 
     @contextmanager
-    def _watching(self, batch: Batch, captures: Sequence[Capture]) -> Iterator[Captured]:
+    def _watching(
+        self, batch: Batch, captures: Sequence[Capture], recorded: Collection[int] | None
+    ) -> Iterator[Captured]:
         """Put the batch's compiled edits in charge of the model for one pass."""
         engine = self.check_engine()
         session = self._compiled(batch)
@@ -395,7 +407,7 @@ class Runtime:
             stack.enter_context(engine.running(session))
             found: Captured = {}
             if captures:
-                found = stack.enter_context(engine.capture(captures, session.sequences))
+                found = stack.enter_context(engine.capture(captures, session.sequences, recorded))
             yield found
 
     def _compiled(self, batch: Batch) -> EditSession:
