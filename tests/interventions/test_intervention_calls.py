@@ -179,9 +179,11 @@ INTERVENTIONS = (
     InterventionCase(
         "var(p=0.99,mass=0.05,rho=0.3,sink_dims=[0])",
         Dense(p=moved),
-        memory={"var/0": torch.tensor(SINKS)},
+        memory={"var/0/20.0/(0,)/None": torch.tensor(SINKS)},
     ),
-    InterventionCase("gift(saliency_layer=0)", Dense(p=gazed), memory={"gift": torch.exp(GAZE)}),
+    InterventionCase(
+        "gift(saliency_layer=0)", Dense(p=gazed), memory={"gift/0/5.0/None": torch.exp(GAZE)}
+    ),
     InterventionCase(
         "vhr(alpha=0.01)",
         Dense(z=reinforced),

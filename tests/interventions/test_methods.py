@@ -362,6 +362,14 @@ def test_controls_of_image_interventions_edit_other_columns_alike(
              (gift, *gift.controls(2, seed=1).draws)]  # fmt: skip
     assert all(torch.equal(w.sort().values, drawn[0].sort().values) for w in drawn)
     assert len({tuple(w.tolist()) for w in drawn}) == 3
+    shared = replace(view, layer_input=stream, memory={}, probes=probed)  # composed: one memory
+    again = [m.weights(shared) for m in (gift, *gift.controls(2, seed=1).draws)]
+    assert all(torch.equal(one, other) for one, other in zip(again, drawn, strict=True))
+    strong, weak = (
+        build(parse(f"var(sink_dims=[0],tau={tau})").parts[0], INFO).sinks(shared).tolist()
+        for tau in (1, 40)
+    )
+    assert strong == placed[0] and weak == []
 
 
 @pytest.mark.bits

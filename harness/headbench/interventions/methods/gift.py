@@ -125,7 +125,9 @@ class Gift(ImageBoost):
         """Multipliers of the image keys, made once a sample; empty where there is no map."""
         import torch
 
-        if "gift" not in view.memory:
+        # What makes the multipliers is in the key: gift+gift in one condition has two of them.
+        key = f"gift/{self.saliency_layer}/{self.alpha}/{self.draw}"
+        if key not in view.memory:
             rows = question_rows(view)
             found = view.probes.get(PROBE, {}).get(self.capture)
             empty = torch.empty(0)
@@ -134,8 +136,8 @@ class Gift(ImageBoost):
                 start = max(view.spans["image"]) + 1
                 gaze = saliency(found[0].float().cpu(), [row - start for row in rows])
                 empty = torch.exp(self.alpha * gaze) if gaze is not None else empty
-            view.memory["gift"] = empty if self.draw is None else shuffled(empty, self.draw)
-        return view.memory["gift"]
+            view.memory[key] = empty if self.draw is None else shuffled(empty, self.draw)
+        return view.memory[key]
 
     def boosted(self, view: View, columns: Tensor) -> Tensor:
         """The edited columns ``[head, row, key]``, before the engine renormalises."""

@@ -109,7 +109,7 @@ class Var(ImageMethod):
         """Positions of the layer's sinks, found at prefill and remembered."""
         import torch
 
-        key = f"var/{view.layer}"
+        key = f"var/{view.layer}/{self.params.tau}/{self.sink_dims}/{self.draw}"
         if key not in view.memory and view.layer_input is not None:
             x = view.layer_input.float()  # [position, width]
             size = (x / (x.square().mean(-1, keepdim=True) + EPSILON).sqrt()).abs()
