@@ -314,7 +314,7 @@ def test_a_rewrite_may_not_change_what_is_asked(tmp_path: Path) -> None:
             yield 0, Rewrite(self.made)
 
     job, kept = Job(given, Condition("any")), DerivedImages(tmp_path)
-    with pytest.raises(RefusedError, match="asks for something else than the task does"):
+    with pytest.raises(RefusedError, match="changes what the task asks for"):
         list(rewrite_jobs(Maker("maker"), [job], kept))
     Maker.made = replace(given, images=("1" * 64,))
     with pytest.raises(RefusedError, match="neither the task nor the method gives"):
