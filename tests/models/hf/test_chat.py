@@ -83,9 +83,9 @@ def test_they_are_recorded_and_part_of_the_key() -> None:
         ({"chat_template_args": '{"strftime_now": "x"}'}, "itself decides", ""),
         ({"chat_template_args": "enable_thinking=false"}, "is not JSON", "--template-arg"),
         ({"chat_template_args": "[1]"}, "no JSON object", "--template-arg"),
-        ({"chat_template_args": '{"level": [1]}'}, "no true, false, number or text", ""),
-        ({"chat_template_args": '{"level": NaN}'}, "no true, false, number or text", ""),
-        ({"chat_template_args": '{"level": 1e999}'}, "no true, false, number or text", ""),
+        ({"chat_template_args": '{"level": [1]}'}, "is not true, false, a number or a text", ""),
+        ({"chat_template_args": '{"level": NaN}'}, "is not true, false, a number or a text", ""),
+        ({"chat_template_args": '{"level": 1e999}'}, "is not true, false, a number or a text", ""),
         ({"enable_thinking": "no"}, "cannot be 'no'", "true or false"),
         (
             {"enable_thinking": "true", "chat_template_args": '{"enable_thinking": false}'},
@@ -196,8 +196,8 @@ def test_values_have_types(pair: str, value: object) -> None:
         (["=1"], "is not name=value"),
         (["a-b=1"], "is not name=value"),
         (["k=1", "k=1"], "given twice"),
-        (["k=[1]"], "no true, false, number or text"),
-        (["k=NaN"], "no true, false, number or text"),
+        (["k=[1]"], "is not true, false, a number or a text"),
+        (["k=NaN"], "is not true, false, a number or a text"),
     ],
 )
 def test_pairs_that_say_nothing_clear_are_refused(pairs: list[str], told: str) -> None:

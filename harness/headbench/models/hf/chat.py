@@ -59,7 +59,7 @@ def read_arguments(args: Mapping[str, str]) -> dict[str, Argument]:
             whole = value is None or isinstance(value, bool | int | str)
             if not whole and not (isinstance(value, float) and math.isfinite(value)):
                 raise ConfigError(
-                    f"the template argument {key!r} is no true, false, number or text",
+                    f"the template argument {key!r} is not true, false, a number or a text",
                     where=where,
                 )
             found[key] = value
