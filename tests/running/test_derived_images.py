@@ -317,7 +317,7 @@ def test_a_rewrite_may_not_change_what_is_asked(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="changes what the task asks for"):
         list(rewrite_jobs(Maker("maker"), [job], kept))
     Maker.made = replace(given, images=("1" * 64,))
-    with pytest.raises(RefusedError, match="neither the task nor the method gives"):
+    with pytest.raises(RefusedError, match="neither the task nor the method provides"):
         list(rewrite_jobs(Maker("maker"), [job], kept))
 
 
