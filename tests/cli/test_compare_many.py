@@ -158,6 +158,25 @@ def test_what_cannot_be_computed_again_is_said(folders: tuple[Path, Path]) -> No
     assert found.unchecked == (told,)
 
 
+def test_a_note_that_several_conditions_share_is_printed_once(folders: tuple[Path, Path]) -> None:
+    _, out, _ = compare(folders[0])
+    notes = [line for line in out.splitlines() if line.startswith("note: ")]
+    assert notes and len(notes) == len(set(notes))
+
+
+def test_a_shared_baseline_stands_in_the_run_that_it_is_compared_in(tmp_path: Path) -> None:
+    tasks = str(write_tasks(tmp_path / "tasks"))
+    for factor in (0.5, 2):
+        headbench.run(
+            ["colours"], f"scale_heads(heads=[[0,1]],alpha={factor})", model="fake",
+            include=(tasks,), controls=0, draws=200, out=tmp_path / "out",
+        )  # fmt: skip
+    first, *_ = rows = list(compare_many([tmp_path / "out"]).rows())
+    compared = next(row for row in rows if row["condition"] != "baseline")
+    assert first["condition"] == "baseline" and first["run"] == compared["run"]
+    assert len({row["run"] for row in rows}) == 2
+
+
 def test_letters_go_on_after_z() -> None:
     assert [ManyComparisons.letter(n) for n in (0, 25, 26, 53)] == ["A", "Z", "A1", "B2"]
 

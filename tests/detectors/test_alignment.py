@@ -116,6 +116,17 @@ def test_of_unrelated_geometries_the_best_head_is_too_good_and_the_held_out_scor
     assert np.mean(best) > np.mean(held_out) + 0.03
 
 
+def test_chance_of_shared_neighbours_is_the_same_in_halves(
+    patterns: np.ndarray, tmp_path: Path
+) -> None:
+    path, k = tmp_path / "other.npz", len(STIMULI) // 2 - 2
+    other = np.random.default_rng(1).standard_normal(patterns.shape)
+    np.savez(path, subject=["p"] * len(STIMULI), stimulus=STIMULI, vector=other)
+    found = detect("mknn", planted(patterns), parameters={"target": str(path), "k": k})
+    # With k neighbours in a half, nearly all would be shared there.
+    assert abs(stability(found)["held_out_score"] - found.data["chance"]) < 0.1
+
+
 def test_a_head_that_sees_no_stimulus_scores_nothing_and_is_named(
     patterns: np.ndarray, table: Path
 ) -> None:

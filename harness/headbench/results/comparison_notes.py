@@ -31,7 +31,8 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
         told = [(name, one.note) for name, one in found]
         notes += _grouped(comparison.other.task.name, told)
     seen = {result.id: result for c in comparisons for result in (c.base, c.other)}
-    return [*notes, *_nulls(list(seen.values()))]
+    # Conditions of one task often share a note: said once.
+    return [*dict.fromkeys(notes), *_nulls(list(seen.values()))]
 
 
 def result_notes(results: Sequence[Result]) -> list[str]:

@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headbench.errors import ConfigError, DataError
+from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.nouns import Record
 from headbench.results.schema import Estimate, NullFacts
 from headbench.scoring.breakdown import groups
 from headbench.scoring.parts import exact
 from headbench.statistics import check_all, label_null, value_limits
 from headbench.statistics.metric import Metric
-from headbench.statistics.permutation import Null
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,17 @@ def estimate(
     made: dict[str, object] = {"low": limits.low, "high": limits.high, "note": limits.note}
     if limits.low is not None:
         made |= {"level": sampling.level, "method": limits.method}
-    null = label_null(metric, records, seed=sampling.seed, draws=sampling.draws)
-    if isinstance(null, Null) and null.undefined:
+    untested = ""
+    try:
+        null = label_null(metric, records, seed=sampling.seed, draws=sampling.draws)
+    except RefusedError as error:
+        null, untested = None, error.what
+    if null is not None and null.undefined:
         share = f"{100 * null.undefined:.2g} % of the permutations"
-        null = f"no permutation test: the figure is undefined in {share}"
-    if isinstance(null, str):
-        made["note"] = f"{limits.note}; {null}" if limits.note else null
-    elif null is not None:
+        null, untested = None, f"the figure is undefined in {share}"
+    if untested:
+        made["note"] = "; ".join(filter(None, (limits.note, f"no permutation test: {untested}")))
+    if null is not None:
         made["null"] = NullFacts(p=null.p, mean=null.mean, sd=null.sd, draws=null.draws)
     return figure.model_copy(update=made)
 

@@ -113,9 +113,7 @@ class Null:
     undefined: float = 0.0
 
 
-def label_null(
-    metric: Metric, records: Sequence[Record], *, seed: int, draws: int
-) -> Null | str | None:
+def label_null(metric: Metric, records: Sequence[Record], *, seed: int, draws: int) -> Null | None:
     """Test a sample statistic against no relation: permute the labels of one of its sides.
 
     That is the null of a correlation, a similarity of two RDMs or an AUROC by itself. It says
@@ -130,8 +128,11 @@ def label_null(
 
     Returns:
         ``None`` for metrics that have no sides to permute, below ``metric.fewest`` records that
-        take part, and where the figure is undefined. The reason in words where records that take
-        part share a cluster: permuting single labels would break up what belongs together.
+        take part, and where the figure is undefined.
+
+    Raises:
+        RefusedError: Records that take part share a cluster: permuting single labels would break
+            up what belongs together, and p would be too small.
     """
     if not isinstance(metric, SampleStatistic) or not records:
         return None
@@ -140,7 +141,7 @@ def label_null(
     if prepared.permuted is None or count < metric.fewest or draws < 2:
         return None
     if shares_clusters(prepared.takes_part, records):
-        return "no permutation test: documents share clusters, so single labels cannot be exchanged"
+        raise RefusedError("documents share clusters, so single labels cannot be exchanged")
     observed = float(prepared.values(np.ones((1, count))).mean())
     if not np.isfinite(observed):
         return None
@@ -154,9 +155,7 @@ def label_null(
 
 
 def shares_clusters(takes_part: NDArray[np.bool_], records: Sequence[Record]) -> bool:
-    """Whether two records that take part share a cluster, so that labels cannot be exchanged.
-
-    Permuting single labels breaks up what belongs together: p would be too small.
+    """Whether two records that take part share a cluster.
 
     Args:
         takes_part: ``[record]``.

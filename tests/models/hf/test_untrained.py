@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,13 +64,20 @@ def test_another_type_holds_the_same_draw(control: HFModel) -> None:
     assert torch.equal(drawn, dict(control.model.named_parameters())[name].bfloat16())
 
 
-def test_buffers_and_stop_tokens_are_the_trained_models() -> None:
+def test_it_stops_at_the_checkpoints_own_end_tokens(tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint("ref-lm-v2"), tmp_path / "two-ends")
+    file = folder / "generation_config.json"  # the configuration names one of them only
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"eos_token_id": [2, 5]}))
+    made = create("hf", {"pretrained": str(folder), "untrained": "true"})
+    assert isinstance(made, HFModel)
+    assert made.model.generation_config.eos_token_id == [2, 5]
+
+
+def test_buffers_have_the_types_of_the_trained_models() -> None:
     half, trained = model(untrained="true", dtype="bfloat16"), model(dtype="bfloat16")
     kinds = {name: buffer.dtype for name, buffer in trained.model.named_buffers()}
     assert torch.float32 in kinds.values()  # rotary frequencies
     assert {name: buffer.dtype for name, buffer in half.model.named_buffers()} == kinds
-    ends = trained.model.generation_config.eos_token_id
-    assert half.model.generation_config.eos_token_id == ends
 
 
 def test_the_hf_adapter_takes_it_and_its_preview_knows_the_name() -> None:
