@@ -18,6 +18,13 @@ def run(
     tasks: Annotated[
         str, typer.Option(help="Tasks, groups, tags or YAML files, separated by commas.")
     ] = "",
+    task_args: Annotated[
+        str,
+        typer.Option(
+            help="Arguments that task files declare, e.g. table=betas.npz,layers=0,1; for one task "
+            "of several TASK.table=FILE."
+        ),
+    ] = "",
     intervention: Annotated[
         list[str] | None,
         typer.Option(help="For example 'vhr(alpha=2)'; repeat it for more conditions."),
@@ -111,6 +118,7 @@ def run(
 ) -> None:
     """Run tasks on a model: each intervention against the baseline, on the same documents."""
     given = {
+        "task_args": task_args,
         "interventions": tuple(intervention or ()),
         "model": model,
         "model_args": model_args,
@@ -148,6 +156,7 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
     from headbench.running.model_roles import SUBJECT, assign_args, parse_model_args, read_roles
     from headbench.running.run_plan import make_plan
     from headbench.running.spec import make_spec, template_args
+    from headbench.tasks.arguments import parse_task_args
 
     names = split_names(tasks)
     if not names:
@@ -156,7 +165,9 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
             where="--tasks",
             hint="for example: headbench run --tasks niah,pope --intervention vhr",
         )
-    values = {key: value for key, value in given.items() if value not in (None, ())}
+    values = {key: value for key, value in given.items() if value not in (None, (), "")}
+    if "task_args" in values:
+        values["task_args"] = parse_task_args(str(values["task_args"]))
     roles = read_roles(cast("str | None", given["model"]))
     model_args = dict(parse_model_args(str(given["model_args"])))
     pairs = cast("tuple[str, ...]", values.pop("template_arg", ()))

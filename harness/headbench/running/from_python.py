@@ -22,6 +22,7 @@ def run(
     *,
     model: str | Mapping[str, str] | None = None,
     model_args: Mapping[str, object] | None = None,
+    task_args: Mapping[str, object] | None = None,
     out: str | Path = "results",
     **options: object,
 ) -> RunOutcome:
@@ -35,6 +36,8 @@ def run(
         model_args: The adapter's arguments, e.g. ``{"pretrained": "org/name",
             "chat_template_args": {"enable_thinking": False}}``. With several roles, by role:
             ``{"subject": {"pretrained": "org/name"}, "judge": {"path": "judged.jsonl"}}``.
+        task_args: Arguments that task files declare, e.g. ``{"table": "betas.npz"}``; those of one
+            task of several as ``{"TASK.table": ...}``.
         out: Where results go.
         options: Any other field of :class:`headbench.running.spec.RunSpec`: ``controls``,
             ``limit``, ``batch_size``, ``seed``, ``include``, ``draws``, ``level``.
@@ -47,6 +50,7 @@ def run(
     spec = make_spec(
         tasks=_listed(tasks),
         interventions=_listed(interventions),
+        task_args={name: _value(value) for name, value in (task_args or {}).items()},
         **_models(model, model_args or {}),
         **options,
     )
@@ -97,6 +101,13 @@ def _argument(value: object) -> str:
     if isinstance(value, Mapping):
         return json.dumps(dict(value), sort_keys=True).replace("=", "\\u003d")
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _value(value: object) -> str:
+    """A task's argument as the command line would write it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(_value, value))
+    return _argument(value)
 
 
 def _listed(value: str | Sequence[str]) -> tuple[str, ...]:

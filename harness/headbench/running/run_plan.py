@@ -94,7 +94,7 @@ def make_plan(spec: RunSpec) -> RunPlan:
     include = [Path(folder) for folder in spec.include]
     # Once, and first: editing a file meanwhile must not give one run two versions of code.
     _extensions.include(include)
-    tasks = tuple(resolve_names(spec.tasks, include))
+    tasks = tuple(resolve_names(spec.tasks, include, spec.task_args))
     spec, notes = _with_model(spec, tasks)
     documents = [_documents(task, spec) for task in tasks]
     seen = preview_respondents(spec, tasks)

@@ -56,6 +56,9 @@ class RunSpec(BaseModel):
 
     tasks: tuple[str, ...] = Field(min_length=1)
     """Tasks, groups, tags or YAML files."""
+    task_args: dict[str, str] = {}
+    """Values of the tasks' arguments (``headbench.tasks.arguments``): ``name`` for every task that
+    takes it, ``TASK.name`` for one."""
     interventions: tuple[str, ...] = ()
     """Interventions; each list given to a scalar parameter sweeps."""
     model: str | None = None
@@ -121,15 +124,22 @@ class RunSpec(BaseModel):
         return digest(self.document())
 
     def document(self) -> dict[str, object]:
-        """The spec as JSON values, as a result carries it; ``roles`` only where there are some."""
+        """The spec as JSON values, as a result carries it.
+
+        ``roles`` and ``task_args`` are there only where there are some.
+        """
         said = dict(self.model_dump(mode="json"))
-        if not self.roles:
-            del said["roles"]
+        for name in ("roles", "task_args"):
+            if not said[name]:
+                del said[name]
         return said
 
     def command(self) -> str:
         """The command line that gives this run again."""
         words = ["headbench", "run", "--tasks", ",".join(self.tasks)]
+        if self.task_args:
+            pairs = (f"{name}={value}" for name, value in sorted(self.task_args.items()))
+            words += ["--task-args", ",".join(pairs)]
         for intervention in self.interventions:
             words += ["--intervention", intervention]
         names: dict[Role, str] = {} if self.model is None else {SUBJECT: self.model}

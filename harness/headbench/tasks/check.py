@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.nouns import CapturedArrays, Document
+from headbench.tasks.arguments import overlaid
 from headbench.tasks.data.source import AbsentDataError
 from headbench.tasks.index import Index, build_index, task_files
 from headbench.tasks.merge import Merged, read_merged
@@ -182,7 +183,7 @@ def _check_rendering(merged: Merged, limit: int) -> Report:
     documents: tuple[Document, ...] = ()
     found: Survey | None = None
     try:
-        task = Task.build(checked(TaskConfig, merged.data, merged), merged)
+        task = Task.build(checked(TaskConfig, merged.data, merged), overlaid(merged, {}))
         found = task.survey()
         documents = task.documents(limit=limit)
         if not documents:

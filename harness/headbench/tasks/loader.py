@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headbench.errors import ConfigError
+from headbench.tasks.arguments import Arguments, check_known, overlaid
 from headbench.tasks.index import Index, build_index
 from headbench.tasks.merge import read_merged
 from headbench.tasks.problems import checked
@@ -13,19 +14,26 @@ from headbench.tasks.schema import GroupConfig, TaskConfig
 from headbench.tasks.task import Task
 
 
-def load(name: str | Path, include: Sequence[Path] = (), *, index: Index | None = None) -> Task:
+def load(
+    name: str | Path,
+    include: Sequence[Path] = (),
+    *,
+    index: Index | None = None,
+    args: Arguments | None = None,
+) -> Task:
     """Load one task.
 
     Args:
         name: A task's name, or the path of a YAML file.
         include: Further folders to search.
         index: An index already built from ``include``.
+        args: Values of the task's arguments (:mod:`headbench.tasks.arguments`).
 
     Raises:
         ConfigError: Unknown name, a group, or a broken file (``problems.TaskFileError``).
     """
     if isinstance(name, Path) or name.endswith((".yaml", ".yml")):
-        return load_file(Path(name))
+        return _one_file(Path(name), args)
     found = index or build_index(include)
     names = found.expand(name)
     if names != (name,):
@@ -34,36 +42,55 @@ def load(name: str | Path, include: Sequence[Path] = (), *, index: Index | None 
             where=", ".join(names),
             hint="name one of them, or use resolve_names",
         )
-    return load_file(found.entries[name].path)
+    return _one_file(found.entries[name].path, args)
 
 
-def resolve_names(names: Sequence[str], include: Sequence[Path] = ()) -> list[Task]:
+def resolve_names(
+    names: Sequence[str], include: Sequence[Path] = (), args: Arguments | None = None
+) -> list[Task]:
     """Load the tasks behind names, groups, tags and files, in order, each once.
 
+    Args:
+        names: Tasks, groups, tags or YAML files.
+        include: Further folders to search.
+        args: Values of the tasks' arguments (:mod:`headbench.tasks.arguments`).
+
     Raises:
-        ConfigError: Unknown name, or a broken file.
+        ConfigError: Unknown name, a broken file, or an argument that none of the tasks takes.
     """
     files = [name for name in names if name.endswith((".yaml", ".yml"))]
     index = build_index(include) if len(files) < len(names) else Index({})
     tasks: dict[str, Task] = {}
     for name in names:
         if name in files:
-            task = load_file(Path(name))
+            task = load_file(Path(name), args)
             tasks.setdefault(task.name, task)
             continue
         for member in index.expand(name):
             if member not in tasks:
-                tasks[member] = load_file(index.entries[member].path)
+                tasks[member] = load_file(index.entries[member].path, args)
+    check_known(args or {}, [(task.name, task.merged) for task in tasks.values()])
     return list(tasks.values())
 
 
-def load_file(path: Path) -> Task:
+def _one_file(path: Path, args: Arguments | None) -> Task:
+    """One task that takes every argument."""
+    task = load_file(path, args)
+    check_known(args or {}, [(task.name, task.merged)])
+    return task
+
+
+def load_file(path: Path, args: Arguments | None = None) -> Task:
     """Load one task file.
+
+    Args:
+        path: The file.
+        args: Values of arguments; those that it does not take are left alone.
 
     Raises:
         ConfigError: Broken file, with every wrong key named.
     """
-    merged = read_merged(path)
+    merged = overlaid(read_merged(path), args or {})
     config = checked(TaskConfig, merged.data, merged)
     return Task.build(config, merged)
 

@@ -12,14 +12,14 @@ from headbench.tasks.yamlfile import KeyPath, YamlFile, dotted, read_yaml
 
 @dataclass(frozen=True)
 class Origin:
-    """The line of a file that set a value."""
+    """The line of a file that set a value; line 0 is an option of the command line."""
 
     path: Path
     line: int
 
     def __str__(self) -> str:
         """``file:line``, as editors open it."""
-        return f"{self.path}:{self.line}"
+        return f"{self.path}:{self.line}" if self.line else str(self.path)
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,12 @@ class TaskConfig(Prompt):
     dataset_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="What the data source takes; paths relative to the file."
     )
+    arguments: dict[str, Names] = Field(
+        default_factory=dict,
+        description="What a run may set with `--task-args name=value`: name -> the key, or keys, "
+        "of this file, e.g. `table: dataset_kwargs.table` or `layers: captures.0.layers`. The "
+        "file's own value is the default and says of what kind it is.",
+    )
     test_split: str = Field("test", description="Split that is asked.")
     fewshot_split: str | None = Field(None, description="Split of the examples; never the test's.")
     num_fewshot: int = Field(0, ge=0, description="Solved examples before each prompt.")
