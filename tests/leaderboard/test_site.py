@@ -68,11 +68,11 @@ def test_page_names_never_meet() -> None:
 
 
 def test_a_page_names_only_what_is_there() -> None:
-    with pytest.raises(ValueError, match="loads data/gone.js"):
+    with pytest.raises(ValueError, match=r"loads data/gone\.js"):
         render([Page("about", "t", "about.html", shards=("gone",))], FACTS)
-    with pytest.raises(ValueError, match="loads static/gone.js"):
+    with pytest.raises(ValueError, match=r"loads static/gone\.js"):
         render([Page("about", "t", "about.html", scripts=("gone",))], FACTS)
-    with pytest.raises(ValueError, match="two parts of the board are called a.json"):
+    with pytest.raises(ValueError, match=r"two parts of the board are called a\.json"):
         render([Asset("a.json", b"1"), Asset("a.json", b"2")], FACTS)
 
 
