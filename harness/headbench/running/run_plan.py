@@ -95,14 +95,19 @@ def make_plan(spec: RunSpec) -> RunPlan:
     # Once, and first: editing a file meanwhile must not give one run two versions of code.
     _extensions.include(include)
     tasks = tuple(resolve_names(spec.tasks, include, spec.task_args))
+    for task in tasks:
+        task.check_scorer()
     spec, notes = _with_model(spec, tasks)
     documents = [_documents(task, spec) for task in tasks]
     seen = preview_respondents(spec, tasks)
-    if (
-        SUBJECT in seen
-    ):  # weights take minutes to read, and the configuration shows much of what is impossible
+    # Weights take minutes to read, and the configuration shows much of what is impossible.
+    for task in tasks:
+        task.check_scorer({role: look.info for role, look in seen.items()})
+    if SUBJECT in seen:
         _check_needs(_resolved(spec, seen[SUBJECT]), tasks)
     respondents = load_respondents(spec, tasks)
+    for task in tasks:  # adapters without a preview, such as the shipped models
+        task.check_scorer({role: one.model.info for role, one in respondents.items()})
     model = respondents[SUBJECT].model
     interventions, more = _interventions(spec, model)
     _check_needs([one.condition for one in interventions], tasks)
