@@ -22,6 +22,7 @@ VERBS: Mapping[str, str] = {
     "validate": "Check task files by rendering their documents.",
     "heads": "Find, import and show head maps.",
     "fold": "Write an intervention into a checkpoint's weights.",
+    "leaderboard": "Build the static board of results, and check it.",
     "guard": "Check results against published and pinned numbers.",
     "doctor": "Show versions and devices, and run a short self test.",
 }

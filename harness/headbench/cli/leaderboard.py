@@ -1,0 +1,51 @@
+"""``headbench leaderboard``: build the static board, and check one that was built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+leaderboard = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Build the static board of results, and check it.",
+)
+
+Results = Annotated[
+    list[Path] | None,
+    typer.Option("--results", help="Folder of results; repeat it. Default: results."),
+]
+Out = Annotated[Path, typer.Option(help="Folder of the board.")]
+DEFAULT_RESULTS = Path("results")
+DEFAULT_OUT = Path("leaderboard")
+
+
+@leaderboard.command("build")
+def build_board(results: Results = None, out: Out = DEFAULT_OUT) -> None:
+    """Write the board: one folder of static files; open its index.html."""
+    from headbench.leaderboard.build import build
+    from headbench.leaderboard.site import write
+
+    files = build(results or [DEFAULT_RESULTS])
+    moved = write(files, out)
+    pages = sum(path.endswith(".html") for path in files)
+    typer.echo(f"{pages} pages in {len(files)} files, {moved} of them changed")
+    typer.echo(f"open {out / 'index.html'}")
+
+
+@leaderboard.command("check")
+def check_board(results: Results = None, out: Out = DEFAULT_OUT) -> None:
+    """Build the board again in memory, and name each file that differs; exit status 1."""
+    from headbench.leaderboard.build import build
+    from headbench.leaderboard.stale import stale
+
+    found = list(stale(build(results or [DEFAULT_RESULTS]), out))
+    for line in found:
+        typer.echo(line)
+    if found:
+        typer.echo("build it again: headbench leaderboard build")
+        raise typer.Exit(1)
+    typer.echo(f"{out} is what its results give")

@@ -1,0 +1,56 @@
+"""What the board is made from. Read once; every maker of pages gets the same object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from headbench.results.collection import Collection, load
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the board's numbers come from.
+
+    Attributes:
+        results: The measured and rescored results.
+        published: Folder of published cells; ``None`` where there is none.
+        roots: The folders that were given; paths of files are shown relative to them.
+    """
+
+    results: Collection
+    published: Path | None = None
+    roots: tuple[Path, ...] = ()
+
+    @cached_property
+    def versions(self) -> dict[str, tuple[str, ...]]:
+        """Library -> the versions that results say they were made with, never the builder's own."""
+        found: dict[str, set[str]] = {}
+        for cell in self.results.cells:
+            for name, version in cell.result.run.versions.items():
+                found.setdefault(name, set()).add(version)
+        return {name: tuple(sorted(values)) for name, values in sorted(found.items())}
+
+    def shown_path(self, path: Path) -> str:
+        """A file's path below the folder of results that holds it, the same on every machine."""
+        for root in self.roots:
+            if path.is_relative_to(root):
+                return path.relative_to(root).as_posix()
+        return path.name
+
+
+def read_sources(paths: Sequence[Path]) -> Sources:
+    """Read folders of results; nothing is computed before it is asked for.
+
+    Args:
+        paths: Folders of results. The first that has a folder ``published`` gives the published
+            cells.
+
+    Raises:
+        StoreError: a path does not exist.
+    """
+    roots = tuple(paths)
+    published = next((root / "published" for root in roots if (root / "published").is_dir()), None)
+    return Sources(load(*roots), published, roots)
