@@ -2,7 +2,7 @@
 
 Intervals of levels that overlap are no test of a difference: both conditions answered the same
 documents. So each letter belongs to a leader, the best condition without a letter, and is shared by
-all conditions below it whose paired difference to the leader has an interval that includes zero.
+all others whose paired difference to the leader has an interval that includes zero.
 "Cannot be told apart" is not transitive, so a condition may carry two letters.
 """
 
@@ -48,15 +48,17 @@ def tie_letters(
     found = dict.fromkeys(conditions, "")
     if len(order) < 2:
         return found
-    leaders = 0
-    for place, leader in enumerate(order):
+    leaders: list[str] = []
+    for leader in order:
         if found[leader]:
             continue
-        letter = _letter(leaders)
-        leaders += 1
+        letter = _letter(len(leaders))
+        leaders.append(leader)
         found[leader] = letter
-        for other in order[place + 1 :]:
-            if not _apart(metric, conditions[leader], conditions[other], sampling):
+        for other in order:  # earlier leaders are apart from it: they did not share their letter
+            if other not in leaders and not _apart(
+                metric, conditions[leader], conditions[other], sampling
+            ):
                 found[other] += letter
     return found
 
