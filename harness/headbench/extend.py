@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from headbench.scoring.family import Family
     from headbench.scoring.parser import Parser
     from headbench.scoring.rank_metrics import auroc, spearman
-    from headbench.scoring.scorer import Scorer
+    from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
     from headbench.statistics.metric import SampleStatistic, SumMetric, Weighted, ratio
     from headbench.tasks.data.source import DataRow, DataSpec
 
@@ -120,7 +120,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     # families: parsers, scorers, metrics, data sources, recorded outputs
     "headbench.scoring.family": ("Family",),
     "headbench.scoring.parser": ("Parser",),
-    "headbench.scoring.scorer": ("Scorer",),
+    "headbench.scoring.scorer": ("AskedStep", "Scorer", "refuse_unknown"),
     "headbench.statistics.metric": ("SampleStatistic", "SumMetric", "Weighted", "ratio"),
     "headbench.scoring.rank_metrics": ("auroc", "spearman"),
     "headbench.tasks.data.source": ("DataRow", "DataSpec"),
@@ -188,6 +188,7 @@ __all__ = [
     "Adapter",
     "Answer",
     "AnyHeads",
+    "AskedStep",
     "BaseModel",
     "Bias",
     "BoundMethod",
@@ -252,6 +253,7 @@ __all__ = [
     "image_keys",
     "locate",
     "ratio",
+    "refuse_unknown",
     "register",
     "represent",
     "spearman",

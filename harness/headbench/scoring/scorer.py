@@ -5,12 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from headbench.nouns import Document, Record
+from headbench.errors import ConfigError
+from headbench.nouns import Capture, Document, Kind, ModelInfo, Record
 from headbench.scoring import thoughts
 from headbench.scoring.parser import Parser
 
 Score = Callable[[Document, tuple[str, ...], Parser, Mapping[str, object]], Mapping[str, object]]
 """``(document, outputs, parser, options) -> parts``."""
+
+
+@dataclass(frozen=True)
+class AskedStep:
+    """One step of a task, as far as it is known before anything runs.
+
+    Attributes:
+        name: Its name.
+        kind: What it asks.
+        outputs: How many outputs the scorer gets of it per document; ``None`` where the documents
+            decide (``for_each``).
+        captures: What a ``represent`` step captures; layers as the file writes them.
+        model: Shapes of the model that answers; ``None`` before they are known.
+    """
+
+    name: str
+    kind: Kind
+    outputs: int | None = 1
+    captures: tuple[Capture, ...] = ()
+    model: ModelInfo | None = None
+
+
+Check = Callable[[Mapping[str, object], Sequence[AskedStep]], None]
+"""``(options, steps) -> None``; raises ``ConfigError``."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +51,10 @@ class Scorer:
         metrics: Registry names of all metrics that read these parts (``pope.f1``), headline first.
         breakdowns: Parts by which a result is split into a table (``length``, ``depth``).
         default_parser: Registry name of the parser that is used where a task names none.
+        check: ``(options, steps)``; raises ``ConfigError`` where an option is wrong or the steps do
+            not give what the scorer reads. A run calls it before it reads data, again when the
+            model's shapes are known, and ``headbench validate`` calls it too. ``None``: nothing is
+            checked before the first answer is scored.
         summary: One line for ``headbench ls``.
     """
 
@@ -36,11 +65,25 @@ class Scorer:
     breakdowns: tuple[str, ...] = ()
     default_parser: str = "verbatim"
     summary: str = ""
+    check: Check | None = None
 
     @property
     def id(self) -> str:
         """``name@version``, as results carry it."""
         return f"{self.name}@{self.version}"
+
+    def check_options(self, options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+        """Refuse what cannot be scored, before anything runs.
+
+        Args:
+            options: The task's ``scorer_options``.
+            steps: What the task asks, in order.
+
+        Raises:
+            ConfigError: An option is wrong, or the steps do not fit.
+        """
+        if self.check is not None:
+            self.check(options, steps)
 
     def record(
         self,
@@ -92,3 +135,18 @@ def _leaving_unfinished(parser: Parser) -> Parser:
     return replace(
         parser, read=lambda text: None if isinstance(text, thoughts.Unfinished) else read(text)
     )
+
+
+def refuse_unknown(scorer: str, options: Mapping[str, object], known: Sequence[str] = ()) -> None:
+    """Refuse options that a scorer does not have.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"the {scorer} scorer has no option {unknown[0]!r}",
+            where=f"scorer_options.{unknown[0]}",
+            hint=f"it knows {', '.join(known)}" if known else "it has none: remove them",
+        )

@@ -184,6 +184,7 @@ def _check_rendering(merged: Merged, limit: int) -> Report:
     found: Survey | None = None
     try:
         task = Task.build(checked(TaskConfig, merged.data, merged), overlaid(merged, {}))
+        task.check_scorer()
         found = task.survey()
         documents = task.documents(limit=limit)
         if not documents:

@@ -48,6 +48,11 @@ class Step:
     _system: Template | None
     _choices: tuple[Template, ...]
 
+    @property
+    def captures(self) -> tuple[Capture, ...]:
+        """What a ``represent`` step captures."""
+        return tuple(map(_capture, self.config.captures))
+
     def items(self, document: Document) -> Sequence[object]:
         """What the step asks about: one item, or those of the field ``for_each``.
 

@@ -7,9 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from types import MappingProxyType
 
 from headbench.errors import ConfigError, nearest
-from headbench.nouns import Document, Record, Request
+from headbench.nouns import Document, ModelInfo, Record, Request, Role
+from headbench.scoring.scorer import AskedStep
 from headbench.tasks.combine import combine_outputs
 from headbench.tasks.data import read_rows
 from headbench.tasks.data.source import DataSpec
@@ -123,6 +125,37 @@ class Task:
     def needs_images(self) -> bool:
         """Whether only models that see images can answer."""
         return self.config.needs_images
+
+    def check_scorer(self, models: Mapping[Role, ModelInfo | None] = MappingProxyType({})) -> None:
+        """Refuse scorer options that are wrong, and steps that do not give what is scored.
+
+        Args:
+            models: Role -> shapes of its model, as far as they are known.
+
+        Raises:
+            ConfigError: The scorer refuses.
+        """
+        from headbench.scoring import lookup
+
+        asked = [
+            AskedStep(
+                step.name,
+                step.kind,
+                outputs=1
+                if step.config.for_each is None or step.config.combine != "none"
+                else None,
+                captures=step.captures,
+                model=models.get(step.role),
+            )
+            for step in self.steps
+        ]
+        try:
+            lookup.scorer(self.scorer).check_options(self.config.scorer_options, asked)
+        except ConfigError as error:
+            place = f"{error.where}, " if error.where else ""
+            raise ConfigError(
+                error.what, where=f"{place}task {self.name}, {self.merged.path}", hint=error.hint
+            ) from error
 
     # ------------------------------------------------------------- data
 

@@ -129,7 +129,7 @@ def test_distance_and_length_are_held_against_ratings() -> None:
 def test_documents_of_another_kind_are_refused(scorer: str, told: str) -> None:
     with pytest.raises(DataError, match=told):
         scored(scorer, Document("d", "d", {}, target="red"), [[1, 0]])
-    with pytest.raises(ConfigError, match="has no options"):
+    with pytest.raises(ConfigError, match="has no option"):
         lookup.scorer(scorer).record(Document("d", "d", {}), (), VERBATIM, {"layer": 1})
 
 

@@ -183,7 +183,10 @@ def test_mistakes_are_named() -> None:
         stickiness.STICKINESS.record(Document("1", "1", {}, target=1), ("toxic",), parser)
     with pytest.raises(DataError, match="no label"):
         stickiness.STICKINESS.record(
-            Document("1", "1", {}), ("toxic",), parser, {"conditions": ["zero_shot"]}
+            Document("1", "1", {}),
+            ("toxic",),
+            parser,
+            {"label": "toxic", "conditions": ["zero_shot"]},
         )
 
 

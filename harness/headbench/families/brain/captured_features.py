@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError, DataError
-from headbench.nouns import CapturedArrays
+from headbench.nouns import Capture, CapturedArrays
+from headbench.scoring.scorer import AskedStep
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     Features = NDArray[np.float32]
 
 SHAPE = "one layer and one row: a pooled one, or the last"
+WITHOUT_HEADS = ("residual", "router")
+"""Sites whose captures have no axis of heads."""
 
 
 def arrays_of(output: str, document: str) -> tuple[Features, ...]:
@@ -29,6 +32,67 @@ def arrays_of(output: str, document: str) -> tuple[Features, ...]:
             hint="let the task's step be `output_type: represent`",
         )
     return output.arrays
+
+
+def check_layer_capture(step: AskedStep) -> None:
+    """Refuse a step whose first capture cannot give :func:`layer_features`.
+
+    Raises:
+        ConfigError: It captures nothing, states of heads, or more than one layer or row.
+    """
+    _check_represents(step)
+    first = step.captures[0]
+    if first.site not in WITHOUT_HEADS or not _one_row(first):
+        raise ConfigError(
+            f"a capture of {first.site} at {_told(first)} is no layer's state",
+            where=f"step {step.name}: captures",
+            hint=f"capture `residual` at {SHAPE}",
+        )
+
+
+def check_head_capture(step: AskedStep, head: int) -> None:
+    """Refuse a step whose second capture cannot give :func:`head_features`.
+
+    How many heads there are is compared once the model is known.
+
+    Raises:
+        ConfigError: There is no second capture, it does not hold heads, it holds more than one
+            layer or row, or there is no such head.
+    """
+    second = step.captures[1]
+    if second.site in WITHOUT_HEADS or not _one_row(second):
+        raise ConfigError(
+            f"a capture of {second.site} at {_told(second)} does not hold heads of one layer",
+            where=f"step {step.name}: captures",
+            hint=f"capture `z` at {SHAPE}",
+        )
+    heads = None
+    if step.model is not None and second.tower == "text":
+        heads = step.model.kv_heads if second.site in ("k", "v") else step.model.heads
+    if head < 0 or (heads is not None and head >= heads):
+        raise ConfigError(
+            f"head {head} does not exist",
+            where="scorer_options.head",
+            hint="heads are numbered from 0" + (f" to {heads - 1}" if heads is not None else ""),
+        )
+
+
+def _check_represents(step: AskedStep) -> None:
+    if step.kind != "represent" or not step.captures:
+        raise ConfigError(
+            "the scorer reads captured states, and this step captures none",
+            where=f"step {step.name}: output_type",
+            hint="write `output_type: represent` and `captures`",
+        )
+
+
+def _one_row(capture: Capture) -> bool:
+    return len(capture.layers) == 1 and (capture.rows == "last" or capture.pool == "mean")
+
+
+def _told(capture: Capture) -> str:
+    layers = ", ".join(map(str, capture.layers))
+    return f"layers [{layers}], rows {capture.rows}, pool {capture.pool}"
 
 
 def layer_features(array: Features, document: str) -> Features:

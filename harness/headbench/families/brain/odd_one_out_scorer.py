@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from headbench.errors import ConfigError, DataError
-from headbench.families.brain.captured_features import arrays_of, layer_features
+from headbench.errors import DataError
+from headbench.families.brain.captured_features import (
+    arrays_of,
+    check_layer_capture,
+    layer_features,
+)
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
-from headbench.scoring.scorer import Scorer
+from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
 from headbench.statistics.metric import SumMetric, ratio
 
 OTHERS = ("gpt4", "chatgpt")
@@ -36,10 +40,7 @@ def score(
 
     from headbench.families.brain.odd_one_out import embedding_choices
 
-    if options:
-        raise ConfigError(
-            "the scorer odd_one_out has no options", where=f"scorer_options: {dict(options)}"
-        )
+    refuse_unknown("odd_one_out", options)
     target = document.target
     if len(outputs) != 3 or not isinstance(target, Mapping) or target.get("human") not in (0, 1, 2):
         raise DataError(
@@ -82,10 +83,23 @@ TIED = SumMetric(
     "tied", ("tied", "n"), _tied, lambda sums: ratio(sums[..., 0], sums[..., 1]), False
 )
 
+
+def check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    """Refuse options, and steps that capture anything but one layer's state at one row.
+
+    Raises:
+        ConfigError: Either is so.
+    """
+    refuse_unknown("odd_one_out", options)
+    for step in steps:
+        check_layer_capture(step)
+
+
 ODD_ONE_OUT = Scorer(
     "odd_one_out",
     1,
     score,
     ("brain.odd_one_out", "brain.tied", "brain.gpt4", "brain.chatgpt"),
     summary="the odd one out of three embeddings, against people",
+    check=check,
 )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from headbench.errors import ConfigError, DataError
-from headbench.families.brain.captured_features import arrays_of, layer_features
+from headbench.errors import DataError
+from headbench.families.brain.captured_features import (
+    arrays_of,
+    check_layer_capture,
+    layer_features,
+)
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
-from headbench.scoring.scorer import Scorer
+from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
 from headbench.statistics.metric import SampleStatistic, Weighted
 
 
@@ -30,10 +34,7 @@ def score(
     """
     import numpy as np
 
-    if options:
-        raise ConfigError(
-            "the scorer originality has no options", where=f"scorer_options: {dict(options)}"
-        )
+    refuse_unknown("originality", options)
     words, rated = document.fields.get("words"), document.target
     if len(outputs) != 2 or not isinstance(words, int) or not isinstance(rated, int | float):
         raise DataError(
@@ -81,10 +82,23 @@ def _pearson(part: str) -> Callable[[Sequence[Record]], Weighted]:
 ORIGINALITY = SampleStatistic("originality_r", _pearson("distance"), True)
 LENGTH = SampleStatistic("length_r", _pearson("words"), None)
 
+
+def check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    """Refuse options, and steps that capture anything but one layer's state at one row.
+
+    Raises:
+        ConfigError: Either is so.
+    """
+    refuse_unknown("originality", options)
+    for step in steps:
+        check_layer_capture(step)
+
+
 ORIGINALITY_SCORER = Scorer(
     "originality",
     1,
     score,
     ("brain.originality_r", "brain.length_r"),
     summary="semantic distance of a use from its object, against rated originality",
+    check=check,
 )

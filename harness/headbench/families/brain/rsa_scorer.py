@@ -9,10 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError
-from headbench.families.brain.captured_features import arrays_of, head_features, layer_features
+from headbench.families.brain.captured_features import (
+    arrays_of,
+    check_head_capture,
+    check_layer_capture,
+    head_features,
+    layer_features,
+)
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
-from headbench.scoring.scorer import Scorer
+from headbench.scoring.scorer import AskedStep, Scorer
 from headbench.statistics.metric import SampleStatistic, Weighted
 
 if TYPE_CHECKING:
@@ -40,18 +46,7 @@ def score(
     Raises:
         ConfigError: An option is wrong, or the captures do not fit the options.
     """
-    from headbench.families.brain.human_sides import human_side
-
-    unknown = [name for name in options if name not in OPTIONS]
-    people, head = options.get("people"), options.get("head")
-    whole = head is None or (isinstance(head, int) and not isinstance(head, bool))
-    if unknown or not isinstance(people, str) or not whole:
-        raise ConfigError(
-            "the scorer rsa takes a name of people, and the number of a head",
-            where=f"scorer_options: {dict(options)}",
-            hint="people: simulated_subjects; head: 0",
-        )
-    human_side(people)
+    people, head = _options(options)
     arrays = arrays_of(outputs[0], document.id)
     if len(outputs) != 1 or len(arrays) != (1 if head is None else 2):
         raise ConfigError(
@@ -63,9 +58,56 @@ def score(
         "people": people,
         "features": layer_features(arrays[0], document.id),
     }
-    if isinstance(head, int):
+    if head is not None:
         parts["head_features"] = head_features(arrays[1], head, document.id)
     return parts
+
+
+def _options(options: Mapping[str, object]) -> tuple[str, int | None]:
+    """The name of the human side, and the head's number where one is given.
+
+    Raises:
+        ConfigError: An option is wrong, or there is no such side.
+    """
+    from headbench.families.brain.human_sides import human_side
+
+    unknown = [name for name in options if name not in OPTIONS]
+    people, head = options.get("people"), options.get("head")
+    if isinstance(head, bool) or not isinstance(head, int | None):
+        unknown.append("head")
+    if unknown or not isinstance(people, str):
+        raise ConfigError(
+            "the scorer rsa takes a name of people, and the number of a head",
+            where=f"scorer_options: {dict(options)}",
+            hint="people: simulated_subjects; head: 0",
+        )
+    human_side(people)
+    return people, head if isinstance(head, int) else None
+
+
+def check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    """Refuse a wrong option, and captures that do not fit the options.
+
+    Raises:
+        ConfigError: Either is so.
+    """
+    _, head = _options(options)
+    if len(steps) != 1 or steps[0].outputs != 1:
+        raise ConfigError(
+            "the scorer rsa reads one answer per document",
+            where="steps",
+            hint="ask one `represent` step, without for_each",
+        )
+    expected = 1 if head is None else 2
+    check_layer_capture(steps[0])
+    if len(steps[0].captures) != expected:
+        raise ConfigError(
+            f"{len(steps[0].captures)} captures where the scorer reads {expected}",
+            where=f"step {steps[0].name}: captures",
+            hint="capture a layer, and with the option `head` the heads of one layer too",
+        )
+    if head is not None:
+        check_head_capture(steps[0], head)
 
 
 def _side(records: Sequence[Record]) -> HumanSide | None:
@@ -202,4 +244,5 @@ RSA_SCORER = Scorer(
         "brain.subjects",
     ),
     summary="features of a layer and of a head, compared with people's geometry",
+    check=check,
 )

@@ -19,12 +19,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-from headbench.errors import DataError
+from headbench.errors import ConfigError, DataError
 from headbench.families.chair.chair_lexicon import Lexicon, lexicon_of
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
-from headbench.scoring.scorer import Scorer
+from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
 from headbench.statistics.metric import Floats, SumMetric, column, ratio
+
+OPTIONS = ("profile", "vocabulary", "frequent")
 
 
 def caption_parts(
@@ -217,11 +219,32 @@ def _score(
             where=f"document {document.id}",
             hint="let doc_to_target give a list of object names",
         )
-    lexicon = lexicon_of(options)
-    frequent = options.get("frequent")
-    ranked = [str(name) for name in frequent] if isinstance(frequent, list | tuple) else None
-    parts = caption_parts(outputs[-1], [str(name) for name in target], lexicon, ranked)
+    lexicon, frequent = _options(options)
+    parts = caption_parts(outputs[-1], [str(name) for name in target], lexicon, frequent)
     return {**parts, "lexicon": lexicon.id}
+
+
+def _options(options: Mapping[str, object]) -> tuple[Lexicon, list[str] | None]:
+    """The lexicon, and the most frequent objects where they are given.
+
+    Raises:
+        ConfigError: An option is unknown or wrong.
+    """
+    refuse_unknown("chair", options, OPTIONS)
+    frequent = options.get("frequent")
+    if frequent is None:
+        return lexicon_of(options), None
+    if not isinstance(frequent, list | tuple):
+        raise ConfigError(
+            f"frequent must be a list of object names, not {frequent!r}",
+            where="scorer_options.frequent",
+            hint="write frequent: [person, chair, car]",
+        )
+    return lexicon_of(options), [str(name) for name in frequent]
+
+
+def _check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    _options(options)
 
 
 CHAIR = Scorer(
@@ -241,6 +264,7 @@ CHAIR = Scorer(
         "chair.mentions",
     ),
     summary="hallucinated objects in captions; options: profile, vocabulary, frequent",
+    check=_check,
 )
 """Scorer of captions against ``document.target``, the objects of the image.
 

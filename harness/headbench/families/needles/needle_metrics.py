@@ -6,9 +6,9 @@ Every needle scorer gives ``correct`` (0 or 1: the whole needle was said), ``fra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from headbench.errors import ConfigError, DataError
+from headbench.errors import DataError
 from headbench.nouns import Document, Record
 from headbench.scoring.parts import number
 from headbench.statistics.metric import Floats, SumMetric, ratio
@@ -65,21 +65,6 @@ def expected_texts(document: Document) -> tuple[str, ...]:
             hint="point doc_to_target at what was hidden",
         )
     return read
-
-
-def refuse_options(scorer: str, options: Mapping[str, object], known: Sequence[str] = ()) -> None:
-    """Refuse options that a scorer does not have.
-
-    Raises:
-        ConfigError: There is one.
-    """
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ConfigError(
-            f"the {scorer} scorer has no option {unknown[0]!r}",
-            where="scorer_options",
-            hint=f"it knows {', '.join(known)}" if known else "it has none: remove them",
-        )
 
 
 def recalled(record: Record) -> bool:

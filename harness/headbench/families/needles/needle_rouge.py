@@ -11,7 +11,7 @@ needle without ASCII words has no ROUGE of this kind, and is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from headbench.errors import ConfigError
@@ -21,7 +21,7 @@ from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.parts import number
 from headbench.scoring.rouge import rouge1_recall, tokens
-from headbench.scoring.scorer import Scorer
+from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
 from headbench.statistics.metric import Floats, SumMetric, ratio
 
 SUCCESS = 0.5
@@ -85,7 +85,16 @@ def _recall(
     options: Mapping[str, object],
 ) -> tuple[dict[str, object], str]:
     """The parts that hold the recall, and the response."""
-    needle_metrics.refuse_options("needle_rouge", options, ("stem",))
+    stemmed = _stemmed(options)
+    texts = needle_metrics.expected_texts(document)
+    response = "\n".join(str(parser.read(output) or "") for output in outputs)
+    recall = sum(rouge1_recall(text, response, stemmed) for text in texts) / len(texts)
+    return needle_metrics.parts(document, recall, recall > SUCCESS), response
+
+
+def _stemmed(options: Mapping[str, object]) -> bool:
+    """The option ``stem``."""
+    refuse_unknown("needle_rouge", options, ("stem",))
     stemmed = options.get("stem", True)
     if not isinstance(stemmed, bool):
         raise ConfigError(
@@ -93,10 +102,11 @@ def _recall(
             where="scorer_options.stem",
             hint="leave it out to stem as the authors do",
         )
-    texts = needle_metrics.expected_texts(document)
-    response = "\n".join(str(parser.read(output) or "") for output in outputs)
-    recall = sum(rouge1_recall(text, response, stemmed) for text in texts) / len(texts)
-    return needle_metrics.parts(document, recall, recall > SUCCESS), response
+    return stemmed
+
+
+def _check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    _stemmed(options)
 
 
 def _plain(text: str) -> str:
@@ -124,6 +134,7 @@ NEEDLE_ROUGE = Scorer(
     metrics=("niah.fraction", "niah.recall", "niah.substring"),
     breakdowns=needle_metrics.BREAKDOWNS,
     summary="ROUGE-1 recall of the needle with stemming, and the needle word for word",
+    check=_check,
 )
 NEEDLE_ROUGE_1 = replace(NEEDLE_ROUGE, version=1, score=score_first)
 """The reading before version 2, for figures that name it."""

@@ -23,7 +23,7 @@ from headbench.families.needles.needle_text import (
 )
 from headbench.nouns import Document
 from headbench.scoring.parser import Parser
-from headbench.scoring.scorer import Scorer
+from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
 
 SAN_FRANCISCO = ("sandwich", "dolores park", "sunny day")
 """What a response to the San Francisco needle must hold, in any order."""
@@ -92,7 +92,7 @@ def _in_order(
     pairs: Sequence[tuple[Sequence[str], Sequence[str]]],
     options: Mapping[str, object],
 ) -> dict[str, object]:
-    needle_metrics.refuse_options("niah", options)
+    refuse_unknown("niah", options)
     total = sum(len(want) for want, _ in pairs)
     found = sum(matched_in_order(want, said) for want, said in pairs)
     return needle_metrics.parts(
@@ -120,9 +120,7 @@ def score_keyphrases(
     Raises:
         ConfigError: ``phrases`` is not a list of texts that hold a word each.
     """
-    phrases = _phrases(options)
-    if not all(map(running, phrases)):
-        raise _no_phrases(phrases)
+    phrases = _wordy_phrases(options)
     response = running("\n".join(str(parser.read(output) or "") for output in outputs))
     found = sum(holds_phrase(response, phrase) for phrase in phrases)
     return needle_metrics.parts(document, found / len(phrases), found == len(phrases))
@@ -142,7 +140,7 @@ def score_first_keyphrases(
 
 
 def _phrases(options: Mapping[str, object]) -> Sequence[str]:
-    needle_metrics.refuse_options("keyphrase3", options, ("phrases",))
+    refuse_unknown("keyphrase3", options, ("phrases",))
     phrases = options.get("phrases", SAN_FRANCISCO)
     if (
         isinstance(phrases, str)
@@ -152,6 +150,26 @@ def _phrases(options: Mapping[str, object]) -> Sequence[str]:
     ):
         raise _no_phrases(phrases)
     return phrases
+
+
+def _wordy_phrases(options: Mapping[str, object]) -> Sequence[str]:
+    """Phrases that hold a word each."""
+    phrases = _phrases(options)
+    if not all(map(running, phrases)):
+        raise _no_phrases(phrases)
+    return phrases
+
+
+def _check_none(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    refuse_unknown("niah", options)
+
+
+def _check_phrases(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    _wordy_phrases(options)
+
+
+def _check_first_phrases(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    _phrases(options)
 
 
 def _no_phrases(phrases: object) -> ConfigError:
@@ -169,6 +187,7 @@ NIAH = Scorer(
     metrics=needle_metrics.METRICS,
     breakdowns=needle_metrics.BREAKDOWNS,
     summary="hidden words, all of them in order, as whole words",
+    check=_check_none,
 )
 KEYPHRASE3 = Scorer(
     name="keyphrase3",
@@ -177,7 +196,10 @@ KEYPHRASE3 = Scorer(
     metrics=needle_metrics.METRICS,
     breakdowns=needle_metrics.BREAKDOWNS,
     summary="three key phrases of the San Francisco needle, or your own",
+    check=_check_phrases,
 )
 NIAH_1 = replace(NIAH, version=1, score=score_first_words)
-KEYPHRASE3_1 = replace(KEYPHRASE3, version=1, score=score_first_keyphrases)
+KEYPHRASE3_1 = replace(
+    KEYPHRASE3, version=1, score=score_first_keyphrases, check=_check_first_phrases
+)
 """The readings before version 2, for figures that name them."""

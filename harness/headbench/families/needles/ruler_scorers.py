@@ -8,12 +8,12 @@ kept, because published figures contain it. lm-eval has a function of the name
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from headbench.families.needles import needle_metrics
 from headbench.nouns import Document
 from headbench.scoring.parser import Parser
-from headbench.scoring.scorer import Scorer
+from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
 
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
@@ -42,7 +42,7 @@ def score_all(
 
     ``correct`` is 1 where all of them do. The document's target is the reference or a list of them.
     """
-    needle_metrics.refuse_options("string_match_all", options)
+    refuse_unknown("string_match_all", options)
     count, references = found(document, outputs, parser)
     return needle_metrics.parts(document, count / len(references), count == len(references))
 
@@ -54,9 +54,17 @@ def score_part(
     options: Mapping[str, object],
 ) -> dict[str, object]:
     """``string_match_part``: 1 if any reference occurs, else 0."""
-    needle_metrics.refuse_options("string_match_part", options)
+    refuse_unknown("string_match_part", options)
     count, _ = found(document, outputs, parser)
     return needle_metrics.parts(document, float(count > 0), count > 0)
+
+
+def _check_all(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    refuse_unknown("string_match_all", options)
+
+
+def _check_part(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    refuse_unknown("string_match_part", options)
 
 
 STRING_MATCH_ALL = Scorer(
@@ -66,6 +74,7 @@ STRING_MATCH_ALL = Scorer(
     metrics=needle_metrics.METRICS,
     breakdowns=needle_metrics.BREAKDOWNS,
     summary="RULER: share of references that occur in the output",
+    check=_check_all,
 )
 STRING_MATCH_PART = Scorer(
     name="string_match_part",
@@ -74,4 +83,5 @@ STRING_MATCH_PART = Scorer(
     metrics=needle_metrics.METRICS,
     breakdowns=needle_metrics.BREAKDOWNS,
     summary="RULER: whether any reference occurs in the output",
+    check=_check_part,
 )

@@ -15,12 +15,12 @@ apart; they share their positive questions and are no independent samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from headbench.errors import ConfigError, DataError
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
-from headbench.scoring.scorer import Scorer
+from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
 from headbench.statistics.metric import Floats, SumMetric, ratio
 
 PARTS = ("tp", "fp", "tn", "fn", "unparsed", "n")
@@ -51,12 +51,7 @@ def score(
         DataError: The label is neither yes nor no.
         ConfigError: The parser reads something else than yes and no, or there are options.
     """
-    if options:
-        raise ConfigError(
-            f"the pope scorer has no options, got {', '.join(sorted(options))}",
-            where="scorer_options",
-            hint="remove them",
-        )
+    refuse_unknown("pope", options)
     label = str(document.target).strip().lower()
     if label not in ("yes", "no"):
         raise DataError(
@@ -142,6 +137,11 @@ FP = _count("fp", _FP, False)
 TN = _count("tn", _TN, True)
 FN = _count("fn", _FN, False)
 
+
+def _check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    refuse_unknown("pope", options)
+
+
 POPE = Scorer(
     name="pope",
     version=1,
@@ -161,4 +161,5 @@ POPE = Scorer(
     breakdowns=("setting",),
     default_parser="pope_robust",
     summary="yes/no questions about objects in images",
+    check=_check,
 )

@@ -22,7 +22,7 @@ from headbench.errors import ConfigError, DataError
 from headbench.nouns import Document, Record
 from headbench.scoring.binary_labels import as_flag, class_of
 from headbench.scoring.parser import Parser
-from headbench.scoring.scorer import Scorer
+from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
 from headbench.statistics.metric import Floats, SumMetric, column, ratio
 
 LEAST = 30
@@ -31,6 +31,7 @@ CONDITIONS = ("zero_shot", "aligned", "misaligned", "few_shot", "few_shot_defini
 """Steps of a task, in the order of its outputs; the first one is the prior."""
 POOLED = ("aligned", "few_shot", "few_shot_definition", "turn_1", "turn_2", "turn_3")
 """Conditions that are meant to help; pooled rescue sums over them."""
+OPTIONS = ("label", "conditions", "pooled")
 
 
 def annotation_parts(
@@ -83,22 +84,9 @@ def _score(
     document: Document, outputs: tuple[str, ...], parser: Parser, options: Mapping[str, object]
 ) -> Mapping[str, object]:
     """Parts of one item; options: ``label`` (positive class), ``conditions``, ``pooled``."""
-    names = _names(options, "conditions", CONDITIONS)
-    if len(names) != len(outputs):
-        raise ConfigError(
-            f"{len(outputs)} answers, but {len(names)} conditions",
-            where=f"document {document.id}, scorer_options.conditions",
-            hint="list the task's steps in their order; the first one is the zero-shot step",
-        )
+    positive, names, pooled = _options(options, len(outputs))
     if document.target is None:
         raise DataError("an item to annotate has no label", where=f"document {document.id}")
-    positive = str(options.get("label") or "")
-    if not positive:
-        raise ConfigError(
-            "the class that counts as yes is not named",
-            where=f"document {document.id}, scorer_options.label",
-            hint="for example label: toxic",
-        )
     labels: dict[str, bool | None] = {}
     confidences: dict[str, float | None] = {}
     for name, output in zip(names, outputs, strict=True):
@@ -107,7 +95,42 @@ def _score(
         labels[name] = class_of(word, positive) if isinstance(word, str) else None
         confidences[name] = confidence
     gold = as_flag(document.target, positive)
-    return annotation_parts(gold, labels, confidences, _names(options, "pooled", POOLED))
+    return annotation_parts(gold, labels, confidences, pooled)
+
+
+def _options(
+    options: Mapping[str, object], outputs: int | None
+) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """The positive class, the conditions, and those that are pooled.
+
+    Args:
+        options: The task's ``scorer_options``.
+        outputs: How many outputs a document has; ``None`` where that is not known yet.
+
+    Raises:
+        ConfigError: An option is unknown or wrong, or there are not as many conditions as outputs.
+    """
+    refuse_unknown("stickiness", options, OPTIONS)
+    names = _names(options, "conditions", CONDITIONS)
+    if outputs is not None and len(names) != outputs:
+        raise ConfigError(
+            f"{outputs} answers, but {len(names)} conditions",
+            where="scorer_options.conditions",
+            hint="list the task's steps in their order; the first one is the zero-shot step",
+        )
+    positive = str(options.get("label") or "")
+    if not positive:
+        raise ConfigError(
+            "the class that counts as yes is not named",
+            where="scorer_options.label",
+            hint="for example label: toxic",
+        )
+    return positive, names, _names(options, "pooled", POOLED)
+
+
+def _check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    counts = [step.outputs for step in steps]
+    _options(options, None if None in counts else sum(count or 0 for count in counts))
 
 
 def _names(options: Mapping[str, object], key: str, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -232,5 +255,6 @@ STICKINESS = Scorer(
     ),
     default_parser="label_robust",
     summary="rescue and damage of labels by definitions; options: label, conditions, pooled",
+    check=_check,
 )
 """Scorer of annotation under several conditions, one output each."""

@@ -20,7 +20,7 @@ from headbench.families.walls.walls_connections import connection_parts
 from headbench.families.walls.walls_parse import Groups, fit, key, same_group
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
-from headbench.scoring.scorer import Scorer
+from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
 from headbench.statistics.metric import Floats, SumMetric, column, ratio
 
 GroupsLike = Sequence[Sequence[str]]
@@ -147,6 +147,7 @@ def _score(
     document: Document, outputs: tuple[str, ...], parser: Parser, options: Mapping[str, object]
 ) -> Mapping[str, object]:
     """Parts of one wall; a second output, where there is one, names the connections."""
+    refuse_unknown("walls", options)
     return _parts(document, outputs, parser, whole=True)
 
 
@@ -154,7 +155,12 @@ def _score_1(
     document: Document, outputs: tuple[str, ...], parser: Parser, options: Mapping[str, object]
 ) -> Mapping[str, object]:
     """Parts of one wall by the labels of version 1."""
+    refuse_unknown("walls", options)
     return _parts(document, outputs, parser, whole=False)
+
+
+def _check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    refuse_unknown("walls", options)
 
 
 def _parts(
@@ -269,6 +275,7 @@ WALLS = Scorer(
     ),
     default_parser="walls_robust",
     summary="groups of clues, and the names of their connections in a second step",
+    check=_check,
 )
 """Scorer of walls; the target is ``{groups: [[clue, ...], ...], connections: [name, ...]}``."""
 
