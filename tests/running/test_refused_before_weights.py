@@ -45,6 +45,64 @@ METHOD = Method(
 """
 
 
+PLANS = """
+from headbench.extend import (
+    BoundMethod, Branch, Edit, Method, MethodParams, Offset, Plan, Rewrite, RewritingMethod, Scale,
+)
+
+
+class PlansParams(MethodParams):
+    kind: str
+
+
+def first(logits, forced):
+    return logits["main"]
+
+
+PLANS = {
+    "layer": Plan((Edit("z", Scale(0.0), {9: (0,)}),)),
+    "branch_layer": Plan(
+        branches={"other": Branch(edits=(Edit("z", Scale(0.0), {9: (0,)}),))}, combine=first
+    ),
+    "branch_site": Plan(
+        branches={"other": Branch(edits=(Edit("v", Offset(None), {0: (0,)}),))}, combine=first
+    ),
+    "branch_main": Plan(branches={"main": Branch()}, combine=first),
+    "not_combined": Plan(branches={"other": Branch()}),
+    "fine": Plan(branches={"other": Branch()}, combine=first),
+    "also_fine": Plan(branches={"another": Branch()}, combine=first),
+    "undeclared": Plan(branches={"other": Branch()}, combine=first),
+}
+
+
+class Plans(BoundMethod):
+    @property
+    def needs(self):
+        return frozenset() if self.params.kind == "undeclared" else frozenset({"branches"})
+
+    def edits(self, case, seen):
+        return ()
+
+    def plan(self, case, seen):
+        return PLANS[self.params.kind]
+
+
+class Reworded(RewritingMethod):
+    needs = frozenset()
+
+    def rewrite(self, case, seen):
+        return Rewrite(case.request)
+
+
+METHODS = (
+    Method("plans", PlansParams, lambda params, info: Plans("plans", params, info), "own", ""),
+    Method(
+        "reworded", MethodParams, lambda params, info: Reworded("reworded", params, info), "own", ""
+    ),
+)
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with a configuration, a tokenizer, and weights that are none."""
@@ -107,6 +165,38 @@ def test_needs_that_the_adapter_does_not_meet_come_first(
     word = {"branches": "compares branches", "gradients": "needs gradients"}[need]
     with pytest.raises(RefusedError, match=rf"own_{need} {word}"):
         plan(folder, **own)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("plans(kind='layer')", "layer 9 does not exist"),
+        ("plans(kind='branch_layer')", "layer 9 does not exist"),
+        ("plans(kind='branch_site')", "Offset cannot be done at site 'v'"),
+        ("plans(kind='branch_main')", "a branch cannot be called 'main'"),
+        ("plans(kind='not_combined')", "branches that nothing combines"),
+        ("plans(kind='fine')+plans(kind='also_fine')", "two interventions compare branches"),
+        ("plans(kind='undeclared')", "does not declare 'branches'"),
+        ("reworded+reworded", "two interventions rewrite the request"),
+    ],
+)
+def test_plans_that_cannot_be_carried_out_come_first(
+    folder: Path, tmp_path: Path, method: str, message: str
+) -> None:
+    (tmp_path / "own.py").write_text(PLANS)
+    include = (str(tmp_path / "own.py"),)
+    with pytest.raises(RefusedError, match=message):
+        plan(folder, method=method, include=include)
+    with pytest.raises(ConfigError, match="the checkpoint cannot be loaded"):
+        plan(folder, method="plans(kind='fine')", include=include)
+
+
+def test_a_layer_to_capture_that_is_not_there_comes_first(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    captures = "output_type: represent\ncaptures: [{layers: [7]}]"
+    own.write_text(f"include: {TASKS}/niah/niah.yaml\ntask: own\n{captures}\n")
+    with pytest.raises(RefusedError, match="layer 7 does not exist"):
+        plan(folder, str(own))
 
 
 def test_a_cache_of_an_unknown_kind_comes_first(tmp_path: Path) -> None:

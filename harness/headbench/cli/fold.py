@@ -24,7 +24,8 @@ def fold(
     from headbench.interventions.resolve import resolve
     from headbench.models.hf.fold import fold as write
     from headbench.models.hf.fold import foldable
-    from headbench.models.hf.load import Settings, load
+    from headbench.models.hf.load import load
+    from headbench.models.hf.settings import Settings
 
     if out.exists() and any(out.iterdir()):
         raise ConfigError("the folder is not empty", where=str(out), hint="give a new --out")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from headbench.results.collection import Collection, load
+from headbench.leaderboard.reading import Shown, ShownRun, read_runs
+from headbench.results.cell import Cell, NotShown
 
 
 @dataclass(frozen=True)
@@ -15,20 +16,39 @@ class Sources:
     """Where the board's numbers come from.
 
     Attributes:
-        results: The measured and rescored results.
+        shown: The measured and rescored results, checked and compared.
         published: Folder of published cells; ``None`` where there is none.
         roots: The folders that were given; paths of files are shown relative to them.
     """
 
-    results: Collection
+    shown: Shown
     published: Path | None = None
     roots: tuple[Path, ...] = ()
+
+    @property
+    def runs(self) -> tuple[ShownRun, ...]:
+        """Every run with its comparisons, tie letters and cells."""
+        return self.shown.runs
+
+    @property
+    def not_shown(self) -> tuple[NotShown, ...]:
+        """Files that are broken, foreign, of another version, or there twice."""
+        return self.shown.not_shown
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every cell that can be shown, each once, controls included; records are read on use."""
+        found: dict[Path | None, Cell] = {}
+        for run in self.runs:
+            for cell in run.cells:
+                found.setdefault(cell.path, cell)
+        return tuple(found.values())
 
     @cached_property
     def versions(self) -> dict[str, tuple[str, ...]]:
         """Library -> the versions that results say they were made with, never the builder's own."""
         found: dict[str, set[str]] = {}
-        for cell in self.results.cells:
+        for cell in self.cells:
             for name, version in cell.result.run.versions.items():
                 found.setdefault(name, set()).add(version)
         return {name: tuple(sorted(values)) for name, values in sorted(found.items())}
@@ -42,7 +62,7 @@ class Sources:
 
 
 def read_sources(paths: Sequence[Path]) -> Sources:
-    """Read folders of results; nothing is computed before it is asked for.
+    """Read folders of results, and compare them.
 
     Args:
         paths: Folders of results. The first that has a folder ``published`` gives the published
@@ -53,4 +73,4 @@ def read_sources(paths: Sequence[Path]) -> Sources:
     """
     roots = tuple(paths)
     published = next((root / "published" for root in roots if (root / "published").is_dir()), None)
-    return Sources(load(*roots), published, roots)
+    return Sources(read_runs(roots), published, roots)

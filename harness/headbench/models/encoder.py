@@ -22,7 +22,8 @@ from headbench.models.hf.captures import captures_of
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
 from headbench.models.hf.identity import config_text, unused_weights
 from headbench.models.hf.length import encoder_room, sentence_config
-from headbench.models.hf.load import DTYPES, display_name, pick_device, quiet
+from headbench.models.hf.load import display_name, pick_device, quiet
+from headbench.models.hf.settings import DTYPES
 from headbench.models.hf.weights import check_weights
 from headbench.nouns import Answer, Capture, Request
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from headbench.jobs import Job
 from headbench.nouns import Kind, ModelInfo, Site
 
 
@@ -20,6 +21,8 @@ class ModelPreview:
         branches: Whether plans may compare branches.
         gradients: Whether probes may differentiate.
         images: Whether requests may hold images.
+        check_jobs: ``(jobs, images)``, where ``images`` reads an image by content hash; raises
+            where a job could not be answered. ``None``: nothing more is known.
     """
 
     identity: Mapping[str, str]
@@ -29,3 +32,4 @@ class ModelPreview:
     branches: bool
     gradients: bool
     images: bool
+    check_jobs: Callable[[Sequence[Job], Callable[[str], bytes]], None] | None = None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from headbench import _extensions
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.interventions.norm_matching import check_matchable
 from headbench.interventions.resolve import control_conditions, resolve
-from headbench.jobs import Condition, Model
+from headbench.jobs import Condition, Job, Model
 from headbench.models.base_model import refuse_needs
 from headbench.models.preview import ModelPreview
 from headbench.nouns import Document, Role
@@ -103,17 +104,19 @@ def make_plan(spec: RunSpec) -> RunPlan:
     # Weights take minutes to read, and the configuration shows much of what is impossible.
     for task in tasks:
         task.check_scorer({role: look.info for role, look in seen.items()})
+    planned = tuple(
+        plan_task(task, asked, spec.seed) for task, asked in zip(tasks, documents, strict=True)
+    )
     if SUBJECT in seen:
-        _check_needs(_resolved(spec, seen[SUBJECT]), tasks)
+        conditions = _resolved(spec, seen[SUBJECT])
+        _check_needs(conditions, tasks)
+        _check_jobs(seen[SUBJECT], conditions, planned)
     respondents = load_respondents(spec, tasks)
     for task in tasks:  # adapters without a preview, such as the shipped models
         task.check_scorer({role: one.model.info for role, one in respondents.items()})
     model = respondents[SUBJECT].model
     interventions, more = _interventions(spec, model)
     _check_needs([one.condition for one in interventions], tasks)
-    planned = tuple(
-        plan_task(task, asked, spec.seed) for task, asked in zip(tasks, documents, strict=True)
-    )
     for one in respondents.values():
         one.model.bind(image_reader(planned))
     # What a recorded log was read from, and how it was joined.
@@ -258,6 +261,20 @@ def _check_needs(conditions: Sequence[Condition], tasks: Sequence[Task]) -> None
                 where=f"tasks {', '.join(task.name for task in tasks)}",
                 hint="add a task with images: headbench ls tasks marks them",
             )
+
+
+def _check_jobs(
+    look: ModelPreview, conditions: Sequence[Condition], tasks: Sequence[PlannedTask]
+) -> None:
+    """Try each task, and each condition with the first task that it suits."""
+    if look.check_jobs is None:
+        return
+    asked = [one for one in tasks if one.task.steps[0].role == SUBJECT and one.all_first_requests]
+    jobs = [Job(one.all_first_requests[0], BASELINE) for one in asked]
+    for condition in conditions:
+        suited = (one for one in asked if PlannedIntervention(condition, (), None).suits(one.task))
+        jobs += [Job(one.all_first_requests[0], condition) for one in islice(suited, 1)]
+    look.check_jobs(jobs, image_reader(tasks))
 
 
 def image_reader(

@@ -89,7 +89,7 @@ def test_the_device_kind_is_a_part() -> None:
     loaded = identity.Loaded(
         plain.model, plain.prompter._tokenizer, None, plain.info, plain.identity["weights"]
     )
-    from headbench.models.hf.load import Settings
+    from headbench.models.hf.settings import Settings
 
     found = identity.identity_of(loaded, Settings("x", attn="sdpa"), True)
     assert (before, found["device"]) == ("cpu", "meta")

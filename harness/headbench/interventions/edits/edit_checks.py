@@ -30,8 +30,13 @@ def layers_of(edit: Edit, shape: ModelShape) -> Mapping[int, tuple[int, ...]]:
     return edit.where
 
 
-def check_edit(edit: Edit, shape: ModelShape) -> None:
+def check_edit(edit: Edit, shape: ModelShape, *, widths: bool = True) -> None:
     """Refuse what no site of this model can do.
+
+    Args:
+        edit: What would be done.
+        shape: Sizes of the model.
+        widths: Whether the shape's widths are known, so that vectors can be compared with them.
 
     Raises:
         RefusedError: Unknown site for the operation, a layer or head out of range, heads of a layer
@@ -49,7 +54,8 @@ def check_edit(edit: Edit, shape: ModelShape) -> None:
             hint=f"at {edit.site!r} the engine does "
             f"{', '.join(t.__name__ for t in allowed) or 'nothing'}",
         )
-    _check_vectors(edit, shape)
+    if widths:
+        _check_vectors(edit, shape)
     if callable(edit.where):
         if edit.site != "z":
             raise RefusedError(f"heads are selected per sample at 'z' only, not at {edit.site!r}")
@@ -81,6 +87,17 @@ def _check_vectors(edit: Edit, shape: ModelShape) -> None:
             f"the vectors at {edit.site!r} have shape {tuple(vectors.shape)}",
             hint=f"this model needs {wanted}",
         )
+
+
+def check_owned(edit: Edit, shape: ModelShape) -> None:
+    """Refuse an edit of keys or values that other query heads share.
+
+    Raises:
+        RefusedError: It would change heads that are not listed.
+    """
+    if edit.site in ("k", "v"):
+        for layer, heads in layers_of(edit, shape).items():
+            owned_kv_heads(edit, layer, heads, shape)
 
 
 def owned_kv_heads(

@@ -23,10 +23,12 @@ from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.identity import identity_of
 from headbench.models.hf.length import room_of
-from headbench.models.hf.load import Loaded, Settings, describe, info_of, load, read_config
+from headbench.models.hf.load import Loaded, describe, info_of, load, read_config
+from headbench.models.hf.plan_checks import before_weights
 from headbench.models.hf.preparation import RequestPreparation
 from headbench.models.hf.prompts import Prompt, Prompter, choose_template
 from headbench.models.hf.routers import check_routers
+from headbench.models.hf.settings import Settings
 from headbench.models.hf.state_check import check_state
 from headbench.models.hf.tower import check_tower
 from headbench.models.hf.vision import Vision
@@ -137,7 +139,7 @@ class HFModel(BaseModel):
         for job in jobs:
             self.refuse(job)
         for job in {job.condition.name: job for job in reversed(jobs)}.values():
-            self.preparation.check_edits(job)
+            self.preparation.check_plan(job)
         needs = [self._need(job) for job in jobs]
         return batching.plan(needs, self.rows, self.backend.device.type)
 
@@ -242,7 +244,8 @@ def create(args: Mapping[str, str]) -> HFModel:
 def preview(args: Mapping[str, str]) -> ModelPreview:
     """What ``--model-args`` and the checkpoint's configuration tell, before weights are read."""
     settings = Settings.read(args)
-    info = info_of(read_config(settings), settings)
+    config = read_config(settings)
+    info = info_of(config, settings)
     edited = settings.attn == "headbench"
     return ModelPreview(
         identity={"name": info.name},
@@ -252,6 +255,7 @@ def preview(args: Mapping[str, str]) -> ModelPreview:
         branches=edited,
         gradients=edited,
         images=info.images,
+        check_jobs=before_weights(settings, config, info),
     )
 
 

@@ -14,7 +14,8 @@ import transformers
 
 from headbench._code import of_modules
 from headbench._version import __version__
-from headbench.models.hf.load import UNTRAINED, UNTRAINED_SEED, Loaded, Settings
+from headbench.models.hf.load import UNTRAINED, UNTRAINED_SEED, Loaded
+from headbench.models.hf.settings import Settings
 
 
 def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str]:

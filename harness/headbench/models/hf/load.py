@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -29,108 +29,14 @@ from transformers.models.auto.processing_auto import (
 from transformers.utils import logging
 
 from headbench.errors import ConfigError, RefusedError
-from headbench.models.adapter_catalogue import check_args, positive, rows_a_batch
 from headbench.models.hf.cache import known_cache
-from headbench.models.hf.chat import Argument, read_arguments, read_today
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
+from headbench.models.hf.settings import DTYPES, Settings
 from headbench.models.hf.weights import check_weights
 from headbench.nouns import ModelInfo
 
 UNTRAINED, UNTRAINED_SEED = "untrained", 0
 """What the display name of a model with random weights ends with, and the seed of these."""
-ChatFlag = Literal["auto", "on", "off"]
-DTYPES = {
-    "float32": torch.float32,
-    "fp32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "bf16": torch.bfloat16,
-    "float16": torch.float16,
-    "fp16": torch.float16,
-}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Arguments of the ``hf`` adapter.
-
-    Attributes:
-        pretrained: Folder or hub id.
-        dtype: ``auto``: float32 on a CPU, the checkpoint's own elsewhere; or a name of ``DTYPES``.
-        device: ``auto``: the first GPU if there is one; or anything torch knows.
-        revision: Branch, tag or commit of a hub id.
-        chat_template: ``auto`` uses the model's chat template if it has one.
-        chat_template_args: What the template is given beside the messages, a JSON object of single
-            values, e.g. ``{"enable_thinking": false}``.
-        enable_thinking: The same for this one argument: ``true`` or ``false``.
-        today: The date that a template writes which asks for today's, ``YYYY-MM-DD``.
-        attn: ``headbench`` takes interventions; ``sdpa`` is the library's own path, which is eager
-            for the classes that sdpa cannot compute (Gemma 2, GPT-OSS).
-        trust_remote_code: Run Python code of the checkpoint; recorded.
-        batch_size: Rows a batch, or ``auto`` (by tokens).
-        name: Display name; by default the hub id or the folder's name.
-        threads: Threads of the numerical library while the model answers; ``None`` leaves them as
-            they are.
-        allow_overrun: Run requests that are longer than the configuration allows; recorded.
-        allow_unused_weights: Load a checkpoint with weights that the model does not use; recorded.
-        untrained: The checkpoint's configuration and tokenizer with seeded random weights, as a
-            control; the identity and the display name say so.
-    """
-
-    pretrained: str
-    dtype: str = "auto"
-    device: str = "auto"
-    revision: str = ""
-    chat_template: ChatFlag = "auto"
-    chat_template_args: str = ""
-    enable_thinking: str = ""
-    today: str = ""
-    attn: Literal["headbench", "sdpa"] = "headbench"
-    trust_remote_code: bool = False
-    batch_size: str = "auto"
-    name: str = ""
-    threads: int | None = None
-    allow_overrun: bool = False
-    allow_unused_weights: bool = False
-    untrained: bool = False
-
-    @classmethod
-    def read(cls, args: Mapping[str, str]) -> Settings:
-        """Read ``--model-args``.
-
-        Raises:
-            ConfigError: an unknown key, a value out of its list, or no ``pretrained``.
-        """
-        check_args("hf", args, tuple(field.name for field in fields(cls)))
-        if not args.get("pretrained"):
-            raise ConfigError(
-                "the 'hf' adapter needs a checkpoint",
-                where="--model-args",
-                hint="add pretrained=FOLDER or pretrained=ORG/NAME",
-            )
-        _one_of(args, "dtype", ("auto", *DTYPES))
-        _one_of(args, "chat_template", ("auto", "on", "off"))
-        read_arguments(args)
-        read_today(args.get("today", ""))
-        _one_of(args, "attn", ("headbench", "sdpa"))
-        switches = ("trust_remote_code", "allow_overrun", "allow_unused_weights", "untrained")
-        for switch in switches:
-            _one_of(args, switch, ("true", "false"))
-        rows_a_batch(args)
-        values = cast("dict[str, Any]", dict(args))
-        values |= {switch: args.get(switch) == "true" for switch in switches}
-        if "threads" in args:
-            values["threads"] = positive(args, "threads", 1)
-        return cls(**values)
-
-    @property
-    def template_arguments(self) -> dict[str, Argument]:
-        """What the chat template is given beside the messages."""
-        return read_arguments(
-            {
-                "chat_template_args": self.chat_template_args,
-                "enable_thinking": self.enable_thinking,
-            }
-        )
 
 
 @dataclass(frozen=True)
@@ -184,7 +90,6 @@ def load(settings: Settings) -> Loaded:
     """
     common = _common(settings)
     config = read_config(settings)
-    takes_images = is_vision_language(config)
     with quiet(), loading(settings):
         device = pick_device(settings.device)
         report: Any = None
@@ -198,8 +103,7 @@ def load(settings: Settings) -> Loaded:
                 output_loading_info=True,
                 **common,
             )
-        tokenizer = AutoTokenizer.from_pretrained(settings.pretrained, **common)
-        processor = load_processor(settings, config, common) if takes_images else None
+    tokenizer, processor = load_tokenizer(settings, config)
     unused: tuple[str, ...] = ()
     if not settings.untrained:
         unused = check_weights(
@@ -208,7 +112,7 @@ def load(settings: Settings) -> Loaded:
     model = model.to(device).eval().requires_grad_(False)
     return Loaded(
         model=model,
-        tokenizer=processor.tokenizer if processor is not None else tokenizer,
+        tokenizer=tokenizer,
         processor=processor,
         info=info_of(config, settings),
         weights=fingerprint_tensors(model)
@@ -216,6 +120,21 @@ def load(settings: Settings) -> Loaded:
         else weights_of(settings.pretrained, settings.revision, model),
         unused=unused,
     )
+
+
+def load_tokenizer(settings: Settings, config: Any) -> tuple[Any, Any | None]:
+    """The checkpoint's tokenizer, and its processor where it takes images.
+
+    Raises:
+        ConfigError: they cannot be found or read.
+        RefusedError: there is no image processor, or it needs a package that is missing.
+    """
+    common = _common(settings)
+    with quiet(), loading(settings):
+        if not is_vision_language(config):
+            return AutoTokenizer.from_pretrained(settings.pretrained, **common), None
+        processor = load_processor(settings, config, common)
+        return processor.tokenizer, processor
 
 
 def untrained(config: Any, settings: Settings, dtype: torch.dtype | str) -> Any:
@@ -439,15 +358,6 @@ def display_name(pretrained: str) -> str:
     """A folder's own name, or the hub id."""
     path = Path(pretrained)
     return path.resolve().name if path.is_dir() else pretrained
-
-
-def _one_of(args: Mapping[str, str], key: str, allowed: tuple[str, ...]) -> None:
-    if key in args and args[key] not in allowed:
-        raise ConfigError(
-            f"{key} cannot be {args[key]!r}",
-            where=f"--model-args {key}={args[key]}",
-            hint=f"allowed: {', '.join(allowed)}",
-        )
 
 
 def _first_line(error: BaseException) -> str:

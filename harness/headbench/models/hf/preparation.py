@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from headbench.edits import Branch, Case, Plan, Probe, Rewrite
 from headbench.errors import HeadbenchError, RefusedError
-from headbench.interventions.edits.edit_checks import check_edit
 from headbench.interventions.rewriting import rewriter
 from headbench.jobs import Job
 from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.joined_plans import alone, check_declared, checked, join, merge
+from headbench.models.hf.plan_checks import check_plan
 from headbench.models.hf.prompts import Prompt
 from headbench.models.hf.tower import capture_tower
 from headbench.models.runtime import MAIN, Runtime, SequenceGroup, TokenSequence
@@ -113,17 +113,15 @@ class RequestPreparation:
         prompt = self.resolve(request)
         return Case(request, prompt.tokens, prompt.spans, self.info, self.image)
 
-    def check_edits(self, job: Job) -> None:
-        """Try the plan of a job whose methods need no probe: its edits must fit the model.
+    def check_plan(self, job: Job) -> None:
+        """Try the plan of a job: see :func:`headbench.models.hf.plan_checks.check_plan`.
 
         Raises:
-            RefusedError: An edit names a site, a layer or a head that is not there.
+            RefusedError: It does not fit the model, or its parts do not fit each other.
         """
-        case = self.case(job.request)
-        for part in job.condition.interventions:
-            if not part.probes(case):
-                for edit in part.plan(case, {}).edits:
-                    check_edit(edit, self.runtime.check_engine().shape)
+        if job.condition.interventions:
+            shape = self.runtime.check_engine().shape
+            check_plan(job, self.case(job.request), shape, self.resolve, loaded=True)
 
     def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
         """Run the probes of rewriting methods together, then rewrite one request after another.

@@ -18,7 +18,7 @@ from jinja2 import TemplateError
 
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.models.hf.chat import clock_refused
-from headbench.models.hf.load import ChatFlag
+from headbench.models.hf.settings import ChatFlag
 from headbench.models.hf.vision import Vision
 from headbench.nouns import Positions, Request
 from headbench.scoring import thoughts
