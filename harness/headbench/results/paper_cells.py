@@ -275,15 +275,16 @@ def _table(table: object, head: Mapping[str, Any], path: Path) -> Iterator[Paper
     within = f"{head['slug']}/{table['key']}/"
     odd = [one for one in (*shared, *columns) if one not in ALL_COLUMNS]
     twice = [one for one, times in Counter([*shared, *columns]).items() if times > 1]
-    if odd or twice:
+    wrong = sorted({str(one) for one in (*odd, *twice)})
+    if wrong:
         raise DataError(
-            f"table {name[:60]!r}: unknown or repeated columns {sorted(map(str, [*odd, *twice]))[:4]}",
+            f"table {name[:60]!r}: unknown or repeated columns: {', '.join(wrong[:4])[:120]}",
             where=str(path),
         )
     for line, row in enumerate(table["cells"], 1):
         if not isinstance(row, list) or len(row) != len(columns):
             raise DataError(
-                f"table {name!r}, cell {line}: {len(columns)} columns, and the row does not fit",
+                f"table {name[:60]!r}, cell {line}: {len(columns)} columns, and the row does not fit",
                 where=str(path),
             )
         flat = {**shared, **dict(zip(columns, row, strict=True)), "table": name, **head}
@@ -291,7 +292,7 @@ def _table(table: object, head: Mapping[str, Any], path: Path) -> Iterator[Paper
             yield _cell(flat, within)
         except (KeyError, TypeError, ValueError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise DataError(f"table {name!r}, cell {line}: {what}", where=str(path)) from error
+            raise DataError(f"table {name[:60]!r}, cell {line}: {what}", where=str(path)) from error
 
 
 def _cell(flat: dict[str, Any], within: str) -> PaperCell:
