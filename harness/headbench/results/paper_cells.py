@@ -284,7 +284,7 @@ def _table(table: object, head: Mapping[str, Any], path: Path) -> Iterator[Paper
     for line, row in enumerate(table["cells"], 1):
         if not isinstance(row, list) or len(row) != len(columns):
             raise DataError(
-                f"table {name[:60]!r}, cell {line}: {len(columns)} columns, and the row does not fit",
+                f"table {name[:60]!r}, cell {line}: the row does not fit {len(columns)} columns",
                 where=str(path),
             )
         flat = {**shared, **dict(zip(columns, row, strict=True)), "table": name, **head}
