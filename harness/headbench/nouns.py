@@ -8,7 +8,7 @@ Method authors go on in :mod:`headbench.edits`; what a run asks of a model is in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
@@ -179,6 +179,28 @@ class CapturedArrays(str):
     def arrays(self) -> tuple[NDArray[np.float32], ...]:
         """One array per capture, in the order in which they were asked for."""
         return self.read()
+
+
+class ChoiceScores(str):
+    """The answer of a ``score`` or ``nexttoken`` request over several choices.
+
+    As text it is the likeliest choice; a scorer that needs the whole distribution reads
+    :attr:`scores`.
+
+    Attributes:
+        choices: The texts to choose from, as the task file gives them.
+        scores: Summed log-probability of each.
+    """
+
+    choices: tuple[str, ...]
+    scores: tuple[float, ...]
+
+    @classmethod
+    def of(cls, choices: Sequence[str], scores: Sequence[float]) -> ChoiceScores:
+        """Name the likeliest choice, the first of equals, and keep the others beside it."""
+        made = cls(choices[max(range(len(choices)), key=lambda index: scores[index])])
+        made.choices, made.scores = tuple(choices), tuple(map(float, scores))
+        return made
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,17 @@ def test_a_parser_reads_a_long_answer(name: str) -> None:
     assert_quick(lookup.parser(name).read, name)
 
 
-STATES = {"rsa", "odd_one_out", "originality"}
+STATES = {
+    "rsa",
+    "odd_one_out",
+    "originality",
+    "categories",
+    "cosine",
+    "geometry",
+    "mutual_neighbours",
+    "norms",
+    "pair_ratings",
+}
 """These read captured states, and no answer."""
 
 

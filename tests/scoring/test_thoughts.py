@@ -141,7 +141,17 @@ SCORED: dict[str, tuple[object, str, str, dict[str, object]]] = {
     "stickiness": ("toxic", "toxic", "not toxic", {"conditions": ["zero_shot"], "label": "toxic"}),
 }
 
-STATES = {"rsa", "odd_one_out", "originality"}
+STATES = {
+    "rsa",
+    "odd_one_out",
+    "originality",
+    "categories",
+    "cosine",
+    "geometry",
+    "mutual_neighbours",
+    "norms",
+    "pair_ratings",
+}
 """These read captured states, in which there is no text to cut."""
 
 

@@ -20,7 +20,7 @@ from functools import cache
 from typing import NamedTuple
 
 from headbench.errors import ConfigError, nearest
-from headbench.nouns import CapturedArrays
+from headbench.nouns import CapturedArrays, ChoiceScores
 
 
 class Form(NamedTuple):
@@ -167,7 +167,7 @@ def cut(outputs: Sequence[str], marks: Sequence[str] = DEFAULT) -> Cut:
     texts: list[str] = []
     closed = unclosed = 0
     for output in outputs:
-        if isinstance(output, CapturedArrays):  # its text only names it
+        if isinstance(output, CapturedArrays | ChoiceScores):  # no text of the model's own
             texts.append(output)
             continue
         text = _without_thoughts(output, tuple(marks))
