@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headbench.errors import RefusedError
-from headbench.nouns import Answer, CapturedArrays, Request
+from headbench.nouns import Answer, CapturedArrays, GeneratedText, Request
 
 
 def output_text(request: Request, answer: Answer) -> str:
@@ -21,7 +21,7 @@ def output_text(request: Request, answer: Answer) -> str:
     if request.kind == "generate":
         if answer.text is None:
             raise _missing(request, "text")
-        return answer.text
+        return GeneratedText.of(answer.text, answer.tokens)
     if request.kind == "represent":
         return _arrays(request, answer)
     choices = _choices(request)

@@ -206,7 +206,7 @@ def _captured(step: Step, index: int) -> CapturedArrays:
     import numpy as np
 
     def array(capture: CaptureConfig) -> NDArray[np.float32]:
-        heads = () if capture.site in ("residual", "router") else (MANY_HEADS,)
+        heads = () if capture.site in ("residual", "residual_in", "router") else (MANY_HEADS,)
         filled = np.ones((len(capture.layers), 1, *heads, 2), dtype=np.float32)
         filled[..., 1] = index
         return filled
