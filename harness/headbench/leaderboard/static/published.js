@@ -56,10 +56,10 @@ document.addEventListener("DOMContentLoaded", () => {
       }
     });
     const parts = [];
-    parts.push(differs.length ? `differ in: ${differs.join("; ")}` : "no recorded field differs");
+    parts.push(differs.length ? `differ in: ${differs.join(", ")}` : "no recorded field differs");
     if (unknown.length) parts.push(`not recorded in one or both: ${list(unknown)}`);
     parts.push(differs.length || unknown.length ? "so their figures do not compare" : "their figures compare");
-    return `${one[1]} and ${other[1]}: ${parts.join(". ")}.`;
+    return `${one[1]} and ${other[1]}: ${parts.join("; ")}.`;
   }
   async function show() {
     for (const button of buttons) button.setAttribute("aria-pressed", String(picked.includes(button.dataset.card)));
