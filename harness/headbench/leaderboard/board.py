@@ -163,8 +163,8 @@ COLUMNS = (
     "reason", "n", "clusters", "expected", "value", "low", "high", "unedited", "difference",
     "difference_low", "difference_high", "level", "p", "p_adjusted", "family", "tie",
     "control_rank", "control_of", "control_end", "control_p", "minus_controls",
-    "minus_controls_low", "minus_controls_high", "changed_share", "first_token_kl", "detectable", "prompt_hash", "parser",
-    "scorer", "profile", "data_hash", "seed", "run", "id", "file",
+    "minus_controls_low", "minus_controls_high", "changed_share", "first_token_kl", "detectable",
+    "prompt_hash", "parser", "scorer", "profile", "data_hash", "seed", "run", "id", "file",
 )  # fmt: skip
 """Columns of CSV and JSON; ``docs/leaderboard.md`` says what each holds."""
 
