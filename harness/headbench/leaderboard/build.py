@@ -29,8 +29,8 @@ def build(paths: Sequence[Path]) -> dict[str, bytes]:
 
 def frame_facts(sources: Sources) -> dict[str, object]:
     """What the frame of every page shows: ``summary`` and the number of files ``not_shown``."""
-    cells = sources.results.cells
+    cells = sources.cells
     measured = sum(cell.result.kind == "measured" for cell in cells)
     rescored = sum(cell.result.kind == "rescored" for cell in cells)
     summary = f"{measured:,} measured and {rescored:,} rescored results."
-    return {"summary": summary, "not_shown": len(sources.results.not_shown)}
+    return {"summary": summary, "not_shown": len(sources.not_shown)}

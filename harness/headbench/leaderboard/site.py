@@ -30,9 +30,10 @@ def render(parts: Iterable[Part], facts: Mapping[str, object]) -> dict[str, byte
     pages = [part for part in given if isinstance(part, Page)]
     entries = sorted((page.nav_order, page.name, page) for page in pages if page.nav)
     nav = [page for _, _, page in entries]
+    frame = {**facts, "pages": frozenset(page.name for page in pages)}
     files: dict[str, bytes] = {}
     for part in given:
-        path, content = _file(part, nav, facts)
+        path, content = _file(part, nav, frame)
         if files.setdefault(path, content) != content:
             raise ValueError(f"two parts of the board are called {path}")
     for found in sorted(STATIC.rglob("*")):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from headbench.nouns import Record
 from headbench.results.check import read_checked
-from headbench.results.files import Entry, check_beside, read_entries, read_result
-from headbench.results.schema import Result
+from headbench.results.files import Entry, check_beside, read_entries, read_with_version
+from headbench.results.schema import SCHEMA_VERSION, Result
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,14 @@ class Cell:
             the memory of one.
         path: The result file; ``None`` for a cell that was not written.
         unchecked: Figures that could not be computed again from the records, with the reason.
+        version: Schema version that its file was written in.
     """
 
     result: Result
     in_memory: tuple[Entry, ...] | None = field(default=None, repr=False)
     path: Path | None = None
     unchecked: tuple[str, ...] = ()
+    version: int = SCHEMA_VERSION
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -75,6 +77,6 @@ def read_cell(path: Path, *, check: bool = True) -> Cell:
     if check:
         found = read_checked(path)
         return Cell(found.result, path=path, unchecked=found.unchecked)
-    result = read_result(path)
+    result, version = read_with_version(path)
     check_beside(path, result)
-    return Cell(result, path=path)
+    return Cell(result, path=path, version=version)

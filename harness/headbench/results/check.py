@@ -79,6 +79,22 @@ def read_checked(path: Path) -> Checked:
     """
     result, version = read_with_version(path)
     entries = read_entries(path, result) if result.records is not None else ()
+    refuse_faults(result, entries, version, path)
+    return Checked(result, entries, tuple(unchecked(result)))
+
+
+def refuse_faults(result: Result, entries: Sequence[Entry], version: int, path: Path) -> None:
+    """Refuse a result that its records do not bear out.
+
+    Args:
+        result: What its file says.
+        entries: Its records.
+        version: Schema version that its file was written in.
+        path: The file, for the error.
+
+    Raises:
+        StoreError: they disagree.
+    """
     found = list(faults(result, entries, version))
     if found:
         more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
@@ -88,7 +104,6 @@ def read_checked(path: Path) -> Checked:
             hint=_other_scorer(result)
             or "restore both files, or run the cell again; answers in the store are kept",
         )
-    return Checked(result, entries, tuple(unchecked(result)))
 
 
 def unchecked(result: Result) -> Iterator[str]:

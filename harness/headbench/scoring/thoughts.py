@@ -20,7 +20,7 @@ from functools import cache
 from typing import NamedTuple
 
 from headbench.errors import ConfigError, nearest
-from headbench.nouns import CapturedArrays
+from headbench.nouns import CapturedArrays, ScoredText
 
 
 class Form(NamedTuple):
@@ -172,7 +172,8 @@ def cut(
     texts: list[str] = []
     closed = unclosed = 0
     for output, counts in zip(outputs, counted or [True] * len(outputs), strict=True):
-        if isinstance(output, CapturedArrays):  # its text only names it
+        # Neither is said by the model: one names arrays, the other is one of the task's choices.
+        if isinstance(output, CapturedArrays | ScoredText):
             texts.append(output)
             continue
         text = _without_thoughts(output, tuple(marks))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -49,11 +50,7 @@ def detectable(changes: Changes, alpha: float = 0.05, power: float = 0.8) -> flo
     rarer = min(int((seen > 0).sum()), int((seen < 0).sum()))
     both_ways = min(1.0, 2 * rarer / clusters)
     if not rarer or np.allclose(sizes, sizes[0]):
-
-        def found(one_way: float) -> bool:
-            return _power(one_way, min(both_ways, 1 - one_way), clusters, alpha) >= power
-
-        share = _least(found, 1.0, 1e-9)
+        share = _equal_changes(both_ways, clusters, alpha, power)
     else:
         top = min(1.0, 2 * _guess(sizes, both_ways, clusters, alpha, power))
         runs = _Runs(sizes, clusters, changes.unit and float(sizes.min()), top + both_ways)
@@ -63,6 +60,16 @@ def detectable(changes: Changes, alpha: float = 0.05, power: float = 0.8) -> flo
 
         share = _least(seen_in, top, TOLERANCE)
     return float(share * clusters * sizes.mean())
+
+
+@lru_cache(4096)  # a table of yes/no figures asks the same few questions again and again
+def _equal_changes(both_ways: float, clusters: int, alpha: float, power: float) -> float:
+    """Share of clusters that must change one way, where all changes are of one size."""
+
+    def found(one_way: float) -> bool:
+        return _power(one_way, min(both_ways, 1 - one_way), clusters, alpha) >= power
+
+    return _least(found, 1.0, 1e-9)
 
 
 def detectable_by_t(

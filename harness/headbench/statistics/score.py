@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from headbench.statistics.metric import Floats
@@ -99,6 +100,7 @@ def paired(sample: Sample, gains: float, losses: float, unit: float, level: floa
     return _invert(sample, moments, unit, Interval(-unit, unit), level)
 
 
+@lru_cache(4096)  # its counts alone decide it
 def tango(n: int, gains: int, losses: int, level: float = 0.95) -> Interval:
     """Tango's score interval of a paired difference of proportions (Statist. Med. 17:891, 1998).
 

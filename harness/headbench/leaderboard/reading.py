@@ -1,0 +1,190 @@
+"""Results, checked and compared in one pass: records are in memory for one task of one run.
+
+A collection that checks each file reads every record twice, once for its figures and once for its
+comparisons. A board has all runs at once, so here both happen while the records are at hand.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from headbench.errors import HeadbenchError
+from headbench.leaderboard.ties import tie_letters
+from headbench.results.cell import Cell, NotShown
+from headbench.results.check import metric_of, refuse_faults, unchecked
+from headbench.results.collection import Collection, Run
+from headbench.results.comparison import Comparison, adjust
+from headbench.results.figures import Sampling
+from headbench.results.files import read_entries
+from headbench.results.keys import seed_for
+
+
+@dataclass(frozen=True)
+class ShownRun:
+    """One run: its cells, and what was computed from their records.
+
+    Attributes:
+        run: Its facts; the cells are those whose figures their records give, records left out.
+        comparisons: Each intervention against its baseline; p is adjusted over the run.
+        not_compared: Interventions without a comparison, and why.
+        ties: Result id -> letters of conditions that cannot be told apart, among all conditions of
+            one baseline, whichever runs they come from.
+    """
+
+    run: Run
+    comparisons: tuple[Comparison, ...]
+    not_compared: tuple[NotShown, ...] = ()
+    ties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every cell of the run that can be shown."""
+        return self.run.cells
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a board shows.
+
+    Attributes:
+        runs: Every run, with its comparisons.
+        not_shown: Files that are broken, and why.
+    """
+
+    runs: tuple[ShownRun, ...]
+    not_shown: tuple[NotShown, ...]
+
+
+def read_runs(paths: Sequence[Path]) -> Shown:
+    """Read folders of results; each figure is computed again from its records.
+
+    Raises:
+        StoreError: a path does not exist.
+    """
+    found = Collection(paths, check=False)
+    with _fewer_collections():
+        parts = _Parts(found.runs)
+        runs = tuple(parts.assembled(place, run) for place, run in enumerate(found.runs))
+    return Shown(runs, (*found.not_shown, *parts.broken.values()))
+
+
+@contextmanager
+def _fewer_collections() -> Iterator[None]:
+    """Let Python look for cycles less often: millions of small records hold none."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+class _Parts:
+    """Every task of every model, read once, whichever runs its cells belong to.
+
+    Attributes:
+        broken: Files whose records do not give their figures.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.broken: dict[Path, NotShown] = {}
+        self._compared: dict[int, list[Comparison]] = {}
+        self._not_compared: dict[int, list[NotShown]] = {}
+        self._shown: dict[Path, Cell] = {}
+        self._ties: dict[str, str] = {}
+        tasks: dict[tuple[Path, str], dict[int, list[Cell]]] = {}
+        for place, run in enumerate(runs):
+            for cell in run.cells:
+                key = (_path(cell).parent.parent, cell.result.task.name)
+                tasks.setdefault(key, {}).setdefault(place, []).append(cell)
+        for by_run in tasks.values():
+            self._read(runs, by_run)
+
+    def _read(self, runs: Sequence[Run], by_run: Mapping[int, Sequence[Cell]]) -> None:
+        """One task of one model: its records are in memory here, and nowhere else."""
+        held: dict[Path, Cell] = {}
+        for cell in (one for cells in by_run.values() for one in cells):
+            if _path(cell) not in held and (read := self._with_records(cell)):
+                held[_path(cell)] = read
+        for place, cells in by_run.items():
+            # A run may say of its own what draws a cell had, so its cells lend the records only.
+            own = [
+                replace(cell, in_memory=held[_path(cell)].in_memory)
+                for cell in cells
+                if _path(cell) in held
+            ]
+            part = replace(runs[place], cells=tuple(own))
+            self._compared.setdefault(place, []).extend(part.comparisons)
+            self._not_compared.setdefault(place, []).extend(part.not_compared)
+        for group in _by_baseline(list(held.values())):
+            self._ties |= _ties(group)
+        self._shown |= {path: replace(cell, in_memory=None) for path, cell in held.items()}
+
+    def _with_records(self, cell: Cell) -> Cell | None:
+        """The cell with its records, or ``None`` where they do not give its figures."""
+        path = _path(cell)
+        try:
+            entries = read_entries(path, cell.result) if cell.result.records is not None else ()
+            refuse_faults(cell.result, entries, cell.version, path)
+        except HeadbenchError as error:
+            self.broken[path] = NotShown(path, error.what)
+            return None
+        return replace(cell, in_memory=entries, unchecked=tuple(unchecked(cell.result)))
+
+    def assembled(self, place: int, run: Run) -> ShownRun:
+        """A run without what is broken."""
+        cells = [
+            replace(cell, unchecked=self._shown[_path(cell)].unchecked)
+            for cell in run.cells
+            if _path(cell) in self._shown
+        ]
+        lost = [cell.result for cell in run.cells if _path(cell) in self.broken]
+        missing = tuple(f"{result.task.name} / {result.arm.name}" for result in lost)
+        return ShownRun(
+            replace(run, cells=tuple(cells), missing=(*run.missing, *missing)),
+            tuple(adjust(self._compared.get(place, []))),
+            tuple(self._not_compared.get(place, [])),
+            {one.result.id: self._ties.get(one.result.id, "") for one in cells},
+        )
+
+
+def _path(cell: Cell) -> Path:
+    return cell.path or Path()
+
+
+def _by_baseline(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """A task's baselines, each with its interventions."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.result.arm.baseline or cell.result.id, []).append(cell)
+    return list(groups.values())
+
+
+def _ties(cells: Sequence[Cell]) -> dict[str, str]:
+    """Letters of a task's baseline and interventions; inert cells are their baseline again."""
+    shown = [
+        cell
+        for cell in cells
+        if cell.result.arm.role != "control" and cell.result.status == "ok" and cell.in_memory
+    ]
+    if len(shown) < 2:
+        return {}
+    first = shown[0].result
+    figure = first.metrics.get(first.task.main_metric)
+    metric = metric_of(first.task.main_metric, figure) if figure and figure.metric else None
+    if metric is None:
+        return {}
+    draws = first.run.spec.get("draws")
+    sampling = Sampling(
+        seed_for(first.run.seed, "interval", first.task.name),
+        draws if isinstance(draws, int) else Sampling().draws,
+        figure.level or Sampling().level if figure else Sampling().level,
+    )
+    try:
+        return tie_letters(metric, {one.result.id: one.records for one in shown}, sampling)
+    except HeadbenchError:  # conditions of one run over other documents: nothing to tell apart
+        return {}
