@@ -201,7 +201,7 @@ def test_measured_tasks_are_linked_and_stay_apart() -> None:
     measured = {part.name: part.context.get("measured") for part in parts}
     assert measured["published-pope"] == ["pope"]
     assert measured["published-chair"] == measured["published-ruler"] == []
-    task = Page(task_page("pope"), "pope", "about.html")
+    task = Page(task_page("pope"), "pope", "not_shown.html", {"groups": []})
     pope = render([*published_parts(sources), task], FACTS)["published-pope.html"].decode()
     aside = pope.split("<aside")[1].split("</aside>")[0]
     assert 'href="task-pope.html"' in aside

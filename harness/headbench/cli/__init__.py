@@ -23,6 +23,7 @@ VERBS: Mapping[str, str] = {
     "heads": "Find, import and show head maps.",
     "fold": "Write an intervention into a checkpoint's weights.",
     "leaderboard": "Build the static board of results, and check it.",
+    "submit": "Check results for the board, as its CI does.",
     "guard": "Check results against published and pinned numbers.",
     "doctor": "Show versions and devices, and run a short self test.",
 }
