@@ -17,7 +17,7 @@ VERBS: Mapping[str, str] = {
     "run": "Run tasks, baseline and interventions on the same documents.",
     "compare": "Compare two results on the documents they share.",
     "rescore": "Score recorded outputs; no model is needed.",
-    "ls": "List tasks, families, interventions, models, metrics and more.",
+    "ls": "List tasks, interventions, models, metrics and more.",
     "show": "Show a task, an intervention or a result.",
     "validate": "Check task files by rendering their documents.",
     "heads": "Find, import and show head maps.",
