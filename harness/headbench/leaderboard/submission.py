@@ -75,11 +75,10 @@ def _faults(path: Path, checked: Checked) -> Iterator[str]:
     yield from _place(path, result)
     yield from _provenance(result)
     yield from _relatives(path, result)
-    task = _task(result)
-    if isinstance(task, str):
-        yield task
-        task = None
-    yield from _texts(checked, task)
+    asked = _task(result)
+    if isinstance(asked, str):
+        yield asked
+    yield from _texts(checked, None if isinstance(asked, str) else asked)
 
 
 def _coverage(result: Result) -> Iterator[str]:
