@@ -155,6 +155,22 @@ class GeneratedText(str):
         return made
 
 
+class ScoredText(str):
+    """What ``score`` and ``nexttoken`` say over several choices: the likeliest, with all chances.
+
+    A scorer reads :attr:`scores` and gives what its metrics need as record parts.
+    """
+
+    scores: tuple[float, ...]
+
+    @classmethod
+    def of(cls, text: str, scores: tuple[float, ...]) -> ScoredText:
+        """A choice, and the log-probability of each choice in the order of the request."""
+        made = cls(text)
+        made.scores = scores
+        return made
+
+
 class CapturedArrays(str):
     """What a ``represent`` request brought home, in the place of an output text.
 

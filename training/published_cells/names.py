@@ -50,7 +50,8 @@ def metric(printed: str, task: str) -> tuple[str, str, str, str]:
     if printed.startswith(("heads ", "retrieval heads ", "copy heads ")):
         return name, "count", "neither", ""
     if re.search(r"percent|\(%\)|\(x100\)|R@1", printed):
-        return name, "percent", "higher", ""
+        better = re.search(r"accuracy|gain|R@1|repaired|rescue|human choice", printed)
+        return name, "percent", "higher" if better else "neither", ""
     if printed.startswith("partial r("):
         return name, "correlation", "higher", ""
     raise ValueError(f"no canonical name for the metric {printed!r}")
@@ -80,27 +81,6 @@ def task(printed: str) -> tuple[str, str, str]:
     return slug(printed), "", ""
 
 
-FAMILIES = {
-    "chair": "CHAIR: objects in captions",
-    "pope": "POPE: yes/no questions about objects",
-    "vlm_benchmarks": "Vision-language benchmarks",
-    "mm_niah": "MM-NIAH: needles in text and images",
-    "steering": "Steering what a model looks at",
-    "passphrase_needle": "Passphrase needle",
-    "ruler": "RULER: long contexts",
-    "long_documents": "LongBench and LooGLE",
-    "head_maps": "Head detection and head maps",
-    "self_correction": "Self-correction",
-    "truthfulqa": "TruthfulQA",
-    "jailbreak": "Attacks and refusals",
-    "reasoning": "Reasoning and knowledge benchmarks",
-    "inverse_scaling": "Inverse scaling",
-    "stickiness": "Annotation stickiness and analogies",
-    "brain": "Brain encoding and similarity to people",
-    "surprisal": "Surprisal of words",
-    "circuits": "Circuits and single abstract claims",
-}
-"""Family -> title of its page, in the order of the index."""
 _FAMILY = (
     ("chair", r"chair"),
     ("pope", r"pope"),
@@ -184,6 +164,8 @@ def role(printed: str, paper: str, model_printed: str | None) -> str:
         return "rival"
     if _CONTROL.fullmatch(printed):
         return "control"
+    if printed.startswith("ITI "):
+        return "method"  # one setting, though its name spells the parameters
     if _ABLATIONS.fullmatch(printed):
         return "ablation"
     return "sweep" if _SWEEP.fullmatch(printed) else "method"

@@ -49,6 +49,25 @@ class RsaParams(alignment.AlignmentParams):
     """Random relabellings of the stimuli, for the p of the best head of all."""
 
 
+def load(params: RsaParams, limit: int | None, seed: int) -> Trials:
+    """The target's stimuli (:func:`.alignment.load`), before a model is loaded.
+
+    Raises:
+        RefusedError: ``cosine``, which says nothing of such RDMs.
+    """
+    trials = alignment.load(params, limit, seed)
+    _target_rdms(params, trials)
+    return trials
+
+
+def _target_rdms(params: RsaParams, trials: Trials) -> Floats:
+    """RDMs of the target that the comparator suits, ``[subject, pair]``."""
+    patterns = alignment.patterns_of(alignment.target_of(params.target), trials)
+    rdms = np.array([rdm(one, params.distance) for one in patterns])
+    refuse_headline(params.method, rdms)
+    return rdms
+
+
 def run(model: HeadModel, trials: Trials, params: RsaParams) -> Measurement:
     """Score every head.
 
@@ -56,9 +75,7 @@ def run(model: HeadModel, trials: Trials, params: RsaParams) -> Measurement:
         RefusedError: ``cosine``, which says nothing of such RDMs.
         DataError: Trials and target do not fit, or no head tells the stimuli apart.
     """
-    patterns = alignment.patterns_of(alignment.target_of(params.target), trials)
-    rdms = np.array([rdm(one, params.distance) for one in patterns])
-    refuse_headline(params.method, rdms)
+    rdms = _target_rdms(params, trials)
     people = prepare(rdms, params.method, "target RDM")
 
     random = np.random.default_rng(0)
@@ -96,4 +113,4 @@ def _ceiling(rdms: Floats, method: Method) -> dict[str, JsonValue]:
     return {"noise_ceiling": {"lower": lower, "upper": upper}}
 
 
-DETECTOR = Detector("rsa", RsaParams, run, "needles", 0, data=alignment.load, encoders=True)
+DETECTOR = Detector("rsa", RsaParams, run, "needles", 0, data=load, encoders=True)

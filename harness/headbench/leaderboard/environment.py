@@ -7,6 +7,7 @@ direction and cuts what is too long for a cell.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from markupsafe import Markup, escape
 from headbench.leaderboard import numbers
 from headbench.leaderboard.page import page_name
 from headbench.results.markup import visible
+from headbench.results.paper_comparable import in_words
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST = 120
@@ -36,6 +38,15 @@ def bdi(value: object, limit: int = LONGEST) -> Markup:
     if len(text) > limit:
         text = f"{text[: limit - 1]}\N{HORIZONTAL ELLIPSIS}"
     return Markup("<bdi>{}</bdi>").format(visible(text))
+
+
+def code(value: object, limit: int = LONGEST) -> Markup:
+    """A condition's name, isolated and cut, that may break after its commas and brackets."""
+    text = visible(str(value)[:limit]) + (
+        "\N{HORIZONTAL ELLIPSIS}" if len(str(value)) > limit else ""
+    )
+    pieces = re.findall(r"[^,(=]*[,(=]|[^,(=]+", text)
+    return Markup("<bdi>{}</bdi>").format(Markup("<wbr>").join(pieces))
 
 
 def lines(value: object, limit: int = 20_000) -> Markup:
@@ -67,6 +78,7 @@ def environment() -> Environment:
     del made.filters["safe"]
     made.filters.update(
         bdi=bdi,
+        code=code,
         lines=lines,
         id=element_id,
         figure=numbers.figure,
@@ -74,6 +86,7 @@ def environment() -> Environment:
         share=numbers.share,
         p=numbers.p_value,
         px=numbers.pixels,
+        words=in_words,
         e=escape,
     )
     made.globals.update(along=numbers.along, page_name=page_name)
