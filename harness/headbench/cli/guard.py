@@ -52,6 +52,7 @@ def guard(
 ) -> None:
     """Recompute published cells, check pinned prompts and stored results; exit 1 on drift."""
     from headbench import _extensions
+    from headbench.guard.paper_cells import check_papers
     from headbench.guard.pins import check_pins, current, read_pins, write_pins
     from headbench.guard.published import check_cells
     from headbench.guard.published_cells import load_cells, load_pinned
@@ -71,13 +72,15 @@ def guard(
         )
     again, moved = _measured(results, pinned, golden=golden or hold, measure=measure)
     stored, faults = check_stored(results)
+    printed, broken = check_papers(results / "published" / "cells")
     found = Found(
         tuple(check_cells(load_cells(results / "published"), folder, without_data=without_data)),
         tuple(check_cells(load_pinned(results / "pins"), folder, without_data=without_data)),
         tuple(check_pins(pinned, include or [])),
-        (*faults, *moved),
+        (*faults, *moved, *broken),
         stored,
         again,
+        printed,
     )
     if as_json:
         import json
@@ -101,9 +104,10 @@ class Found:
         verdicts: One per published cell.
         figures: One per pinned figure: our own, printed nowhere.
         pins: One per task.
-        faults: What is wrong with stored results.
+        faults: What is wrong with stored results and with files of printed cells.
         stored: How many stored results there are.
         again: How many golden measurements were made again; ``None``: that was not asked for.
+        printed: How many cells of papers there are that nobody recomputes.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -112,6 +116,7 @@ class Found:
     faults: tuple[Fault, ...]
     stored: int
     again: int | None
+    printed: int
 
     @property
     def recomputed(self) -> int:
@@ -143,6 +148,7 @@ def document(found: Found) -> dict[str, object]:
     return {
         "cells": [_as_json(one) for one in found.verdicts],
         "figures": [_as_json(one) | {"fitted": one.cell.row.fitted} for one in found.figures],
+        "printed": found.printed,
         "pins": [
             {"task": pin.task, "status": pin.status, "reason": pin.reason} for pin in found.pins
         ],
@@ -223,6 +229,7 @@ def _summary(found: Found) -> str:
             f"by a fitted definition: {_counts(ours)}",
             *([lacking] if missing else []),
             f"{len(found.pins)} tasks: {_counts(tasks)}",
+            f"{found.printed:,} cells of papers were read, which nobody recomputes",
             f"{found.stored} stored results{again}: {len(found.faults)} faults",
         )
     )

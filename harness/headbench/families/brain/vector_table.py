@@ -3,28 +3,37 @@
 fMRI betas, electrode responses, ratings or embeddings, whatever their meaning. Two forms:
 
 * ``table.npz`` with ``subject`` ``[row]``, ``stimulus`` ``[row]`` and ``vector`` ``[row, unit]``;
-  subjects whose vectors differ in length go into files of their own;
-* ``table.csv`` with the columns ``subject`` and ``stimulus``; every other column is a unit.
+  subjects whose vectors differ in length go into files of their own. Several regions or networks
+  are several arrays, ``vector_NAME``, of which a reader names one.
+* ``table.csv`` with the columns ``subject`` and ``stimulus``; every other column is a unit, but for
+  those of :data:`EXTRAS`.
 
-Several rows of one subject and stimulus are repeats.
+Several rows of one subject and stimulus are repeats. Stimuli stand in the order of their first
+appearance, which is taken for the order of presentation.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
 from headbench.errors import DataError
-from headbench.families.brain.rdm import Floats, Kind, crossnobis, rdm
+from headbench.families.brain.rdm import Booleans, Floats, Kind, crossnobis, rdm
 
 COLUMNS = ("subject", "stimulus")
-ARRAYS = (*COLUMNS, "vector")
+VECTOR = "vector"
+OF_STIMULI = ("text", "group", "word_frequency")
+"""What a table may say of each stimulus: what a model reads instead of its name; its passage, story
+or run; how often its words occur."""
+OF_ROWS = ("creativity",)
+"""What a table may say of each row: the rating of what the subject said there."""
+EXTRAS = (*OF_STIMULI, *OF_ROWS)
 
 
 @dataclass(frozen=True)
@@ -36,17 +45,64 @@ class VectorTable:
         stimuli: ``[row]``.
         vectors: ``[row, unit]``, finite.
         sha256: Of the file.
+        extras: Name of a further column (:data:`EXTRAS`) -> ``[row]``, as text.
+        path: The file, for errors.
     """
 
     subjects: tuple[str, ...]
     stimuli: tuple[str, ...]
     vectors: Floats
     sha256: str
+    extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    path: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every subject once, in the order of first appearance."""
         return tuple(dict.fromkeys(self.subjects))
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Every stimulus once, in the order of first appearance."""
+        return tuple(dict.fromkeys(self.stimuli))
+
+    def of_stimuli(self, name: str) -> dict[str, str]:
+        """A further column per stimulus; empty where the table has none.
+
+        Raises:
+            DataError: Two rows of a stimulus differ.
+        """
+        found: dict[str, str] = {}
+        for stimulus, value in zip(self.stimuli, self.extras.get(name, ()), strict=False):
+            if found.setdefault(stimulus, value) != value:
+                raise DataError(
+                    f"the stimulus {stimulus!r} has two values of {name!r}",
+                    where=f"{self.path}: {found[stimulus]!r} and {value!r}",
+                    hint="give all rows of a stimulus the same",
+                )
+        return found
+
+    def numbers(self, name: str) -> Floats:
+        """A further column per row as numbers, NaN for an empty cell; ``[row]``.
+
+        Raises:
+            DataError: The table has no such column, or it holds a text.
+        """
+        if name not in self.extras:
+            raise _missing(Path(self.path), [name])
+        try:
+            return np.array([float(value or "nan") for value in self.extras[name]])
+        except ValueError as error:
+            raise DataError(
+                f"the column {name!r} holds what is no number",
+                where=f"{self.path}: {error}",
+                hint="leave cells without a value empty",
+            ) from error
+
+    def seen(self, stimuli: Sequence[str]) -> Booleans:
+        """Whether a subject has a stimulus: ``[subject, stimulus]``, subjects as in ``names``."""
+        pairs = set(zip(self.subjects, self.stimuli, strict=True))
+        return np.array([[(who, one) in pairs for one in stimuli] for who in self.names])
 
     def shared(self, stimuli: Sequence[str] | None = None) -> tuple[str, ...]:
         """Stimuli that all subjects have, in the order of first appearance.
@@ -93,12 +149,13 @@ class VectorTable:
         return np.array([rdm(one.mean(axis=0), kind) for one in patterns])
 
 
-def read_vector_table(path: Path, sha256: str = "") -> VectorTable:
+def read_vector_table(path: Path, sha256: str = "", vectors: str = "") -> VectorTable:
     """Read a table and check what it promises.
 
     Args:
         path: ``.npz`` or ``.csv``; a pickle inside an npz is refused.
         sha256: Expected hash of the file; empty: not checked.
+        vectors: ``NAME`` of the array ``vector_NAME`` of an npz; empty: ``vector``.
 
     Raises:
         DataError: No such file, another hash, a missing column, or a value that is not finite.
@@ -114,57 +171,82 @@ def read_vector_table(path: Path, sha256: str = "") -> VectorTable:
         )
     if path.suffix not in (".npz", ".csv"):
         raise DataError("a table is npz or CSV", where=str(path), hint="rename or convert it")
-    subjects, stimuli, vectors = _npz(path) if path.suffix == ".npz" else _csv(path)
-    if vectors.ndim != 2 or not (len(subjects) == len(stimuli) == len(vectors)) or not len(vectors):
+    if path.suffix == ".csv" and vectors:
+        raise DataError(
+            f"a CSV table has no vectors of its own for {vectors!r}",
+            where=str(path),
+            hint=f"save an npz with the array vector_{vectors}",
+        )
+    columns, units = _npz(path, vectors) if path.suffix == ".npz" else _csv(path)
+    lengths = {name: len(column) for name, column in columns.items()}
+    if units.ndim != 2 or not len(units) or set(lengths.values()) != {len(units)}:
+        told = ", ".join(f"{count} of {name}" for name, count in lengths.items())
         raise DataError(
             "the columns of a table differ in length",
-            where=f"{path}: {len(subjects)} subjects, {len(stimuli)} stimuli, {vectors.shape}",
+            where=f"{path}: {told}, vectors {units.shape}",
             hint="give one subject, stimulus and vector per row",
         )
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(units).all(axis=1))
     if len(bad):
         raise DataError(
             "a vector holds a value that is not finite",
             where=f"{path}, row {bad[0]}, and {len(bad) - 1} more",
             hint="drop units outside the mask for all rows, or drop the row",
         )
-    return VectorTable(subjects, stimuli, vectors, digest)
+    extras = {name: column for name, column in columns.items() if name in EXTRAS}
+    return VectorTable(columns["subject"], columns["stimulus"], units, digest, extras, str(path))
 
 
-def _npz(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Floats]:
+Columns = dict[str, tuple[str, ...]]
+
+
+def _npz(path: Path, vectors: str) -> tuple[Columns, Floats]:
+    wanted = f"{VECTOR}_{vectors}" if vectors else VECTOR
     try:
         with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in ARRAYS if name not in file.files]
+            missing = [name for name in (*COLUMNS, wanted) if name not in file.files]
+            others = [
+                name.removeprefix(f"{VECTOR}_")
+                for name in file.files
+                if name.startswith(f"{VECTOR}_")
+            ]
+            if missing == [wanted] and others:
+                raise DataError(
+                    f"the table has vectors of {', '.join(others)}, and none called {wanted}",
+                    where=str(path),
+                    hint=f"name one of them: vectors={others[0]}",
+                )
             if missing:
                 raise _missing(path, missing)
-            subject, stimulus, vector = (file[name] for name in ARRAYS)
+            names = [name for name in (*COLUMNS, *EXTRAS) if name in file.files]
+            # A number that is missing is an empty cell, as in a CSV.
+            columns = {
+                name: tuple("" if one != one else str(one) for one in file[name].tolist())
+                for name in names
+            }
+            return columns, np.asarray(file[wanted], dtype=np.float64)
     except (ValueError, BadZipFile) as error:
         raise DataError(
             "the table cannot be read", where=f"{path}: {error}", hint="save it with numpy.savez"
         ) from error
-    return (
-        tuple(map(str, subject.tolist())),
-        tuple(map(str, stimulus.tolist())),
-        np.asarray(vector, dtype=np.float64),
-    )
 
 
-def _csv(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Floats]:
-    with path.open(encoding="utf-8", newline="") as file:
+def _csv(path: Path) -> tuple[Columns, Floats]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     header = list(rows[0]) if rows else []
     missing = [name for name in COLUMNS if name not in header]
-    if missing or len(header) < 3:
+    units = [name for name in header if name not in (*COLUMNS, *EXTRAS)]
+    if missing or not units:
         raise _missing(path, missing or ["a unit"])
-    units = [name for name in header if name not in COLUMNS]
     try:
         vectors = np.array([[float(row[name]) for name in units] for row in rows])
     except (TypeError, ValueError) as error:
         raise DataError(
             "a cell of the table is no number", where=f"{path}: {error}", hint="leave no cell empty"
         ) from error
-    subjects, stimuli = (tuple(row[name] for row in rows) for name in COLUMNS)
-    return subjects, stimuli, vectors
+    known = [name for name in (*COLUMNS, *EXTRAS) if name in header]
+    return {name: tuple(row[name] for row in rows) for name in known}, vectors
 
 
 def _missing(path: Path, names: Sequence[str]) -> DataError:
