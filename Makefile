@@ -12,8 +12,11 @@ export TOKENIZERS_PARALLELISM := false
 run: $(VENV)/.installed
 	$(BIN)/headbench run --tasks niah,pope --intervention vhr
 
+# Two processes of one thread each; a file's tests stay together and share its fixtures.
+WORKERS ?= 2
+
 test: $(VENV)/.tests
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: lint types contracts
 
