@@ -39,7 +39,10 @@ def test_a_heat_map_is_the_metric_of_its_records(needles: Sources) -> None:
             for record in files[heat.name].records
             if (record.parts["length"], record.parts["depth"]) == (256, 1.0)
         ]
-        assert heat.cells[row][column] == (pytest.approx(sum(map(int, here)) / len(here)), len(here))
+        assert heat.cells[row][column] == (
+            pytest.approx(sum(map(int, here)) / len(here)),
+            len(here),
+        )
     expected = masked.cells[row][column][0] - base.cells[row][column][0]
     assert masked.change[row][column][0] == pytest.approx(expected)
     assert masked.change[row][column][0] < 0
