@@ -1,4 +1,4 @@
-"""Views of a family, as numbers: heat maps, groups, counts, bins; no family is named in the code."""
+"""Views of a family, as numbers: heat maps, groups, counts; the code names no family."""
 
 from __future__ import annotations
 
