@@ -19,9 +19,9 @@ from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import check_args, positive, rows_a_batch
 from headbench.models.base_model import BaseModel, digest_of
-from headbench.models.encoder_pass import EncoderBackend, EncoderPrompter, final_norm
 from headbench.models.hf import batching
 from headbench.models.hf.captures import captures_of, check_keys, named_places, recorded
+from headbench.models.hf.encoder_pass import EncoderBackend, EncoderPrompter, final_norm
 from headbench.models.hf.engine import Engine
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
 from headbench.models.hf.fold import head_columns, written

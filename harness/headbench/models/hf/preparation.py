@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from headbench.models.encoder_pass import EncoderBackend
+    from headbench.models.hf.encoder_pass import EncoderBackend
 
 
 @dataclass
