@@ -12,6 +12,10 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several processes that each take all cores wait for one another: five times slower.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 # A loaded machine is no bug: no deadline an example; and CI draws the same examples every time.
@@ -74,4 +78,6 @@ class RealDataAccount:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return  # one of several processes: the one that started it hears of every report
     config.pluginmanager.register(RealDataAccount(), "headbench-real-data")

@@ -18,7 +18,7 @@ from headbench.detectors.detector import Trial, Trials
 from headbench.detectors.head_detection import detect
 from headbench.detectors.mknn import MknnParams
 from headbench.detectors.rsa import RsaParams
-from headbench.errors import ConfigError, DataError, RefusedError
+from headbench.errors import ConfigError, DataError, HeadbenchError, RefusedError
 from headbench.families.brain.vendored_data import things_concepts
 from headbench.heads.headmap import HeadMap
 from headbench.models.adapter_catalogue import create
@@ -206,6 +206,22 @@ def test_what_cannot_be_compared_is_refused(patterns: np.ndarray, table: Path) -
     with pytest.raises(DataError, match="no head tells the stimuli apart"):
         detect("rsa", model, parameters=asked)
     assert load(MknnParams(target=str(table)), None, 0).facts["documents"] == len(STIMULI)
+
+
+@pytest.mark.parametrize(
+    ("detector", "wrong", "told"),
+    [
+        ("mknn", "k=97", "k=97 of 193 stimuli"),
+        ("rsa", "method=cosine", "the cosine of uncentred RDMs"),
+    ],
+)
+def test_what_the_target_shows_to_be_impossible_is_refused_before_weights_are_read(
+    tmp_path: Path, detector: str, wrong: str, told: str
+) -> None:
+    asked = ["detect", "--detector", detector, "--model", "hf", "--set", wrong]
+    asked += ["--model-args", f"pretrained={tmp_path}", "--out", str(tmp_path / "heads.json")]
+    with pytest.raises(HeadbenchError, match=told):
+        CliRunner().invoke(heads, asked, catch_exceptions=False)
 
 
 def test_from_the_command_line_to_an_intervention(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,11 @@ def test_measured_tasks_are_linked_and_stay_apart() -> None:
 def test_broken_files_hide_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "published"
     hostile(folder)
+    (folder / "broken.yaml").write_text("paper: [\n", encoding="utf-8")
+    shutil.copy(ROOT / "results" / "published" / "ocw.yaml", folder)
+    made = board(folder)
+    assert "published/broken.yaml" in made["published.html"].decode()
+    assert "545" in made["published-recomputed.html"].decode()  # ocw.yaml is shown
     sources = Sources(Shown((), ()), folder, (folder.parent,))
     assert [one.path.name for one in sources.not_shown] == ["long.cells.json", "nan.cells.json"]
     assert len(sources.papers.cells) == 3

@@ -99,7 +99,7 @@ def test_writing_keeps_what_is_not_ours(tmp_path: Path) -> None:
     ]
     write(fewer, out)
     assert list(stale(fewer, out)) == []
-    (out / "not_shown.html").write_text("edited")
+    (out / "about.html").write_text("edited")
     (out / "static/headbench.css").unlink()
     assert list(stale(fewer, out)) == [
         "about.html is not what the results give",

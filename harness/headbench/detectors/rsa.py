@@ -38,6 +38,25 @@ class RsaParams(alignment.AlignmentParams):
     """The comparator. Spearman's ranks are taken once over all stimuli, also for their halves."""
 
 
+def load(params: RsaParams, limit: int | None, seed: int) -> Trials:
+    """The target's stimuli (:func:`.alignment.load`), before a model is loaded.
+
+    Raises:
+        RefusedError: ``cosine``, which says nothing of such RDMs.
+    """
+    trials = alignment.load(params, limit, seed)
+    _target_rdms(params, trials)
+    return trials
+
+
+def _target_rdms(params: RsaParams, trials: Trials) -> Floats:
+    """RDMs of the target that the comparator suits, ``[subject, pair]``."""
+    patterns = alignment.patterns_of(alignment.target_of(params.target), trials)
+    rdms = np.array([rdm(one) for one in patterns])
+    refuse_headline(params.method, rdms)
+    return rdms
+
+
 def run(model: HFModel, trials: Trials, params: RsaParams) -> Measurement:
     """Score every head.
 
@@ -45,9 +64,7 @@ def run(model: HFModel, trials: Trials, params: RsaParams) -> Measurement:
         RefusedError: ``cosine``, which says nothing of such RDMs.
         DataError: Trials and target do not fit, or no head tells the stimuli apart.
     """
-    patterns = alignment.patterns_of(alignment.target_of(params.target), trials)
-    rdms = np.array([rdm(one) for one in patterns])
-    refuse_headline(params.method, rdms)
+    rdms = _target_rdms(params, trials)
     people = prepare(rdms, params.method, "target RDM")
 
     def scores(features: Floats, sets: Sequence[Integers]) -> Floats:
@@ -62,4 +79,4 @@ def run(model: HFModel, trials: Trials, params: RsaParams) -> Measurement:
     return alignment.measure(model, trials, params, scores)
 
 
-DETECTOR = Detector("rsa", RsaParams, run, "needles", 0, data=alignment.load)
+DETECTOR = Detector("rsa", RsaParams, run, "needles", 0, data=load)

@@ -90,7 +90,7 @@ class _Builder:
         where = f"task {task.name}, condition {condition.name}"
         arm_facts = self._condition(answered.planned)
         status, reason = self._status(answered)
-        outputs = sum(len(exchange.outputs) for exchange in exchanges)
+        outputs = sum(len(self._subjects(exchange)) for exchange in exchanges)
         result = Result(
             kind="measured",
             id=self._id(arm_facts, exchanges),
