@@ -41,11 +41,11 @@ def _simulated() -> HumanSide:
     return HumanSide(HumanGeometry(world.words, rdms), "correlation", "pearson")
 
 
-def _rated() -> HumanSide:
+def _rated(distance: Kind = "correlation") -> HumanSide:
     """The eleven rated properties of THINGS: z-scored means over raters, one geometry for all."""
     concepts = things_concepts()
     scores = (concepts.means - concepts.means.mean(axis=0)) / concepts.means.std(axis=0)
-    people = np.asarray(rdm(scores)[None])
+    people = np.asarray(rdm(scores, distance)[None])
     return HumanSide(HumanGeometry(concepts.ids, people), "correlation", "spearman")
 
 
@@ -63,6 +63,7 @@ SIDES: dict[str, Callable[[], HumanSide]] = {
     "rdm92_judges": partial(_images, "judges", "correlation"),
     "rdm92_fmri_given": partial(_images, "fmri", "given"),
     "rdm92_judges_given": partial(_images, "judges", "given"),
+    "things_properties_euclidean": partial(_rated, "euclidean"),
 }
 
 
