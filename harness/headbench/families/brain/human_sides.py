@@ -10,7 +10,7 @@ import numpy as np
 
 from headbench.errors import ConfigError, nearest
 from headbench.families.brain.concept_world import concept_world, simulated_subjects
-from headbench.families.brain.rdm import rdm
+from headbench.families.brain.rdm import Kind, rdm
 from headbench.families.brain.rdm_similarity import Method
 from headbench.families.brain.rsa_metric import FeatureKind, HumanGeometry
 from headbench.families.brain.vendored_data import IMAGE_IDS, rdm92, things_concepts
