@@ -10,17 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from zipfile import BadZipFile
 
 import numpy as np
-import torch
 
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import check_args
 from headbench.models.base_model import BaseModel
-from headbench.models.hf.captures import captures_of
 from headbench.nouns import Capture, Request
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ class FeaturesModel(BaseModel):
         documents, features, digest = _read(path)
         super().__init__(name or path.stem, file=digest)
         self._place = {document: at for at, document in enumerate(documents)}
-        self._features = torch.from_numpy(features)  # [document, layer, unit]
+        self._features = features  # [document, layer, unit]
 
     def key(self, job: Job) -> Mapping[str, object]:
         """The document, by which its vector is found."""
@@ -65,7 +63,7 @@ class FeaturesModel(BaseModel):
                 hint="headbench show task NAME shows a document's id; --limit takes the first ones",
             )
         layers = self._features.shape[1]
-        for capture in captures_of(request):
+        for capture in _captures(request):
             if capture.site != "residual" or capture.tower != "text":
                 raise RefusedError(
                     f"a file of features has no {capture.site!r}",
@@ -82,11 +80,17 @@ class FeaturesModel(BaseModel):
 
     def represent(self, request: Request) -> Mapping[Capture, Tensor]:
         """The document's vectors: ``[layer, 1, unit]`` for each capture."""
-        vectors = self._features[self._place[request.document]]
+        import torch  # only here: listing adapters must not pay for it
+
+        vectors = torch.from_numpy(self._features[self._place[request.document]])
         return {
             capture: vectors[[layer % len(vectors) for layer in capture.layers], None]
-            for capture in captures_of(request)
+            for capture in _captures(request)
         }
+
+
+def _captures(request: Request) -> tuple[Capture, ...]:
+    return cast("tuple[Capture, ...]", request.ask["captures"])
 
 
 def create(args: Mapping[str, str]) -> FeaturesModel:
