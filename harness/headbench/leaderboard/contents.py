@@ -14,6 +14,8 @@ Maker = Callable[[Sources], Iterable[Part]]
 MAKERS = (
     "headbench.leaderboard.board:board_parts",
     "headbench.leaderboard.cell_pages:cell_parts",
+    "headbench.leaderboard.tasks_pages:task_parts",
+    "headbench.leaderboard.intervention_pages:intervention_parts",
     "headbench.leaderboard.published:published_parts",
     "headbench.leaderboard.about:about_parts",
     "headbench.leaderboard.about:not_shown_parts",

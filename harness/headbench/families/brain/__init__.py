@@ -1,6 +1,7 @@
 """Brain and behaviour alignment: how close the geometry of layers and heads is to people's."""
 
 from headbench.scoring.family import Family
+from headbench.scoring.views import View
 
 FAMILY = Family(
     "brain",
@@ -84,4 +85,25 @@ FAMILY = Family(
         "alternate_uses": ".brain_recipes:UsesOriginality",
         "natural_stories": ".brain_recipes:ReadingTimesRecipe",
     },
+    views=(
+        View(
+            "band",
+            "Similarity within the noise ceiling",
+            ("brain.rsa", "brain.ceiling_lower", "brain.ceiling_upper"),
+            note="The band is how well one person predicts the mean: of the others (lower end), or "
+            "of all (upper end).",
+        ),
+        View(
+            "band",
+            "Similarity of the chosen head within the noise ceiling",
+            ("brain.rsa_head", "brain.ceiling_lower", "brain.ceiling_upper"),
+            note="The head is chosen on other stimuli than those scored.",
+        ),
+        View(
+            "band",
+            "Similarity to your subjects within the noise ceiling",
+            ("brain.table_rsa", "brain.table_ceiling_lower", "brain.table_ceiling_upper"),
+            note="Ceilings are those of the subjects of the table.",
+        ),
+    ),
 )
