@@ -155,6 +155,24 @@ class GeneratedText(str):
         return made
 
 
+class ScoredText(str):
+    """What ``score`` and ``nexttoken`` say over several choices: the likeliest, with all chances.
+
+    A scorer reads :attr:`scores` and gives what its metrics need as record parts. :attr:`choices`
+    are the texts to choose from, without blanks at either end; empty where they are not known.
+    """
+
+    scores: tuple[float, ...]
+    choices: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str, scores: tuple[float, ...], choices: tuple[str, ...] = ()) -> ScoredText:
+        """A choice, and the log-probability of each choice in the order of the request."""
+        made = cls(text)
+        made.scores, made.choices = scores, choices
+        return made
+
+
 class CapturedArrays(str):
     """What a ``represent`` request brought home, in the place of an output text.
 
@@ -179,28 +197,6 @@ class CapturedArrays(str):
     def arrays(self) -> tuple[NDArray[np.float32], ...]:
         """One array per capture, in the order in which they were asked for."""
         return self.read()
-
-
-class ChoiceScores(str):
-    """The answer of a ``score`` or ``nexttoken`` request over several choices.
-
-    As text it is the likeliest choice; a scorer that needs the whole distribution reads
-    :attr:`scores`.
-
-    Attributes:
-        choices: The texts to choose from, as the task file gives them.
-        scores: Summed log-probability of each.
-    """
-
-    choices: tuple[str, ...]
-    scores: tuple[float, ...]
-
-    @classmethod
-    def of(cls, choices: Sequence[str], scores: Sequence[float]) -> ChoiceScores:
-        """Name the likeliest choice, the first of equals, and keep the others beside it."""
-        made = cls(choices[max(range(len(choices)), key=lambda index: scores[index])])
-        made.choices, made.scores = tuple(choices), tuple(map(float, scores))
-        return made
 
 
 @dataclass(frozen=True)

@@ -48,15 +48,15 @@ def test_a_parser_reads_a_long_answer(name: str) -> None:
 
 
 STATES = {
-    "rsa",
-    "odd_one_out",
-    "originality",
     "categories",
     "cosine",
     "geometry",
     "mutual_neighbours",
     "norms",
+    "odd_one_out",
+    "originality",
     "pair_ratings",
+    "rsa",
 }
 """These read captured states, and no answer."""
 

@@ -6,15 +6,18 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headbench.leaderboard.links import task_page
+from headbench.leaderboard.page import Page
 from headbench.leaderboard.published import COLUMNS, TITLES, published_parts, strips
 from headbench.leaderboard.published_cards import cards
-from headbench.leaderboard.reading import Shown
+from headbench.leaderboard.reading import Shown, read_runs
 from headbench.leaderboard.site import render
 from headbench.leaderboard.sources import Sources
 from headbench.results.paper_cells import PROTOCOL, load_paper_cells
@@ -75,7 +78,7 @@ def test_vhr_on_pope_says_that_its_prompt_was_not_recorded(files: Mapping[str, b
     assert 'href="published-pope.html"' in page(files, "published.html")
     pope = page(files, "published-pope.html")
     assert '<a href="#card-vhr-table-2"><bdi>Table 2</bdi></a>' in pope
-    card = pope.split('id="card-vhr-table-2"')[1].split("</section>")[0]
+    card = pope.split('id="card-vhr-table-2"')[1].split("</article>")[0]
     assert '<li class="chip unknown">prompt: <bdi>not recorded</bdi></li>' in card
     assert '<li class="chip">n: <bdi>9000</bdi></li>' in card
     for value, change in (("85.52", "+0.16"), ("85.47", "+0.49"), ("88.87", "+0.36")):
@@ -91,7 +94,9 @@ def test_the_strip_shows_how_far_apart_baselines_are() -> None:
     first = shown[0]
     assert (first.label, first.low, first.high) == ("LLaVA-1.5-7B, CHAIR_S", "24.4", "54.6")
     assert (len(first.points), first.papers) == (10, 5)
-    assert all(one.papers > 1 and one.low != one.high for one in shown)
+    assert all(one.papers > 1 for one in shown)
+    # Two papers report 100 % for one model: no distance to show.
+    assert strips([cell for cell in found.cells if cell.family == "passphrase_needle"]) == []
 
 
 def test_cards_stand_by_year_and_never_by_figure() -> None:
@@ -191,9 +196,29 @@ def test_hostile_cells_are_text(tmp_path: Path) -> None:
     assert script.isascii()
 
 
+def test_measured_tasks_are_linked_and_stay_apart() -> None:
+    """A card of its own, never a row among printed figures."""
+    shown = read_runs([ROOT / "results" / "rescored" / "llava-1.5-7b-random"])
+    sources = Sources(shown, ROOT / "results" / "published", (ROOT / "results",))
+    parts = [part for part in published_parts(sources) if isinstance(part, Page)]
+    measured = {part.name: part.context.get("measured") for part in parts}
+    assert measured["published-pope"] == ["pope"]
+    assert measured["published-chair"] == measured["published-ruler"] == []
+    task = Page(task_page("pope"), "pope", "published_recomputed.html", {"tables": []})
+    pope = render([*published_parts(sources), task], FACTS)["published-pope.html"].decode()
+    aside = pope.split("<aside")[1].split("</aside>")[0]
+    assert 'href="task-pope.html"' in aside
+    assert '<span class="figure">' not in aside
+
+
 def test_broken_files_hide_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "published"
     hostile(folder)
+    (folder / "broken.yaml").write_text("paper: [\n", encoding="utf-8")
+    shutil.copy(ROOT / "results" / "published" / "ocw.yaml", folder)
+    made = board(folder)
+    assert "published/broken.yaml" in made["published.html"].decode()
+    assert "545" in made["published-recomputed.html"].decode()  # ocw.yaml is shown
     sources = Sources(Shown((), ()), folder, (folder.parent,))
     assert [one.path.name for one in sources.not_shown] == ["long.cells.json", "nan.cells.json"]
     assert len(sources.papers.cells) == 3

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.errors import DataError
-from headbench.guard.published_cells import PublishedCell, load_cells
-from headbench.leaderboard.links import published_page
+from headbench.guard.published_cells import PublishedCell, cells_of
+from headbench.leaderboard.links import published_page, task_page
 from headbench.leaderboard.page import Asset, Page, Part, Shard
 from headbench.leaderboard.published_cards import card_anchor, cards
 from headbench.leaderboard.sources import Sources
@@ -61,10 +61,11 @@ def published_parts(sources: Sources) -> Iterator[Part]:
     families: dict[str, list[PaperCell]] = defaultdict(list)
     for cell in found.cells:
         families[cell.family].append(cell)
+    measured = _measured(sources)
     order = sorted(families, key=lambda name: (_place(name), name))
     by_id = found.by_id()
     for name in order:
-        yield from _family(name, families[name], by_id)
+        yield from _family(name, families[name], by_id, measured.get(name, []))
     yield Page(
         "published",
         "What papers report",
@@ -94,14 +95,16 @@ def _place(name: str) -> int:
     return list(TITLES).index(name) if name in TITLES else len(TITLES)
 
 
-def _recomputed(folder: Path | None) -> tuple[tuple[PublishedCell, ...], list[tuple[Path, str]]]:
-    """The guard's cells; a broken folder is reported and stops no page."""
-    if folder is None or not list(folder.glob("*.yaml")):
-        return (), []
-    try:
-        return load_cells(folder), []
-    except DataError as error:
-        return (), [(folder, error.what)]
+def _recomputed(folder: Path | None) -> tuple[list[PublishedCell], list[tuple[Path, str]]]:
+    """The guard's cells; a broken file is reported and hides no other."""
+    cells: list[PublishedCell] = []
+    broken: list[tuple[Path, str]] = []
+    for path in sorted(folder.glob("*.yaml")) if folder else ():
+        try:
+            cells.extend(list(cells_of(path)))
+        except DataError as error:
+            broken.append((path, error.what))
+    return cells, broken
 
 
 def _counts(name: str, cells: Sequence[PaperCell]) -> dict[str, object]:
@@ -159,8 +162,17 @@ def _contradictions(
     return list(kinds.items())
 
 
+def _measured(sources: Sources) -> dict[str, list[str]]:
+    """Family -> tasks of our results that ask the same kind of question, by their first word."""
+    tasks = sorted({cell.result.task.name for cell in sources.cells})
+    return {name: [task for task in tasks if task.split("_")[0] == name] for name in TITLES}
+
+
 def _family(
-    name: str, cells: Sequence[PaperCell], by_id: Mapping[str, PaperCell]
+    name: str,
+    cells: Sequence[PaperCell],
+    by_id: Mapping[str, PaperCell],
+    measured: Sequence[str],
 ) -> Iterator[Part]:
     page, shown = published_page(name), cards(cells, by_id)
     facts = list(shown[0].facts) if shown else []
@@ -186,6 +198,8 @@ def _family(
             "strips": strips(cells),
             "papers": list(papers.items()),
             "cards": shown,
+            "measured": measured,
+            "task_page": task_page,
             "csv": f"{page}.csv",
             "shard": f"{page}-cards",
         },

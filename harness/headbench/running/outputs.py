@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headbench.errors import RefusedError
-from headbench.nouns import Answer, CapturedArrays, ChoiceScores, GeneratedText, Request
+from headbench.nouns import Answer, CapturedArrays, GeneratedText, Request, ScoredText
 
 
 def output_text(request: Request, answer: Answer) -> str:
     """One text per answer.
 
     ``generate``: the generated text. ``score`` and ``nexttoken`` over several choices: the
-    likeliest (the first, where several are equally likely), which keeps the log-probability of
-    each; over one: its log-probability.
+    likeliest (the first, where several are equally likely); over one: its log-probability;
+    either way with ``.scores``, the log-probability of each.
     ``represent``: the captured arrays, named by their digests.
 
     Raises:
@@ -29,8 +29,10 @@ def output_text(request: Request, answer: Answer) -> str:
     if len(answer.scores) != len(choices):
         raise _missing(request, f"{len(choices)} scores")
     if len(choices) == 1:
-        return repr(float(answer.scores[0]))
-    return ChoiceScores.of([choice.strip() for choice in choices], answer.scores)
+        return ScoredText.of(repr(float(answer.scores[0])), answer.scores)
+    best = max(range(len(choices)), key=lambda index: answer.scores[index])
+    texts = tuple(choice.strip() for choice in choices)
+    return ScoredText.of(texts[best], answer.scores, texts)
 
 
 def _choices(request: Request) -> Sequence[str]:

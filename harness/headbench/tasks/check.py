@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError, HeadbenchError, nearest
-from headbench.nouns import CapturedArrays, Document
+from headbench.nouns import CapturedArrays, Document, Request, ScoredText
 from headbench.tasks.arguments import overlaid
 from headbench.tasks.data.source import AbsentDataError
 from headbench.tasks.index import Index, build_index, task_files
@@ -214,6 +214,15 @@ def _captured(step: Step, index: int) -> CapturedArrays:
     return CapturedArrays.of(lambda: tuple(array(one) for one in step.config.captures))
 
 
+def _stand_in(step: Step, index: int, request: Request) -> str:
+    """An empty answer: a question mark, which no choice is."""
+    if step.kind == "represent":
+        return _captured(step, index)
+    asked = request.ask.get("continuations" if step.kind == "score" else "tokens")
+    count = len(asked) if isinstance(asked, list | tuple) else 0
+    return ScoredText.of("?", (0.0,) * count) if count else "?"
+
+
 def _ask(task: Task, document: Document) -> int:
     """Render every step, answering each with a stand-in, then score; the number of requests."""
     earlier: dict[str, tuple[str, ...]] = {}
@@ -221,8 +230,7 @@ def _ask(task: Task, document: Document) -> int:
     for step in task.steps:
         requests_made = task.requests(document, step.name, earlier, 0)
         earlier[step.name] = tuple(
-            _captured(step, index) if step.kind == "represent" else "?"
-            for index in range(len(requests_made))
+            _stand_in(step, index, request) for index, request in enumerate(requests_made)
         )
         outputs += earlier[step.name]
     record = task.record(document, tuple(outputs))

@@ -20,7 +20,7 @@ from headbench.families.brain.concept_partition import partition
 from headbench.families.brain.concept_world import concept_world
 from headbench.families.brain.packed_rows import pack
 from headbench.families.brain.spectrum import alpha_req, rankme_eigenvalues, rankme_singular
-from headbench.nouns import CapturedArrays, ChoiceScores, Document, Record
+from headbench.nouns import CapturedArrays, ScoredText, Document, Record
 from headbench.scoring import lookup
 from headbench.scoring.parser import VERBATIM
 from headbench.scoring.thoughts import cut
@@ -36,11 +36,12 @@ def state(row: np.ndarray, heads: int = 0) -> CapturedArrays:
     return CapturedArrays.of(lambda: (shaped,))
 
 
-def rating(shares: Sequence[float], answers: Sequence[str] = "1234567") -> ChoiceScores:
-    return ChoiceScores.of(tuple(answers), np.log(np.asarray(shares) + 1e-300).tolist())
+def rating(shares: Sequence[float], answers: Sequence[str] = "1234567") -> ScoredText:
+    scores = np.log(np.asarray(shares) + 1e-300)
+    return ScoredText.of(answers[scores.argmax()], tuple(scores.tolist()), tuple(answers))
 
 
-def normed(human: Sequence[float], outputs: Sequence[ChoiceScores]) -> list[Record]:
+def normed(human: Sequence[float], outputs: Sequence[ScoredText]) -> list[Record]:
     scorer = lookup.scorer("norms")
     return [
         scorer.record(
@@ -85,7 +86,7 @@ def test_answers_that_begin_each_other_are_refused() -> None:
 
 
 def test_a_distribution_over_choices_is_no_text_with_thoughts() -> None:
-    said = ChoiceScores.of(("<think>", "b"), (-1.0, -2.0))
+    said = ScoredText.of("<think>", (-1.0, -2.0), ("<think>", "b"))
     kept = cut([said]).texts[0]
     assert kept is said
     assert (str(said), said.scores) == ("<think>", (-1.0, -2.0))

@@ -48,8 +48,8 @@ def score(
 
     Returns:
         ``expected``, ``likeliest``, ``mass`` (probability of all answers of the scale), ``rated``
-        and ``errors`` (variance of the human mean, -1 where it is not known), each ``[norm]``; ``norms``, their names;
-        ``characters`` of the word.
+        and ``errors`` (variance of the human mean, -1 where it is not known), each ``[norm]``;
+        ``norms``, their names; ``characters`` of the word.
 
     Raises:
         DataError: The document is of another kind, or people's ratings lie outside the scale.

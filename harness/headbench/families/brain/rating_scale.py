@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from headbench.errors import ConfigError
-from headbench.nouns import ChoiceScores
+from headbench.nouns import ScoredText
 from headbench.scoring.scorer import AskedStep, refuse_unknown
 
 
@@ -68,8 +68,8 @@ def answer_scores(
             probability of ``1`` holds that of ``10``.
     """
     scale = scale_of(options)
-    if not isinstance(output, ChoiceScores) or len(output.scores) != len(scale):
-        given = len(output.scores) if isinstance(output, ChoiceScores) else "no"
+    if not isinstance(output, ScoredText) or len(output.scores) != len(scale):
+        given = len(output.scores) if isinstance(output, ScoredText) else "no"
         raise ConfigError(
             f"{given} answers for a scale of {len(scale)} numbers",
             where=f"document {document}: scorer_options.scale",

@@ -2,6 +2,7 @@
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const order = new Intl.Collator("en", { numeric: true });
+  const view = new Map([...(hb.state.read() ?? [])].filter(([key]) => key === "compare" || key === "q"));
 
   // Sorting stays within a card: nothing is ranked across papers.
   for (const table of document.querySelectorAll("table.sorted-within")) {
@@ -56,10 +57,10 @@ document.addEventListener("DOMContentLoaded", () => {
       }
     });
     const parts = [];
-    parts.push(differs.length ? `differ in: ${differs.join("; ")}` : "no recorded field differs");
+    parts.push(differs.length ? `differ in: ${differs.join(", ")}` : "no recorded field differs");
     if (unknown.length) parts.push(`not recorded in one or both: ${list(unknown)}`);
     parts.push(differs.length || unknown.length ? "so their figures do not compare" : "their figures compare");
-    return `${one[1]} and ${other[1]}: ${parts.join(". ")}.`;
+    return `${one[1]} and ${other[1]}: ${parts.join("; ")}.`;
   }
   async function show() {
     for (const button of buttons) button.setAttribute("aria-pressed", String(picked.includes(button.dataset.card)));
@@ -77,22 +78,24 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   if (box) {
     const known = new Set(buttons.map((button) => button.dataset.card));
-    picked = (hb.state.read().get("compare") || "").split(",").filter((card) => known.has(card)).slice(0, 2);
+    picked = (view.get("compare") || "").split(",").filter((card) => known.has(card)).slice(0, 2);
     for (const button of buttons) {
       button.addEventListener("click", () => {
         const card = button.dataset.card;
         picked = picked.includes(card) ? picked.filter((one) => one !== card) : [...picked.slice(-1), card];
-        hb.state.write(new Map([["compare", picked.join(",")]]));
+        view.set("compare", picked.join(","));
+        hb.state.write(view);
         show();
       });
     }
     if (picked.length) show();
   }
 
-  // The index: every word must occur in the row.
+  // Every word must occur: in a row of the index, or in a card.
   const find = document.getElementById("find");
   if (find) {
-    const rows = [...document.querySelectorAll("#papers-table tbody tr")];
+    const cards = [...document.querySelectorAll(".published-card")];
+    const rows = cards.length ? cards : [...document.querySelectorAll("#papers-table tbody tr")];
     const texts = rows.map((row) => row.textContent.toLowerCase());
     const apply = () => {
       const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -101,13 +104,15 @@ document.addEventListener("DOMContentLoaded", () => {
         row.hidden = !words.every((word) => texts[at].includes(word));
         shown += !row.hidden;
       });
-      hb.say(words.length ? `${shown} of ${rows.length}` : "");
+      if (words.length) hb.say(`${shown} of ${rows.length} ${cards.length ? "tables" : "lines"}`);
     };
-    find.value = hb.state.read().get("q") || "";
+    find.value = view.get("q") || "";
     find.addEventListener("input", () => {
-      hb.state.write(new Map([["q", find.value]]));
+      view.set("q", find.value);
+      hb.state.write(view);
       apply();
+      if (!find.value.trim()) hb.say("");
     });
-    apply();
+    if (find.value) apply();
   }
 });
