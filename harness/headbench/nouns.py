@@ -8,7 +8,7 @@ Method authors go on in :mod:`headbench.edits`; what a run asks of a model is in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal

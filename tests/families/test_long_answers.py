@@ -56,7 +56,10 @@ STATES = {
     "odd_one_out",
     "originality",
     "pair_ratings",
+    "reading_times",
     "rsa",
+    "table_encoding",
+    "table_rsa",
 }
 """These read captured states, and no answer."""
 

@@ -20,7 +20,7 @@ from headbench.families.brain.concept_partition import partition
 from headbench.families.brain.concept_world import concept_world
 from headbench.families.brain.packed_rows import pack
 from headbench.families.brain.spectrum import alpha_req, rankme_eigenvalues, rankme_singular
-from headbench.nouns import CapturedArrays, ScoredText, Document, Record
+from headbench.nouns import CapturedArrays, Document, Record, ScoredText
 from headbench.scoring import lookup
 from headbench.scoring.parser import VERBATIM
 from headbench.scoring.thoughts import cut
