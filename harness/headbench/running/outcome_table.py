@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from headbench.results.comparison_notes import result_notes
@@ -59,4 +60,6 @@ def footer(outcome: RunOutcome) -> list[str]:
     hidden = len(outcome.files) - len(shown)
     if hidden:
         lines.append(f"wrote {hidden} control cells beside them, under {outcome.folder}")
+    results = shlex.quote(str(outcome.folder.parents[1]))  # the folder that --out named
+    lines.append(f"as a page: headbench leaderboard build --results {results}")
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -41,17 +41,18 @@ def _simulated() -> HumanSide:
     return HumanSide(HumanGeometry(world.words, rdms), "correlation", "pearson")
 
 
-def _rated() -> HumanSide:
+def _rated(distance: Kind = "correlation") -> HumanSide:
     """The eleven rated properties of THINGS: z-scored means over raters, one geometry for all."""
     concepts = things_concepts()
     scores = (concepts.means - concepts.means.mean(axis=0)) / concepts.means.std(axis=0)
-    people = np.asarray(rdm(scores)[None])
+    people = np.asarray(rdm(scores, distance)[None])
     return HumanSide(HumanGeometry(concepts.ids, people), "correlation", "spearman")
 
 
 SIDES: dict[str, Callable[[], HumanSide]] = {
     "simulated_subjects": _simulated,
     "things_properties": _rated,
+    "things_properties_euclidean": partial(_rated, "euclidean"),
 }
 
 

@@ -24,6 +24,7 @@
   let columns = null;
   let view = new Map();
   let shown = []; // rows that the view has, in order
+  let hiding = "";
   let shownColumns = null; // indexes of columns that it has; null: all
 
   function index() {
@@ -118,7 +119,9 @@
         if (!kept.has(one.place)) hidden.push(`#board tr > :nth-child(${one.place + 1})`);
       }
     }
-    sheet.replaceSync(hidden.length ? `${hidden.join(",")}{display:none}` : "");
+    const rule = hidden.length ? `${hidden.join(",")}{display:none}` : "";
+    if (rule !== hiding) sheet.replaceSync(rule); // the whole page is styled again
+    hiding = rule;
     if (all) {
       all.setAttribute("aria-pressed", String(view.get("all") === "1"));
       all.parentElement.hidden = shown.length <= LIVE;
@@ -129,8 +132,8 @@
     const order = column >= 0 ? `${heads[column].dataset.name}, ${down ? "descending" : "ascending"}` : turned ? "intervention" : "task";
     const live50 = view.get("all") === "1" ? shown.length : Math.min(LIVE, shown.length);
     const of = shown.length === live50 ? "" : `, the first ${live50} shown`;
-    const cols = columns.length && shownColumns.length < columns.length ? `, ${shownColumns.length} of ${columns.length} columns` : "";
-    hb.say(`${shown.length} rows${of}${cols}, sorted by ${order}`);
+    const cols = shownColumns.length < columns.length ? `, ${shownColumns.length} of ${columns.length} columns` : "";
+    hb.say(`${shown.length} ${shown.length === 1 ? "row" : "rows"}${of}${cols}, sorted by ${order}`);
   }
 
   function change(values, push = false) {
