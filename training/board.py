@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -48,23 +48,23 @@ def read_plan(folder: Path = FOLDER) -> Plan:
     return read_form(folder / "plan.yaml", Plan, "a list of the board's runs", hint)
 
 
-def leftovers(digests: Collection[str], folder: Path = FOLDER) -> list[Path]:
-    """Files below ``measured`` that belong to none of these runs.
+def leftovers(digests: Mapping[str, str], folder: Path = FOLDER) -> list[Path]:
+    """Files of the models that these runs were on, and that none of them gives.
 
     Args:
-        digests: Of the runs as they ran: a plan's spec may leave out what a run decides, such as
-            the model, so its own digest is another one.
+        digests: Digest of a run -> the model it was on. Other models are somebody else's.
         folder: Holds ``measured``.
     """
     planned = {f"run-{digest[:12]}.json" for digest in digests}
     kept: set[str] = set()
     gone: list[Path] = []
-    for path in sorted((folder / "measured").glob("*/run-*.json")):
+    folders = [folder / "measured" / model for model in sorted(set(digests.values()))]
+    for path in (found for one in folders for found in sorted(one.glob("run-*.json"))):
         if FILE_NAME.fullmatch(path.name) and path.name in planned:
             kept |= {cell.id[:8] for cell in read_run_list(path).cells}
         else:
             gone.append(path)
-    for path in sorted((folder / "measured").glob("*/*/*")):
+    for path in (found for one in folders for found in sorted(one.glob("*/*"))):
         cell = OF_A_CELL.search(path.name)
         if cell and cell[1] not in kept:
             gone.append(path)
@@ -86,7 +86,7 @@ def main(
     """Run the plan of the board."""
     from headbench.running.execute import execute
 
-    ran: list[str] = []
+    ran: dict[str, str] = {}
     specs = [spec for spec in read_plan().runs if only in spec.command()]
     if not dry_run and not VECTORS.exists():
         make_vectors()
@@ -98,7 +98,7 @@ def main(
         outcome = execute(spec, FOLDER)
         took, spent = time.monotonic() - started, time.process_time() - cpu
         cells = len(outcome.run.cells)
-        ran.append(outcome.run.digest)
+        ran[outcome.run.digest] = outcome.run.model
         typer.echo(f"    {cells} cells in {took:.0f} s, {spent:.0f} CPU-s")
     if not dry_run and not only:
         for path in leftovers(ran):

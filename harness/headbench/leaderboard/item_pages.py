@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from headbench.errors import HeadbenchError
 from headbench.leaderboard.cells import ShownCell, ShownRow, rows
+from headbench.leaderboard.licences import may_show_texts
 from headbench.leaderboard.links import items_page, task_page
 from headbench.leaderboard.page import Asset, Page, Part, Shard, ShardValue, page_name
 from headbench.leaderboard.sources import Sources
@@ -23,8 +24,6 @@ from headbench.scoring import family
 from headbench.statistics.metric import Metric
 from headbench.tasks.task import Task
 
-OPEN_LICENCES = ("Apache-2.0", "MIT", "CC0-1.0", "CC BY 4.0")
-"""Licences of data under which a page may print texts and pictures."""
 LONGEST_TEXT = 3_000
 MOST_PER_SHARD = 2_000
 """Documents of one condition that a shard holds; more are counted and not shown."""
@@ -121,14 +120,14 @@ def withheld(task: Task | None) -> str:
     Args:
         task: The task as its results asked it; ``None`` where that is not known here.
     """
+    if may_show_texts(task):
+        return ""
     if task is None:
         return "the task file of these results is not part of this version"
     if task.config.sensitive:
         return "its texts are sensitive"
-    licence = task.config.metadata.licence
-    if licence not in OPEN_LICENCES:
-        return f"the data's licence ({licence or 'not stated'}) does not allow it"
-    return ""
+    licence = task.config.metadata.licence or "not stated"
+    return f"the data's licence ({licence}) does not allow it"
 
 
 def _shown_reason(sources: Sources, row: ShownRow) -> str:
