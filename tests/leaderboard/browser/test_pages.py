@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.leaderboard.browser.conftest import BOARD, Browser
+from helpers_browser import BOARD, Browser
 
 AXE = Path(__file__).parent / "axe.min.js"
 ONE_OF_EACH = (
