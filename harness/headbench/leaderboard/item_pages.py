@@ -27,6 +27,8 @@ from headbench.tasks.task import Task
 LONGEST_TEXT = 3_000
 MOST_PER_SHARD = 2_000
 """Documents of one condition that a shard holds; more are counted and not shown."""
+MOST_PICTURES = 30
+"""Pictures of a task on a model that lie in the folder: those of its first documents."""
 COLUMNS = ("document", "change", "unedited", "edited", "target", "marks", "edited_marks", "picture")
 SAME, WORSE, BETTER, OTHER = "same score", "worse", "better", "not scored alone"
 
@@ -150,7 +152,7 @@ def _shown(task: Task | None, row: ShownRow, files: Mapping[str, Cell]) -> _Show
             request = task.requests(document, task.steps[0].name, {}, row.result.run.seed)[0]
             text = "\n\n".join(str(message["content"]) for message in request.messages)
             prompts[document.id] = text[:LONGEST_TEXT]
-            if request.images:
+            if request.images and len(images) < MOST_PICTURES:
                 path = f"images/{request.images[0][:16]}.png"
                 images[path] = task.image(request.images[0])
                 pictures[document.id] = path

@@ -1,4 +1,4 @@
-"""What a visitor does with the board: sort, filter, link, take along, and six tasks of a stranger."""
+"""What a visitor does with the board: sort, filter, link, and six tasks of a stranger."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers_browser import BOARD, Browser
 
 from headbench.leaderboard.build import build
 from headbench.leaderboard.site import write
+from helpers_browser import BOARD, Browser
 
 GOLDEN = BOARD.parent / "results" / "measured" / "golden"
 ROWS = """return [...document.querySelectorAll('#board tbody:first-of-type tr')]
@@ -86,7 +86,8 @@ def test_with_scripts_off_every_row_is_there(without_scripts: Browser) -> None:
     without_scripts.open("index.html")
     rows = without_scripts.js("return document.querySelectorAll('#board tbody tr').length")
     shown = without_scripts.js(
-        "return [...document.querySelectorAll('#board tbody tr')].filter((r) => r.offsetParent).length"
+        "return [...document.querySelectorAll('#board tbody tr')]."
+        "filter((row) => row.offsetParent).length"
     )
     assert rows == shown >= 8
     assert not without_scripts.js("return document.documentElement.classList.contains('js')")
