@@ -141,8 +141,8 @@ SCORED: dict[str, tuple[object, str, str, dict[str, object]]] = {
     "stickiness": ("toxic", "toxic", "not toxic", {"conditions": ["zero_shot"], "label": "toxic"}),
 }
 
-STATES = {"rsa", "odd_one_out", "originality"}
-"""These read captured states, in which there is no text to cut."""
+STATES = {"rsa", "odd_one_out", "originality", "table_rsa", "table_encoding", "reading_times"}
+"""These read captured states or log-probabilities, in which there is no text to cut."""
 
 
 def test_every_scorer_of_the_house_is_tried() -> None:

@@ -41,6 +41,7 @@ def footer(outcome: RunOutcome, *, full: bool = False) -> list[str]:
     own = len(outcome.results) - controls
     beside = f" and {controls} of controls" if controls else ""
     lines.append(f"files: {own} results{beside} under {outcome.folder}")
+    lines.append(f"page: headbench leaderboard build --results {shlex.quote(str(outcome.out))}")
     lines.append(f"again: {again(outcome)}")
     return lines
 

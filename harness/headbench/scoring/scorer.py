@@ -93,6 +93,7 @@ class Scorer:
         options: Mapping[str, object] | None = None,
         tokens: tuple[tuple[int, ...], ...] = (),
         marks: Sequence[str] = thoughts.DEFAULT,
+        counted: Sequence[bool] | None = None,
     ) -> Record:
         """Score one document.
 
@@ -104,6 +105,7 @@ class Scorer:
             tokens: Token ids of each output, where the model gives them.
             marks: Marks of thoughts, which are cut before anything is read
                 (:func:`headbench.scoring.thoughts.marks_of`).
+            counted: Whose thoughts are counted in the parts: the evaluated model's; ``None``: all.
 
         Returns:
             The record. ``outputs`` are whole, thoughts included. ``parsed`` is the reading of the
@@ -113,8 +115,9 @@ class Scorer:
         Raises:
             HeadbenchError: The document lacks what the scorer needs, or an option is wrong.
         """
-        answers = thoughts.cut(outputs, marks)
-        reader = _leaving_unfinished(parser) if answers.unclosed else parser
+        answers = thoughts.cut(outputs, marks, counted)
+        unfinished = any(isinstance(text, thoughts.Unfinished) for text in answers.texts)
+        reader = _leaving_unfinished(parser) if unfinished else parser
         readings = tuple(reader.read(text) for text in answers.texts)
         parts = self.score(document, answers.texts, reader, options or {})
         return Record(

@@ -1,6 +1,7 @@
 """Brain and behaviour alignment: how close the geometry of layers and heads is to people's."""
 
 from headbench.scoring.family import Family
+from headbench.scoring.views import View
 
 FAMILY = Family(
     "brain",
@@ -49,6 +50,16 @@ FAMILY = Family(
         "brain.encoding_subjects": ".table_encoding_scorer:SUBJECTS",
         "brain.encoding_targets": ".table_encoding_scorer:TARGETS",
         "brain.encoding_groups": ".table_encoding_scorer:GROUPS",
+        "brain.rt_surprisal_r": ".reading_time_scorer:SURPRISAL",
+        "brain.rt_normalised": ".reading_time_scorer:NORMALISED",
+        "brain.rt_ceiling": ".reading_time_scorer:CEILING",
+        "brain.rt_beyond_length": ".reading_time_scorer:PARTIAL",
+        "brain.rt_length_r": ".reading_time_scorer:LENGTH",
+        "brain.rt_position_r": ".reading_time_scorer:POSITION",
+        "brain.rt_in_place": ".reading_time_scorer:IN_PLACE",
+        "brain.rt_shifted_back": ".reading_time_scorer:BACK",
+        "brain.rt_shifted_on": ".reading_time_scorer:ON",
+        "brain.rt_words": ".reading_time_scorer:WORDS",
     },
     scorers={
         "rsa": ".rsa_scorer:RSA_SCORER",
@@ -56,12 +67,15 @@ FAMILY = Family(
         "originality": ".originality_scorer:ORIGINALITY_SCORER",
         "table_rsa": ".table_rsa_scorer:TABLE_RSA",
         "table_encoding": ".table_encoding_scorer:TABLE_ENCODING",
+        "reading_times": ".reading_time_scorer:READING_TIMES",
     },
     sources={
         "things": ".concept_rows:concept_rows",
         "things_triplets": ".concept_rows:triplet_rows",
         "alternate_uses": ".concept_rows:use_rows",
+        "rdm92": ".concept_rows:image_rows",
         "vector_table": ".table_rows:table_rows",
+        "natural_stories": ".reading_time_rows:sentence_rows",
     },
     worlds={
         "concepts": ".concept_rows:word_rows",
@@ -72,4 +86,25 @@ FAMILY = Family(
         "alternate_uses": ".brain_recipes:UsesOriginality",
         "natural_stories": ".brain_recipes:ReadingTimesRecipe",
     },
+    views=(
+        View(
+            "band",
+            "Similarity within the noise ceiling",
+            ("brain.rsa", "brain.ceiling_lower", "brain.ceiling_upper"),
+            note="The band is how well one person predicts the mean: of the others (lower end), or "
+            "of all (upper end).",
+        ),
+        View(
+            "band",
+            "Similarity of the chosen head within the noise ceiling",
+            ("brain.rsa_head", "brain.ceiling_lower", "brain.ceiling_upper"),
+            note="The head is chosen on other stimuli than those scored.",
+        ),
+        View(
+            "band",
+            "Similarity to your subjects within the noise ceiling",
+            ("brain.table_rsa", "brain.table_ceiling_lower", "brain.table_ceiling_upper"),
+            note="Ceilings are those of the subjects of the table.",
+        ),
+    ),
 )

@@ -1,6 +1,7 @@
 """CHAIR: objects that captions name and images do not hold."""
 
 from headbench.scoring.family import Family
+from headbench.scoring.views import View
 
 FAMILY = Family(
     "chair",
@@ -35,4 +36,13 @@ FAMILY = Family(
     output_roles={
         "caption": ("caption",),
     },
+    views=(
+        View(
+            "plane",
+            "Invented objects against recall and length",
+            ("chair.recall", "chair.chair_i", "chair.len", "chair.chair_s"),
+            note="A caption that names less invents less. A condition is better than another only "
+            "where it has a lower CHAIR_i at no lower object recall; length is in the table.",
+        ),
+    ),
 )

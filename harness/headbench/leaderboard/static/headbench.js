@@ -43,7 +43,9 @@ const hb = (() => {
   const VERSION = 1;
   const MIGRATIONS = { 0: (old) => old }; // before there was a version: the same keys
   const state = {
+    // The view that the address names; null where it names an element of the page instead.
     read() {
+      if (location.hash.length > 1 && !location.hash.includes("=")) return null;
       let found = new Map(new URLSearchParams(location.hash.slice(1)));
       let version = Number(found.get("v") || 0);
       if (!Number.isInteger(version) || version < 0 || version > VERSION) return new Map();
@@ -96,6 +98,14 @@ const hb = (() => {
     const line = document.getElementById("status");
     if (line) line.textContent = text;
   }
+
+  // The skip link moves the focus and leaves the address, which holds the view, as it is.
+  document.addEventListener("click", (event) => {
+    if (event.target instanceof Element && event.target.closest(".skip")) {
+      event.preventDefault();
+      document.getElementById("main").focus();
+    }
+  });
 
   return { put, load, state, csv, download, say };
 })();
