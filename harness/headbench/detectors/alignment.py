@@ -49,6 +49,8 @@ LEAST = 20
 """Fewer stimuli say nothing about a geometry, and their halves less."""
 PROMPTS = {"concepts": "Question: {} are what? Answer:"}
 """Default prompt of a target; ``{}``, the word alone, for the others."""
+Pool = Literal["last", "mean", "content", "stimulus"]
+"""How the states of a prompt's tokens become one vector."""
 BLOCK = 4
 """Heads that are scored together: an RDM of 1,854 stimuli has 1.7 million pairs."""
 
@@ -93,7 +95,7 @@ class AlignmentParams(DetectorParams):
     prompt: str = ""
     """What the model reads, with ``{}`` for the stimulus; default: a question for ``concepts``, the
     stimulus alone for the others."""
-    pool: Literal["last", "mean", "content", "stimulus"] = "last"
+    pool: Pool = "last"
     """The last prompt token, or a mean: over all prompt tokens, special and template's ones
     included (``mean``); over those of the prompt's text (``content``); over the stimulus's own
     (``stimulus``)."""
@@ -178,7 +180,7 @@ def load(params: AlignmentParams, limit: int | None, seed: int) -> Trials:
                 index=0,
                 kind="represent",
                 messages=({"role": "user", "content": text},),
-                spans=_spans(params.pool, prompt, target.texts[at]),
+                spans=spans_of(params.pool, prompt, target.texts[at]),
             ),
             "",
         )
@@ -194,7 +196,7 @@ def load(params: AlignmentParams, limit: int | None, seed: int) -> Trials:
     return Trials(trials, facts)
 
 
-def _spans(pool: str, prompt: str, stimulus: str) -> dict[str, tuple[tuple[int, int, int], ...]]:
+def spans_of(pool: str, prompt: str, stimulus: str) -> dict[str, tuple[tuple[int, int, int], ...]]:
     """The span that is averaged over; spans that nobody reads are not marked."""
     start = prompt.index("{}")
     ranges = {

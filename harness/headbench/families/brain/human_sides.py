@@ -12,8 +12,8 @@ from headbench.errors import ConfigError, nearest
 from headbench.families.brain.concept_world import concept_world, simulated_subjects
 from headbench.families.brain.rdm import Kind, rdm
 from headbench.families.brain.rdm_similarity import Method
-from headbench.families.brain.rsa_metric import HumanGeometry
-from headbench.families.brain.vendored_data import things_concepts
+from headbench.families.brain.rsa_metric import FeatureKind, HumanGeometry
+from headbench.families.brain.vendored_data import IMAGE_IDS, rdm92, things_concepts
 
 SUBJECTS = 8
 RELIABILITY = 0.3
@@ -30,7 +30,7 @@ class HumanSide:
     """
 
     geometry: HumanGeometry
-    kind: Kind
+    kind: FeatureKind
     method: Method
 
 
@@ -49,9 +49,20 @@ def _rated(distance: Kind = "correlation") -> HumanSide:
     return HumanSide(HumanGeometry(concepts.ids, people), "correlation", "spearman")
 
 
+def _images(who: str, kind: FeatureKind) -> HumanSide:
+    """People's RDMs of 92 images: cortex of four, averaged over sessions, or judgements of 16."""
+    data = rdm92()
+    people = data.subjects if who == "fmri" else data.judges
+    return HumanSide(HumanGeometry(IMAGE_IDS, people), kind, "rho_a")
+
+
 SIDES: dict[str, Callable[[], HumanSide]] = {
     "simulated_subjects": _simulated,
     "things_properties": _rated,
+    "rdm92_fmri": partial(_images, "fmri", "correlation"),
+    "rdm92_judges": partial(_images, "judges", "correlation"),
+    "rdm92_fmri_given": partial(_images, "fmri", "given"),
+    "rdm92_judges_given": partial(_images, "judges", "given"),
     "things_properties_euclidean": partial(_rated, "euclidean"),
 }
 

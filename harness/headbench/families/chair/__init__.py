@@ -36,6 +36,7 @@ FAMILY = Family(
     output_roles={
         "caption": ("caption",),
     },
+    marks={"hallucinated": "not in the picture"},
     views=(
         View(
             "plane",
