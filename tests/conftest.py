@@ -37,6 +37,18 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    """The folder of a real sentence encoder (six layers, twelve heads each), or a skip."""
+    named = os.environ.get("HEADBENCH_REAL_MODELS", "")
+    if not named:
+        pytest.skip("HEADBENCH_REAL_MODELS is not set: run .ci/real_models.py FOLDER")
+    folder = Path(named).expanduser().resolve() / "minilm-l6"
+    if not (folder / "model.safetensors").is_file():
+        pytest.skip(f"HEADBENCH_REAL_MODELS names {named}, which holds no minilm-l6")
+    return str(folder)
+
+
 @pytest.fixture(autouse=True)
 def threads_as_before() -> Iterator[None]:
     """Give torch its threads back: training sets them, and the next test must not inherit that."""

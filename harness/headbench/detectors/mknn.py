@@ -24,7 +24,7 @@ from headbench.families.brain.mutual_neighbours import chance, neighbours, share
 from headbench.families.brain.rdm import Floats, Integers, rdm
 
 if TYPE_CHECKING:
-    from headbench.models.hf.adapter import HFModel
+    from headbench.detectors.detector import HeadModel
 
 
 class MknnParams(alignment.AlignmentParams):
@@ -55,7 +55,7 @@ def _check_k(params: MknnParams, stimuli: int) -> None:
         )
 
 
-def run(model: HFModel, trials: Trials, params: MknnParams) -> Measurement:
+def run(model: HeadModel, trials: Trials, params: MknnParams) -> Measurement:
     """Score every head.
 
     Raises:
@@ -82,8 +82,8 @@ def run(model: HFModel, trials: Trials, params: MknnParams) -> Measurement:
             found.append(np.mean([shared_neighbours(own, one).mean() for one in people]))
         return np.array(found)
 
-    measured = alignment.measure(model, trials, params, scores)
+    measured = alignment.measure(model, trials, params, alignment.one_by_one(scores))
     return replace(measured, facts={**measured.facts, "chance": chance(stimuli, params.k)})
 
 
-DETECTOR = Detector("mknn", MknnParams, run, "needles", 0, data=load)
+DETECTOR = Detector("mknn", MknnParams, run, "needles", 0, data=load, encoders=True)

@@ -73,6 +73,7 @@ FAMILY = Family(
         "things": ".concept_rows:concept_rows",
         "things_triplets": ".concept_rows:triplet_rows",
         "alternate_uses": ".concept_rows:use_rows",
+        "rdm92": ".concept_rows:image_rows",
         "vector_table": ".table_rows:table_rows",
         "natural_stories": ".reading_time_rows:sentence_rows",
     },

@@ -14,10 +14,17 @@ from headbench.models.adapter_catalogue import rows_a_batch
 from headbench.models.base_model import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.answering import BatchAnswering
-from headbench.models.hf.captures import absolute, captures_of, check_answer, check_keys
+from headbench.models.hf.captures import (
+    absolute,
+    captures_of,
+    check_answer,
+    check_keys,
+    named_places,
+)
 from headbench.models.hf.chat import given_to, read_today
 from headbench.models.hf.continuations import answer_ids, asked_ids, positions_taken
 from headbench.models.hf.fingerprint import fingerprint_tensors
+from headbench.models.hf.fold import head_columns
 from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.halving import by_halves
 from headbench.models.hf.identity import identity_of
@@ -102,6 +109,8 @@ class HFModel(BaseModel):
         key: dict[str, object] = {"tokens": digest_of(prompt.tokens)}
         if job.request.kind in ("score", "nexttoken"):
             key["asked"] = digest_of(asked_ids(job.request, prompt, self.prompter))
+        if job.request.kind == "represent" and (places := named_places(job.request, prompt.spans)):
+            key["places"] = digest_of(places)
         answer = answer_ids(job.request, prompt, self.prompter)
         if answer is not None:
             key["answer"] = digest_of(answer)
@@ -183,11 +192,7 @@ class HFModel(BaseModel):
         Raises:
             RefusedError: no engine, or no output projection inside the attention module.
         """
-        from headbench.models.hf.fold import output_columns
-
-        engine = self.runtime.check_engine()
-        columns = output_columns(engine.modules[layer], layer).detach().float().cpu()
-        return columns.T.reshape(engine.shape.heads, engine.shape.value_dim, -1)
+        return head_columns(self.runtime.check_engine(), layer).float().cpu()
 
     # ------------------------------------------------------------- one batch
 

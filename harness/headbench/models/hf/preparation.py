@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from headbench.models.hf.encoder_pass import EncoderBackend
+
 
 @dataclass
 class PreparedJob:
@@ -98,7 +100,7 @@ class RequestPreparation:
     def __init__(
         self,
         runtime: Runtime,
-        backend: HFBackend,
+        backend: HFBackend | EncoderBackend,
         info: ModelInfo,
         resolve: Callable[[Request], Prompt],
         pixels: Callable[[str], Mapping[str, Tensor]],
