@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from headbench.errors import HeadbenchError
 from headbench.leaderboard import numbers
 from headbench.leaderboard.cells import ShownCell, ShownRow, direction, rows
+from headbench.leaderboard.licences import may_show_texts
 from headbench.leaderboard.links import intervention_page, items_page, method_names, task_page
 from headbench.leaderboard.page import Page, Part
 from headbench.leaderboard.sources import Sources
@@ -142,7 +143,7 @@ def example(task: Task) -> Example | None:
     Only data that come with the package are shown: what a folder of a user's own holds would make
     the page another one on every machine, and its licence need not allow it.
     """
-    if task.config.sensitive or task.config.dataset_path != "world":
+    if not may_show_texts(task) or task.config.dataset_path != "world":
         return None
     try:
         document = task.documents(limit=1)[0]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError
 from headbench.nouns import Capture, Document, Kind, ModelInfo, Record
 from headbench.scoring import thoughts
 from headbench.scoring.parser import Parser
+
+if TYPE_CHECKING:
+    from headbench.scoring.pictures import Matrices
 
 Score = Callable[[Document, tuple[str, ...], Parser, Mapping[str, object]], Mapping[str, object]]
 """``(document, outputs, parser, options) -> parts``."""
@@ -56,6 +60,8 @@ class Scorer:
             model's shapes are known, and ``headbench validate`` calls it too. ``None``: nothing is
             checked before the first answer is scored.
         summary: One line for ``headbench ls``.
+        picture: Records -> what ``headbench show result --plot`` draws of them; ``None`` of either:
+            nothing is drawn.
     """
 
     name: str
@@ -66,6 +72,7 @@ class Scorer:
     default_parser: str = "verbatim"
     summary: str = ""
     check: Check | None = None
+    picture: Callable[[Sequence[Record]], Matrices | None] | None = None
 
     @property
     def id(self) -> str:

@@ -116,7 +116,7 @@ def rsa_metric(
         if len(taken) < 3 or (kind == "correlation" and constant_rows(np.array(features)).any()):
             return Weighted(takes_part, undefined, subjects)
         if kind == "given":
-            model_rdm = _given(np.array(features), [stimulus(one) for one in taken], human)
+            model_rdm = given_rdm(np.array(features), [stimulus(one) for one in taken], human)
         else:
             model_rdm = rdm(np.array(features), kind)
         model = prepare(model_rdm, method, constant="nan")
@@ -133,7 +133,7 @@ def rsa_metric(
     return SampleStatistic(name, prepared, True, low=-1.0, high=1.0, resampling="bootstrap")
 
 
-def _given(rows: Floats, stimuli: Sequence[str], human: HumanGeometry) -> Floats:
+def given_rdm(rows: Floats, stimuli: Sequence[str], human: HumanGeometry) -> Floats:
     """The RDM of some stimuli from rows ``[stimulus, all stimuli]``: ``[pair]``.
 
     Raises:
