@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants sweep leaderboard leaderboard-check nightly clean
+.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants sweep board-results leaderboard leaderboard-check nightly clean
 
 run: $(VENV)/.installed
 	$(BIN)/headbench run --tasks niah,pope --intervention vhr
@@ -48,6 +48,10 @@ wheel: $(VENV)/.dev
 
 # The committed board: its sources are what git holds, whatever was run besides.
 BOARD = --results results/board --results results/rescored --results results/published
+# Answers are stored: goes on where it was stopped, and scores anew after a scorer changed.
+board-results: $(VENV)/.tests
+	$(BIN)/python -m training.board
+
 leaderboard: $(VENV)/.installed
 	$(BIN)/headbench leaderboard build $(BOARD)
 

@@ -52,7 +52,7 @@ INTERVENTIONS = 4
 CONTROLS = 4
 CELLS = 1 + INTERVENTIONS * (1 + CONTROLS)
 """Cells per model and task, as ``headbench run`` makes them by default."""
-DOCUMENTS = 40
+DOCUMENTS = 20
 METRICS = ("niah.recall", "niah.fraction")
 DRAWS = 2000
 

@@ -7,8 +7,10 @@ Result files that no run of the plan gives any more are removed.
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -18,11 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from headbench.guard.yaml_forms import read_form
 from headbench.results.disk import write_atomic
 from headbench.results.run_list import FILE_NAME, read_run_list
-from headbench.results.timing import FILE as TIMING
 from headbench.running.spec import RunSpec
 
 FOLDER = Path("results/board")
 """Relative, as the plan and every stored spec name files: the same on every machine."""
+OF_A_CELL = re.compile(r"-([0-9a-f]{8})\.[a-z.]+$")
+"""The end of a result file's name, and of its records and arrays: eight digits of its id."""
 VECTORS = FOLDER / "there.safetensors"
 
 
@@ -45,19 +48,25 @@ def read_plan(folder: Path = FOLDER) -> Plan:
     return read_form(folder / "plan.yaml", Plan, "a list of the board's runs", hint)
 
 
-def leftovers(folder: Path = FOLDER) -> list[Path]:
-    """Files below ``measured`` that belong to no run of the plan."""
-    planned = {f"run-{spec.digest[:12]}.json" for spec in read_plan(folder).runs}
+def leftovers(digests: Mapping[str, str], folder: Path = FOLDER) -> list[Path]:
+    """Files of the models that these runs were on, and that none of them gives.
+
+    Args:
+        digests: Digest of a run -> the model it was on. Other models are somebody else's.
+        folder: Holds ``measured``.
+    """
+    planned = {f"run-{digest[:12]}.json" for digest in digests}
     kept: set[str] = set()
     gone: list[Path] = []
-    for path in sorted((folder / "measured").glob("*/run-*.json")):
+    folders = [folder / "measured" / model for model in sorted(set(digests.values()))]
+    for path in (found for one in folders for found in sorted(one.glob("run-*.json"))):
         if FILE_NAME.fullmatch(path.name) and path.name in planned:
             kept |= {cell.id[:8] for cell in read_run_list(path).cells}
         else:
             gone.append(path)
-    for path in sorted((folder / "measured").glob("*/*/*")):
-        cell = path.name.split(".")[0].rpartition("-")[2]
-        if path.name != TIMING and cell not in kept:
+    for path in (found for one in folders for found in sorted(one.glob("*/*"))):
+        cell = OF_A_CELL.search(path.name)
+        if cell and cell[1] not in kept:
             gone.append(path)
     return gone
 
@@ -77,6 +86,7 @@ def main(
     """Run the plan of the board."""
     from headbench.running.execute import execute
 
+    ran: dict[str, str] = {}
     specs = [spec for spec in read_plan().runs if only in spec.command()]
     if not dry_run and not VECTORS.exists():
         make_vectors()
@@ -88,9 +98,10 @@ def main(
         outcome = execute(spec, FOLDER)
         took, spent = time.monotonic() - started, time.process_time() - cpu
         cells = len(outcome.run.cells)
+        ran[outcome.run.digest] = outcome.run.model
         typer.echo(f"    {cells} cells in {took:.0f} s, {spent:.0f} CPU-s")
     if not dry_run and not only:
-        for path in leftovers():
+        for path in leftovers(ran):
             path.unlink()
             typer.echo(f"removed {path}: no run of the plan gives it")
 

@@ -141,7 +141,20 @@ SCORED: dict[str, tuple[object, str, str, dict[str, object]]] = {
     "stickiness": ("toxic", "toxic", "not toxic", {"conditions": ["zero_shot"], "label": "toxic"}),
 }
 
-STATES = {"rsa", "odd_one_out", "originality", "table_rsa", "table_encoding", "reading_times"}
+STATES = {
+    "categories",
+    "cosine",
+    "geometry",
+    "mutual_neighbours",
+    "norms",
+    "odd_one_out",
+    "originality",
+    "pair_ratings",
+    "reading_times",
+    "rsa",
+    "table_encoding",
+    "table_rsa",
+}
 """These read captured states or log-probabilities, in which there is no text to cut."""
 
 

@@ -108,8 +108,12 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
     ] = False,
-    raw_p: Annotated[
-        bool, typer.Option("--raw-p", help="Also print each p before its adjustment.")
+    show_all: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Also print further metrics, p before adjustment, KL, and what controls were.",
+        ),
     ] = False,
     replay: Annotated[
         Path | None,
@@ -148,7 +152,7 @@ def run(
     from headbench.running.execute import run_plan
     from headbench.running.outcome_table import print_outcome
 
-    print_outcome(run_plan(plan, out), Console(), raw=raw_p)
+    print_outcome(run_plan(plan, out), Console(), full=show_all)
 
 
 def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:

@@ -137,14 +137,16 @@ def direction(estimate: Estimate | None) -> str:
 
 def rows(sources: Sources) -> list[ShownRow]:
     """Every baseline of a run with its conditions, in the board's order."""
-    baselines: dict[str, ShownCell] = {}
-    found: dict[str, dict[str, ShownCell]] = {}
+    baselines: dict[tuple[str, ...], ShownCell] = {}
+    found: dict[tuple[str, ...], dict[str, ShownCell]] = {}
     for shown in _cells(sources):
         result = shown.result
+        # A file may state the id of another's baseline; it must not take that one's place.
+        names = (result.task.name, result.model.name)
         if result.arm.role == "baseline":
-            baselines.setdefault(result.id, shown)
+            baselines.setdefault((result.id, *names), shown)
             continue
-        row = found.setdefault(result.arm.baseline or "", {})
+        row = found.setdefault((result.arm.baseline or "", *names), {})
         if result.arm.name not in row or _better_known(shown, row[result.arm.name]):
             row[result.arm.name] = shown
     return sorted(

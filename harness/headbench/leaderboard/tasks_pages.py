@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from headbench.errors import HeadbenchError
 from headbench.leaderboard import numbers
 from headbench.leaderboard.cells import ShownCell, ShownRow, direction, rows
+from headbench.leaderboard.licences import may_show_texts
 from headbench.leaderboard.links import intervention_page, items_page, method_names, task_page
 from headbench.leaderboard.page import Page, Part
 from headbench.leaderboard.sources import Sources
@@ -128,7 +129,7 @@ def forest(found: Sequence[ShownRow]) -> Mapping[str, list[ForestLine]]:
 def common_reach(lines: Sequence[ForestLine]) -> float:
     """The end of an axis that holds every difference of a plot; wide intervals may go beyond."""
     sizes = [_size(one.cell) for one in lines]
-    return numbers.reach(1.2 * max((size for size in sizes if math.isfinite(size)), default=1.0))
+    return numbers.reach(max((size for size in sizes if math.isfinite(size)), default=1.0))
 
 
 def _size(cell: ShownCell) -> float:
@@ -142,7 +143,7 @@ def example(task: Task) -> Example | None:
     Only data that come with the package are shown: what a folder of a user's own holds would make
     the page another one on every machine, and its licence need not allow it.
     """
-    if task.config.sensitive or task.config.dataset_path != "world":
+    if not may_show_texts(task) or task.config.dataset_path != "world":
         return None
     try:
         document = task.documents(limit=1)[0]

@@ -77,6 +77,8 @@ class Family:
             are added to these.
         settings: Settings with which the names of the family's tasks may end.
         views: What pages of results show of it, besides its figures.
+        marks: Score part that lists words of an output -> what these words are, in a few words;
+            pages of documents mark them.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Family:
     output_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
     views: tuple[View, ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
 
     def things(self, kind: Kind) -> Things:
         """What it brings of one kind."""
@@ -182,6 +185,12 @@ def load(kind: Kind, name: str) -> object:
 def code_of(kind: Kind, name: str) -> Code:
     """The code of the family that brings a thing; nothing for headbench's own."""
     return _table(kind)[name][0].code
+
+
+def marks(metric: str) -> Mapping[str, str]:
+    """The marks of the family that brings a metric; none for a metric of no family."""
+    found = _table("metrics").get(metric)
+    return found[0].family.marks if found else {}
 
 
 def views(metric: str) -> tuple[View, ...]:

@@ -28,7 +28,7 @@ FAMILY = Family(
         "scenes-chair": ".scene_captions:rows",
     },
     rescorers={
-        "chair": ".rescore_chair:RESCORER",
+        "chair": ".chair_rescoring:RESCORER",
     },
     recipes={
         "chair": ".chair_recipes:Chair",
@@ -36,6 +36,7 @@ FAMILY = Family(
     output_roles={
         "caption": ("caption",),
     },
+    marks={"hallucinated": "not in the picture"},
     views=(
         View(
             "plane",

@@ -30,7 +30,7 @@ FAMILY = Family(
         "needles": ".needle_world_rows:needle_rows",
     },
     rescorers={
-        "niah": ".rescore_needles:RESCORER",
+        "niah": ".needle_rescoring:RESCORER",
     },
     recipes={
         "needle_cells": ".needle_recipes:NeedleCells",

@@ -35,7 +35,7 @@ FAMILY = Family(
         "scenes-pope": ".scene_questions:rows",
     },
     rescorers={
-        "pope": ".rescore_pope:RESCORER",
+        "pope": ".pope_rescoring:RESCORER",
     },
     recipes={
         "pope": ".pope_recipes:Pope",

@@ -40,7 +40,7 @@ FAMILY = Family(
         "walls": ".wall_world_rows:wall_rows",
     },
     rescorers={
-        "walls": ".rescore_walls:RESCORER",
+        "walls": ".walls_rescoring:RESCORER",
     },
     recipes={
         "humans": ".wall_recipes:Humans",

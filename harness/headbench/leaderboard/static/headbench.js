@@ -93,6 +93,14 @@ const hb = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
+  // Control and direction characters as escapes, as the pages show them; line ends stay.
+  function visible(text) {
+    return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (char) => {
+      const code = char.charCodeAt(0);
+      return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+    });
+  }
+
   // One line for everyone, read aloud where a screen reader listens: <p id=status role=status>.
   function say(text) {
     const line = document.getElementById("status");
@@ -107,6 +115,6 @@ const hb = (() => {
     }
   });
 
-  return { put, load, state, csv, download, say };
+  return { put, load, state, csv, download, say, visible };
 })();
 globalThis.hb = hb;
