@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import inspect
-import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from headbench._json import strict_json
 from headbench.errors import ConfigError, RefusedError, nearest
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def read_arguments(args: Mapping[str, str]) -> dict[str, Argument]:
         where = f"--model-args chat_template_args={text}"
         hint = 'write {"key": value}, or give --template-arg key=value'
         try:
-            given = json.loads(text)
+            given = strict_json(text)
         except ValueError as error:
             raise ConfigError(
                 f"chat_template_args is not JSON: {error}", where=where, hint=hint

@@ -28,6 +28,7 @@ from transformers.models.auto.processing_auto import (
 )
 from transformers.utils import logging
 
+from headbench._reading import is_folder
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.cache import known_cache
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
@@ -168,7 +169,7 @@ def loading(settings: Settings) -> Iterator[None]:
     """Turn the library's errors into one that says what to do."""
     named = settings.pretrained
     is_path = named.startswith(("/", ".", "~")) or named.count("/") > 1  # as no hub id looks
-    if is_path and not Path(named).is_dir():
+    if is_path and not is_folder(named):
         raise ConfigError(
             "there is no such folder",
             where=f"pretrained={named}",
@@ -320,7 +321,7 @@ def _of_all_layers(config: Any, name: str) -> int | None:
 
 def maps_beside(folder: Path) -> dict[str, str]:
     """Head maps that lie beside a checkpoint as ``heads-<name>.json``: name -> path."""
-    files = sorted(folder.glob("heads-*.json")) if folder.is_dir() else []
+    files = sorted(folder.glob("heads-*.json")) if is_folder(folder) else []
     return {path.stem.removeprefix("heads-"): str(path) for path in files}
 
 
@@ -357,7 +358,7 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype | str:
 def display_name(pretrained: str) -> str:
     """A folder's own name, or the hub id."""
     path = Path(pretrained)
-    return path.resolve().name if path.is_dir() else pretrained
+    return path.resolve().name if is_folder(path) else pretrained
 
 
 def _first_line(error: BaseException) -> str:
