@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         ModelInfo,
         Record,
         Request,
+        ScoredText,
     )
     from headbench.results.fields import LogFormat
     from headbench.results.recipe import Recipe
@@ -136,6 +137,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "ModelInfo",
         "Record",
         "Request",
+        "ScoredText",
     ),
     "headbench.jobs": ("Job",),
     "headbench.errors": ("ConfigError", "DataError", "RefusedError"),
@@ -236,6 +238,7 @@ __all__ = [
     "RewritingMethod",
     "SampleStatistic",
     "Scale",
+    "ScoredText",
     "Scorer",
     "SumMetric",
     "Trial",

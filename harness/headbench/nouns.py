@@ -23,6 +23,10 @@ Kind = Literal["generate", "score", "nexttoken", "represent"]
 """What is asked of a model. ``choices`` of a task are several ``score`` continuations."""
 Role = Literal["subject", "encoder", "judge"]
 Site = Literal["q", "k", "v", "scores", "pattern", "z", "residual", "router"]
+CaptureSite = Literal[Site, "z_out", "residual_in"]
+"""Where a capture may look: also at what a head writes into the residual stream, ``z`` times its
+rows of the output projection without the bias, and at what a layer reads (of layer 0: the
+embeddings)."""
 Phase = Literal["prefill", "decode", "both", "from_last"]
 """By POSITION, teacher-forced or not: decode means position >= prompt length; from_last means
 position >= prompt length - 1, every row that predicts a token of the answer. The second is what
@@ -69,7 +73,8 @@ class Request:
         images: Content hashes, in the order of the markers.
         spans: Span name -> character ranges ``(message index, start, end)`` marked in the template.
         ask: Generation settings (``max_new_tokens``, ``until``), or ``continuations`` (score), or
-            ``tokens`` (nexttoken), or ``captures`` (represent).
+            ``tokens`` (nexttoken), or ``captures`` (represent); and ``answer``, with its
+            ``answer_tokens`` where they are known, where the states of an answer are wanted.
         seed: hash(run seed, document, step, index); no generator is shared between rows.
     """
 
@@ -114,15 +119,56 @@ class Record:
 class Capture:
     """What a probe, a detector or a ``represent`` request brings home.
 
-    ``keys`` names a span, so that a pattern is never captured whole.
+    Attributes:
+        site: Named place in the forward pass.
+        layers: 0-based; in requests also from the top.
+        rows: Query rows: one of :data:`Rows`; ``answer``, the tokens of the answer that the request
+            continues; or the name of a span of the prompt (``content``: its text without special
+            tokens and without what a chat template adds).
+        keys: Name of a span, so that a pattern is never captured whole.
+        pool: ``mean`` over the rows, or their ``last`` one.
+        tower: The text model, or the vision tower.
     """
 
-    site: Site
+    site: CaptureSite
     layers: tuple[int, ...]
-    rows: Rows = "last"
+    rows: str = "last"
     keys: str | None = None
-    pool: Literal["none", "mean"] = "none"
+    pool: Literal["none", "mean", "last"] = "none"
     tower: Literal["text", "vision"] = "text"
+
+
+class GeneratedText(str):
+    """The text of a ``generate`` answer, with the ids that the model chose.
+
+    A later step of the same model that continues the answer feeds these ids: text that is tokenized
+    anew need not give them.
+    """
+
+    tokens: tuple[int, ...]
+
+    @classmethod
+    def of(cls, text: str, tokens: tuple[int, ...]) -> GeneratedText:
+        """A text and its ids."""
+        made = cls(text)
+        made.tokens = tokens
+        return made
+
+
+class ScoredText(str):
+    """What ``score`` and ``nexttoken`` say over several choices: the likeliest, with all chances.
+
+    A scorer reads :attr:`scores` and gives what its metrics need as record parts.
+    """
+
+    scores: tuple[float, ...]
+
+    @classmethod
+    def of(cls, text: str, scores: tuple[float, ...]) -> ScoredText:
+        """A choice, and the log-probability of each choice in the order of the request."""
+        made = cls(text)
+        made.scores = scores
+        return made
 
 
 class CapturedArrays(str):

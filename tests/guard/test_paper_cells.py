@@ -18,7 +18,7 @@ def test_the_committed_cells_stand() -> None:
 def test_faults_name_their_file(tmp_path: Path) -> None:
     folder = tmp_path / "cells"
     folder.mkdir()
-    shutil.copy(CELLS / "act.json", folder)
+    shutil.copy(CELLS / "act.cells.json", folder)
     lost = {"kind": "k", "where": "w", "cells": ["act/abstract/00000000"], "says": "s"}
     listed = {"schema_version": 1, "contradictions": [lost]}
     (folder / "contradictions.json").write_text(json.dumps(listed), encoding="utf-8")
@@ -26,6 +26,6 @@ def test_faults_name_their_file(tmp_path: Path) -> None:
     assert count == 6
     assert fault.path.name == "contradictions.json"
     assert "which is not there" in fault.reason
-    (folder / "broken.json").write_text("[]", encoding="utf-8")
+    (folder / "broken.cells.json").write_text("[]", encoding="utf-8")
     _, (fault,) = check_papers(folder)
-    assert fault.path.name == "broken.json"
+    assert fault.path.name == "broken.cells.json"

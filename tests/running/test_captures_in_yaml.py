@@ -11,6 +11,7 @@ import pytest
 import headbench
 from headbench.errors import ConfigError, RefusedError
 from headbench.results.files import read_entries
+from headbench.tasks.loader import load_file
 
 HEAD = """
 task: looks
@@ -93,3 +94,72 @@ def test_what_cannot_be_captured_is_refused_before_anything_is_asked(
     with pytest.raises(kind, match=told):
         shapes(path, tmp_path / "out")
     assert not (tmp_path / "out/measured").exists()
+
+
+ROWS = re.compile(r"float32\[2, (\d+), \d+\]")
+STAGES = """
+task: stages
+dataset_path: world
+dataset_kwargs: {name: concepts}
+doc_to_text: 'Question: {{ word | span("word") }} are what? Answer:'
+steps:
+  - name: early
+    output_type: represent
+    captures:
+      - {site: residual, layers: [1, 3], rows: word, pool: mean}
+      - {site: residual, layers: [1, 3], rows: content, pool: last}
+  - name: said
+    output_type: generate_until
+    generation_kwargs: {max_gen_toks: 3, until: []}
+  - name: late
+    output_type: represent
+    continues: said
+    captures:
+      - {site: residual, layers: [1, 3], rows: answer, pool: mean}
+      - {site: residual, layers: [1, 3], rows: all, pool: none}
+scorer: niah
+metric_list: [{metric: niah.recall, main: true}]
+metadata: {version: 1}
+"""
+
+
+def test_two_stages_the_prompt_alone_and_with_the_models_own_answer(tmp_path: Path) -> None:
+    path = tmp_path / "stages.yaml"
+    path.write_text(STAGES)
+    edit = "scale_heads(heads=[[1,0],[2,1]],alpha=0.5)"
+    found = headbench.run(
+        str(path), edit, model="ref-lm-v2", out=tmp_path / "out", limit=3, controls=0, draws=50
+    )
+    digests = []
+    for file, result in zip(found.files, found.results, strict=True):
+        entries = read_entries(file, result)
+        assert len(entries) == 3
+        for entry in entries:
+            early, said, late = entry.record.outputs
+            tokens = entry.record.tokens[1]
+            word, content = ROWS.findall(early)
+            answer, every = ROWS.findall(late)
+            assert (word, content, answer) == ("1", "1", "1" if tokens else "0")
+            prompt = int(every) - len(tokens)
+            assert prompt > 8 and len(tokens) <= 3 and (said == "") == (not tokens)
+            digests.append(late)
+    assert len(set(digests)) == 6  # other words, and other states under the edit
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("    continues: said\n", ""), "rows: answer needs `continues`"),
+        (("continues: said", "continues: later"), "no step before"),
+        (("continues: said", "continues: early"), "does not generate one answer"),
+        (("rows: all, pool: none", "rows: last, pool: none"), "with `pool: last`"),
+    ],
+)
+def test_stages_that_do_not_fit_are_refused(
+    tmp_path: Path, change: tuple[str, str], told: str
+) -> None:
+    path = tmp_path / "stages.yaml"
+    assert change[0] in STAGES
+    path.write_text(STAGES.replace(*change))
+    with pytest.raises(ConfigError, match=told):
+        load_file(path)

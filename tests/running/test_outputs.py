@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from headbench.errors import RefusedError
-from headbench.nouns import Answer, Capture, CapturedArrays
+from headbench.nouns import Answer, Capture, CapturedArrays, ScoredText
 from headbench.running.outputs import output_text
 from headbench.scoring import thoughts
 from helpers_models import request
@@ -32,7 +32,12 @@ def test_of_several_choices_the_likeliest_is_the_text(
 ) -> None:
     name = "continuations" if kind == "score" else "tokens"
     asked = request("who", kind, ask={name: (" yes", " no ", " maybe")})  # type: ignore[arg-type]
-    assert output_text(asked, Answer(text=None, scores=scores)) == text
+    found = output_text(asked, Answer(text=None, scores=scores))
+    assert found == text
+    assert isinstance(found, ScoredText)
+    assert found.scores == scores
+    (kept,) = thoughts.cut([found]).texts
+    assert kept is found  # the chances reach the scorer
 
 
 def test_of_one_choice_it_is_the_log_probability() -> None:

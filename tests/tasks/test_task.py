@@ -6,7 +6,7 @@ import pytest
 
 from headbench.errors import ConfigError, DataError, HeadbenchError
 from headbench.tasks.loader import load_file
-from headbench.tasks.steps import request_seed
+from headbench.tasks.steps import _around_images, request_seed
 from helpers_tasks import write_task
 
 
@@ -88,6 +88,18 @@ steps:
     assert request.spans == {"question": ((1, 0, 4),), "said": ((3, 11, 16),)}
     with pytest.raises(ConfigError, match="no answer yet"):
         task.requests(document, "second", {}, 0)
+
+
+def test_content_is_what_the_task_writes_apart_from_images(tmp_path: Path) -> None:
+    asked = "output_type: represent\ncaptures: [{site: z, layers: [0], rows: content}]\n"
+    task = load_file(write_task(tmp_path, asked))
+    (request,) = task.requests(task.documents()[0], "answer", {}, 0)
+    (place,) = request.spans["content"]
+    assert place == (0, 0, len(request.messages[0]["content"]))
+    assert _around_images("<image>\nis it red? <image>") == [(7, 19)]
+    plain = load_file(write_task(tmp_path, asked.replace("content", "all")))
+    (request,) = plain.requests(plain.documents()[0], "answer", {}, 0)
+    assert "content" not in request.spans
 
 
 def test_for_each_asks_about_every_item(tmp_path: Path) -> None:

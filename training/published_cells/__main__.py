@@ -19,6 +19,7 @@ from headbench.results.paper_cells import (
     ALL_COLUMNS,
     CONDITION,
     CONTRADICTIONS,
+    ENDING,
     PROTOCOL,
     SPREAD,
     Contradiction,
@@ -81,7 +82,7 @@ def documents(cells: Sequence[PaperCell], found: Sequence[Contradiction]) -> dic
     papers: dict[str, list[PaperCell]] = defaultdict(list)
     for cell in cells:
         papers[cell.slug].append(cell)
-    files = {f"{slug}.json": paper_text(group) for slug, group in sorted(papers.items())}
+    files = {f"{slug}{ENDING}": paper_text(group) for slug, group in sorted(papers.items())}
     rows = [
         {"kind": one.kind, "where": one.where, "cells": list(one.cells), "says": one.says}
         for one in found

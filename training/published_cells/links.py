@@ -12,7 +12,10 @@ from headbench.results.paper_comparable import comparable
 
 LEADING = {"vhr": "greedy"}
 """Paper -> the unedited row that its methods are set against where a table has several. VHR prints
-greedy decoding first; beam search is the baseline of the one method that runs with it."""
+greedy decoding first."""
+WITH_BEAMS = {"vhr": "OPERA"}
+"""Paper -> the method that it runs with beam search where it says so. Where it says nothing, the
+method has no baseline: neither row is known to be it."""
 
 
 def with_baselines(cells: Sequence[PaperCell]) -> list[PaperCell]:
@@ -32,6 +35,8 @@ def with_baselines(cells: Sequence[PaperCell]) -> list[PaperCell]:
             fits = [one for one in there[_place(cell)] if not comparable(cell, one).differs]
             named = [one for one in fits if _stated(one) == _stated(cell)]
             leading = [one for one in fits if one.arm_printed == LEADING.get(cell.slug)]
+            if cell.arm_printed == WITH_BEAMS.get(cell.slug):
+                leading = []
             if len(fits) > 1:
                 fits = named or leading
             if len(fits) == 1:

@@ -80,27 +80,6 @@ def task(printed: str) -> tuple[str, str, str]:
     return slug(printed), "", ""
 
 
-FAMILIES = {
-    "chair": "CHAIR: objects in captions",
-    "pope": "POPE: yes/no questions about objects",
-    "vlm_benchmarks": "Vision-language benchmarks",
-    "mm_niah": "MM-NIAH: needles in text and images",
-    "steering": "Steering what a model looks at",
-    "passphrase_needle": "Passphrase needle",
-    "ruler": "RULER: long contexts",
-    "long_documents": "LongBench and LooGLE",
-    "head_maps": "Head detection and head maps",
-    "self_correction": "Self-correction",
-    "truthfulqa": "TruthfulQA",
-    "jailbreak": "Attacks and refusals",
-    "reasoning": "Reasoning and knowledge benchmarks",
-    "inverse_scaling": "Inverse scaling",
-    "stickiness": "Annotation stickiness and analogies",
-    "brain": "Brain encoding and similarity to people",
-    "surprisal": "Surprisal of words",
-    "circuits": "Circuits and single abstract claims",
-}
-"""Family -> title of its page, in the order of the index."""
 _FAMILY = (
     ("chair", r"chair"),
     ("pope", r"pope"),

@@ -11,7 +11,10 @@ from headbench.leaderboard.sources import Sources
 Maker = Callable[[Sources], Iterable[Part]]
 """Turns what was read into pages and shards."""
 
-MAKERS = ("headbench.leaderboard.about:about_parts",)
+MAKERS = (
+    "headbench.leaderboard.published:published_parts",
+    "headbench.leaderboard.about:about_parts",
+)
 """``module:function`` of each maker, imported when a board is built."""
 
 

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 from headbench.leaderboard import numbers
 from headbench.leaderboard.page import page_name
 from headbench.results.markup import visible
+from headbench.results.paper_comparable import in_words
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST = 120
@@ -74,6 +75,7 @@ def environment() -> Environment:
         share=numbers.share,
         p=numbers.p_value,
         px=numbers.pixels,
+        words=in_words,
         e=escape,
     )
     made.globals.update(along=numbers.along, page_name=page_name)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headbench.leaderboard.reading import Shown, ShownRun, read_runs
 from headbench.results.cell import Cell, NotShown
+from headbench.results.paper_cells import PaperCells, load_paper_cells
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,14 @@ class Sources:
     @property
     def not_shown(self) -> tuple[NotShown, ...]:
         """Files that are broken, foreign, of another version, or there twice."""
-        return self.shown.not_shown
+        return (*self.shown.not_shown, *(NotShown(*fault) for fault in self.papers.faults))
+
+    @cached_property
+    def papers(self) -> PaperCells:
+        """Figures as papers print them."""
+        if self.published is None:
+            return PaperCells(())
+        return load_paper_cells(self.published / "cells")
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:

@@ -37,6 +37,7 @@ class BaseModel:
         branches: Whether plans may compare branches.
         gradients: Whether probes may differentiate.
         images: Whether requests may hold images.
+        continues: Whether `represent` requests may name an answer that follows the prompt.
     """
 
     kinds: frozenset[Kind] = frozenset()
@@ -44,6 +45,7 @@ class BaseModel:
     branches: bool = False
     gradients: bool = False
     images: bool = False
+    continues: ClassVar[bool] = False
     info: ModelInfo | None = None
     batch_size: ClassVar[int] = 1
 
@@ -116,6 +118,13 @@ class BaseModel:
         where = f"document {request.document!r}, step {request.step!r}"
         if request.kind not in self.kinds:
             raise self._unsupported(request.kind, where)
+        if "answer" in request.ask and not self.continues:
+            raise RefusedError(
+                f"{self.name} cannot read an answer behind its prompt",
+                where=where,
+                hint="load the weights of a decoder with --model hf, or leave out the step that "
+                "says `continues`",
+            )
         if request.images and not self.images:
             raise RefusedError(
                 f"{self.name} takes no images",

@@ -22,13 +22,14 @@ from headbench.results.cell import Cell, NotShown, read_cell
 from headbench.results.comparison import Comparison, adjust, compare_cells
 from headbench.results.frame import Row, run_rows, to_frame
 from headbench.results.notebook import runs_html
+from headbench.results.paper_cells import CONTRADICTIONS, ENDING
 from headbench.results.run_list import FILE_NAME, ListedCell, RunList, read_run_list
 from headbench.results.timing import FILE as TIMING
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NOT_RESULTS = (TIMING, "pins/prompts.json")
+_NOT_RESULTS = (TIMING, "pins/prompts.json", ENDING, f"cells/{CONTRADICTIONS}")
 """Files of headbench's own that lie among results, by the end of their path."""
 
 

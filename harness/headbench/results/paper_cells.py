@@ -197,9 +197,7 @@ def load_paper_cells(folder: Path) -> PaperCells:
     """
     cells: list[PaperCell] = []
     faults: list[tuple[Path, str]] = []
-    for path in sorted(folder.glob("*.json")):
-        if path.name == CONTRADICTIONS:
-            continue
+    for path in sorted(folder.glob(f"*{ENDING}")):
         try:
             cells.extend(read_paper(path))
         except DataError as error:
@@ -214,6 +212,8 @@ def load_paper_cells(folder: Path) -> PaperCells:
 
 
 CONTRADICTIONS = "contradictions.json"
+ENDING = ".cells.json"
+"""Of a paper's file; what stands before it is the paper's short name."""
 _SHARED = tuple(one.name for one in fields(PaperCell) if one.name not in ("paper", "slug", "arxiv"))
 COLUMNS = tuple(
     name for name in _SHARED if name not in ("protocol", "condition", "table", "spread")
@@ -236,11 +236,11 @@ def read_paper(path: Path) -> tuple[PaperCell, ...]:
         raise DataError("a file of cells names its paper and its tables", where=str(path))
     if arxiv is not None and not (isinstance(arxiv, str) and _ARXIV.fullmatch(arxiv)):
         raise DataError(
-            f"not an arXiv identifier: {arxiv!r}",
+            f"not an arXiv identifier: {str(arxiv)[:60]!r}",
             where=str(path),
             hint="write it as 2412.13949, without a version, or null",
         )
-    head = {"paper": paper, "slug": path.stem, "arxiv": arxiv}
+    head = {"paper": paper, "slug": path.name.removesuffix(ENDING), "arxiv": arxiv}
     cells = [cell for table in tables for cell in _table(table, head, path)]
     _check_links(cells, path)
     return tuple(cells)
@@ -271,18 +271,19 @@ def _table(table: object, head: Mapping[str, Any], path: Path) -> Iterator[Paper
         raise DataError(
             f"the table {str(name)[:60]!r} does not have the form of one", where=str(path)
         )
-    within = f"{path.stem}/{table['key']}/"
+    within = f"{head['slug']}/{table['key']}/"
     odd = [one for one in (*shared, *columns) if one not in ALL_COLUMNS]
     twice = [one for one, times in Counter([*shared, *columns]).items() if times > 1]
-    if odd or twice:
+    wrong = sorted({str(one) for one in (*odd, *twice)})
+    if wrong:
         raise DataError(
-            f"table {name!r}: unknown or repeated columns {sorted(map(str, [*odd, *twice]))}",
+            f"table {name[:60]!r}: unknown or repeated columns: {', '.join(wrong[:4])[:120]}",
             where=str(path),
         )
     for line, row in enumerate(table["cells"], 1):
         if not isinstance(row, list) or len(row) != len(columns):
             raise DataError(
-                f"table {name!r}, cell {line}: {len(columns)} columns, and the row does not fit",
+                f"table {name[:60]!r}, cell {line}: the row does not fit {len(columns)} columns",
                 where=str(path),
             )
         flat = {**shared, **dict(zip(columns, row, strict=True)), "table": name, **head}
@@ -290,7 +291,7 @@ def _table(table: object, head: Mapping[str, Any], path: Path) -> Iterator[Paper
             yield _cell(flat, within)
         except (KeyError, TypeError, ValueError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise DataError(f"table {name!r}, cell {line}: {what}", where=str(path)) from error
+            raise DataError(f"table {name[:60]!r}, cell {line}: {what}", where=str(path)) from error
 
 
 def _cell(flat: dict[str, Any], within: str) -> PaperCell:
@@ -324,7 +325,7 @@ def _check(cell: PaperCell) -> None:
     if printed is None or not math.isfinite(float(cell.value)):
         raise ValueError(f"the value {cell.value!r} is no quoted, finite number")
     if not _ID.fullmatch(cell.id):
-        raise ValueError(f"not an id: {cell.id!r}")
+        raise ValueError(f"not an id: {cell.id[:60]!r}")
     allowed = {
         "unit": UNITS, "direction": DIRECTIONS, "role": ROLES, "grade": GRADES,
         "read_from": READ_FROM,

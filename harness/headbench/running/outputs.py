@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headbench.errors import RefusedError
-from headbench.nouns import Answer, CapturedArrays, Request
+from headbench.nouns import Answer, CapturedArrays, GeneratedText, Request, ScoredText
 
 
 def output_text(request: Request, answer: Answer) -> str:
     """One text per answer.
 
     ``generate``: the generated text. ``score`` and ``nexttoken`` over several choices: the
-    likeliest (the first, where several are equally likely); over one: its log-probability.
+    likeliest (the first, where several are equally likely); over one: its log-probability;
+    either way with ``.scores``, the log-probability of each.
     ``represent``: the captured arrays, named by their digests.
 
     Raises:
@@ -21,16 +22,16 @@ def output_text(request: Request, answer: Answer) -> str:
     if request.kind == "generate":
         if answer.text is None:
             raise _missing(request, "text")
-        return answer.text
+        return GeneratedText.of(answer.text, answer.tokens)
     if request.kind == "represent":
         return _arrays(request, answer)
     choices = _choices(request)
     if len(answer.scores) != len(choices):
         raise _missing(request, f"{len(choices)} scores")
     if len(choices) == 1:
-        return repr(float(answer.scores[0]))
+        return ScoredText.of(repr(float(answer.scores[0])), answer.scores)
     best = max(range(len(choices)), key=lambda index: answer.scores[index])
-    return choices[best].strip()
+    return ScoredText.of(choices[best].strip(), answer.scores)
 
 
 def _choices(request: Request) -> Sequence[str]:

@@ -20,7 +20,7 @@ from functools import cache
 from typing import NamedTuple
 
 from headbench.errors import ConfigError, nearest
-from headbench.nouns import CapturedArrays
+from headbench.nouns import CapturedArrays, ScoredText
 
 
 class Form(NamedTuple):
@@ -167,7 +167,8 @@ def cut(outputs: Sequence[str], marks: Sequence[str] = DEFAULT) -> Cut:
     texts: list[str] = []
     closed = unclosed = 0
     for output in outputs:
-        if isinstance(output, CapturedArrays):  # its text only names it
+        # Neither is said by the model: one names arrays, the other is one of the task's choices.
+        if isinstance(output, CapturedArrays | ScoredText):
             texts.append(output)
             continue
         text = _without_thoughts(output, tuple(marks))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from headbench._reading import is_folder
 from headbench.errors import ConfigError, HeadbenchError, nearest
-from headbench.nouns import CapturedArrays, Document
+from headbench.nouns import CapturedArrays, Document, Request, ScoredText
 from headbench.tasks.arguments import overlaid
 from headbench.tasks.data.source import AbsentDataError
 from headbench.tasks.index import Index, build_index, task_files
@@ -207,12 +207,21 @@ def _captured(step: Step, index: int) -> CapturedArrays:
     import numpy as np
 
     def array(capture: CaptureConfig) -> NDArray[np.float32]:
-        heads = () if capture.site in ("residual", "router") else (MANY_HEADS,)
+        heads = () if capture.site in ("residual", "residual_in", "router") else (MANY_HEADS,)
         filled = np.ones((len(capture.layers), 1, *heads, 2), dtype=np.float32)
         filled[..., 1] = index
         return filled
 
     return CapturedArrays.of(lambda: tuple(array(one) for one in step.config.captures))
+
+
+def _stand_in(step: Step, index: int, request: Request) -> str:
+    """An empty answer: a question mark, which no choice is."""
+    if step.kind == "represent":
+        return _captured(step, index)
+    asked = request.ask.get("continuations" if step.kind == "score" else "tokens")
+    count = len(asked) if isinstance(asked, list | tuple) else 0
+    return ScoredText.of("?", (0.0,) * count) if count else "?"
 
 
 def _ask(task: Task, document: Document) -> int:
@@ -222,8 +231,7 @@ def _ask(task: Task, document: Document) -> int:
     for step in task.steps:
         requests_made = task.requests(document, step.name, earlier, 0)
         earlier[step.name] = tuple(
-            _captured(step, index) if step.kind == "represent" else "?"
-            for index in range(len(requests_made))
+            _stand_in(step, index, request) for index, request in enumerate(requests_made)
         )
         outputs += earlier[step.name]
     record = task.record(document, tuple(outputs))

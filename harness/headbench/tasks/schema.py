@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from headbench.nouns import Kind, Role, Site
+from headbench.nouns import CaptureSite, Kind, Role
 
 
 def _listed(value: object) -> object:
@@ -73,12 +73,25 @@ class Generation(Strict):
 class CaptureConfig(Strict):
     """What a `represent` step captures."""
 
-    site: Site = Field("residual", description="Named place in the forward pass.")
+    site: CaptureSite = Field(
+        "residual",
+        description="Named place in the forward pass; `residual_in` is what a layer reads (of "
+        "layer 0: the embeddings), `z_out` what each head adds to the residual stream, `z` times "
+        "its rows of the output projection.",
+    )
     layers: tuple[int, ...] = Field(
         (-1,), description="0-based layers; negative ones count from the top."
     )
-    rows: Literal["all", "last"] = Field("all", description="Query rows.")
-    pool: Literal["none", "mean"] = Field("mean", description="Mean over the rows, or none.")
+    rows: str = Field(
+        "all",
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Query rows: `all`; `last`, the last prompt token; `content`, the text of the "
+        "prompt without special tokens and without what a chat template adds; `answer`, the "
+        "tokens of the answer that the step continues; `image`; or a span that a template marks.",
+    )
+    pool: Literal["none", "mean", "last"] = Field(
+        "mean", description="Mean over the rows, their last one, or none."
+    )
     keys: str | None = Field(
         None,
         description="For `pattern` and `scores`: the key positions, as the name of a span that a "
@@ -98,8 +111,14 @@ class CaptureConfig(Strict):
             raise ValueError(
                 f"{self.site} is never captured whole: name a span with `keys`, or say `rows: last`"
             )
+        if by_key and self.rows not in ("all", "last"):
+            raise ValueError(
+                f"rows: {self.rows} of {self.site}: only `all` and `last` are captured"
+            )
         if self.tower == "vision" and self.rows != "all":
             raise ValueError("a vision tower has no prompt and no last row: say `rows: all`")
+        if self.tower == "vision" and self.site == "z_out":
+            raise ValueError("z_out is captured in the text model only: say `site: z`")
         return self
 
 
@@ -144,6 +163,11 @@ class StepConfig(Prompt):
     role: Role = Field("subject", description="Who answers: `subject`, `encoder` or `judge`.")
     history: Names = Field(
         (), description="Earlier steps whose turns (prompt and answer) come before this one's."
+    )
+    continues: str | None = Field(
+        None,
+        description="For `represent`: an earlier `generate_until` step. Its prompt is read again "
+        "with the answer that the model gave, and `rows: answer` (or `all`) are captured.",
     )
 
 
@@ -267,6 +291,7 @@ class TaskConfig(Prompt):
                 raise ValueError(
                     f"step {step.name!r}: history names {unknown[0]!r}, no step before"
                 )
+        self._check_continued()
         labels = [one for given in self.target_classes.values() for one in given]
         labels += self.target_left_out
         if len(set(labels)) != len(labels):
@@ -276,6 +301,43 @@ class TaskConfig(Prompt):
         if self.fewshot_split is not None and self.fewshot_split == self.test_split:
             raise ValueError("fewshot_split must differ from test_split")
         return self
+
+    def _check_continued(self) -> None:
+        """A step that continues an answer captures it, and nothing captures an answer without."""
+        before: dict[str, StepConfig] = {}
+        for step in self.all_steps:
+            rows = (
+                {one.rows for one in step.captures}
+                if KINDS[step.output_type] == "represent"
+                else set()
+            )
+            if step.continues is None and "answer" in rows:
+                raise ValueError(
+                    f"step {step.name!r}: rows: answer needs `continues`, the name of the step "
+                    "that generates the answer"
+                )
+            before[step.name] = step
+            if step.continues is None:
+                continue
+            continued = before.get(step.continues)
+            if not rows:
+                raise ValueError(f"step {step.name!r}: only a represent step continues an answer")
+            if continued is None or continued is step:
+                raise ValueError(
+                    f"step {step.name!r}: continues names {step.continues!r}, no step before"
+                )
+            if KINDS[continued.output_type] != "generate" or continued.for_each is not None:
+                raise ValueError(
+                    f"step {step.name!r} continues {step.continues!r}, which does not generate one "
+                    "answer per document"
+                )
+            if step.for_each is not None:
+                raise ValueError(f"step {step.name!r}: one answer is continued once: no for_each")
+            if wrong := sorted(rows - {"answer", "all"}):
+                raise ValueError(
+                    f"step {step.name!r}: rows: {wrong[0]} of an answer that is continued; say "
+                    "`answer` or `all`, with `pool: last` for the last token"
+                )
 
     @property
     def all_steps(self) -> tuple[StepConfig, ...]:

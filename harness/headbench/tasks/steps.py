@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from headbench.errors import ConfigError, DataError
-from headbench.nouns import Capture, Document, Kind, Request, Role
+from headbench.nouns import Capture, Document, GeneratedText, Kind, Request, Role
 from headbench.tasks.merge import Merged
 from headbench.tasks.schema import KINDS, CaptureConfig, StepConfig
 from headbench.tasks.templates import Template, compile_template, is_field
 
 IMAGE_MARK = "<image>"
+CONTENT = "content"
+"""Rows of a capture, and the span that carries them: the text of the user's turns."""
 Earlier = Mapping[str, tuple[str, ...]]
 """Name of an earlier step -> its outputs."""
 Fields = Mapping[str, object]
@@ -167,7 +170,7 @@ def compile_step(config: StepConfig, merged: Merged, number: int | None) -> Step
         inner = ("steps", number, key) if number is not None else (key,)
         return merged.where(inner if inner in merged.origins else (key,))
 
-    if not config.doc_to_text:
+    if not config.doc_to_text and config.continues is None:
         raise ConfigError("the step has no prompt", where=where("doc_to_text"), hint="doc_to_text")
     kind = KINDS[config.output_type]
     if kind == "represent" and not config.captures:
@@ -207,6 +210,8 @@ def build_request(
     fields: Fields,
     turns: Sequence[Turn | str],
     place: tuple[int, int],
+    system: str | None = None,
+    answer: Mapping[str, object] = MappingProxyType({}),
 ) -> Request:
     """Join turns to messages; each span names the message that it lies in.
 
@@ -216,11 +221,13 @@ def build_request(
         fields: What templates may read.
         turns: User turns (:class:`Turn`) and, between them, answers (text).
         place: Number of the request within (document, step), and its seed.
+        system: Text of the system turn, if any.
+        answer: As :func:`answer_of` gives it, where an answer is continued.
     """
+    content = step.kind == "represent" and any(one.rows == CONTENT for one in step.captures)
     messages: list[Mapping[str, str]] = []
     spans: dict[str, list[tuple[int, int, int]]] = {}
     images: list[str] = []
-    system = step.system(fields)
     if system is not None:
         messages.append({"role": "system", "content": system})
     for turn in turns:
@@ -229,6 +236,9 @@ def build_request(
             continue
         for name, ranges in turn.spans.items():
             spans.setdefault(name, []).extend((len(messages), *pair) for pair in ranges)
+        if content:
+            pieces = ((len(messages), *at) for at in _around_images(turn.text))
+            spans.setdefault(CONTENT, []).extend(pieces)
         images.extend(turn.images)
         messages.append({"role": "user", "content": turn.text})
     return Request(
@@ -240,8 +250,31 @@ def build_request(
         messages=tuple(messages),
         images=tuple(images),
         spans={name: tuple(found) for name, found in spans.items()},
-        ask=step.ask(document, fields),
+        ask={**step.ask(document, fields), **answer},
     )
+
+
+def answer_of(output: str, *, same_model: bool) -> dict[str, object]:
+    """What a request asks for whose answer is known already.
+
+    Args:
+        output: Of the step that is continued.
+        same_model: Whether the ids that were generated are those of the model that reads them.
+    """
+    answer: dict[str, object] = {"answer": str(output)}
+    # Adapters that report no ids give none: text without ids is tokenized again.
+    if same_model and isinstance(output, GeneratedText) and (output.tokens or not output):
+        answer["answer_tokens"] = output.tokens
+    return answer
+
+
+def _around_images(text: str) -> list[tuple[int, int]]:
+    """Character ranges of a turn's text apart from its image marks."""
+    ranges, start = [], 0
+    for piece in text.split(IMAGE_MARK):
+        ranges.append((start, start + len(piece)))
+        start += len(piece) + len(IMAGE_MARK)
+    return [(low, high) for low, high in ranges if high > low]
 
 
 def request_seed(run_seed: int, document: str, step: str, index: int) -> int:

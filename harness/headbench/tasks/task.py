@@ -30,6 +30,7 @@ from headbench.tasks.steps import (
     Earlier,
     Step,
     Turn,
+    answer_of,
     build_request,
     compile_step,
     request_seed,
@@ -286,11 +287,17 @@ class Task:
     ) -> tuple[Request, ...]:
         fields = self._fields(document, earlier)
         requests: list[Request] = []
+        # A step that continues an answer reads the prompt that the answer was given to.
+        prompted = asked if asked.config.continues is None else self.step(asked.config.continues)
+        answer = self._continued(asked, prompted, document, earlier)
         for index, item in enumerate(asked.items(document)):
             own = fields if asked.config.for_each is None else fields | {"item": item}
-            turns = self._turns(asked, document, own, earlier)
+            turns = self._turns(prompted, document, own, earlier)
             seed = request_seed(run_seed, document.id, asked.name, index)
-            requests.append(build_request(asked, document, own, turns, (index, seed)))
+            made = build_request(
+                asked, document, own, turns, (index, seed), prompted.system(own), answer
+            )
+            requests.append(made)
         return tuple(requests)
 
     def _named(self, step: str | Step) -> Step:
@@ -365,6 +372,24 @@ class Task:
         if earlier:
             fields["earlier"] = earlier
         return fields
+
+    def _continued(
+        self, asked: Step, prompted: Step, document: Document, earlier: Earlier
+    ) -> dict[str, object]:
+        """The answer that a step continues; empty for a step that continues none.
+
+        Raises:
+            ConfigError: There is no answer yet.
+        """
+        if prompted is asked:
+            return {}
+        if not earlier.get(prompted.name):
+            raise ConfigError(
+                f"step {asked.name!r} continues {prompted.name!r}, which has no answer yet",
+                where=f"task {self.name}, document {document.id}",
+                hint="run the steps in order",
+            )
+        return answer_of(earlier[prompted.name][0], same_model=asked.role == prompted.role)
 
     def _turns(
         self, step: Step, document: Document, fields: Mapping[str, object], earlier: Earlier

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
@@ -19,6 +24,7 @@ from headbench.families.brain.ridge_encoding import (
     cross_subject_ceiling,
     delayed,
     encode,
+    held_out_predictions,
     response_folds,
     split_half_ceiling,
 )
@@ -154,3 +160,47 @@ def test_nuisance_columns_know_length_place_and_frequency() -> None:
     assert positions(["s", "t", "s"]).tolist() == [0, 0, 1]
     with pytest.raises(DataError, match="above 0"):
         text_nuisance(texts, [0, 1, 2, 3], [0, 1, 1, 1])
+
+
+def maker() -> ModuleType:
+    """The script that froze the figures."""
+    path = Path(__file__).with_name("make_himalaya_figures.py")
+    spec = importlib.util.spec_from_file_location("make_himalaya", path)
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_predictions_are_himalayas(number: int) -> None:
+    make = maker()
+    held = json.loads(make.PLACE.read_text(encoding="utf-8"))
+    bands = [np.array(band) for band in held["inputs"]["bands"]]
+    responses, figures = np.array(held["inputs"]["responses"]), held["figures"]
+    split, groups = Split(np.arange(make.TRAIN), np.arange(make.TRAIN, 42)), np.arange(42)
+    whole, alpha, share = np.concatenate(bands, axis=1), make.ALPHAS[number], make.SHARES[number]
+    single = held_out_predictions(whole, responses, [split], groups, alphas=[alpha])
+    np.testing.assert_allclose(single.by_fold[0], figures["single"][number], atol=1e-8)
+    banded = held_out_predictions(
+        bands, responses, [split], groups, alphas=[make.ALPHAS[1]], shares=[share]
+    )
+    np.testing.assert_allclose(banded.by_fold[0], figures["banded"][number], atol=1e-6)
+
+
+def test_the_frozen_figures_are_those_of_himalaya() -> None:
+    pytest.importorskip("himalaya", reason="himalaya is not installed: frozen figures stand for it")
+    make = maker()
+    held = json.loads(make.PLACE.read_text(encoding="utf-8"))
+    again = make.figures(held["inputs"])
+    for name in ("single", "banded"):
+        np.testing.assert_allclose(again[name], held["figures"][name], atol=1e-8)
+
+
+def test_features_that_are_equal_on_a_fold_have_no_score() -> None:
+    """Nearness in time on whole passages: predictions differ by rounding alone."""
+    random = np.random.default_rng(0)
+    near = autocorrelation_features(PASSAGES)
+    found = encode(near, random.standard_normal((120, 5)), response_folds(PASSAGES, 4), PASSAGES)
+    assert np.isnan(found.scores).all()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Features = NDArray[np.float32]
 
 SHAPE = "one layer and one row: a pooled one, or the last"
-WITHOUT_HEADS = ("residual", "router")
+WITHOUT_HEADS = ("residual", "residual_in", "router")
 """Sites whose captures have no axis of heads."""
 
 
@@ -87,7 +87,7 @@ def _check_represents(step: AskedStep) -> None:
 
 
 def _one_row(capture: Capture) -> bool:
-    return len(capture.layers) == 1 and (capture.rows == "last" or capture.pool == "mean")
+    return len(capture.layers) == 1 and (capture.rows == "last" or capture.pool != "none")
 
 
 def _told(capture: Capture) -> str:

@@ -32,6 +32,8 @@ FoldKind = Literal["grouped", "shuffled", "shuffled_within_groups"]
 FOLD_KINDS: tuple[str, ...] = get_args(FoldKind)
 ALPHAS = tuple(10.0**power for power in range(-2, 7))
 """Penalties tried, for features of unit variance."""
+ROUNDING = 1e-10
+"""A prediction that varies by less than this share of the responses' spread does not vary."""
 
 
 @dataclass(frozen=True)
@@ -113,22 +115,60 @@ def encode(
     Raises:
         DataError: Shapes that do not fit, values that are not finite, a part without stimuli.
     """
+    found = held_out_predictions(
+        features, responses, splits, groups, alphas=alphas, inner=inner, shares=shares, seed=seed
+    )
+    table = np.asarray(responses, dtype=np.float64)
+    by_fold = np.array(
+        [
+            column_pearson(predicted, table[split.score])
+            for predicted, split in zip(found.by_fold, splits, strict=True)
+        ]
+    )
+    return Encoding(by_fold.mean(axis=0), by_fold, found.alphas, found.shares)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What models fitted on the other folds say of each fold.
+
+    Attributes:
+        by_fold: One ``[stimulus of the fold, target]`` per fold.
+        alphas: ``[fold, target]``, the penalties chosen.
+        shares: ``[fold, target, band]``, the bands' shares.
+    """
+
+    by_fold: tuple[Floats, ...]
+    alphas: Floats
+    shares: Floats
+
+
+def held_out_predictions(
+    features: ArrayLike | Sequence[ArrayLike],
+    responses: ArrayLike,
+    splits: Sequence[Split],
+    groups: ArrayLike,
+    *,
+    alphas: Sequence[float] = ALPHAS,
+    inner: int = 4,
+    shares: ArrayLike | None = None,
+    seed: int = 0,
+) -> Predictions:
+    """Predictions of each test part; arguments and errors as :func:`encode`."""
     bands, table = _checked(features, responses)
     labels = np.asarray(groups)
     budget = _shares(len(bands), shares, seed)
     penalties = np.asarray(alphas, dtype=np.float64)
     if not len(penalties) or not (penalties > 0).all():
         raise ConfigError("penalties must be above 0", where="alphas", hint="e.g. 0.1, 1, 10")
-    scores, chosen, parts = [], [], []
+    found, chosen, parts = [], [], []
     for split in splits:
         inside = _inner_folds(labels[split.choose], inner, seed)
         fit = _choose(bands, table, split.choose, inside, penalties, budget)
-        predicted = _predict(bands, table, split, penalties, budget, *fit)
-        scores.append(column_pearson(predicted, table[split.score]))
+        found.append(_predict(bands, table, split, penalties, budget, *fit))
         chosen.append(penalties[fit[1]])
         parts.append(budget[fit[0]])
-    by_fold = np.array(scores)
-    return Encoding(by_fold.mean(axis=0), by_fold, np.array(chosen), np.array(parts))
+    return Predictions(tuple(found), np.array(chosen), np.array(parts))
 
 
 def delayed(features: ArrayLike, delays: Sequence[int], runs: ArrayLike) -> Floats:
@@ -279,7 +319,13 @@ def _paths(
     else:
         inner = vectors.T @ (left.T @ (table[train] - mean))
         outer = right @ vectors
-    return [(outer / (values + alpha)) @ inner + mean for alpha in alphas]
+    least = ROUNDING * table[train].std(axis=0)
+    return [_flattened((outer / (values + alpha)) @ inner, least) + mean for alpha in alphas]
+
+
+def _flattened(predicted: Floats, least: Floats) -> Floats:
+    """Columns that vary by less than rounding made constant: features may be equal on a fold."""
+    return np.where(np.ptp(predicted, axis=0) <= least, 0.0, predicted)
 
 
 def _scale(band: Floats, train: Integers) -> Floats:

@@ -16,6 +16,7 @@ import numpy as np
 
 from headbench.errors import DataError
 from headbench.families.brain.held_out_selection import folds
+from headbench.families.brain.kept import Kept, digest_of
 from headbench.families.brain.noise_ceiling import LEAST_SUBJECTS, pool
 from headbench.families.brain.rdm import (
     Booleans,
@@ -236,29 +237,16 @@ def read_records(
     taken = [one for one, takes in zip(records, takes_part, strict=True) if takes]
     if len(taken) < LEAST_OWN:
         return None
-    digest = hashlib.sha256(arm.encode())
-    digest.update(b"" if only is None else only.tobytes())
-    for one in taken:
-        digest.update(f"{one.document}\0".encode())
-        for name in ("features", "people", "seen", "high"):
-            if name in one.parts:
-                digest.update(np.asarray(one.parts[name]).tobytes())
-        digest.update(repr([one.parts[name] for name in _STATED]).encode())
-    key = digest.hexdigest()
-    if key not in _kept:
-        while len(_kept) >= MOST_KEPT:
-            _kept.pop(next(iter(_kept)))
-        _kept[key] = _read(taken, arm, only)
-    found = _kept[key]
+    key = digest_of(taken, (*_ARRAYS, *_STATED), arm, None if only is None else only.tolist())
+    found = _KEPT.get(key, lambda: _read(taken, arm, only))
     return None if found is None else TableRecords(takes_part, *found)
 
 
 _STATED = ("place", "kind", "method", "choose", "layers", "heads")
 """Parts that say how records are compared; all but the place are equal in all records."""
-MOST_KEPT = 6
+_ARRAYS = ("features", "people", "seen", "high")
 _Found = tuple[Chosen, Integers, Floats, Booleans, Method, Integers, Integers]
-_kept: dict[str, _Found | None] = {}
-"""Each metric prepares the same records again; ranks of many candidates take seconds."""
+_KEPT: Kept[_Found | None] = Kept()
 
 
 def _read(records: Sequence[Record], arm: str, only: Integers | None) -> _Found | None:

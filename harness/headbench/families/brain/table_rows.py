@@ -17,6 +17,7 @@ from headbench.errors import DataError, RefusedError
 from headbench.families.brain.nuisance_features import positions
 from headbench.families.brain.packed_rows import pack
 from headbench.families.brain.rdm import Booleans, Floats, Kind, crossnobis, rdm, square
+from headbench.families.brain.ridge_encoding import FoldKind, response_folds
 from headbench.families.brain.vector_table import VectorTable, read_vector_table
 from headbench.results.arrays import MOST_BYTES
 from headbench.statistics.permutation import LEAST_LABELS
@@ -49,6 +50,8 @@ class TableOptions(Strict):
     cutoff: float | None = Field(
         None, description="Splits the column `creativity`: high is at least this; null: no split."
     )
+    folds: int | None = Field(None, ge=2, description="Folds of an encoding model, to check them.")
+    fold_kind: FoldKind = Field("grouped", description="How they are made, to check them.")
 
 
 def table_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
@@ -56,8 +59,8 @@ def table_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
 
     Raises:
         AbsentDataError: The run names no table, or the file is not there.
-        DataError: A wrong table, or fewer than 20 stimuli.
-        RefusedError: More numbers than a result may hold.
+        DataError: A wrong table, fewer than 20 stimuli, or more folds than groups.
+        RefusedError: More numbers than a result may hold, or shuffled folds over passages.
     """
     options = spec.options(TableOptions)
     if not options.table:
@@ -85,12 +88,15 @@ def table_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     human = numbers(table, stimuli, seen, options)  # [stimulus, subject, number]
     high = None if options.cutoff is None else _split(table, stimuli, options.cutoff)
     texts, groups, counts = (table.of_stimuli(name) for name in ("text", "group", "word_frequency"))
-    places = positions([groups.get(one, one) for one in stimuli])
+    clusters = [groups.get(one, one) for one in stimuli]
+    if options.folds is not None:
+        response_folds(clusters, options.folds, kind=options.fold_kind)
+    places = positions(clusters)
     for at, stimulus in enumerate(stimuli):
         text = texts.get(stimulus, stimulus)
         fields: dict[str, object] = {
             "id": stimulus,
-            "cluster": groups.get(stimulus, stimulus),
+            "cluster": clusters[at],
             "text": text,
             "place": at,
             "subjects": len(seen),

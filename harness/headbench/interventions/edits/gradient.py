@@ -131,6 +131,7 @@ class GradientRecorder(Recorder):
                     )  # fmt: skip
                 else:
                     part = read_part(capture, inputs, z, index, (low, high), None)
+                    part = self.of_span(capture, index, kept.positions, (low, high), part)
                 self.add(index, capture, kept.layer, part)
 
 

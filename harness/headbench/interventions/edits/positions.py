@@ -29,6 +29,16 @@ _PREFILL: dict[Rows, frozenset[int]] = {
 }
 
 
+def captured_classes(rows: str) -> frozenset[int] | None:
+    """The classes of the rows that a capture names; ``None``: it names a span of the prompt.
+
+    ``last`` and ``all`` hold every decoded position too, so that steps can be recorded.
+    """
+    if rows == "answer":
+        return frozenset({DECODE})
+    return _PREFILL[rows] | {DECODE} if rows in _PREFILL else None
+
+
 def position_classes(phase: Phase, rows: Rows) -> frozenset[int]:
     """The position classes that an edit touches."""
     if phase == "from_last":  # the last prompt token belongs to every choice of rows

@@ -10,7 +10,7 @@ import torch
 
 from headbench.errors import RefusedError
 from headbench.interventions.edits.dense import CHUNK_ELEMENTS, grouped_scores, normalise
-from headbench.interventions.edits.positions import PositionRange, position_classes
+from headbench.interventions.edits.positions import PositionRange, captured_classes
 from headbench.interventions.layer_ranges import without_attention
 from headbench.nouns import Capture
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from headbench.interventions.edits.model_shape import ModelShape
     from headbench.interventions.edits.sequence_edits import SequenceEdits
 
-SITES = ("q", "k", "v", "scores", "pattern", "z", "residual", "router")
-OUTSIDE = ("residual", "router")
+SITES = ("q", "k", "v", "scores", "pattern", "z", "residual", "router", "residual_in")
+OUTSIDE = ("residual", "router", "residual_in")
 """Sites whose values come from other modules than attention."""
 BY_HEAD = ("scores", "pattern")
 """Sites whose captures hold heads before rows, ``[head, row, key]``."""
@@ -50,8 +50,10 @@ class Recorder:
             _check(capture, {number: sequences[number] for number in numbers}, shape)
         self.captures, self.sequences = tuple(captures), tuple(sequences)
         self.recorded = None if recorded is None else frozenset(recorded)
-        # (sequence, capture, layer) -> parts, one per pass that holds a wanted row.
+        # (sequence, capture, layer) -> parts, one per pass that holds a wanted row, and how many
+        # rows each part stands for: pooled at once, so that no state per token is kept.
         self._parts: dict[tuple[int, Capture, int], list[Tensor]] = defaultdict(list)
+        self._counts: dict[tuple[int, Capture, int], list[int]] = defaultdict(list)
         self._by_layer: dict[int, list[Capture]] = defaultdict(list)
         for capture in captures:
             for layer in dict.fromkeys(capture.layers):
@@ -70,7 +72,7 @@ class Recorder:
                 continue
             for index, rows in self.wanted_rows(capture, positions):
                 part = read_part(capture, inputs, z, index, rows, self.columns(capture, index))
-                self.add(index, capture, layer, part)
+                self.add(index, capture, layer, self.of_span(capture, index, positions, rows, part))
 
     def outside(self, site: str, layer: int, positions: PositionRange, hidden: Tensor) -> None:
         """Record what a decoder layer or a router gives, ``[batch, query, width]``."""
@@ -78,7 +80,9 @@ class Recorder:
             if capture.site == site:
                 for index, (low, high) in self.wanted_rows(capture, positions):
                     # A clone, so that a few rows do not keep the whole batch's tensor alive.
-                    self.add(index, capture, layer, hidden[index, low:high].clone())
+                    part = hidden[index, low:high].clone()
+                    part = self.of_span(capture, index, positions, (low, high), part)
+                    self.add(index, capture, layer, part)
 
     def result(self) -> dict[int, dict[Capture, Tensor]]:
         """Sequence -> capture -> tensor, layers stacked in front."""
@@ -104,31 +108,77 @@ class Recorder:
             parts = [
                 torch.nn.functional.pad(p, (0, width - p.shape[-1]), value=lost) for p in parts
             ]
-        row_axis = 1 if capture.site in BY_HEAD else 0  # [head, row, key] or [row, ...]
-        joined = torch.cat(parts, row_axis)
-        return joined.mean(row_axis, keepdim=True) if capture.pool == "mean" else joined
+        axis = _row_axis(capture)
+        counts = self._counts[index, capture, layer]
+        if capture.pool == "last":
+            return parts[-1]
+        if capture.pool == "mean":
+            if len(parts) == 1:
+                return parts[0]
+            weighted = [part.float() * count for part, count in zip(parts, counts, strict=True)]
+            return (torch.stack(weighted).sum(0) / sum(counts)).to(parts[0].dtype)
+        return torch.cat(parts, axis)
 
     def captures_of(self, layer: int) -> Sequence[Capture]:
         """The captures of a layer."""
         return self._by_layer.get(layer, ())
 
     def add(self, index: int, capture: Capture, layer: int, part: Tensor) -> None:
-        """Add one sequence's part of a capture."""
+        """Add one sequence's part of a capture, pooled if the capture says so."""
+        axis = _row_axis(capture)
+        rows = part.shape[axis]
+        if capture.pool == "mean":
+            part = part.mean(axis, keepdim=True)
+        elif capture.pool == "last":
+            part = part.narrow(axis, rows - 1, 1).clone()
         self._parts[index, capture, layer].append(part)
+        self._counts[index, capture, layer].append(rows)
+
+    def of_span(
+        self,
+        capture: Capture,
+        index: int,
+        positions: PositionRange,
+        rows: tuple[int, int],
+        part: Tensor,
+    ) -> Tensor:
+        """The rows of a span out of the range that holds them, ``[row, ...]``."""
+        span = self._span(capture, index)
+        if span is None:
+            return part
+        low, high = rows
+        inside = [at - positions.start - low for at in span]
+        wanted = [at for at in inside if 0 <= at < high - low]
+        if len(wanted) == high - low:
+            return part
+        return part[torch.tensor(wanted, device=part.device)]
+
+    def _span(self, capture: Capture, index: int) -> list[int] | None:
+        """Padded positions of the span that the capture's rows name; ``None``: they name none."""
+        if captured_classes(capture.rows) is not None:
+            return None
+        sequence = self.sequences[index]
+        return [position + sequence.pad for position in sequence.spans[capture.rows]]
 
     def wanted_rows(
         self, capture: Capture, positions: PositionRange
     ) -> list[tuple[int, tuple[int, int]]]:
         """Sequences with the part of the pass, relative to its start, that is wanted."""
         if capture.site in OUTSIDE or len(positions.bounds) == len(self.sequences):
-            # rows="last" covers every decoded position too, so that steps can be recorded.
-            touched = position_classes("both", capture.rows)
-            spans = [b.span(touched, positions.start, positions.stop) for b in positions.bounds]
-            return [
-                (index, (low - positions.start, high - positions.start))
-                for index, (low, high) in enumerate(spans)
-                if high > low and (self.recorded is None or index in self.recorded)
-            ]
+            touched = captured_classes(capture.rows)
+            found = []
+            for index, bounds in enumerate(positions.bounds):
+                if self.recorded is not None and index not in self.recorded:
+                    continue
+                if touched is not None:
+                    low, high = bounds.span(touched, positions.start, positions.stop)
+                else:
+                    span = self._span(capture, index) or []
+                    inside = [at for at in span if positions.start <= at < positions.stop]
+                    low, high = (min(inside), max(inside) + 1) if inside else (0, 0)
+                if high > low:
+                    found.append((index, (low - positions.start, high - positions.start)))
+            return found
         raise RefusedError("captures need one batch row per prompt: no beams, no several samples")
 
     def columns(self, capture: Capture, index: int) -> list[int] | None:
@@ -159,7 +209,16 @@ def _check(capture: Capture, sequences: Mapping[int, SequenceEdits], shape: Mode
     if without and capture.site not in OUTSIDE:
         raise without_attention(shape.model, without[0], shape.attending)
     if capture.site not in BY_HEAD:
+        if captured_classes(capture.rows) is None:
+            for index, sequence in sequences.items():
+                if capture.rows not in sequence.spans:
+                    raise RefusedError(f"row {index} has no span {capture.rows!r}")
         return
+    if captured_classes(capture.rows) is None:
+        raise RefusedError(
+            f"rows {capture.rows!r} of {capture.site} cannot be captured",
+            hint='take rows="last", or rows="all" with keys=',
+        )
     if capture.keys is None and capture.rows != "last":
         raise RefusedError(
             "a pattern is never captured whole", hint="name a span in keys=, or take rows='last'"
@@ -167,6 +226,11 @@ def _check(capture: Capture, sequences: Mapping[int, SequenceEdits], shape: Mode
     for index, sequence in sequences.items():
         if capture.keys not in (None, "prompt") and capture.keys not in sequence.spans:
             raise RefusedError(f"row {index} has no span {capture.keys!r}")
+
+
+def _row_axis(capture: Capture) -> int:
+    """Where a part's rows are: ``[head, row, key]`` of a pattern, ``[row, ...]`` elsewhere."""
+    return 1 if capture.site in BY_HEAD else 0
 
 
 def _lost(capture: Capture) -> float:

@@ -16,9 +16,9 @@ from headbench.models.adapter_catalogue import rows_a_batch
 from headbench.models.base_model import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.answering import BatchAnswering
-from headbench.models.hf.captures import absolute, captures_of, check_keys
+from headbench.models.hf.captures import absolute, captures_of, check_answer, check_keys
 from headbench.models.hf.chat import given_to, read_today
-from headbench.models.hf.continuations import asked_ids, positions_taken
+from headbench.models.hf.continuations import answer_ids, asked_ids, positions_taken
 from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.identity import identity_of
@@ -57,6 +57,7 @@ class HFModel(BaseModel):
     """
 
     kinds = KINDS
+    continues = True
 
     def __init__(self, loaded: Loaded, settings: Settings) -> None:
         super().__init__(loaded.info.name)
@@ -102,6 +103,9 @@ class HFModel(BaseModel):
         key: dict[str, object] = {"tokens": digest_of(prompt.tokens)}
         if job.request.kind in ("score", "nexttoken"):
             key["asked"] = digest_of(asked_ids(job.request, prompt, self.prompter))
+        answer = answer_ids(job.request, prompt, self.prompter)
+        if answer is not None:
+            key["answer"] = digest_of(answer)
         return key
 
     def refuse(self, job: Job) -> None:
@@ -119,6 +123,7 @@ class HFModel(BaseModel):
         """Refuse captures that this model or this prompt does not have."""
         where = f"document {request.document!r}, step {request.step!r}"
         captures = captures_of(request)
+        check_answer(captures, "answer" in request.ask, where)
         engine, info = self.runtime.check_engine(), self.preparation.info
         counted = [absolute(capture, info.layers, info.attending) for capture in captures]
         routed = [layer for one in counted if one.site == "router" for layer in one.layers]
@@ -217,6 +222,7 @@ class HFModel(BaseModel):
             new = DecodingSettings.read(request.ask, request.document).new_tokens
         group = (request.kind, "image" if request.images else "text", f"{new:06d}")
         order = (request.document, request.step, f"{request.index:06d}", job.condition.name)
+        new += len(answer_ids(request, prompt, self.prompter) or ())
         return batching.Need(group, len(prompt.tokens) + new, order)
 
     def _length(self, request: Request, prompt: Prompt) -> int:
@@ -224,7 +230,8 @@ class HFModel(BaseModel):
 
     def _refuse_overrun(self, request: Request, prompt: Prompt) -> None:
         where = f"document {request.document!r}, step {request.step!r}"
-        what = "the prompt" if request.kind == "represent" else "the prompt and its answer"
+        alone = request.kind == "represent" and "answer" not in request.ask
+        what = "the prompt" if alone else "the prompt and its answer"
         self.room.refuse(self._length(request, prompt), what, where)
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from headbench.models.hf.captures import absolute, captures_of
-from headbench.models.hf.continuations import asked_ids
+import torch
+
+from headbench.models.hf.captures import captures_of, recorded
+from headbench.models.hf.continuations import answer_ids, asked_ids
+from headbench.models.hf.fold import output_columns
 from headbench.models.hf.preparation import PreparedJob, RequestPreparation, check_visited, note
 from headbench.models.hf.prompts import Prompter
 from headbench.models.runtime.decoding import Decoder, DecodingSettings, Generation
 from headbench.models.runtime.forcing import Forced, force
-from headbench.nouns import Answer, Kind
+from headbench.nouns import Answer, Capture, Kind
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class BatchAnswering:
@@ -103,14 +111,48 @@ class BatchAnswering:
         wanted = [captures_of(work.job.request) for work in works]
         for captures in dict.fromkeys(wanted):
             places = [place for place, found in enumerate(wanted) if found == captures]
-            counted = {one: absolute(one, self.preparation.info.layers) for one in captures}
-            distinct = tuple(dict.fromkeys(counted.values()))
-            arrays = self.preparation.capture([works[place] for place in places], distinct)
+            counted = {one: recorded(one, self.preparation.info.layers) for one in captures}
+            # An answer without tokens has no row; the last prompt token tells its shape.
+            shapes = {
+                at: replace(at, rows="last") for at in counted.values() if at.rows == "answer"
+            }
+            distinct = tuple(dict.fromkeys((*counted.values(), *shapes.values())))
+            mine = [works[place] for place in places]
+            tails = [
+                answer_ids(work.job.request, work.prompt, self.prompter) or () for work in mine
+            ]
+            arrays = self.preparation.capture(mine, distinct, tails)
             for place, found in zip(places, arrays, strict=True):
-                # off the device at once: a run may ask for thousands
-                named = {one: found[at].cpu() for one, at in counted.items() if at in found}
+                named: dict[Capture, Tensor] = {}
+                for one, at in counted.items():
+                    if at in found:
+                        value = found[at]
+                    elif at in shapes:
+                        value = found[shapes[at]][:, :0]
+                    else:
+                        continue
+                    # off the device at once: a run may ask for thousands
+                    named[one] = self._written(one, at, value).cpu()
                 answers[place] = _finish(works[place], Answer(text=None, arrays=named))
         return [answers[place] for place in range(len(works))]
+
+    def _written(self, asked: Capture, recorded: Capture, z: Tensor) -> Tensor:
+        """What heads write into the residual stream, ``[layer, row, head, width]``, if asked.
+
+        Args:
+            asked: The capture of the request.
+            recorded: With its layers counted from 0.
+            z: What was recorded, ``[layer, row, head, dim]`` of ``z``.
+        """
+        if asked.site != "z_out":
+            return z
+        engine = self.preparation.runtime.check_engine()
+        written = []
+        for layer, outputs in zip(recorded.layers, z, strict=True):
+            columns = output_columns(engine.modules[layer], layer).detach()  # [width, head x dim]
+            weights = columns.T.reshape(engine.shape.heads, engine.shape.value_dim, -1)
+            written.append(torch.einsum("rhd,hdw->rhw", outputs.float(), weights.float()))
+        return torch.stack(written)
 
     def forced_rows(
         self, works: Sequence[PreparedJob], asked: Sequence[Sequence[tuple[int, ...]]]

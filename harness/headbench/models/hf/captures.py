@@ -10,6 +10,11 @@ from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.layer_ranges import without_attention
 from headbench.nouns import Capture, Request
 
+WITHOUT_HEADS = ("residual", "residual_in", "router")
+"""Sites outside attention, which every layer has."""
+ROWS = ("all", "last", "after_image", "answer")
+"""Rows of a capture that are no span."""
+
 
 def captures_of(request: Request) -> tuple[Capture, ...]:
     """The captures of a ``represent`` request: ``Capture`` objects, or mappings of their fields.
@@ -34,7 +39,7 @@ def captures_of(request: Request) -> tuple[Capture, ...]:
 
 
 def check_keys(captures: Sequence[Capture], spans: Collection[str], where: str) -> None:
-    """Refuse captures of the text model whose key positions the prompt does not have.
+    """Refuse captures of the text model whose rows or key positions the prompt does not have.
 
     Args:
         captures: What a request asks for.
@@ -45,7 +50,16 @@ def check_keys(captures: Sequence[Capture], spans: Collection[str], where: str) 
         RefusedError: A whole pattern is asked for, or a span that the prompt does not have.
     """
     for capture in captures:
-        if capture.tower != "text" or capture.site not in ("pattern", "scores"):
+        if capture.tower != "text":
+            continue
+        if capture.rows not in (*ROWS, *spans):
+            raise RefusedError(
+                f"the prompt has no span {capture.rows!r} whose rows could be captured",
+                where=where,
+                hint=f"its spans: {', '.join(sorted(spans))}; mark others in the template with "
+                '{{ ... | span("name") }}',
+            )
+        if capture.site not in ("pattern", "scores"):
             continue
         if capture.keys is None and capture.rows != "last":
             raise RefusedError(
@@ -59,6 +73,32 @@ def check_keys(captures: Sequence[Capture], spans: Collection[str], where: str) 
                 where=where,
                 hint=f"its spans: {', '.join(sorted(spans))}; mark others in the template with "
                 '{{ ... | span("name") }}',
+            )
+
+
+def check_answer(captures: Sequence[Capture], known: bool, where: str) -> None:
+    """Refuse rows that a request has not: those of an answer, or the prompt's with an answer.
+
+    Args:
+        captures: What a request asks for.
+        known: Whether the request continues an answer.
+        where: Document and step, for errors.
+
+    Raises:
+        RefusedError: Rows of an answer where there is none, or other rows where there is one.
+    """
+    for capture in captures:
+        if capture.rows == "answer" and not known:
+            raise RefusedError(
+                "the request names no answer whose rows could be captured",
+                where=where,
+                hint="let the step say `continues: NAME`, or give the text as ask['answer']",
+            )
+        if known and (capture.rows not in ("answer", "all") or capture.keys is not None):
+            raise RefusedError(
+                f"rows {capture.rows!r} of a prompt that is read with its answer",
+                where=where,
+                hint="take rows='answer' or 'all'; the prompt's own rows need no answer",
             )
 
 
@@ -83,6 +123,12 @@ def absolute(capture: Capture, layers: int, attending: Sequence[int] | None = No
         )
     counted = tuple(layer % layers for layer in capture.layers)
     without = [layer for layer in counted if attending is not None and layer not in attending]
-    if without and capture.site not in ("residual", "router"):
+    if without and capture.site not in WITHOUT_HEADS:
         raise without_attention("the model", without[0], attending or ())
     return replace(capture, layers=counted)
+
+
+def recorded(capture: Capture, layers: int) -> Capture:
+    """What is recorded for a capture: layers counted from 0, and ``z`` for what heads write."""
+    counted = absolute(capture, layers)
+    return replace(counted, site="z") if counted.site == "z_out" else counted

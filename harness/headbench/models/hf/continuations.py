@@ -5,11 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from headbench.errors import ConfigError
+from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.length import Room
 from headbench.models.hf.prompts import Prompt, Prompter
 from headbench.models.runtime.decoding import DecodingSettings
 from headbench.nouns import Request
+
+
+def answer_ids(request: Request, prompt: Prompt, prompter: Prompter) -> tuple[int, ...] | None:
+    """Ids of the answer that a ``represent`` request continues; ``None``: it continues none.
+
+    Raises:
+        RefusedError: They hold a placeholder of an image.
+    """
+    text = request.ask.get("answer")
+    if request.kind != "represent" or text is None:
+        return None
+    given = request.ask.get("answer_tokens")
+    if given is not None:
+        ids = tuple(cast("Sequence[int]", given))
+    else:
+        ids = prompter.continuation(prompt, str(text)) if str(text).strip() else ()
+    if prompter.image_ids & set(ids):
+        raise RefusedError(
+            "the answer holds the placeholder of an image, which cannot be read again",
+            where=f"document {request.document!r}, step {request.step!r}",
+            hint="let the generating step end before it, with `until`",
+        )
+    return ids
 
 
 def asked_ids(request: Request, prompt: Prompt, prompter: Prompter) -> tuple[tuple[int, ...], ...]:
@@ -40,8 +63,10 @@ def positions_taken(request: Request, prompt: Prompt, prompter: Prompter, room: 
     held = len(prompt.tokens)
     if request.kind == "generate":
         return held + DecodingSettings.read(request.ask, request.document).new_tokens
-    if request.kind in ("represent", "nexttoken"):
-        return held + (request.kind == "nexttoken")
+    if request.kind == "represent":
+        return held + len(answer_ids(request, prompt, prompter) or ())
+    if request.kind == "nexttoken":
+        return held + 1
     texts = cast("Sequence[str]", request.ask.get("continuations") or ())
     # Plain text has no more tokens than characters: most is known as short without a tokenizer.
     most = max((len(text) + 1 for text in texts), default=0)

@@ -151,7 +151,8 @@ class Engine:
             Sequence -> capture -> tensor, filled when the block ends. Shapes by site: ``z`` and
             ``q`` ``[layer, row, head, dim]``; ``k`` and ``v`` ``[layer, row, kv head, dim]``;
             ``pattern`` and ``scores`` ``[layer, head, row, key]``; ``residual``
-            ``[layer, row, width]``, the output of the decoder layer; ``router``
+            ``[layer, row, width]``, the output of the decoder layer, and ``residual_in`` its input;
+            ``router``
             ``[layer, row, expert]``, the router's logits before any expert is chosen.
         """
         with self._recorded(captures, sequences, Recorder, recorded) as recorder:
@@ -204,6 +205,13 @@ class Engine:
             self.blocks[layer].register_forward_hook(_CaptureHook(session, recorder, layer))
             for layer in range(self.shape.layers)
             if recorder.wants(layer, "residual")
+        ]
+        hooks += [
+            self.blocks[layer].register_forward_pre_hook(
+                _CaptureInputHook(session, recorder, layer), with_kwargs=True
+            )
+            for layer in range(self.shape.layers)
+            if recorder.wants(layer, "residual_in")
         ]
         hooks += [
             router.module.register_forward_hook(_CaptureHook(session, recorder, layer, router))
@@ -335,6 +343,18 @@ class _CaptureHook:
         hidden = output[0] if isinstance(output, tuple) else output  # [batch, query, width]
         positions = self.session.locate(hidden.shape[1])
         self.recorder.outside("residual", self.layer, positions, hidden)
+
+
+class _CaptureInputHook:
+    """Hands the input of a decoder layer to a recorder."""
+
+    def __init__(self, session: EditSession, recorder: Recorder, layer: int) -> None:
+        self.session, self.recorder, self.layer = session, recorder, layer
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        hidden = args[0] if args else kwargs["hidden_states"]  # [batch, query, width]
+        positions = self.session.locate(hidden.shape[1])
+        self.recorder.outside("residual_in", self.layer, positions, hidden)
 
 
 def named_arguments(

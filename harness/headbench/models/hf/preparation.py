@@ -168,18 +168,26 @@ class RequestPreparation:
         return works
 
     def capture(
-        self, works: Sequence[PreparedJob], captures: Sequence[Capture]
+        self,
+        works: Sequence[PreparedJob],
+        captures: Sequence[Capture],
+        answers: Sequence[tuple[int, ...]] = (),
     ) -> list[Mapping[Capture, Tensor]]:
         """Run prompts under their edits and record activations, one mapping per row.
+
+        Args:
+            works: The prompts.
+            captures: What to record.
+            answers: Ids that follow each prompt in its pass; by default none do.
 
         The vision tower is looked into in a pass of its own; no edit reaches it.
         """
         inside = tuple(capture for capture in captures if capture.tower == "vision")
         if not inside:
-            return self._capture(works, captures)
+            return self._capture(works, captures, answers)
         self.runtime.check_engine()
         rest = tuple(capture for capture in captures if capture.tower != "vision")
-        texts = self._capture(works, rest)
+        texts = self._capture(works, rest, answers)
         return [
             {
                 **found,
@@ -223,9 +231,14 @@ class RequestPreparation:
         )
 
     def _capture(
-        self, works: Sequence[PreparedJob], captures: Sequence[Capture]
+        self,
+        works: Sequence[PreparedJob],
+        captures: Sequence[Capture],
+        answers: Sequence[tuple[int, ...]],
     ) -> list[Mapping[Capture, Tensor]]:
         groups = [SequenceGroup.of(self._main(work)) for work in works]
+        for group, answer in zip(groups, answers, strict=False):
+            group.main.tokens.extend(answer)  # the prompt's length stays: these are its decoding
         arrays: dict[int, Mapping[Capture, Tensor]] = {}
         for part in self.runtime.parts(groups):
             rows = [row for index in part for row in groups[index].prompt_rows]

@@ -1,0 +1,48 @@
+"""The last few preparations, by the digest of the records behind them.
+
+Each metric of a task prepares the same records again, for the value, the interval, the null and
+each comparison; ranks of many layers, and ridge fits, take seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from headbench.nouns import Record
+
+MOST = 6
+"""Enough for the conditions that are compared at one time, and their splits."""
+Prepared = TypeVar("Prepared")
+
+
+class Kept(Generic[Prepared]):
+    """Keeps what was made last; the oldest goes first."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Prepared] = {}
+
+    def get(self, key: str, make: Callable[[], Prepared]) -> Prepared:
+        """What was made for a key, made now if it is not there."""
+        if key not in self._made:
+            made = make()
+            while len(self._made) >= MOST:
+                self._made.pop(next(iter(self._made)))
+            self._made[key] = made
+        return self._made[key]
+
+
+def digest_of(records: Sequence[Record], parts: Sequence[str], *more: object) -> str:
+    """SHA-256 over documents, some parts of theirs in order, and what else decides."""
+    digest = hashlib.sha256(repr(more).encode())
+    for record in records:
+        digest.update(f"{record.document}\0{record.cluster}\0".encode())
+        for name in parts:
+            value = record.parts.get(name)
+            whole = isinstance(value, np.ndarray)
+            digest.update(np.asarray(value).tobytes() if whole else repr(value).encode())
+            digest.update(b"\0")
+    return digest.hexdigest()
