@@ -22,6 +22,8 @@ DIGITS = 300
 _BAD_SCALAR = (ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError)
 """What the library's constructors raise for ``0x_``, ``!!int abc``, ``2001-13-45`` and others."""
 
+_KINDS = {"int": "whole number", "bool": "true or false", "timestamp": "date"}
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -78,7 +80,8 @@ def _refuse_depth(text: str, where: str, error: type[HeadbenchError]) -> None:
     """Refuse deep nesting, and an alias within what it stands for, before a tree is built."""
     open_anchors: list[str | None] = []
     for event in yaml.parse(text, Loader=_Loader):
-        spot = f"{where}:{event.start_mark.line + 1}:{event.start_mark.column + 1}"
+        mark = event.start_mark
+        spot = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
         if isinstance(event, yaml.CollectionStartEvent):
             open_anchors.append(event.anchor)
             if len(open_anchors) > DEEPEST:
@@ -139,16 +142,17 @@ def _construct(
         if not isinstance(node, yaml.ScalarNode):
             continue
         spot = f"{where}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+        kind = node.tag.rpartition(":")[2]
+        if kind == "int" and len(node.value) > DIGITS:
+            raise error(f"an integer of {len(node.value):,} digits", where=spot)
         try:
             value = loader.construct_object(node)
         except _BAD_SCALAR as bad:
             raise error(
-                f"{node.value[:60]!r} is no {node.tag.rpartition(':')[2]}",
+                f"{node.value[:60]!r} is no {_KINDS.get(kind, kind)}",
                 where=spot,
                 hint="quote it if it is a text",
             ) from bad
-        if isinstance(value, int) and len(node.value) > DIGITS:
-            raise error(f"an integer of {len(node.value):,} digits", where=spot)
         if isinstance(value, float) and not math.isfinite(value):
             raise error(f"{node.value[:60]!r} is no finite number", where=spot)
     try:

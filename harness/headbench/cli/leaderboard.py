@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from headbench.cli.printing import say
+
 leaderboard = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -32,8 +34,8 @@ def build_board(results: Results = None, out: Out = DEFAULT_OUT) -> None:
     files = build(results or [DEFAULT_RESULTS])
     moved = write(files, out)
     pages = sum(path.endswith(".html") for path in files)
-    typer.echo(f"{pages} pages in {len(files)} files, {moved} of them changed")
-    typer.echo(f"open {out / 'index.html'}")
+    say(f"{pages} pages in {len(files)} files, {moved} of them changed")
+    say(f"open {out / 'index.html'}")
 
 
 @leaderboard.command("check")
@@ -44,8 +46,8 @@ def check_board(results: Results = None, out: Out = DEFAULT_OUT) -> None:
 
     found = list(stale(build(results or [DEFAULT_RESULTS]), out))
     for line in found:
-        typer.echo(line)
+        say(line)
     if found:
-        typer.echo("build it again: headbench leaderboard build")
+        say("build it again: headbench leaderboard build")
         raise typer.Exit(1)
-    typer.echo(f"{out} is what its results give")
+    say(f"{out} is what its results give")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from headbench.cli.printing import say
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def run(
         from headbench.running.dry_run import describe
 
         for line in describe(plan):
-            typer.echo(line)
+            say(line)
         return
     from rich.console import Console
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Template, nodes
 from jinja2.exceptions import TemplateRuntimeError
-from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from headbench.errors import ConfigError
 from headbench.tasks import budget
+
+if TYPE_CHECKING:
+    from jinja2.runtime import Context
 
 MEND = "a prompt must be a function of its document: put what varies into the data, as a field"
 RANDOM_FILTERS = frozenset({"random"})

@@ -99,7 +99,7 @@ class Template:
         except _FAILURES as bad:
             random = any(f"'{name}'" in str(bad) for name in RANDOM_FILTERS)
             raise ConfigError(
-                f"the template fails: {str(bad) or type(bad).__name__}",
+                f"the template fails: {_reason(bad)}",
                 where=self.where,
                 hint=MEND if random else "",
             ) from bad
@@ -139,8 +139,13 @@ def compile_template(source: str, where: str, *, bare: bool = True) -> Template:
             hint=hint or "close every {{ }} and {% %}",
         ) from error
     except _FAILURES as bad:  # Jinja computes constants when it compiles
-        reason = str(bad) or type(bad).__name__
-        raise ConfigError(f"the template does not compile: {reason}", where=where) from bad
+        raise ConfigError(f"the template does not compile: {_reason(bad)}", where=where) from bad
+
+
+def _reason(bad: BaseException) -> str:
+    if isinstance(bad, KeyError):  # its own text is the key alone
+        return f"there is no key {bad}"
+    return str(bad) or type(bad).__name__
 
 
 def is_field(source: str) -> bool:
