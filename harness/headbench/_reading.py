@@ -115,6 +115,7 @@ def expanded(
     where: str,
     *,
     error: type[HeadbenchError] = DataError,
+    what: str = "the gzip file is",
     most: int | None = None,
 ) -> bytes:
     """What gzip packed, or the bytes themselves where they are not gzip's; several members are one.
@@ -125,6 +126,7 @@ def expanded(
         stored: The file.
         where: For errors.
         error: The class of errors.
+        what: What an error calls it, with its verb.
         most: Largest expanded size, in bytes; by default :data:`EXPANSION` times the stored size.
 
     Raises:
@@ -143,16 +145,16 @@ def expanded(
                 size += len(piece)
                 if size > limit:
                     raise error(
-                        f"the gzip file expands to more than {limit:,} bytes",
+                        f"{what} refused: more than {limit:,} bytes when expanded",
                         where=where,
                         hint="expand it yourself if it is what it should be",
                     )
                 pieces.append(piece)
                 if not piece and not rest and not unpacker.eof:
-                    raise error("the gzip file is damaged or cut off", where=where)
+                    raise error(f"{what} damaged or cut off", where=where)
             rest = unpacker.unused_data
     except zlib.error as bad:
-        raise error("the gzip file is damaged or cut off", where=where) from bad
+        raise error(f"{what} damaged or cut off", where=where) from bad
     if rest.strip(b"\0"):  # padding is allowed, anything else is damage
-        raise error("the gzip file is damaged: more follows its end", where=where)
+        raise error(f"{what} damaged: more follows the end", where=where)
     return b"".join(pieces)

@@ -188,14 +188,18 @@ def rescore_outputs(
     options = options_of(task, known, given)
     found = known[task].score(Path(predictions), options, reading).named(name, origin)
     written = found.write(out) if out else None
+    if found.unusable:
+        say(found.unusable, err=True)
     if as_json:
         import json
 
         say(json.dumps(found.document(), indent=2, allow_nan=False))
-        return
-    show(found)
-    if written:
+    else:
+        show(found)
+    if written and not as_json:
         say(f"wrote {written}")
+    if found.unusable:
+        raise typer.Exit(1)
 
 
 def options_of(

@@ -146,10 +146,17 @@ def run(
         return
     from rich.console import Console
 
+    from headbench.results.unusable import unusable
     from headbench.running.execute import run_plan
     from headbench.running.outcome_table import print_outcome
 
-    print_outcome(run_plan(plan, out), Console(), raw=raw_p)
+    outcome = run_plan(plan, out)
+    empty = unusable(outcome.run.cells)
+    for line in empty:
+        say(line, err=True)
+    print_outcome(outcome, Console(), raw=raw_p)
+    if empty:
+        raise typer.Exit(1)
 
 
 def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:

@@ -265,7 +265,7 @@ def pack_records(entries: Sequence[Entry]) -> bytes:
 def unpack_records(packed: bytes, where: str = "") -> tuple[Entry, ...]:
     """The entries that :func:`pack_records` wrote."""
     try:
-        text = expanded(packed, where, error=StoreError).decode()
+        text = expanded(packed, where, error=StoreError, what="the records are").decode()
         return tuple(_entry(strict_json(line)) for line in text.split("\n") if line)
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"the records are damaged: {error}", where=where) from error

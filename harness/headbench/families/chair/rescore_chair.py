@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,9 +88,18 @@ def rescore_chair(
             data=digest({record.document: truth[record.document] for record in records}),
             source={"joined by": "image", "predictions.fields": str(reading), **counts},
             prompts=_prompts(log, reading),
+            unmatched=_unmatched(captions, truth),
             marks=marks,
         ),
         sampling,
+    )
+
+
+def _unmatched(captions: Mapping[str, str], truth: Truth) -> str:
+    named, known = (next(iter(keys), "nothing") for keys in (captions, truth))
+    return (
+        f"0 of {len(captions):,} captions matched an image; images of the log look like "
+        f"{named[:60]!r}, those of the ground truth like {known[:60]!r}"
     )
 
 
