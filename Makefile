@@ -7,13 +7,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants sweep nightly clean
+.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants sweep board-results leaderboard leaderboard-check nightly clean
 
 run: $(VENV)/.installed
 	$(BIN)/headbench run --tasks niah,pope --intervention vhr
 
+# Two processes of one thread each; a file's tests stay together and share its fixtures.
+WORKERS ?= 2
+
 test: $(VENV)/.tests
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: lint types contracts
 
@@ -42,6 +45,18 @@ mutants: $(VENV)/.dev
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .
+
+# The committed board: its sources are what git holds, whatever was run besides.
+BOARD = --results results/board --results results/rescored --results results/published
+# Answers are stored: goes on where it was stopped, and scores anew after a scorer changed.
+board-results: $(VENV)/.tests
+	$(BIN)/python -m training.board
+
+leaderboard: $(VENV)/.installed
+	$(BIN)/headbench leaderboard build $(BOARD)
+
+leaderboard-check: $(VENV)/.installed
+	$(BIN)/headbench leaderboard check $(BOARD)
 
 # Checks that take too long to run on every change.
 nightly: $(VENV)/.dev

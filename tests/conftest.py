@@ -12,6 +12,10 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several processes that each take all cores wait for one another: five times slower.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 # A loaded machine is no bug: no deadline an example; and CI draws the same examples every time.
@@ -31,6 +35,18 @@ def real_data() -> Path:
     if not (folder / "INDEX.md").is_file():
         pytest.skip(f"HEADBENCH_DATA names {folder}, which holds no INDEX.md")
     return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    """The folder of a real sentence encoder (six layers, twelve heads each), or a skip."""
+    named = os.environ.get("HEADBENCH_REAL_MODELS", "")
+    if not named:
+        pytest.skip("HEADBENCH_REAL_MODELS is not set: run .ci/real_models.py FOLDER")
+    folder = Path(named).expanduser().resolve() / "minilm-l6"
+    if not (folder / "model.safetensors").is_file():
+        pytest.skip(f"HEADBENCH_REAL_MODELS names {named}, which holds no minilm-l6")
+    return str(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -74,4 +90,6 @@ class RealDataAccount:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return  # one of several processes: the one that started it hears of every report
     config.pluginmanager.register(RealDataAccount(), "headbench-real-data")

@@ -53,3 +53,13 @@ def test_no_model_library(arguments: tuple[str, ...]) -> None:
     code, names = loaded(*arguments)
     assert code == 0
     assert names == ""
+
+
+def test_help_of_rescore_reads_options_and_loads_nothing_that_scores() -> None:
+    light = ("numpy", "headbench.results.schema", "headbench.results.rescored")
+    source = PROBE.format(arguments=["rescore", "--help"], heavy=(*HEAVY, *light))
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "--ground-truth" in done.stdout and "--phrases" in done.stdout
+    assert done.stdout.splitlines()[-1].rstrip() == "LOADED 0"

@@ -158,16 +158,18 @@ class GeneratedText(str):
 class ScoredText(str):
     """What ``score`` and ``nexttoken`` say over several choices: the likeliest, with all chances.
 
-    A scorer reads :attr:`scores` and gives what its metrics need as record parts.
+    A scorer reads :attr:`scores` and gives what its metrics need as record parts. :attr:`choices`
+    are the texts to choose from, without blanks at either end; empty where they are not known.
     """
 
     scores: tuple[float, ...]
+    choices: tuple[str, ...]
 
     @classmethod
-    def of(cls, text: str, scores: tuple[float, ...]) -> ScoredText:
+    def of(cls, text: str, scores: tuple[float, ...], choices: tuple[str, ...] = ()) -> ScoredText:
         """A choice, and the log-probability of each choice in the order of the request."""
         made = cls(text)
-        made.scores = scores
+        made.scores, made.choices = scores, choices
         return made
 
 

@@ -74,10 +74,10 @@ def test_two_cells_are_paired_by_document(tmp_path: Path) -> None:
     other = [entry(i, i < 18) for i in reversed(range(20))]  # any order
     one = save(tmp_path, "baseline", base)
     two = save(tmp_path, "vhr(alpha=2)", other, model={"name": "m", "identity": {"dtype": "bf16"}})
-    code, printed = compare(str(one), str(two))
+    code, printed = compare(str(one), str(two), "--all")
     assert code == 0
     # 8 gains, no loss: exact McNemar p = 2 / 2^8
-    assert "+0.4000" in printed and f"{2 / 2**8:.4f}" in printed
+    assert "+.400" in printed and f"{2 / 2**8:.4f}"[1:] in printed
     assert "model.identity.dtype: float32 -> bf16" in printed
     assert "40.0 %" in printed  # outputs that changed
     code, printed = compare(str(one), str(two), "--json")
@@ -100,9 +100,9 @@ def grouped(count: int, size: int, right: int) -> list[Entry]:
 def test_clusters_are_counted_and_what_p_and_detectable_mean_is_said(tmp_path: Path) -> None:
     one = save(tmp_path, "baseline", grouped(12, 4, 2))
     two = save(tmp_path, "vhr(alpha=2)", grouped(12, 4, 10))
-    code, printed = compare(str(one), str(two))
+    code, printed = compare(str(one), str(two), "--all")
     assert code == 0
-    assert "n (clusters)" in printed and "48 (12)" in printed
+    assert "n 48 in 12 clusters" in printed
     assert "each cluster's change is as likely up as down, not only zero on average" in printed
     assert "changes all one way, found in 80 % of runs at p <= 0.05" in printed
     assert "note: niah: recall: only 12 clusters: below 30 an interval is rough" in printed
@@ -113,8 +113,9 @@ def test_below_ten_clusters_there_is_no_interval_and_the_reason(tmp_path: Path) 
     two = save(tmp_path, "vhr(alpha=2)", grouped(9, 4, 9))
     code, printed = compare(str(one), str(two))
     assert code == 0
-    row = next(line for line in printed.splitlines() if line.startswith("niah"))
-    assert " .. " not in row and f"{2 / 2**7:.4f}" in row
+    row = next(line for line in printed.splitlines() if "vhr(alpha=2)" in line)
+    # Value, difference and p: 7 of 9 clusters gained, and there is no interval between them.
+    assert row.split()[-3:] == ["1.000", "+.778", f"{2 / 2**7:.4f}"[1:]]
     assert "note: niah: recall: no interval from 9 cluster(s): below 10" in printed
 
 
@@ -122,7 +123,7 @@ def test_a_result_against_itself_differs_in_nothing(tmp_path: Path) -> None:
     one = save(tmp_path, "baseline", [entry(i, i % 2 == 0) for i in range(10)])
     code, printed = compare(str(one), str(one))
     assert code == 0
-    assert "the runs differ in nothing" in printed and "+0.0000" in printed
+    assert "the runs differ in nothing" in printed and "+.000" in printed
 
 
 def test_an_inert_cell_has_no_difference_and_no_p(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_an_inert_cell_has_no_difference_and_no_p(tmp_path: Path) -> None:
     one = save(tmp_path, "baseline", entries)
     two = save(tmp_path, "vhr", entries, status="inert", reason="no image")
     code, printed = compare(str(one), str(two))
-    assert code == 0 and "inert: no image" in printed and "+0.0000" not in printed
+    assert code == 0 and "inert: no image" in printed and "+.000" not in printed
     assert json.loads(compare(str(one), str(two), "--json")[1])["metrics"]["recall"] is None
 
 

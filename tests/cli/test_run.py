@@ -65,33 +65,19 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, ran.stdout
 
 
-def test_the_table_has_its_columns_and_the_files_are_named(done: tuple[Path, str]) -> None:
+def test_the_blocks_have_their_columns_and_the_files_are_counted(done: tuple[Path, str]) -> None:
     folder, printed = done
-    head = printed.splitlines()[0]
-    for column in (
-        "task",
-        "metric",
-        "baseline",
-        "mask_heads(heads=[[0,1]])",
-        "difference",
-        "95 % interval",
-        "p, Holm over 2",
-        "n (clusters)",
-        "minus controls",
-        "control rank",
-        "changed",
-        "KL, at least",
-        "detectable",
-    ):
-        assert column in head
-    assert "model: fake-1" in printed
-    assert "2 of 3 possible controls (other heads of the same layers; its own may be" in printed
-    assert "control rank: 2 of 3 possible control sets; smallest attainable p 0.667" in printed
-    assert "loss on prose, 60 passages: " in printed and "; on 8 of them by " in printed
-    named = [line.removeprefix("wrote ") for line in printed.splitlines() if line.endswith(".json")]
-    assert len(named) == 4
-    for name in named:
-        assert (folder / name).is_file()
+    heading, columns = printed.splitlines()[:2]
+    assert heading.startswith("colours  recall (higher is better)")
+    assert "fake-1   n 8 in 4 clusters" in heading
+    for column in ("value", "diff", "p adj", "control"):
+        assert column in columns
+    assert "mask_heads(heads=[[0,1]])" in printed
+    assert "p adj: Holm over 2 tests" in printed
+    (files,) = (line for line in printed.splitlines() if line.startswith("files: "))
+    assert files.endswith("results/measured/fake-1")
+    assert len(list((folder / "results/measured/fake-1").glob("*/*.json"))) == 8
+    assert files.startswith("files: 4 results and 4 of controls under ")
     assert "\x1b[" not in printed
 
 
@@ -155,7 +141,7 @@ def test_help_names_every_option() -> None:
         "--control-heads",
         "--control-below",
         "--control-match",
-        "--raw-p",
+        "--all",
         "--limit",
         "--batch-size",
         "--seed",

@@ -18,43 +18,13 @@ from headbench.detectors.detector import Trial, Trials
 from headbench.detectors.head_detection import detect
 from headbench.detectors.mknn import MknnParams
 from headbench.detectors.rsa import RsaParams
-from headbench.errors import ConfigError, DataError, RefusedError
+from headbench.errors import ConfigError, DataError, HeadbenchError, RefusedError
 from headbench.families.brain.vendored_data import things_concepts
 from headbench.heads.headmap import HeadMap
 from headbench.models.adapter_catalogue import create
-from headbench.models.hf.adapter import HFModel
-from helpers_known_head import KNOWN, known_llama
+from helpers_known_head import KNOWN
 from helpers_models import request
-from helpers_tiny import WORDS, tiny_tokenizer
-
-STIMULI = WORDS[2:34]
-DIMS = slice(3, 15)
-"""Dimensions of the stream that hold a word's planted pattern."""
-
-
-def planted(patterns: np.ndarray) -> HFModel:
-    """A model in which one head alone reads the patterns of the words, and looks at the words."""
-    adapter = known_llama(" ".join(STIMULI), sink=False)
-    model = adapter.model
-    ids = tiny_tokenizer().convert_tokens_to_ids
-    with torch.no_grad():
-        embedding = model.get_input_embeddings().weight
-        embedding[:, DIMS] = 0.0
-        for word, pattern in zip(STIMULI, patterns, strict=True):
-            embedding[ids(word), DIMS] = torch.tensor(pattern, dtype=torch.float32)
-        for layer in model.model.layers:
-            attention, mlp = layer.self_attn, layer.mlp
-            for writer in (attention.o_proj, mlp.down_proj):
-                writer.weight[DIMS] = 0.0
-            readers = (attention.q_proj, attention.k_proj, attention.v_proj)
-            for reader in (*readers, mlp.gate_proj, mlp.up_proj):
-                reader.weight[:, DIMS] = 0.0
-        layer, head = KNOWN
-        values = model.model.layers[layer].self_attn.v_proj
-        first = head * model.config.head_dim
-        values.weight[first : first + 12] = 0.0
-        values.weight[first : first + 12, DIMS] = 5.0 * torch.eye(12)
-    return adapter
+from helpers_planted import STIMULI, planted
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +176,22 @@ def test_what_cannot_be_compared_is_refused(patterns: np.ndarray, table: Path) -
     with pytest.raises(DataError, match="no head tells the stimuli apart"):
         detect("rsa", model, parameters=asked)
     assert load(MknnParams(target=str(table)), None, 0).facts["documents"] == len(STIMULI)
+
+
+@pytest.mark.parametrize(
+    ("detector", "wrong", "told"),
+    [
+        ("mknn", "k=97", "k=97 of 193 stimuli"),
+        ("rsa", "method=cosine", "the cosine of uncentred RDMs"),
+    ],
+)
+def test_what_the_target_shows_to_be_impossible_is_refused_before_weights_are_read(
+    tmp_path: Path, detector: str, wrong: str, told: str
+) -> None:
+    asked = ["detect", "--detector", detector, "--model", "hf", "--set", wrong]
+    asked += ["--model-args", f"pretrained={tmp_path}", "--out", str(tmp_path / "heads.json")]
+    with pytest.raises(HeadbenchError, match=told):
+        CliRunner().invoke(heads, asked, catch_exceptions=False)
 
 
 def test_from_the_command_line_to_an_intervention(tmp_path: Path) -> None:

@@ -47,7 +47,20 @@ def test_a_parser_reads_a_long_answer(name: str) -> None:
     assert_quick(lookup.parser(name).read, name)
 
 
-STATES = {"rsa", "odd_one_out", "originality"}
+STATES = {
+    "categories",
+    "cosine",
+    "geometry",
+    "mutual_neighbours",
+    "norms",
+    "odd_one_out",
+    "originality",
+    "pair_ratings",
+    "reading_times",
+    "rsa",
+    "table_encoding",
+    "table_rsa",
+}
 """These read captured states, and no answer."""
 
 

@@ -159,16 +159,58 @@ def test_its_code_is_part_of_what_a_result_is(place: Place, file: str, old: str,
     assert [one["id"] for one in again] == [one["id"] for one in before]
     place.edit(file, old, new)
     after = place.run("after"), place.rescore()
-    for was, now in zip(before, after, strict=True):
+    for was, now, reads in zip(before, after, ({"source"}, set()), strict=True):
         assert now["id"] != was["id"]
         kinds = {one["kind"]: one for one in now["run"]["code"]}  # type: ignore[index]
-        assert set(kinds) == {"scorer", "parser", "metric"}
+        assert set(kinds) == {"scorer", "parser", "metric"} | reads
         assert any(name.endswith(file) for name in kinds["scorer"]["files"])
 
 
 def test_nothing_outside_its_folder_knows_it() -> None:
     files = [path for path in PACKAGE.rglob("*.py") if "rhyme" in path.read_text("utf-8")]
     assert files == []
+
+
+SOURCE = """
+from headbench.extend import DataRow, Family
+
+
+def rows(spec, images):
+    yield DataRow({"id": "first", "text": "WORD", "target": "WORD"})
+
+
+FAMILY = Family("own_rows", sources={"own_rows": rows})
+"""
+OF_SOURCE = """
+task: own_rows
+dataset_path: own_rows
+doc_to_text: 'What is hidden? {{ text | span("question") }}'
+doc_to_target: target
+scorer: niah
+metric_list: [{metric: niah.recall, main: true}]
+metadata: {version: 1}
+"""
+
+
+@pytest.mark.usefixtures("_forget")
+def test_a_source_alone_is_part_of_what_a_result_is(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(OF_SOURCE)
+    (tmp_path / "said.jsonl").write_text('{"id": "first", "response": "red cup"}\n')
+    ids = []
+    for number, text in enumerate((SOURCE, SOURCE, SOURCE + "\n\nUNUSED = 1\n")):
+        (tmp_path / f"{number}").mkdir()
+        (tmp_path / f"{number}" / "own.py").write_text(text)
+        done = headbench.run(
+            str(tmp_path / "own.yaml"),
+            model="recorded",
+            model_args={"path": str(tmp_path / "said.jsonl"), "join": "id"},
+            include=(str(tmp_path / f"{number}" / "own.py"),),
+            out=tmp_path / f"out{number}",
+        )
+        (result,) = done.results
+        ids.append(result.id)
+        assert [(one.kind, one.name) for one in result.run.code] == [("source", "own_rows")]
+    assert ids[0] == ids[1] != ids[2]
 
 
 # ------------------------------------------------------------------ refusals

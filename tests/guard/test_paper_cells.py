@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 from headbench.guard.paper_cells import check_papers
+from headbench.guard.published_cells import load_cells
+from headbench.results.paper_cells import load_paper_cells
 
 CELLS = Path(__file__).resolve().parents[2] / "results" / "published" / "cells"
 
@@ -29,3 +32,21 @@ def test_faults_name_their_file(tmp_path: Path) -> None:
     (folder / "broken.cells.json").write_text("[]", encoding="utf-8")
     _, (fault,) = check_papers(folder)
     assert fault.path.name == "broken.cells.json"
+
+
+def test_figures_that_stand_in_both_forms_agree() -> None:
+    """A figure that the guard recomputes may be among the printed ones too; it must be the same."""
+    printed = defaultdict(list)
+    for cell in load_paper_cells(CELLS).cells:
+        printed[cell.arxiv, cell.table, cell.model_printed, cell.metric].append(cell)
+    both = 0
+    for one in load_cells(CELLS.parent):
+        metric = "length" if one.metric == "len" else one.metric
+        found = printed[one.paper.arxiv, one.table.table, one.row.model, metric]
+        setting = one.table.setting or one.table.task.rpartition("_")[2]
+        same = [cell for cell in found if cell.setting in ("", setting)]
+        same = [cell for cell in same if cell.protocol["prompt"] == one.prompt] or same
+        if same:
+            both += 1
+            assert any(cell.number == float(one.printed) for cell in same), one.name
+    assert both == 137

@@ -15,7 +15,8 @@ from headbench.leaderboard.stale import stale
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e\x00&\"'"
 FACTS = {"summary": "0 results.", "not_shown": 0}
-PAGE = Page("about", HOSTILE, "about.html", nav=HOSTILE)
+EMPTY: dict[str, object] = {"groups": []}
+PAGE = Page("about", HOSTILE, "not_shown.html", EMPTY, nav=HOSTILE)
 
 
 def text_of(source: str, **context: object) -> str:
@@ -62,22 +63,26 @@ def test_page_names_never_meet() -> None:
     assert made[0] == "task-pope"
     assert len(set(made)) == len(names)
     for name in made:
-        Page(name, "t", "about.html")  # each is a file name
+        Page(name, "t", "not_shown.html", EMPTY)  # each is a file name
     with pytest.raises(ValueError, match="not a file name"):
-        Page("../x", "t", "about.html")
+        Page("../x", "t", "not_shown.html", EMPTY)
 
 
 def test_a_page_names_only_what_is_there() -> None:
     with pytest.raises(ValueError, match=r"loads data/gone\.js"):
-        render([Page("about", "t", "about.html", shards=("gone",))], FACTS)
+        render([Page("about", "t", "not_shown.html", EMPTY, shards=("gone",))], FACTS)
     with pytest.raises(ValueError, match=r"loads static/gone\.js"):
-        render([Page("about", "t", "about.html", scripts=("gone",))], FACTS)
+        render([Page("about", "t", "not_shown.html", EMPTY, scripts=("gone",))], FACTS)
     with pytest.raises(ValueError, match=r"two parts of the board are called a\.json"):
         render([Asset("a.json", b"1"), Asset("a.json", b"2")], FACTS)
 
 
 def test_order_of_parts_changes_nothing() -> None:
-    parts = [PAGE, Page("b", "B", "about.html", nav="B", nav_order=1), Asset("x.json", b"{}")]
+    parts = [
+        PAGE,
+        Page("b", "B", "not_shown.html", EMPTY, nav="B", nav_order=1),
+        Asset("x.json", b"{}"),
+    ]
     assert render(parts, FACTS) == render(parts[::-1], FACTS)
 
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from headbench.errors import ConfigError, RefusedError
+from headbench.interventions.resolve import resolve
 from headbench.models.adapter_catalogue import create
 from headbench.models.encoder import wrap
 from headbench.nouns import Capture
-from helpers_models import answers, jobs, request
+from helpers_models import BASELINE, answers, jobs, request
 from helpers_tiny import tiny_bert, tiny_tokenizer
 
 LAST = Capture("residual", (-1,), rows="all", pool="mean")
@@ -44,8 +45,10 @@ def test_layers_count_from_zero_and_lengths_stay_when_asked():
 
 def test_what_an_encoder_cannot_give_is_refused():
     model = wrap(tiny_bert(), tiny_tokenizer(), max_length=4)
-    with pytest.raises(RefusedError, match="mean-pooled"):
-        model.plan(jobs([ask("a cat", Capture("z", (0,)))]))
+    with pytest.raises(RefusedError, match="an encoder gives no pattern"):
+        model.plan(jobs([ask("a cat", Capture("pattern", (0,)))]))
+    with pytest.raises(RefusedError, match="no span 'thing' whose rows"):
+        model.plan(jobs([ask("a cat", Capture("z", (0,), rows="thing"))]))
     with pytest.raises(RefusedError, match="layer 2"):
         model.plan(jobs([ask("a cat", Capture("residual", (2,), rows="all", pool="mean"))]))
     with pytest.raises(RefusedError, match="tokens"):
@@ -83,3 +86,83 @@ def test_wrong_arguments_are_named(tmp_path):
     ):
         with pytest.raises(ConfigError, match=said):
             create("encoder", args)
+
+
+def test_heads_are_those_of_the_model_and_rows_those_of_the_text():
+    model = wrap(tiny_bert(), tiny_tokenizer(), normalize=False)
+    z = Capture("z", (0,), rows="all")
+    written = Capture("z_out", (0,), rows="all")
+    content = Capture("residual_in", (0, 1), rows="content", pool="mean")
+    text = SENTENCES[1]
+    one = request(
+        text,
+        "represent",
+        ask={"captures": (z, written, content)},
+        spans={"content": ((0, 2, len(text)),)},
+    )
+    found = answers(model, jobs([one, ask("who")]))[0].arrays
+    ids = torch.tensor([tiny_tokenizer()(text)["input_ids"]])
+    seen = []
+    attention = model.model.encoder.layer[0].attention
+    hook = attention.output.dense.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        states = model.model(ids, output_hidden_states=True).hidden_states
+        projected = attention.output.dense(seen[0][0]) - attention.output.dense.bias
+    hook.remove()
+    assert found[z].shape[2] == model.info.heads
+    torch.testing.assert_close(found[z][0].flatten(1), seen[0][0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(found[written][0].sum(1), projected, atol=1e-5, rtol=0)
+    offset = int(ids.shape[1]) - len(text.split())  # special tokens; "a" is left out
+    wanted = torch.stack([states[0][0], states[1][0]])[:, offset + 1 :].mean(1, keepdim=True)
+    assert offset in (0, 1)
+    torch.testing.assert_close(found[content], wanted, atol=1e-5, rtol=0)
+
+
+def test_a_masked_head_is_silent_and_others_are_not():
+    model = wrap(tiny_bert(), tiny_tokenizer())
+    condition = resolve("mask_heads(heads=[[0,1]])", model.info)[0]
+    z, last = Capture("z", (0,), rows="all"), LAST
+    plain, masked = (
+        answers(model, jobs([ask("a cat", z, last)], one))[0] for one in (BASELINE, condition)
+    )
+    assert not masked.arrays[z][:, :, 1].any()
+    assert torch.equal(masked.arrays[z][:, :, 0], plain.arrays[z][:, :, 0])
+    assert not torch.equal(masked.arrays[last], plain.arrays[last])
+    assert masked.visited and masked.changed
+    with pytest.raises(RefusedError, match="of an encoder only head outputs and states"):
+        other = resolve("scale_values(heads=[[0,1]],alpha=0.5)", model.info)[0]
+        model.plan(jobs([ask("a cat", z)], other))
+
+
+def test_an_untrained_encoder_is_named_so_and_drawn_from_one_seed(tmp_path):
+    tiny_bert(seed=3).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    given = {"pretrained": str(tmp_path), "name": "mine", "untrained": "true"}
+    one, two = create("encoder", given), create("encoder", given)
+    trained = create("encoder", {**given, "untrained": "false"})
+    assert one.identity == two.identity and one.name == "mine-untrained"
+    assert one.identity["weights"] != trained.identity["weights"]
+    first, second, third = (
+        answers(m, jobs([ask("a cat")]))[0].arrays[LAST] for m in (one, two, trained)
+    )
+    assert torch.equal(first, second) and not torch.allclose(first, third, atol=1e-3)
+    with pytest.raises(ConfigError, match="untrained cannot be 'yes'"):
+        create("encoder", {**given, "untrained": "yes"})
+
+
+def test_an_encoder_whose_heads_are_out_of_reach_still_gives_states(monkeypatch):
+    reached = wrap(tiny_bert(), tiny_tokenizer())
+
+    def refuse(model):
+        raise RefusedError("it does not use the attention interface")
+
+    monkeypatch.setattr("headbench.models.encoder.Engine", refuse)
+    model = wrap(tiny_bert(), tiny_tokenizer())
+    assert model.info is None and not model.sites
+    captures = (LAST, Capture("residual_in", (0,), rows="last"))
+    asked = jobs([ask("a cat", *captures)])
+    for one in captures:
+        found, wanted = (answers(m, asked)[0].arrays[one] for m in (model, reached))
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+    with pytest.raises(RefusedError, match="cannot be reached: it does not use"):
+        model.plan(jobs([ask("a cat", Capture("z", (0,)))]))

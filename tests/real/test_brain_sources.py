@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,10 @@ from headbench.families.brain.weighted_correlation import (
     pearson,
     weighted_pearson,
 )
+from headbench.nouns import ScoredText
+from headbench.scoring import lookup
+from headbench.scoring.parser import VERBATIM
+from headbench.tasks.loader import load
 
 pytestmark = pytest.mark.real
 
@@ -67,3 +72,32 @@ def test_intervals_of_the_correlation_by_word_and_by_story(real_data: Path) -> N
     by_story = random.multinomial(10, np.full(10, 0.1), size=2000)[:, stories]
     found = weighted_pearson(bits[scored], times.mean[scored], by_story)
     np.testing.assert_allclose(np.quantile(found, [0.025, 0.975]), [0.175, 0.244], atol=0.006)
+
+
+def test_the_task_of_reading_times_gives_the_figures_of_its_words(
+    real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of davinci's surprisals, in the documents, metrics and order of `rt_natural_stories`."""
+    monkeypatch.setenv("HEADBENCH_DATA", str(real_data))
+    bits = davinci_surprisal(reading_times(real_data), real_data)
+    records = []
+    for document in load("rt_natural_stories").documents():
+        start, count = document.fields["order"], len(document.fields["beginnings"])
+        own = [None if np.isnan(one) else float(one) for one in bits[start : start + count]]
+        zeros = ScoredText.of("x", (0.0,) * count)
+        blank = lookup.scorer("reading_times").record(document, (zeros,), VERBATIM)
+        records.append(replace(blank, parts={**blank.parts, "bits": own}))
+    found = {
+        name: round(lookup.metric(f"brain.rt_{name}").of(records), 3)
+        for name in ("surprisal_r", "length_r", "in_place", "shifted_back", "shifted_on", "words")
+    }
+    assert found == {
+        "surprisal_r": 0.206,
+        "length_r": 0.326,
+        "in_place": 0.212,
+        "shifted_back": 0.116,
+        "shifted_on": 0.176,
+        "words": 9739,
+    }
+    assert lookup.metric("brain.rt_normalised").of(records) == pytest.approx(0.225, abs=2e-3)
+    assert lookup.metric("brain.rt_beyond_length").of(records) == pytest.approx(0.123, abs=2e-3)

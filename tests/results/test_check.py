@@ -317,6 +317,21 @@ def test_draws_of_another_library_may_differ_by_chance_and_no_more() -> None:
 
 
 @pytest.mark.usefixtures("bootstrapped")
+def test_without_a_seed_a_gross_forgery_shows_and_a_small_one_cannot() -> None:
+    records = correlated()
+    entries = [Entry(record) for record in records]
+    result = drawn_result(records, {})
+    result = result.model_copy(update={"kind": "rescored", "run": RunFacts()})
+    one = result.metrics["drawn"]
+    assert one.low is not None and one.high is not None and one.value is not None
+    assert list(faults(result, entries)) == []
+    assert list(faults(with_interval(result, low=one.low + 1e-3), entries)) == []
+    forged = with_interval(result, low=one.value - 1e-3, high=one.value + 1e-3)
+    found = list(faults(forged, entries))
+    assert [line.partition(" is stored")[0] for line in found] == ["drawn: low", "drawn: high"]
+
+
+@pytest.mark.usefixtures("bootstrapped")
 @pytest.mark.parametrize(
     ("undefined", "version", "refused"),
     [(0.06, np.__version__, True), (0.06, "0.1", False), (0.0, "0.1", True)],

@@ -62,7 +62,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
 
 def printed(outcome: RunOutcome) -> str:
     text = io.StringIO()
-    print_outcome(outcome, Console(file=text, width=400), raw=True)
+    print_outcome(outcome, Console(file=text, width=400), full=True)
     return text.getvalue()
 
 

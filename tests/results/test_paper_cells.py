@@ -81,6 +81,9 @@ def test_everything_was_imported(imported: PaperCells) -> None:
     }
     assert families["self_correction"] == 432
     assert families["passphrase_needle"] == 345
+    roles = Counter(one.role for one in imported.cells)
+    assert roles["baseline"] == 1918
+    assert roles["human"] == 84
     papers = Counter(one.slug for one in imported.cells)
     assert papers["vhr"] == 154
     assert papers["var"] == 256

@@ -51,9 +51,9 @@ def swept(folder: str, tmp_path_factory: pytest.TempPathFactory) -> RunOutcome:
     )
 
 
-def printed(outcome: RunOutcome, *, raw: bool = False) -> str:
+def printed(outcome: RunOutcome, *, full: bool = False) -> str:
     text = io.StringIO()
-    print_outcome(outcome, Console(file=text, width=300), raw=raw)
+    print_outcome(outcome, Console(file=text, width=300), full=full)
     return text.getvalue()
 
 
@@ -65,10 +65,9 @@ def test_all_conditions_and_tasks_of_a_run_are_one_family(swept: RunOutcome) -> 
     raw = [main.paired.p for main in mains if main.paired is not None]
     assert len(raw) == 6 and {c.family for c in swept.comparisons} == {6}
     assert tuple(main.holm for main in mains) == holm(raw)
-    assert "p, Holm over 6" in printed(swept)
-    assert "p, raw" not in printed(swept)
-    shown = printed(swept, raw=True)
-    assert "p, raw" in shown and f"{raw[0]:.4f}" in shown
+    assert "p adj: Holm over 6 tests" in printed(swept)
+    assert "before adjustment" not in printed(swept)
+    assert f"p {raw[0]:.4f} before adjustment" in printed(swept, full=True)
 
 
 def test_two_conditions_of_a_sweep_are_adjusted_together(folder: str, tmp_path: Path) -> None:
@@ -101,7 +100,7 @@ def test_an_adjusted_rank_p_is_given_only_where_the_draws_reach_it(
     facts = comparison.other.arm.controls
     assert facts is not None and (facts.drawn, facts.possible) == (35, 35)
     assert facts.smallest_p == pytest.approx(2 / 36)
-    assert "smallest attainable p 0.056" in printed(outcome)
+    assert "smallest attainable p 0.056" in printed(outcome, full=True)
 
 
 # ------------------------------------------------------------------ controls
@@ -183,7 +182,9 @@ def test_a_contrast_is_said_to_be_one_and_has_no_p(folder: str, tmp_path: Path) 
     assert facts is not None and (facts.heads, facts.test, facts.smallest_p) == (
         "apart", False, None,
     )  # fmt: skip
-    assert "a contrast (other heads of the same layers, its own kept out)" in printed(outcome)
+    assert "a contrast (other heads of the same layers, its own kept out)" in printed(
+        outcome, full=True
+    )
 
 
 def test_borrowed_heads_come_from_another_document(folder: str, tmp_path: Path) -> None:

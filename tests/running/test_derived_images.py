@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import subprocess
 import sys
-import time
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -96,6 +94,7 @@ METHODS = (
     Method("noise", NoiseParams, lambda p, info: Noise("noise", p, info), "noise", "own"),
 )
 '''
+TESTS = Path(__file__).parents[1]
 RUN = ("run", "--tasks", "pope", "--limit", "6", "--draws", "200", "--batch-size", "4")
 
 
@@ -106,13 +105,41 @@ def method(tmp_path: Path) -> Path:
     return path
 
 
-def command(method: Path, out: Path, *options: str) -> list[str]:
-    inner = [*RUN, "--include", str(method), "--out", str(out), *options]
-    code = (
-        "from headbench.results import provenance; provenance.commit = lambda: None;"
-        "from headbench.cli import main; main()"
-    )
-    return [sys.executable, "-c", code, *inner]
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+
+import helpers_kills
+from headbench.cli import main
+
+helpers_kills.load()  # once: it takes longer than a run
+
+
+def start(out):
+    pid = os.fork()
+    if pid:
+        return pid
+    sys.argv = ["headbench", *sys.argv[3:], "--out", str(out)]
+    try:
+        main()
+    except SystemExit as end:
+        os._exit(end.code or 0)
+    os._exit(0)
+
+
+whole, killed = map(Path, sys.argv[1:3])
+assert os.waitpid(start(whole), 0)[1] == 0, "the whole run failed"
+store = killed / ".store/responses.jsonl"
+for lines in (4, 12):  # within the rewrites, and within the answers
+    run = start(killed)
+    while not store.is_file() or store.read_bytes().count(b"\\n") < lines:
+        assert os.waitpid(run, os.WNOHANG)[0] == 0, "the run was too fast to be killed"
+        time.sleep(0.002)
+    os.kill(run, signal.SIGKILL)
+    status = os.waitpid(run, 0)[1]
+    assert os.WIFSIGNALED(status), "the run was too fast to be killed"
+assert os.waitpid(start(killed), 0)[1] == 0, "the last run failed"
+"""
 
 
 def files(out: Path) -> dict[str, bytes]:
@@ -137,20 +164,12 @@ def cells(out: Path) -> dict[str, Any]:
 def test_a_run_that_is_killed_and_resumed_ends_in_the_same_bytes(
     tmp_path: Path, method: Path
 ) -> None:
-    toggles = ["--intervention", "crop", "--intervention", "noise", "--controls", "1"]
+    options = ["--intervention", "crop", "--intervention", "noise", "--controls", "1"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(command(method, whole, *toggles), check=True, timeout=300)
-    store = killed / ".store/responses.jsonl"
-    for lines in (4, 12):  # within the rewrites, and within the answers
-        process = subprocess.Popen(command(method, killed, *toggles))
-        while process.poll() is None and (
-            not store.is_file() or store.read_bytes().count(b"\n") < lines
-        ):
-            time.sleep(0.005)
-        assert process.poll() is None, "the run was too fast to be killed"
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    subprocess.run(command(method, killed, *toggles), check=True, timeout=300)
+    inner = [*RUN, "--include", str(method), *options]
+    environment = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", KILLED, str(whole), str(killed), *inner]
+    subprocess.run(command, env=environment, check=True, timeout=300)
     assert files(killed) == files(whole)
 
     found = cells(whole)

@@ -22,6 +22,7 @@ from headbench.results.schema import Result
 from headbench.running.model_roles import assign_args, parse_model_args, read_roles
 from headbench.running.run_plan import make_plan
 from headbench.running.spec import make_spec, spec_from_result
+from headbench.tasks.loader import load_file
 
 JUDGED = """
 task: judged
@@ -201,6 +202,22 @@ def test_what_a_judge_left_unfinished_is_not_the_subjects(folder: Path, tmp_path
     assert cut.diagnostics.truncated_share == plain.diagnostics.truncated_share == 0
     (path,) = (tmp_path / "cut").rglob("judged/*.json")
     assert all("truncated" not in entry.facts for entry in read_entries(path, cut))
+
+
+def test_thoughts_of_a_judge_are_cut_and_not_counted(folder: Path, tmp_path: Path) -> None:
+    (plain,) = run(folder, tmp_path / "plain", "subject=ref-vlm,judge=assessor")
+    text = (folder / "assessor.py").read_text()
+    said = 'return "<think>no</think>yes" if'
+    (folder / "assessor.py").write_text(text.replace('return "yes" if', said))
+    (thinks,) = run(folder, tmp_path / "thinks", "subject=ref-vlm,judge=assessor")
+    assert thinks.metrics == plain.metrics
+    assert thinks.reasoning == plain.reasoning
+    assert (plain.reasoning.closed, plain.reasoning.unclosed) == (0.0, 0.0)
+    task = load_file(folder / "judged.yaml")
+    (document,) = task.documents(limit=1)
+    thought, none = "<think>a</think>yes", "yes"
+    for outputs, closed in (((thought, none), 1), ((none, thought), 0), ((thought, thought), 1)):
+        assert task.record(document, outputs).parts.get("closed_thoughts", 0) == closed
 
 
 def test_a_role_of_the_same_model_shares_it_at_any_batch_size(folder: Path) -> None:

@@ -141,8 +141,21 @@ SCORED: dict[str, tuple[object, str, str, dict[str, object]]] = {
     "stickiness": ("toxic", "toxic", "not toxic", {"conditions": ["zero_shot"], "label": "toxic"}),
 }
 
-STATES = {"rsa", "odd_one_out", "originality"}
-"""These read captured states, in which there is no text to cut."""
+STATES = {
+    "categories",
+    "cosine",
+    "geometry",
+    "mutual_neighbours",
+    "norms",
+    "odd_one_out",
+    "originality",
+    "pair_ratings",
+    "reading_times",
+    "rsa",
+    "table_encoding",
+    "table_rsa",
+}
+"""These read captured states or log-probabilities, in which there is no text to cut."""
 
 
 def test_every_scorer_of_the_house_is_tried() -> None:

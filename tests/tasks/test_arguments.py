@@ -12,6 +12,7 @@ from headbench.errors import ConfigError
 from headbench.running.spec import make_spec, spec_from_result
 from headbench.tasks.arguments import parse_task_args
 from headbench.tasks.check import check_file
+from headbench.tasks.data.source import AbsentDataError
 from headbench.tasks.loader import load, load_file, resolve_names
 
 FILE = """\
@@ -65,6 +66,9 @@ def test_a_path_counts_from_where_the_command_runs(
     assert task.documents()[0].target == "dog"
     assert task.provenance["dataset_kwargs.data_files"] == "--task-args"
     assert load(files / "one.yaml").documents()[0].target == "cat"
+    with pytest.raises(AbsentDataError, match="no such file") as caught:
+        load(files / "one.yaml", args={"rows": "none.json"}).documents()
+    assert caught.value.hint == "paths are relative to where the command runs"
 
 
 def test_one_task_of_several_is_reached_by_its_name(files: Path) -> None:

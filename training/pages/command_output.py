@@ -28,14 +28,14 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 MARK = re.compile(
     r"(<!-- output: (?P<command>.+?) -->\n)(?P<body>.*?)(<!-- /output -->)", re.DOTALL
 )
-NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")
-TOLERANCE = 0.02
+NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)")
+TOLERANCE = 0.01
 
 
 def output(command: str) -> str:
     """What a command prints, run in an empty folder at a fixed width."""
     environment = os.environ | {
-        "COLUMNS": "132",
+        "COLUMNS": "80",
         "NO_COLOR": "1",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }

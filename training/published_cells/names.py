@@ -50,7 +50,8 @@ def metric(printed: str, task: str) -> tuple[str, str, str, str]:
     if printed.startswith(("heads ", "retrieval heads ", "copy heads ")):
         return name, "count", "neither", ""
     if re.search(r"percent|\(%\)|\(x100\)|R@1", printed):
-        return name, "percent", "higher", ""
+        better = re.search(r"accuracy|gain|R@1|repaired|rescue|human choice", printed)
+        return name, "percent", "higher" if better else "neither", ""
     if printed.startswith("partial r("):
         return name, "correlation", "higher", ""
     raise ValueError(f"no canonical name for the metric {printed!r}")
@@ -163,6 +164,8 @@ def role(printed: str, paper: str, model_printed: str | None) -> str:
         return "rival"
     if _CONTROL.fullmatch(printed):
         return "control"
+    if printed.startswith("ITI "):
+        return "method"  # one setting, though its name spells the parameters
     if _ABLATIONS.fullmatch(printed):
         return "ablation"
     return "sweep" if _SWEEP.fullmatch(printed) else "method"

@@ -47,6 +47,9 @@ def compare(
         typer.Option("--format", help="How to print it; csv and json hold all digits."),
     ] = Format.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Also print further metrics, KL and detectable sizes.")
+    ] = False,
 ) -> None:
     """Compare results, document by document, and say in what the runs differ."""
     from headbench.results.compare_many import compare_many
@@ -54,7 +57,7 @@ def compare(
     found = compare_many(results)
     form = Format.JSON if as_json else form
     if form is Format.TABLE:
-        _print(found)
+        _print(found, full=show_all)
         return
     if form is Format.JSON:
         say(json.dumps(_json(found), indent=2, allow_nan=False))
@@ -131,37 +134,37 @@ def _table(found: ManyComparisons) -> tuple[list[str], list[list[str]]]:
     return ["result", *header], [[label, *row] for label, row in zip(labels, rows, strict=True)]
 
 
-def _print(found: ManyComparisons) -> None:
-    """A table for a terminal, and what its cells cannot hold."""
+def _print(found: ManyComparisons, *, full: bool) -> None:
+    """Blocks for a terminal, and what they cannot hold."""
     from rich.console import Console
 
-    from headbench.results.comparison_notes import comparison_notes
-    from headbench.results.comparison_table import control_lines, print_line, print_table
+    from headbench.results.comparison_table import print_conditions, print_notes
 
     console = Console()
     if found.is_two_files:
-        _print_two(found, console)
+        _print_two(found, console, full=full)
         return
-    print_table(console, *_table(found))
-    notes = [*comparison_notes(found.comparisons), *control_lines(found.comparisons)]
-    for line in (*_remarks(found), *notes):
-        print_line(console, line)
+    labels = [pair.label for pair in found.pairs]
+    base = "" if len(found.paths) == 1 else "A"
+    print_conditions(found.comparisons, console, labels, base=base, full=full)
+    print_notes(_remarks(found), console)
 
 
-def _print_two(found: ManyComparisons, console: Console) -> None:
-    from headbench.results.comparison_table import differs_lines, print_comparisons, print_line
+def _print_two(found: ManyComparisons, console: Console, *, full: bool) -> None:
+    from headbench.results.comparison_table import (
+        differs_lines,
+        print_conditions,
+        print_line,
+        print_notes,
+    )
 
     (pair,) = found.pairs
     comparison, (first, second) = pair.comparison, found.paths
-    names = (comparison.base.arm.name, comparison.other.arm.name)
-    base, other = names if names[0] != names[1] else ("A", "B")  # one condition of two logs
-    print_comparisons([comparison], console, other, base)
-    print_line(console, "one pair was compared: p is not adjusted")
-    if comparison.first_token_kl is None and comparison.other.diagnostics is not None:
-        print_line(
-            console,
-            "KL: not stored for this pair; a result holds it against its own baseline only",
-        )
+    print_conditions([comparison], console, ["B"], base=f"A {comparison.base.arm.name}", full=full)
+    told = ["one pair was compared: p is not adjusted"]
+    if full and comparison.first_token_kl is None and comparison.other.diagnostics is not None:
+        told.append("KL: not stored for this pair; a result holds it against its own baseline only")
+    print_notes(told, console)
     for line in (*differs_lines(comparison, (first, second)), *comparison.unchecked):
         print_line(console, line)
 

@@ -183,7 +183,7 @@ def show(found: Found, *, every: bool) -> None:
         if pin.status != "holds":
             say(f"task {pin.task}: {pin.status}: {pin.reason}")
     for fault in found.faults:
-        say(f"result {fault.path}: {fault.reason}")
+        say(f"{fault.path}: {fault.reason}")
 
 
 def _show_verdicts(title: str, given: str, verdicts: tuple[Verdict, ...], *, every: bool) -> None:

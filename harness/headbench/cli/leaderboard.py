@@ -40,14 +40,16 @@ def build_board(results: Results = None, out: Out = DEFAULT_OUT) -> None:
 
 @leaderboard.command("check")
 def check_board(results: Results = None, out: Out = DEFAULT_OUT) -> None:
-    """Build the board again in memory, and name each file that differs; exit status 1."""
-    from headbench.leaderboard.build import build
-    from headbench.leaderboard.stale import stale
+    """Build the board again in memory; name what differs, is broken or leads nowhere.
 
-    found = list(stale(build(results or [DEFAULT_RESULTS]), out))
+    Exit status 1 where anything is named.
+    """
+    from headbench.leaderboard.build import board_faults
+
+    found = list(board_faults(results or [DEFAULT_RESULTS], out))
     for line in found:
         say(line)
     if found:
-        say("build it again: headbench leaderboard build")
+        say(f"{len(found)} faults; where pages differ: headbench leaderboard build")
         raise typer.Exit(1)
     say(f"{out} is what its results give")

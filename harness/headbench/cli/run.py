@@ -109,8 +109,12 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
     ] = False,
-    raw_p: Annotated[
-        bool, typer.Option("--raw-p", help="Also print each p before its adjustment.")
+    show_all: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Also print further metrics, p before adjustment, KL, and what controls were.",
+        ),
     ] = False,
     replay: Annotated[
         Path | None,
@@ -154,7 +158,7 @@ def run(
     empty = unusable(outcome.run.cells)
     for line in empty:
         say(line, err=True)
-    print_outcome(outcome, Console(), raw=raw_p)
+    print_outcome(outcome, Console(), full=show_all)
     if empty:
         raise typer.Exit(1)
 

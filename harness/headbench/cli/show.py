@@ -31,8 +31,13 @@ def show(
         list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Also draw the result: a .png or .svg (needs matplotlib).")
+    ] = None,
 ) -> None:
     """Show a task, an intervention or a result."""
+    if plot is not None:
+        _check_plot(kind, plot)
     from headbench import _extensions
 
     _extensions.include(include or [])
@@ -52,6 +57,25 @@ def show(
         say(json.dumps(result, indent=2)) if as_json else _show_result(result)
         for line in (_checked(found), *found.unchecked):
             say(line, err=as_json)
+        if plot is not None:
+            from headbench.cli import plotting
+
+            plotting.plot(found.result, [entry.record for entry in found.entries], plot)
+            say(f"drawn in {plot}", err=as_json)
+
+
+def _check_plot(kind: Kind, path: Path) -> None:
+    """Refuse before the result is read what could not be drawn."""
+    from headbench.cli import plotting
+    from headbench.errors import ConfigError
+
+    if kind is not Kind.RESULT:
+        raise ConfigError(
+            f"only a result is drawn, not a {kind.value}",
+            where=f"--plot {path}",
+            hint="headbench show result FILE.json --plot FILE.png",
+        )
+    plotting.check(path)
 
 
 # ------------------------------------------------------------------ tasks

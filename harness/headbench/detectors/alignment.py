@@ -34,12 +34,12 @@ from headbench.families.brain.vector_table import read_vector_table
 from headbench.families.brain.vendored_data import things_concepts
 from headbench.families.brain.weighted_correlation import spearman
 from headbench.models.base_model import digest_of
-from headbench.nouns import Capture, Request
+from headbench.nouns import Capture, CaptureSite, Request
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.models.hf.adapter import HFModel
+    from headbench.detectors.detector import HeadModel
 
 DIGITS = 6
 """Decimals that are kept of a figure."""
@@ -49,9 +49,40 @@ LEAST = 20
 """Fewer stimuli say nothing about a geometry, and their halves less."""
 PROMPTS = {"concepts": "Question: {} are what? Answer:"}
 """Default prompt of a target; ``{}``, the word alone, for the others."""
-HeadScores = Callable[[Floats, Sequence[Integers]], Floats]
-"""Features of one head ``[stimulus, dim]`` and sets of stimuli -> score on each set, ``[set]``; NaN
-where the head does not vary."""
+Pool = Literal["last", "mean", "content", "stimulus"]
+"""How the states of a prompt's tokens become one vector."""
+BLOCK = 4
+"""Heads that are scored together: an RDM of 1,854 stimuli has 1.7 million pairs."""
+
+
+@dataclass(frozen=True)
+class HeadScores:
+    """Scores of some heads.
+
+    Attributes:
+        values: ``[head, set]``, on each set of stimuli; NaN where a head does not vary.
+        null: ``[head]``: standard deviation of the score on all stimuli when they are relabelled at
+            random, NaN where it is not known.
+        relabelled: ``[head, draw]``: scores on all stimuli, relabelled.
+    """
+
+    values: Floats
+    null: Floats
+    relabelled: Floats
+
+
+Scoring = Callable[[Floats, Sequence[Integers]], HeadScores]
+"""Features of some heads ``[head, stimulus, dim]`` and sets of stimuli -> their scores."""
+
+
+def one_by_one(score: Callable[[Floats, Sequence[Integers]], Floats]) -> Scoring:
+    """A comparison of one head at a time, without a null."""
+
+    def scores(features: Floats, sets: Sequence[Integers]) -> HeadScores:
+        values = np.array([score(head, sets) for head in features])
+        return HeadScores(values, np.full(len(values), np.nan), np.empty((len(values), 0)))
+
+    return scores
 
 
 class AlignmentParams(DetectorParams):
@@ -64,9 +95,10 @@ class AlignmentParams(DetectorParams):
     prompt: str = ""
     """What the model reads, with ``{}`` for the stimulus; default: a question for ``concepts``, the
     stimulus alone for the others."""
-    pool: Literal["last", "mean"] = "last"
-    """The last prompt token, or the mean over all prompt tokens, special and template's ones
-    included."""
+    pool: Pool = "last"
+    """The last prompt token, or a mean: over all prompt tokens, special and template's ones
+    included (``mean``); over those of the prompt's text (``content``); over the stimulus's own
+    (``stimulus``)."""
     repeats: int = Field(5, ge=1)
     """How often the stimuli are halved; each half chooses once and scores once."""
 
@@ -143,11 +175,16 @@ def load(params: AlignmentParams, limit: int | None, seed: int) -> Trials:
     trials = tuple(
         Trial(
             Request(
-                target.stimuli[at], "detect", 0, "represent", ({"role": "user", "content": t},)
+                document=target.stimuli[at],
+                step="detect",
+                index=0,
+                kind="represent",
+                messages=({"role": "user", "content": text},),
+                spans=spans_of(params.pool, prompt, target.texts[at]),
             ),
             "",
         )
-        for at, t in zip(order.tolist(), texts, strict=True)
+        for at, text in zip(order.tolist(), texts, strict=True)
     )
     facts: dict[str, JsonValue] = {
         **target.facts,
@@ -157,6 +194,16 @@ def load(params: AlignmentParams, limit: int | None, seed: int) -> Trials:
         "sha256": digest_of(texts),
     }
     return Trials(trials, facts)
+
+
+def spans_of(pool: str, prompt: str, stimulus: str) -> dict[str, tuple[tuple[int, int, int], ...]]:
+    """The span that is averaged over; spans that nobody reads are not marked."""
+    start = prompt.index("{}")
+    ranges = {
+        "content": (0, len(prompt) - 2 + len(stimulus)),
+        "stimulus": (start, start + len(stimulus)),
+    }
+    return {pool: ((0, *ranges[pool]),)} if pool in ranges else {}
 
 
 def patterns_of(target: Target, trials: Trials) -> Floats:
@@ -177,7 +224,7 @@ def patterns_of(target: Target, trials: Trials) -> Floats:
     return target.patterns[:, [place[name] for name in names]]
 
 
-def head_features(model: HFModel, trials: Trials, pool: str) -> np.ndarray:
+def head_features(model: HeadModel, trials: Trials, pool: str) -> np.ndarray:
     """Output of every head for every stimulus: ``[layer with attention, head, stimulus, dim]``.
 
     Prompts run in batches and are pooled inside the pass; what is kept is float32 and one vector
@@ -188,8 +235,7 @@ def head_features(model: HFModel, trials: Trials, pool: str) -> np.ndarray:
         RefusedError: The tokenizer does not know the stimuli.
     """
     _refuse_alike(model, trials)
-    rows, pooling = ("last", "none") if pool == "last" else ("all", "mean")
-    capture = Capture("z", attending_layers(model), rows=rows, pool=pooling)  # type: ignore[arg-type]
+    capture = pooled("z", attending_layers(model), pool)
     found: np.ndarray | None = None
     at = 0
     for batch in chunks(model, trials.trials):
@@ -205,7 +251,14 @@ def head_features(model: HFModel, trials: Trials, pool: str) -> np.ndarray:
     return found
 
 
-def _refuse_alike(model: HFModel, trials: Trials) -> None:
+def pooled(site: CaptureSite, layers: tuple[int, ...], pool: str) -> Capture:
+    """The capture of one vector per stimulus that a pooling names."""
+    if pool == "last":
+        return Capture(site, layers, rows="last")
+    return Capture(site, layers, rows="all" if pool == "mean" else pool, pool="mean")
+
+
+def _refuse_alike(model: HeadModel, trials: Trials) -> None:
     """Refuse stimuli of different texts that are the same tokens to the model: unknown words."""
     texts: dict[tuple[int, ...], dict[str, str]] = {}  # tokens -> text -> stimulus
     for trial in trials.trials:
@@ -223,7 +276,7 @@ def _refuse_alike(model: HFModel, trials: Trials) -> None:
 
 
 def measure(
-    model: HFModel, trials: Trials, params: AlignmentParams, scores: HeadScores
+    model: HeadModel, trials: Trials, params: AlignmentParams, scores: Scoring
 ) -> Measurement:
     """Score every head on all stimuli and on their halves.
 
@@ -231,7 +284,7 @@ def measure(
         model: The adapter.
         trials: One per stimulus.
         params: Pooling and halves.
-        scores: The comparison, one head at a time.
+        scores: The comparison, some heads at a time.
 
     Returns:
         A head that gives every stimulus the same output has no geometry: it gets the least score
@@ -247,8 +300,9 @@ def measure(
     splits = halves(stimuli, seed=0, repeats=params.repeats)
     everything = np.arange(stimuli)
     sets = [everything, *(split.score for split in splits)]
-    # One head at a time, [head of any layer, set]: an RDM of 1,854 stimuli has 1.7 million pairs.
-    table = np.array([scores(head, sets) for layer in features for head in layer])
+    every = features.reshape(layers * heads, stimuli, -1)  # [head of any layer, stimulus, dim]
+    parts = [scores(every[at : at + BLOCK], sets) for at in range(0, len(every), BLOCK)]
+    table = np.concatenate([part.values for part in parts])  # [head of any layer, set]
     whole = table[:, 0]
     if not np.isfinite(whole).any():
         raise DataError(
@@ -264,11 +318,45 @@ def measure(
     facts: dict[str, JsonValue] = {
         "split_half": _stability(table, sets, splits, numbers, heads),
         "undefined_heads": names,
+        **_null(whole, parts, heads),
     }
     # Never above a head that has a geometry, however bad: "top" then takes it last.
     least = min(0.0, float(np.nanmin(whole)))
     found: Tensor = torch.from_numpy(np.nan_to_num(whole, nan=least)).reshape(layers, heads)
     return Measurement(found, stimuli, facts)
+
+
+def _null(whole: Floats, parts: Sequence[HeadScores], heads: int) -> dict[str, JsonValue]:
+    """What scores are when stimuli are relabelled at random.
+
+    Args:
+        whole: ``[head]``, scores on all stimuli.
+        parts: As they were scored.
+        heads: Per layer.
+
+    Returns:
+        ``null_z``: score over its standard deviation, by layer; ``null_max``: share of draws whose
+        best head is at least as good as the best here, that is p of the best of all heads.
+    """
+    spread = np.concatenate([part.null for part in parts])
+    facts: dict[str, JsonValue] = {}
+    if np.isfinite(spread).any():
+        with np.errstate(invalid="ignore", divide="ignore"):
+            z = (whole / spread).reshape(-1, heads).tolist()
+        facts["null_z"] = [
+            [round(one, 2) if np.isfinite(one) else None for one in row] for row in z
+        ]
+    relabelled = np.concatenate([part.relabelled for part in parts])  # [head, draw]
+    draws = relabelled.shape[1]
+    if draws:
+        best = np.nanmax(relabelled, axis=0)
+        p = (1 + int((best >= np.nanmax(whole)).sum())) / (draws + 1)
+        facts["null_max"] = {
+            "draws": draws,
+            "p": round(p, DIGITS),
+            "median": round(float(np.median(best)), DIGITS),
+        }
+    return facts
 
 
 def _stability(

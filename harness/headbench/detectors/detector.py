@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -14,8 +14,11 @@ from headbench.nouns import Request
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from headbench.models.encoder import EncoderModel
     from headbench.models.hf.adapter import HFModel
     from headbench.models.hf.engine import Engine
+
+    HeadModel: TypeAlias = HFModel | EncoderModel
 
 World = Literal["needles", "scenes"]
 BATCH_TOKENS = 4096
@@ -104,6 +107,8 @@ class Detector:
         data: Where its trials come from, if not from a packaged world: parameters, limit (``None``:
             all there are), seed.
         summary: What a high score says of a head, in one line.
+        encoders: Whether it reads sentence encoders too: it captures states of texts, and neither
+            generates nor looks at an order of tokens.
     """
 
     name: str
@@ -114,9 +119,10 @@ class Detector:
     threshold: float | None = None
     data: Callable[[Any, int | None, int], Trials] | None = None
     summary: str = ""
+    encoders: bool = False
 
 
-def engine_of(model: HFModel) -> Engine:
+def engine_of(model: HeadModel) -> Engine:
     """The engine that records activations.
 
     Raises:
@@ -126,13 +132,13 @@ def engine_of(model: HFModel) -> Engine:
     if engine is None:
         raise RefusedError(
             f"{model.name} was loaded without the intervention engine, so heads cannot be recorded",
-            where="--model-args attn=sdpa",
-            hint="use attn=headbench",
+            where=getattr(model, "unreachable", "") or "--model-args attn=sdpa",
+            hint="use attn=headbench, or another encoder",
         )
     return engine
 
 
-def attending_layers(model: HFModel) -> tuple[int, ...]:
+def attending_layers(model: HeadModel) -> tuple[int, ...]:
     """Every decoder layer with attention, by its number among all decoder layers."""
     return engine_of(model).shape.attending
 
@@ -150,7 +156,7 @@ def mean_of(scores: Sequence[Tensor], what: str) -> Tensor:
     return torch.stack(list(scores)).mean(0)
 
 
-def chunks(model: HFModel, trials: Sequence[Trial]) -> Iterator[tuple[Trial, ...]]:
+def chunks(model: HeadModel, trials: Sequence[Trial]) -> Iterator[tuple[Trial, ...]]:
     """Trials in batches of at most :data:`BATCH_TOKENS` tokens, in their order."""
     batch: list[Trial] = []
     longest = 0

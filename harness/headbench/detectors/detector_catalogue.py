@@ -28,6 +28,7 @@ SHIPPED: Mapping[str, tuple[str, str]] = {
     "future_influence": ("later rows keep attending to one token", "arXiv 2510.13554"),
     "rsa": ("arranges concepts, or your stimuli, as a target does", "Kriegeskorte et al. 2008"),
     "mknn": ("has a target's nearest neighbours", "arXiv 2405.07987, 2606.23885"),
+    "localiser": ("responds more to one list of texts than to another", "arXiv 2406.15109"),
     "gaze": ("looks where people looked, in a text or a picture", "own, after arXiv 2606.14703"),
 }
 """Name -> (what a high score says of a head, source). The module has the detector's name."""

@@ -13,6 +13,7 @@ from headbench.detectors.detector import Detector, DetectorParams, Trials, World
 from headbench.errors import ConfigError, RefusedError, nearest
 from headbench.heads.headmap import HeadMap
 from headbench.jobs import Model
+from headbench.models.encoder import EncoderModel
 from headbench.models.hf.adapter import HFModel
 
 DIGITS = 6
@@ -44,11 +45,14 @@ def detect(
     """
     found = detector_catalogue.get(detector)
     params = read_params(found, parameters or {})
-    if not isinstance(model, HFModel) or model.info is None:
+    kinds = (HFModel, EncoderModel) if found.encoders else (HFModel,)
+    if not isinstance(model, kinds) or model.info is None:
+        what = "transformers models" if found.encoders else "decoders"
+        reason = getattr(model, "unreachable", "")
         raise RefusedError(
-            "heads are detected in transformers models only",
-            where=f"model {model.identity.get('name', '')}",
-            hint="load it with --model hf",
+            f"the detector {detector!r} reads heads of {what} only",
+            where=f"model {model.identity.get('name', '')}" + (f": {reason}" if reason else ""),
+            hint="load it with --model hf" + (" or encoder" if found.encoders else ""),
         )
     if trials is None:
         trials = trials_for(found, params, limit, seed)
@@ -62,7 +66,8 @@ def detect(
         model.bind(trials.images.__getitem__)
     for trial in trials.trials:
         model.refuse_overrun(trial.request)
-    measured = found.run(model, trials, params)
+    # Only detectors that say so are given an encoder.
+    measured = found.run(cast("HFModel", model), trials, params)
     scores: list[tuple[float, ...] | None] = [None] * model.info.layers
     for layer, row in zip(attending_layers(model), measured.scores, strict=True):
         scores[layer] = tuple(round(float(score), DIGITS) + 0.0 for score in row)

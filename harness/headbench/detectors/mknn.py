@@ -24,7 +24,7 @@ from headbench.families.brain.mutual_neighbours import chance, neighbours, share
 from headbench.families.brain.rdm import Floats, Integers, rdm
 
 if TYPE_CHECKING:
-    from headbench.models.hf.adapter import HFModel
+    from headbench.detectors.detector import HeadModel
 
 
 class MknnParams(alignment.AlignmentParams):
@@ -35,7 +35,27 @@ class MknnParams(alignment.AlignmentParams):
     takes the same share, ``k`` / 2, so that chance is about as likely in it."""
 
 
-def run(model: HFModel, trials: Trials, params: MknnParams) -> Measurement:
+def load(params: MknnParams, limit: int | None, seed: int) -> Trials:
+    """The target's stimuli (:func:`.alignment.load`), before a model is loaded.
+
+    Raises:
+        ConfigError: Half of the stimuli have no ``k`` neighbours.
+    """
+    trials = alignment.load(params, limit, seed)
+    _check_k(params, len(trials.trials))
+    return trials
+
+
+def _check_k(params: MknnParams, stimuli: int) -> None:
+    if params.k >= stimuli // 2:
+        raise ConfigError(
+            f"k={params.k} of {stimuli} stimuli",
+            where=f"--set k={params.k}",
+            hint=f"choose at most {stimuli // 2 - 1}: halves of the stimuli are compared too",
+        )
+
+
+def run(model: HeadModel, trials: Trials, params: MknnParams) -> Measurement:
     """Score every head.
 
     Raises:
@@ -44,12 +64,7 @@ def run(model: HFModel, trials: Trials, params: MknnParams) -> Measurement:
     """
     patterns = alignment.patterns_of(alignment.target_of(params.target), trials)
     stimuli = patterns.shape[1]
-    if params.k >= stimuli // 2:
-        raise ConfigError(
-            f"k={params.k} of {stimuli} stimuli",
-            where=f"--set k={params.k}",
-            hint=f"choose at most {stimuli // 2 - 1}: halves of the stimuli are compared too",
-        )
+    _check_k(params, stimuli)
     near: dict[bytes, list[np.ndarray]] = {}  # set of stimuli -> neighbours per subject
 
     def scores(features: Floats, sets: Sequence[Integers]) -> Floats:
@@ -67,8 +82,8 @@ def run(model: HFModel, trials: Trials, params: MknnParams) -> Measurement:
             found.append(np.mean([shared_neighbours(own, one).mean() for one in people]))
         return np.array(found)
 
-    measured = alignment.measure(model, trials, params, scores)
+    measured = alignment.measure(model, trials, params, alignment.one_by_one(scores))
     return replace(measured, facts={**measured.facts, "chance": chance(stimuli, params.k)})
 
 
-DETECTOR = Detector("mknn", MknnParams, run, "needles", 0, data=alignment.load)
+DETECTOR = Detector("mknn", MknnParams, run, "needles", 0, data=load, encoders=True)

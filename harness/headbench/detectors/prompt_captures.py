@@ -12,12 +12,12 @@ from headbench.nouns import Answer, Capture, Request
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.models.hf.adapter import HFModel
+    from headbench.detectors.detector import HeadModel
 
 BASELINE = Condition("baseline")
 
 
-def answers(model: HFModel, jobs: Sequence[Job]) -> list[Answer]:
+def answers(model: HeadModel, jobs: Sequence[Job]) -> list[Answer]:
     """The answers in the order of the jobs, over the model's own plan."""
     found: dict[int, Answer] = {}
     for batch in model.plan(jobs):
@@ -27,7 +27,7 @@ def answers(model: HFModel, jobs: Sequence[Job]) -> list[Answer]:
 
 
 def represent(
-    model: HFModel, requests: Sequence[Request], captures: Sequence[Capture]
+    model: HeadModel, requests: Sequence[Request], captures: Sequence[Capture]
 ) -> list[Mapping[Capture, Tensor]]:
     """What unedited passes over the prompts hold at ``captures``, one mapping per request."""
     represent_requests = [

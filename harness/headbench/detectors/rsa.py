@@ -6,29 +6,35 @@ With the RDM of head h over the stimuli, 1 - Pearson r of its outputs ``z`` for 
     score(h) = mean over s of  comparator(RDM_h, RDM_s)                                   -1..1
 
 Comparators and their traps: :mod:`headbench.families.brain.rdm_similarity`. A score is not divided
-by a noise ceiling. An untrained model of the same shape (``--model-args untrained=true``) is the
-control: its heads score near 0 on ``concepts``.
+by the noise ceiling; where the target has subjects, the map states it. Beside the scores stand
+their z under random relabelling of the stimuli (``null_z``). An untrained model of the same shape
+(``--model-args untrained=true``) is the control: its heads score near 0 on ``concepts``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field, JsonValue
 
 from headbench.detectors import alignment
 from headbench.detectors.detector import Detector, Measurement, Trials
-from headbench.families.brain.rdm import Floats, Integers, constant_rows, rdm
+from headbench.families.brain.noise_ceiling import LEAST_SUBJECTS, noise_ceiling
+from headbench.families.brain.rdm import Floats, Integers, Kind, constant_rows, rdm
 from headbench.families.brain.rdm_similarity import (
     Method,
+    null_sd,
+    permuted_similarity,
     prepare,
     refuse_headline,
     weighted_similarity,
 )
 
 if TYPE_CHECKING:
-    from headbench.models.hf.adapter import HFModel
+    from headbench.detectors.detector import HeadModel
 
 
 class RsaParams(alignment.AlignmentParams):
@@ -36,30 +42,75 @@ class RsaParams(alignment.AlignmentParams):
 
     method: Method = "pearson"
     """The comparator. Spearman's ranks are taken once over all stimuli, also for their halves."""
+    distance: Kind = "correlation"
+    """Dissimilarity of the target's vectors; ``euclidean`` for ratings, whose level counts. That of
+    heads is always 1 - Pearson r."""
+    null: int = Field(0, ge=0)
+    """Random relabellings of the stimuli, for the p of the best head of all."""
 
 
-def run(model: HFModel, trials: Trials, params: RsaParams) -> Measurement:
+def load(params: RsaParams, limit: int | None, seed: int) -> Trials:
+    """The target's stimuli (:func:`.alignment.load`), before a model is loaded.
+
+    Raises:
+        RefusedError: ``cosine``, which says nothing of such RDMs.
+    """
+    trials = alignment.load(params, limit, seed)
+    _target_rdms(params, trials)
+    return trials
+
+
+def _target_rdms(params: RsaParams, trials: Trials) -> Floats:
+    """RDMs of the target that the comparator suits, ``[subject, pair]``."""
+    patterns = alignment.patterns_of(alignment.target_of(params.target), trials)
+    rdms = np.array([rdm(one, params.distance) for one in patterns])
+    refuse_headline(params.method, rdms)
+    return rdms
+
+
+def run(model: HeadModel, trials: Trials, params: RsaParams) -> Measurement:
     """Score every head.
 
     Raises:
         RefusedError: ``cosine``, which says nothing of such RDMs.
         DataError: Trials and target do not fit, or no head tells the stimuli apart.
     """
-    patterns = alignment.patterns_of(alignment.target_of(params.target), trials)
-    rdms = np.array([rdm(one) for one in patterns])
-    refuse_headline(params.method, rdms)
+    rdms = _target_rdms(params, trials)
     people = prepare(rdms, params.method, "target RDM")
 
-    def scores(features: Floats, sets: Sequence[Integers]) -> Floats:
-        if constant_rows(features).any():
-            return np.full(len(sets), np.nan)
-        own = prepare(rdm(features), params.method, constant="nan")
-        weights = np.zeros((len(sets), len(features)))
+    random = np.random.default_rng(0)
+    orders = np.array([random.permutation(people.stimuli) for _ in range(params.null)])
+
+    def scores(features: Floats, sets: Sequence[Integers]) -> alignment.HeadScores:
+        own = prepare(np.array([_head_rdm(one) for one in features]), params.method, constant="nan")
+        weights = np.zeros((len(sets), people.stimuli))
         for row, chosen in zip(weights, sets, strict=True):
             row[chosen] = 1.0
-        return np.asarray(weighted_similarity(own, people, weights)[:, 0].mean(axis=1))
+        values = weighted_similarity(own, people, weights).mean(axis=2)  # [set, head]
+        relabelled = np.empty((0, len(features)))
+        if params.null:
+            relabelled = permuted_similarity(own, people, orders).mean(axis=2)  # [draw, head]
+        return alignment.HeadScores(values.T, null_sd(own, people), relabelled.T)
 
-    return alignment.measure(model, trials, params, scores)
+    measured = alignment.measure(model, trials, params, scores)
+    return replace(measured, facts={**measured.facts, **_ceiling(rdms, params.method)})
 
 
-DETECTOR = Detector("rsa", RsaParams, run, "needles", 0, data=alignment.load)
+def _head_rdm(features: Floats) -> Floats:
+    """1 - Pearson r of a head's outputs; constant, so undefined, where the head does not vary."""
+    if constant_rows(features).any():
+        return np.zeros(len(features) * (len(features) - 1) // 2)
+    return rdm(features)
+
+
+def _ceiling(rdms: Floats, method: Method) -> dict[str, JsonValue]:
+    """Noise ceiling of the target's subjects, or why there is none."""
+    if len(rdms) < LEAST_SUBJECTS:
+        why = "the target has one RDM: averages over raters say nothing of how far raters agree"
+        return {"noise_ceiling": None, "no_ceiling": why}
+    found = noise_ceiling(rdms, method)
+    lower, upper = (round(float(bound), alignment.DIGITS) for bound in (found.lower, found.upper))
+    return {"noise_ceiling": {"lower": lower, "upper": upper}}
+
+
+DETECTOR = Detector("rsa", RsaParams, run, "needles", 0, data=load, encoders=True)

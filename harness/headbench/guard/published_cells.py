@@ -179,7 +179,7 @@ def load_cells(folder: Path) -> tuple[PublishedCell, ...]:
     """
     if not folder.exists():
         return ()  # whoever demands cells says so with --at-least
-    cells = [cell for path in sorted(folder.glob("*.yaml")) for cell in _cells(path)]
+    cells = [cell for path in sorted(folder.glob("*.yaml")) for cell in cells_of(path)]
     if not cells:
         raise DataError(
             "there are no published cells",
@@ -203,7 +203,7 @@ def load_pinned(folder: Path) -> tuple[PublishedCell, ...]:
         DataError: A file is broken, a figure is named twice, has no recipe, or is graded as if
             somebody had printed it.
     """
-    cells = [cell for path in sorted(folder.glob("*.yaml")) for cell in _cells(path)]
+    cells = [cell for path in sorted(folder.glob("*.yaml")) for cell in cells_of(path)]
     for cell in cells:
         if cell.table.grade != "own" or cell.row.recipe is None:
             raise DataError(
@@ -214,7 +214,12 @@ def load_pinned(folder: Path) -> tuple[PublishedCell, ...]:
     return tuple(cells)
 
 
-def _cells(path: Path) -> Iterator[PublishedCell]:
+def cells_of(path: Path) -> Iterator[PublishedCell]:
+    """The cells of one paper's file.
+
+    Raises:
+        DataError: it is broken, or names a row twice.
+    """
     paper = load_paper(path)
     seen: set[tuple[object, ...]] = set()
     for table in paper.tables:

@@ -1,13 +1,53 @@
-"""The page that says how the numbers are made."""
+"""The pages about the board itself: how numbers are made, and what is not shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from headbench.leaderboard.cells import orphans
 from headbench.leaderboard.page import Page, Part
 from headbench.leaderboard.sources import Sources
 
 
 def about_parts(sources: Sources) -> Iterator[Part]:
-    """The page."""
-    yield Page("about", "About this board", "about.html", nav="About", nav_order=90)
+    """How numbers are made, and with which versions."""
+    context = {
+        "versions": [(name, ", ".join(found)) for name, found in sources.versions.items()],
+        "adapters": sorted(
+            {cell.result.model.adapter for cell in sources.cells if cell.result.model.adapter}
+        ),
+        "commits": sorted({c.result.run.commit for c in sources.cells if c.result.run.commit}),
+    }
+    yield Page("about", "About this board", "about.html", context, nav="About", nav_order=90)
+
+
+def not_shown_parts(sources: Sources) -> Iterator[Part]:
+    """Files and cells without a place, each with its reason."""
+    files = sorted((sources.shown_path(one.path), one.reason) for one in sources.not_shown)
+    cells = sorted(
+        {
+            (sources.shown_path(one.path), one.reason)
+            for run in sources.runs
+            for one in run.not_compared
+        }
+    )
+    lost = sorted(
+        {
+            (name, f"its file is not shown; run {run.run.digest[:12]} lists it")
+            for run in sources.runs
+            for name in run.run.missing
+        }
+    )
+    alone = sorted(
+        {
+            (one.file, f"{one.result.task.name} / {one.result.arm.name}: its baseline is not here")
+            for one in orphans(sources)
+        }
+    )
+    groups = [
+        ("Files", "File", files),
+        ("Cells whose file is not shown", "Cell", lost),
+        ("Cells without a comparison", "File", cells),
+        ("Cells without a baseline", "File", alone),
+    ]
+    yield Page("not-shown", "Not shown", "not_shown.html", {"groups": groups}, under="about")

@@ -1,13 +1,15 @@
-"""Build the board in memory, and say what is in it."""
+"""Build the board in memory, and check one that was built."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headbench.leaderboard.contents import all_parts
 from headbench.leaderboard.site import render
+from headbench.leaderboard.site_links import link_faults
 from headbench.leaderboard.sources import Sources, read_sources
+from headbench.leaderboard.stale import stale
 
 
 def build(paths: Sequence[Path]) -> dict[str, bytes]:
@@ -23,7 +25,30 @@ def build(paths: Sequence[Path]) -> dict[str, bytes]:
         StoreError: a path does not exist. A broken result raises nothing: it is listed on the
             page "not shown".
     """
+    return _files(read_sources(paths))
+
+
+def board_faults(paths: Sequence[Path], out: Path) -> Iterator[str]:
+    """Why a built board should not be published, one sentence per fault.
+
+    It is built again in memory, which computes each figure again from its records.
+
+    Args:
+        paths: Folders of results.
+        out: The built folder.
+
+    Raises:
+        StoreError: a path does not exist.
+    """
     sources = read_sources(paths)
+    for one in sources.not_shown:
+        yield f"{one.path} cannot be shown: {one.reason}"
+    files = _files(sources)
+    yield from link_faults(files)
+    yield from stale(files, out)
+
+
+def _files(sources: Sources) -> dict[str, bytes]:
     return render(all_parts(sources), frame_facts(sources))
 
 

@@ -12,8 +12,14 @@ Maker = Callable[[Sources], Iterable[Part]]
 """Turns what was read into pages and shards."""
 
 MAKERS = (
+    "headbench.leaderboard.board:board_parts",
+    "headbench.leaderboard.cell_pages:cell_parts",
+    "headbench.leaderboard.tasks_pages:task_parts",
+    "headbench.leaderboard.intervention_pages:intervention_parts",
+    "headbench.leaderboard.item_pages:item_parts",
     "headbench.leaderboard.published:published_parts",
     "headbench.leaderboard.about:about_parts",
+    "headbench.leaderboard.about:not_shown_parts",
 )
 """``module:function`` of each maker, imported when a board is built."""
 

@@ -7,6 +7,7 @@ direction and cuts what is too long for a cell.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +40,15 @@ def bdi(value: object, limit: int = LONGEST) -> Markup:
     return Markup("<bdi>{}</bdi>").format(visible(text))
 
 
+def code(value: object, limit: int = LONGEST) -> Markup:
+    """A condition's name, isolated and cut, that may break after its commas and brackets."""
+    text = visible(str(value)[:limit]) + (
+        "\N{HORIZONTAL ELLIPSIS}" if len(str(value)) > limit else ""
+    )
+    pieces = re.findall(r"[^,(=]*[,(=]|[^,(=]+", text)
+    return Markup("<bdi>{}</bdi>").format(Markup("<wbr>").join(pieces))
+
+
 def lines(value: object, limit: int = 20_000) -> Markup:
     """A foreign text of several lines for ``<pre>``: its line ends stay, all else as ``bdi``."""
     text = str(value)
@@ -68,6 +78,7 @@ def environment() -> Environment:
     del made.filters["safe"]
     made.filters.update(
         bdi=bdi,
+        code=code,
         lines=lines,
         id=element_id,
         figure=numbers.figure,

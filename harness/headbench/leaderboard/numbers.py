@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 NONE = "\N{EN DASH}"
 """Printed where there is no number."""
@@ -63,3 +64,22 @@ def along(value: float, low: float, high: float, width: float) -> float:
 
 def _signed(text: str) -> str:
     return text.replace("-", MINUS)
+
+
+def reach(value: float) -> float:
+    """A round number no smaller than a value, for the end of an axis: 1, 2 or 5 times a power."""
+    if value <= 0 or not math.isfinite(value):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    for step in (1, 2, 5, 10):
+        if value <= step * power * (1 + 1e-9):
+            return float(f"{step * power:.6g}")
+    return 10 * power
+
+
+def natural(text: str) -> tuple[tuple[int, float, str], ...]:
+    """A sort key by which ``alpha=2`` stands before ``alpha=10``."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return tuple(
+        (1, float(part), "") if at % 2 else (0, 0.0, part) for at, part in enumerate(parts)
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headbench.errors import DataError
-from headbench.guard.published_cells import PublishedCell, load_cells
+from headbench.guard.published_cells import PublishedCell, cells_of
 from headbench.leaderboard.links import published_page, task_page
 from headbench.leaderboard.page import Asset, Page, Part, Shard
 from headbench.leaderboard.published_cards import card_anchor, cards
@@ -95,14 +95,16 @@ def _place(name: str) -> int:
     return list(TITLES).index(name) if name in TITLES else len(TITLES)
 
 
-def _recomputed(folder: Path | None) -> tuple[tuple[PublishedCell, ...], list[tuple[Path, str]]]:
-    """The guard's cells; a broken folder is reported and stops no page."""
-    if folder is None or not list(folder.glob("*.yaml")):
-        return (), []
-    try:
-        return load_cells(folder), []
-    except DataError as error:
-        return (), [(folder, error.what)]
+def _recomputed(folder: Path | None) -> tuple[list[PublishedCell], list[tuple[Path, str]]]:
+    """The guard's cells; a broken file is reported and hides no other."""
+    cells: list[PublishedCell] = []
+    broken: list[tuple[Path, str]] = []
+    for path in sorted(folder.glob("*.yaml")) if folder else ():
+        try:
+            cells.extend(list(cells_of(path)))
+        except DataError as error:
+            broken.append((path, error.what))
+    return cells, broken
 
 
 def _counts(name: str, cells: Sequence[PaperCell]) -> dict[str, object]:

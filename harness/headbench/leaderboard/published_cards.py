@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -170,7 +171,10 @@ def cards(cells: Iterable[PaperCell], by_id: Mapping[str, PaperCell]) -> list[Ca
 
 def card_anchor(cell: PaperCell) -> str:
     """The element of a cell's card."""
-    return page_name("card", f"{cell.slug}-{cell.id.split('/')[1]}")
+    part = cell.id.split("/")[1]
+    whole = re.sub(r"[^a-z0-9]+", "-", cell.table.lower()).strip("-")
+    # Ids hold long names of tables cut, so two tables may share what is left.
+    return page_name("card", f"{cell.slug}-{part if part == whole else cell.table}")
 
 
 Key = Callable[[PaperCell], Label]

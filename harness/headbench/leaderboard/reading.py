@@ -31,7 +31,8 @@ class ShownRun:
         run: Its facts; the cells are those whose figures their records give, records left out.
         comparisons: Each intervention against its baseline; p is adjusted over the run.
         not_compared: Interventions without a comparison, and why.
-        ties: Result id -> letters of conditions that cannot be told apart, within one task.
+        ties: Result id -> letters of conditions that cannot be told apart, among all conditions of
+            one baseline, whichever runs they come from.
     """
 
     run: Run
@@ -65,11 +66,10 @@ def read_runs(paths: Sequence[Path]) -> Shown:
         StoreError: a path does not exist.
     """
     found = Collection(paths, check=False)
-    broken: dict[Path, NotShown] = {}
-    checked: dict[Path, tuple[str, ...]] = {}
     with _fewer_collections():
-        runs = tuple(_read_run(run, checked, broken) for run in found.runs)
-    return Shown(runs, (*found.not_shown, *broken.values()))
+        parts = _Parts(found.runs)
+        runs = tuple(parts.assembled(place, run) for place, run in enumerate(found.runs))
+    return Shown(runs, (*found.not_shown, *parts.broken.values()))
 
 
 @contextmanager
@@ -83,49 +83,85 @@ def _fewer_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _read_run(
-    run: Run, checked: dict[Path, tuple[str, ...]], broken: dict[Path, NotShown]
-) -> ShownRun:
-    tasks: dict[str, list[Cell]] = {}
-    for cell in run.cells:
-        tasks.setdefault(cell.result.task.name, []).append(cell)
-    shown: list[Cell] = []
-    compared: list[Comparison] = []
-    not_compared: list[NotShown] = []
-    ties: dict[str, str] = {}
-    for cells in tasks.values():
-        read = [one for cell in cells if (one := _with_records(cell, checked, broken))]
-        part = replace(run, cells=tuple(read))
-        compared += part.comparisons
-        not_compared += part.not_compared
-        ties |= _ties(read)
-        shown += (replace(cell, in_memory=None) for cell in read)
-    lost = [cell for cell in run.cells if cell.path in broken]
-    missing = tuple(f"{cell.result.task.name} / {cell.result.arm.name}" for cell in lost)
-    return ShownRun(
-        replace(run, cells=tuple(shown), missing=(*run.missing, *missing)),
-        tuple(adjust(compared)),
-        tuple(not_compared),
-        ties,
-    )
+class _Parts:
+    """Every task of every model, read once, whichever runs its cells belong to.
 
+    Attributes:
+        broken: Files whose records do not give their figures.
+    """
 
-def _with_records(
-    cell: Cell, checked: dict[Path, tuple[str, ...]], broken: dict[Path, NotShown]
-) -> Cell | None:
-    """The cell with its records, or ``None`` where they do not give its figures."""
-    path = cell.path or Path()
-    if path in broken:
-        return None
-    try:
-        entries = read_entries(path, cell.result) if cell.result.records is not None else ()
-        if path not in checked:  # runs may share a cell
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.broken: dict[Path, NotShown] = {}
+        self._compared: dict[int, list[Comparison]] = {}
+        self._not_compared: dict[int, list[NotShown]] = {}
+        self._shown: dict[Path, Cell] = {}
+        self._ties: dict[str, str] = {}
+        tasks: dict[tuple[Path, str], dict[int, list[Cell]]] = {}
+        for place, run in enumerate(runs):
+            for cell in run.cells:
+                key = (_path(cell).parent.parent, cell.result.task.name)
+                tasks.setdefault(key, {}).setdefault(place, []).append(cell)
+        for by_run in tasks.values():
+            self._read(runs, by_run)
+
+    def _read(self, runs: Sequence[Run], by_run: Mapping[int, Sequence[Cell]]) -> None:
+        """One task of one model: its records are in memory here, and nowhere else."""
+        held: dict[Path, Cell] = {}
+        for cell in (one for cells in by_run.values() for one in cells):
+            if _path(cell) not in held and (read := self._with_records(cell)):
+                held[_path(cell)] = read
+        for place, cells in by_run.items():
+            # A run may say of its own what draws a cell had, so its cells lend the records only.
+            own = [
+                replace(cell, in_memory=held[_path(cell)].in_memory)
+                for cell in cells
+                if _path(cell) in held
+            ]
+            part = replace(runs[place], cells=tuple(own))
+            self._compared.setdefault(place, []).extend(part.comparisons)
+            self._not_compared.setdefault(place, []).extend(part.not_compared)
+        for group in _by_baseline(list(held.values())):
+            self._ties |= _ties(group)
+        self._shown |= {path: replace(cell, in_memory=None) for path, cell in held.items()}
+
+    def _with_records(self, cell: Cell) -> Cell | None:
+        """The cell with its records, or ``None`` where they do not give its figures."""
+        path = _path(cell)
+        try:
+            entries = read_entries(path, cell.result) if cell.result.records is not None else ()
             refuse_faults(cell.result, entries, cell.version, path)
-            checked[path] = tuple(unchecked(cell.result))
-    except HeadbenchError as error:
-        broken[path] = NotShown(path, error.what)
-        return None
-    return replace(cell, in_memory=entries, unchecked=checked[path])
+        except HeadbenchError as error:
+            self.broken[path] = NotShown(path, error.what)
+            return None
+        return replace(cell, in_memory=entries, unchecked=tuple(unchecked(cell.result)))
+
+    def assembled(self, place: int, run: Run) -> ShownRun:
+        """A run without what is broken."""
+        cells = [
+            replace(cell, unchecked=self._shown[_path(cell)].unchecked)
+            for cell in run.cells
+            if _path(cell) in self._shown
+        ]
+        lost = [cell.result for cell in run.cells if _path(cell) in self.broken]
+        missing = tuple(f"{result.task.name} / {result.arm.name}" for result in lost)
+        return ShownRun(
+            replace(run, cells=tuple(cells), missing=(*run.missing, *missing)),
+            tuple(adjust(self._compared.get(place, []))),
+            tuple(self._not_compared.get(place, [])),
+            {one.result.id: self._ties.get(one.result.id, "") for one in cells},
+        )
+
+
+def _path(cell: Cell) -> Path:
+    return cell.path or Path()
+
+
+def _by_baseline(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """A task's baselines, each with its interventions."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.result.arm.baseline or cell.result.id, []).append(cell)
+    return list(groups.values())
 
 
 def _ties(cells: Sequence[Cell]) -> dict[str, str]:

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from headbench.errors import HeadbenchError
+from headbench.interventions import method_catalogue
 from headbench.leaderboard.reading import Shown, ShownRun, read_runs
 from headbench.results.cell import Cell, NotShown
 from headbench.results.paper_cells import PaperCells, load_paper_cells
+from headbench.results.schema import Result
+from headbench.tasks.loader import load as load_task
+from headbench.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,34 @@ class Sources:
                 found.setdefault(name, set()).add(version)
         return {name: tuple(sorted(values)) for name, values in sorted(found.items())}
 
+    @cached_property
+    def _tasks(self) -> dict[str, Task | None]:
+        return {}
+
+    def task(self, result: Result) -> Task | None:
+        """The packaged task of a result; ``None`` where its prompt is not the one it asked."""
+        name = result.task.name
+        if name not in self._tasks:
+            try:
+                self._tasks[name] = load_task(name)
+            except HeadbenchError:  # a user's own task, or one that was renamed
+                self._tasks[name] = None
+        found = self._tasks[name]
+        return found if found and found.prompt_hash == result.task.prompt_hash else None
+
+    @cached_property
+    def _papers(self) -> dict[str, str]:
+        return {}
+
+    def paper(self, method: str) -> str:
+        """The source that a method names; empty for a method that is not installed here."""
+        if method not in self._papers:
+            try:
+                self._papers[method] = method_catalogue.get(method).source
+            except HeadbenchError:
+                self._papers[method] = ""
+        return self._papers[method]
+
     def shown_path(self, path: Path) -> str:
         """A file's path below the folder of results that holds it, the same on every machine."""
         for root in self.roots:
@@ -80,5 +113,32 @@ def read_sources(paths: Sequence[Path]) -> Sources:
         StoreError: a path does not exist.
     """
     roots = tuple(paths)
-    published = next((root / "published" for root in roots if (root / "published").is_dir()), None)
-    return Sources(read_runs(roots), published, roots)
+    published = next((found for root in roots if (found := _published(root))), None)
+    folders = [folder for root in roots for folder in _folders(root)]
+    return Sources(read_runs(folders), published, roots)
+
+
+def _published(root: Path) -> Path | None:
+    """The folder of published cells that is a root, or lies in it."""
+    if root.name == "published" and root.is_dir():
+        return root
+    return root / "published" if (root / "published").is_dir() else None
+
+
+def _folders(root: Path) -> list[Path]:
+    """Where a root's results lie.
+
+    In a checkout, golden measurements are what tests compare with: a few documents each, and no
+    controls. They are no results to compare methods by.
+    """
+    if root.name == "published":
+        return []
+    golden = root / "measured" / "golden"
+    if not golden.is_dir():
+        return [root]
+    kept = [path for path in sorted(root.iterdir()) if path.name not in _NO_RESULTS]
+    kept += [path for path in sorted(golden.parent.iterdir()) if path != golden]
+    return [path for path in kept if path.is_dir()]
+
+
+_NO_RESULTS = ("measured", "pins", "published")

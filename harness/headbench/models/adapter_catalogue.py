@@ -49,6 +49,7 @@ SHIPPED: Mapping[str, tuple[str, str]] = {
     "ref-vlm": ("headbench.reference.loader:create_vlm", "the shipped vision-language model"),
     "recorded": ("headbench.models.recorded:create", "stored outputs, by document id"),
     "encoder": ("headbench.models.encoder:create", "a sentence encoder: mean-pooled states"),
+    "features": ("headbench.models.features:create", "vectors from a file, by document id"),
 }
 
 

@@ -1,31 +1,48 @@
-"""A sentence encoder: mean-pooled states of an AutoModel, for the ``encoder`` role."""
+"""A sentence encoder: pooled states and head outputs of an AutoModel, edited where asked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from headbench._version import __version__
+from headbench.edits import Intervention, Rewriter
 from headbench.errors import ConfigError, HeadbenchError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import check_args, positive, rows_a_batch
 from headbench.models.base_model import BaseModel, digest_of
 from headbench.models.hf import batching
-from headbench.models.hf.captures import captures_of
+from headbench.models.hf.captures import captures_of, check_keys, named_places, recorded
+from headbench.models.hf.encoder_pass import EncoderBackend, EncoderPrompter, final_norm
+from headbench.models.hf.engine import Engine
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
+from headbench.models.hf.fold import head_columns, written
 from headbench.models.hf.identity import config_text, unused_weights
+from headbench.models.hf.identity_check import short_input
+from headbench.models.hf.intervene import model_info
 from headbench.models.hf.length import encoder_room, sentence_config
-from headbench.models.hf.load import display_name, pick_device, quiet
+from headbench.models.hf.load import (
+    UNTRAINED,
+    UNTRAINED_SEED,
+    describe,
+    display_name,
+    maps_beside,
+    pick_device,
+    quiet,
+)
+from headbench.models.hf.preparation import PreparedJob, RequestPreparation, check_visited
 from headbench.models.hf.settings import DTYPES
 from headbench.models.hf.weights import check_weights
-from headbench.nouns import Answer, Capture, Request
+from headbench.models.runtime import Runtime
+from headbench.nouns import Answer, Capture, Request, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +58,12 @@ ARGS = (
     "allow_unused_weights",
     "batch_size",
     "name",
+    "untrained",
 )
+CAPTURED = ("residual", "residual_in", "q", "k", "v", "z", "z_out")
+"""Sites of an encoder's captures."""
+EDITED: frozenset[Site] = frozenset({"z", "residual"})
+"""Sites of an encoder's edits."""
 LAST = -1
 """The layer index of the last hidden state."""
 
@@ -65,10 +87,12 @@ class Encoding:
 
 
 class EncoderModel(BaseModel):
-    """Mean over the real tokens of a layer's hidden states.
+    """States of a text at the rows of a capture, and edits of heads where they can be reached.
 
-    A ``represent`` request asks for ``Capture("residual", (layer,), rows="all", pool="mean")``
-    with 0-based layers, -1 for the last hidden state; each array is ``[layer, 1, width]``.
+    ``represent`` requests ask for ``residual``, ``residual_in``, ``q``, ``k``, ``v``, ``z`` or
+    ``z_out``; layers count from 0, from the top with -1. Rows of a text are ``all`` (special tokens
+    included), ``last``, ``content`` (without special tokens) or a marked span. Pooled states of the
+    residual stream have length 1 where ``normalize`` says so.
 
     Args:
         model: An encoder in evaluation mode.
@@ -77,6 +101,10 @@ class EncoderModel(BaseModel):
         name: Display name.
         weights: Fingerprint of the weights.
         sentence: ``sentence_bert_config.json``, where the checkpoint has one.
+        maps: Head maps beside the checkpoint, name -> path.
+
+    Attributes:
+        unreachable: Why heads cannot be reached; empty where they can.
     """
 
     kinds = frozenset({"represent"})
@@ -89,6 +117,7 @@ class EncoderModel(BaseModel):
         name: str,
         weights: str,
         sentence: Mapping[str, Any] = MappingProxyType({}),
+        maps: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(name)
         self.model = model.eval()
@@ -97,6 +126,17 @@ class EncoderModel(BaseModel):
         self.layers = int(model.config.num_hidden_layers)
         self.room = encoder_room(
             model, tokenizer, sentence, encoding.max_length, allowed=encoding.allow_overrun
+        )
+        self.prompter = EncoderPrompter(tokenizer)
+        self.backend = EncoderBackend(model)
+        engine = self._engine()
+        shapes = describe(model.config, name)
+        if engine is not None:
+            shapes = replace(model_info(engine, maps), name=name)
+            self.sites, self.info = EDITED, shapes
+        self.runtime = Runtime(self.backend, engine)
+        self.preparation = RequestPreparation(
+            self.runtime, self.backend, shapes, self.prompter.resolve, _none, _none
         )
         self.identity = {
             "adapter": "encoder",
@@ -113,21 +153,52 @@ class EncoderModel(BaseModel):
             "transformers": str(transformers.__version__),
         }
 
+    def _engine(self) -> Engine | None:
+        """What reaches the heads; ``None``, with the reason noted, where nothing does."""
+        self.unreachable = ""
+        try:
+            engine = Engine(self.model)
+        except RefusedError as error:
+            self.unreachable = error.what
+            return None
+        if final_norm(self.model, engine.blocks, short_input(self.model)):
+            engine.close()
+            self.unreachable = f"{type(self.model).__name__} has a norm behind its last layer"
+            return None
+        return engine
+
     def key(self, job: Job) -> Mapping[str, object]:
-        """Digest of the sentence's ids."""
-        return {"tokens": digest_of(self._ids(job.request))}
+        """Digest of the text's ids, and of the rows that captures name."""
+        prompt = self.prompter.resolve(job.request)
+        places = named_places(job.request, prompt.spans)
+        return {
+            "tokens": digest_of(list(prompt.tokens)),
+            **({"places": digest_of(places)} if places else {}),
+        }
 
     def refuse(self, job: Job) -> None:
-        """Also: captures that are no pooled hidden states, and text that is too long."""
+        """Also: captures that an encoder does not have, edits out of reach, texts too long."""
         super().refuse(job)
-        where = f"document {job.request.document!r}"
-        for capture in captures_of(job.request):
-            pooled = capture.site == "residual" and capture.rows == "all"
-            if not pooled or capture.pool != "mean" or capture.tower != "text":
+        request = job.request
+        where = f"document {request.document!r}"
+        captures = captures_of(request)
+        for capture in captures:
+            inside = capture.site in ("residual", "residual_in")
+            if (
+                capture.tower != "text"
+                or capture.site not in CAPTURED
+                or capture.rows == "after_image"
+            ):
                 raise RefusedError(
-                    "an encoder gives mean-pooled hidden states only",
+                    f"an encoder gives no {capture.site} at rows {capture.rows!r}",
                     where=f"{where}: {capture}",
-                    hint='ask for site "residual", rows "all", pool "mean"',
+                    hint=f"sites: {', '.join(CAPTURED)}; rows: all, last, content or a span",
+                )
+            if self.unreachable and not inside:
+                raise RefusedError(
+                    f"the heads of {self.name} cannot be reached: {self.unreachable}",
+                    where=f"{where}: {capture}",
+                    hint='ask for site "residual"',
                 )
             wrong = [layer for layer in capture.layers if not LAST <= layer < self.layers]
             if wrong:
@@ -136,76 +207,153 @@ class EncoderModel(BaseModel):
                     where=where,
                     hint=f"layers run from 0 to {self.layers - 1}; -1 is the last",
                 )
-        self.room.refuse(len(self._ids(job.request)), "the tokens of a text", where)
+        check_keys(captures, self.prompter.resolve(request).spans, where)
+        for part in job.condition.interventions:
+            self._refuse_edits(part, request, job.condition.name)
+        self.refuse_overrun(request)
+
+    def _refuse_edits(self, part: Intervention, request: Request, name: str) -> None:
+        """Refuse what edits other sites than head outputs and states, or must look first.
+
+        Raises:
+            RefusedError: It does.
+        """
+        case = self.preparation.case(request)
+        if part.probes(case) or isinstance(part, Rewriter):
+            raise RefusedError(
+                f"{part.canonical} looks at a decoder's pass first, and this is an encoder",
+                where=f"intervention {name}",
+                hint="use mask_heads, scale_heads or another method with fixed heads",
+            )
+        wrong = [edit.site for edit in part.plan(case, {}).edits if edit.site not in EDITED]
+        if wrong:
+            raise RefusedError(
+                f"{part.canonical} edits {wrong[0]}; of an encoder only head outputs and states "
+                "are edited",
+                where=f"intervention {name}",
+                hint="use mask_heads (mode zero or mean) or scale_heads",
+            )
+
+    def refuse_overrun(self, request: Request) -> None:
+        """Stop a text that is longer than the limits allow.
+
+        Raises:
+            RefusedError: It is, and the user did not ask for it.
+        """
+        tokens = self.prompter.resolve(request).tokens
+        self.room.refuse(len(tokens), "the tokens of a text", f"document {request.document!r}")
 
     def plan(self, jobs: Sequence[Job]) -> Sequence[tuple[int, ...]]:
-        """Batches by length over the whole run."""
+        """Batches of texts of one length over the whole run."""
         for job in jobs:
             self.refuse(job)
-        needs = [
-            batching.Need(
-                ("represent",),
-                len(self._ids(job.request)),
-                (job.request.document, job.request.step, f"{job.request.index:06d}"),
-            )
-            for job in jobs
-        ]
+        for job in {job.condition.name: job for job in reversed(jobs)}.values():
+            if job.condition.interventions:
+                self.preparation.check_plan(job)
+        needs = []
+        for job in jobs:
+            length = len(self.prompter.resolve(job.request).tokens)
+            request = job.request
+            order = (request.document, request.step, f"{request.index:06d}", job.condition.name)
+            needs.append(batching.Need(("represent", f"{length:06d}"), length, order))
         return batching.plan(needs, self.encoding.batch_size, self.model.device.type)
 
     def answer(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Answer]]:
-        """Encode one batch in one pass."""
+        """Encode texts; those of one length and one list of captures share a pass."""
         for job in jobs:
             self.refuse(job)
-        rows = [self._ids(job.request) for job in jobs]
-        states, mask = self._states(rows)
-        for place, job in enumerate(jobs):
-            arrays: dict[Capture, Tensor] = {}
-            for capture in captures_of(job.request):
-                wanted = [states[layer + 1 if layer != LAST else -1] for layer in capture.layers]
-                pooled = [self._pool(state[place], mask[place], job) for state in wanted]
-                arrays[capture] = torch.stack(pooled)
-            yield place, Answer(text=None, arrays=arrays)
+        works = self.preparation.open(jobs)
+        groups: dict[tuple[object, ...], list[int]] = {}
+        for place, work in enumerate(works):
+            alike = (len(work.prompt.tokens), captures_of(work.job.request))
+            groups.setdefault(alike, []).append(place)
+        for places in groups.values():
+            mine = [works[place] for place in places]
+            for place, work, arrays in zip(places, mine, self._captured(mine), strict=True):
+                check_visited(work)
+                yield (
+                    place,
+                    Answer(
+                        text=None,
+                        arrays=arrays,
+                        visited=work.visited,
+                        changed=work.changed,
+                        chosen=dict(work.chosen),
+                        passes=work.passes,
+                    ),
+                )
 
     def overrun(self, request: Request) -> bool:
         """Whether a text is longer than the model's limits allow."""
-        return self.room.beyond(len(self._ids(request)))
+        return self.room.beyond(len(self.prompter.resolve(request).tokens))
 
     def unknown_share(self, request: Request) -> float:
-        """Share of the sentence's tokens that are the unknown token, in [0, 1]."""
-        ids = self._ids(request)
-        unknown = self.tokenizer.unk_token_id
-        return ids.count(unknown) / len(ids) if unknown is not None and ids else 0.0
+        """Share of the text's tokens that are the unknown token, in [0, 1]."""
+        return self.prompter.unknown_share(request)
 
-    @torch.no_grad()
-    def _states(self, rows: Sequence[Sequence[int]]) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Hidden states of all layers ``[row, position, width]``, and the mask of real tokens."""
-        length = max(len(row) for row in rows)
-        pad = self.tokenizer.pad_token_id or 0
-        ids = torch.tensor([[*row, *[pad] * (length - len(row))] for row in rows])
-        mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows])
-        device = self.model.device
-        out = self.model(
-            input_ids=ids.to(device), attention_mask=mask.to(device), output_hidden_states=True
-        )
-        states: tuple[Tensor, ...] = out.hidden_states
-        return states, mask.to(device)
+    def output_weights(self, layer: int) -> Tensor:
+        """The output projection of a layer by head, ``[head, dim, width]``, float32 on the CPU.
 
-    def _pool(self, state: Tensor, mask: Tensor, job: Job) -> Tensor:
-        """Mean over real positions, ``[1, width]``."""
-        weights = mask.float()[:, None]
-        mean = (state.float() * weights).sum(0, keepdim=True) / weights.sum()
-        if not bool(mean.isfinite().all()):
+        Raises:
+            RefusedError: No engine, or no output projection next to the attention module.
+        """
+        return head_columns(self.runtime.check_engine(), layer).float().cpu()
+
+    def _captured(self, works: Sequence[PreparedJob]) -> list[dict[Capture, Tensor]]:
+        """What one request's captures hold for each text, ``[layer, row, ...]``."""
+        captures = captures_of(works[0].job.request)
+        counted = {one: recorded(one, self.layers) for one in captures}
+        if self.unreachable:
+            return [self._pooled(work, counted) for work in works]
+        distinct = tuple(dict.fromkeys(counted.values()))
+        found = []
+        for work, arrays in zip(works, self.preparation.capture(works, distinct), strict=True):
+            named = {}
+            for one, at in counted.items():
+                value = arrays[at]
+                if one.site == "z_out":
+                    value = written(self.runtime.check_engine(), at.layers, value)
+                named[one] = self._checked(one, value, work).cpu()
+            found.append(named)
+        return found
+
+    def _pooled(
+        self, work: PreparedJob, counted: Mapping[Capture, Capture]
+    ) -> dict[Capture, Tensor]:
+        """States from the model's own list of hidden states, where heads cannot be reached."""
+        row = self.preparation.sequence(work.prompt)
+        self.backend.keep_states = True
+        with torch.inference_mode():
+            self.backend.forward([row], 0, len(row.tokens), None, 1)
+        work.passes += 1
+        found = {}
+        for one, at in counted.items():
+            behind = one.site == "residual"
+            states = torch.stack([self.backend.states[layer + behind][0] for layer in at.layers])
+            places = {"all": range(len(row.tokens)), "last": (len(row.tokens) - 1,)}
+            rows = states[:, list(places.get(one.rows) or work.prompt.spans[one.rows])]
+            if one.pool == "mean":
+                rows = rows.mean(1, keepdim=True)
+            elif one.pool == "last":
+                rows = rows[:, -1:]
+            found[one] = self._checked(one, rows, work).cpu()
+        return found
+
+    def _checked(self, capture: Capture, value: Tensor, work: PreparedJob) -> Tensor:
+        """The numbers of a capture, of length 1 where a pooled state is wanted so."""
+        value = value.float()
+        if not bool(value.isfinite().all()):
             raise HeadbenchError(
                 "the encoder's states are not numbers (NaN)",
-                where=f"document {job.request.document!r}, dtype {self.model.dtype}",
+                where=f"document {work.job.request.document!r}, dtype {self.model.dtype}",
                 hint="run with dtype=float32",
             )
-        return torch.nn.functional.normalize(mean, dim=-1) if self.encoding.normalize else mean
-
-    def _ids(self, request: Request) -> list[int]:
-        text = "\n".join(turn["content"] for turn in request.messages)
-        ids: list[int] = self.tokenizer(text)["input_ids"]
-        return ids
+        vector = capture.site in ("residual", "residual_in") and capture.pool != "none"
+        return (
+            torch.nn.functional.normalize(value, dim=-1)
+            if vector and self.encoding.normalize
+            else value
+        )
 
 
 def create(args: Mapping[str, str]) -> EncoderModel:
@@ -228,15 +376,24 @@ def create(args: Mapping[str, str]) -> EncoderModel:
         raise ConfigError(
             f"dtype cannot be {dtype!r}", where="--model-args", hint=", ".join(sorted(DTYPES))
         )
+    random = args.get("untrained", "false")
+    if random not in ("true", "false"):
+        raise ConfigError(
+            f"untrained cannot be {random!r}", where="--model-args", hint="true or false"
+        )
+    report: Any = None
     try:
         with quiet():
-            model, report = AutoModel.from_pretrained(
-                pretrained,
-                revision=revision,
-                dtype=DTYPES[dtype],
-                use_safetensors=True,
-                output_loading_info=True,
-            )
+            if random == "true":
+                model = _untrained(pretrained, revision, DTYPES[dtype])
+            else:
+                model, report = AutoModel.from_pretrained(
+                    pretrained,
+                    revision=revision,
+                    dtype=DTYPES[dtype],
+                    use_safetensors=True,
+                    output_loading_info=True,
+                )
         tokenizer = AutoTokenizer.from_pretrained(pretrained, revision=revision)
         sentence = sentence_config(pretrained, revision)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -246,19 +403,44 @@ def create(args: Mapping[str, str]) -> EncoderModel:
             hint="give a folder in Hugging Face format with safetensors weights, or a hub id",
         ) from error
     allowed = args.get("allow_unused_weights") == "true"
-    unused = check_weights(report, f"pretrained={pretrained}", allowed=allowed, encoder=True)
+    unused: tuple[str, ...] = ()
+    if report is not None:
+        unused = check_weights(report, f"pretrained={pretrained}", allowed=allowed, encoder=True)
     encoding = Encoding(
         normalize=args.get("normalize", "true") == "true",
         max_length=positive(args, "max_length", 1) if "max_length" in args else None,
         batch_size=rows_a_batch(args),
         allow_overrun=args.get("allow_overrun") == "true",
     )
-    weights = weights_of(pretrained, revision or "", model)
+    weights = (
+        weights_of(pretrained, revision or "", model)
+        if report is not None
+        else fingerprint_tensors(model)
+    )
     model = model.to(pick_device(args.get("device", "auto"))).requires_grad_(False)
     name = args.get("name") or display_name(pretrained)
-    encoder = EncoderModel(model, tokenizer, encoding, name, weights, sentence)
+    name = name if report is not None else f"{name}-{UNTRAINED}"
+    maps = maps_beside(Path(pretrained))
+    encoder = EncoderModel(model, tokenizer, encoding, name, weights, sentence, maps)
     encoder.identity = {**encoder.identity, **unused_weights(unused)}
     return encoder
+
+
+def _untrained(pretrained: str, revision: str | None, dtype: torch.dtype) -> Any:
+    """An encoder of the checkpoint's configuration with the weights that training begins with.
+
+    They are drawn in float32 on the CPU from one fixed seed, and torch's own generator is left as
+    it was.
+    """
+    config = AutoConfig.from_pretrained(pretrained, revision=revision)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(UNTRAINED_SEED)
+        model = AutoModel.from_config(config, dtype=torch.float32)
+    return model.to(dtype)
+
+
+def _none(sha256: str) -> Any:
+    raise RefusedError("an encoder of texts takes no images", where=f"image {sha256[:12]}")
 
 
 def wrap(model: Any, tokenizer: Any, *, name: str = "in-memory", **encoding: Any) -> EncoderModel:

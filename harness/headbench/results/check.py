@@ -43,6 +43,8 @@ BOUND_SLACK = 1e-6
 """What another machine's root finding may change in the end of an interval."""
 RESAMPLED = "bootstrap-t"
 """The interval method that depends on random draws."""
+FEWEST = 100
+"""Draws that an interval is taken to rest on where its file does not say how many there were."""
 GONE = "cluster-bootstrap"
 """An interval method that only files of schema version 1 state; it cannot be repeated."""
 EXTENT = frozenset({"n", "coverage"})
@@ -161,7 +163,7 @@ class _Drawn:
 
     Attributes:
         sampling: Seed and draws; ``None`` where the file does not hold them.
-        same: Whether the library that drew is the one that is installed here.
+        same: Whether the same draws can be made here: by the seed, and by the library that drew.
         version: Schema version of the file.
     """
 
@@ -175,7 +177,8 @@ class _Drawn:
         sampling = None
         if result.kind == "measured" and type(draws) is int and draws > 1:
             sampling = Sampling(seed_for(run.seed, "interval", result.task.name), draws)
-        return cls(sampling, run.versions.get("numpy") == np.__version__, version)
+        same = sampling is not None and run.versions.get("numpy") == np.__version__
+        return cls(sampling, same, version)
 
 
 def _figures(result: Result, records: Sequence[Record], drawn: _Drawn) -> Iterator[str]:
@@ -238,7 +241,7 @@ def _one(
     yield from _facts(where, one, again)
     if wanted:
         yield from _interval(where, metric, one, again, drawn)
-        if one.method == RESAMPLED == _method(metric, again) and drawn.sampling is not None:
+        if one.method == RESAMPLED == _method(metric, again):
             yield from _resampled(where, metric, one, records, drawn)
     if one.null is not None:
         yield from _null(where, one.null)
@@ -298,7 +301,8 @@ def _resampled(
 
     Another version of the library may draw other numbers. The width may then be off by six
     standard errors: that of a standard deviation of B draws is ``1 / sqrt(2 B)`` of it, and two
-    are compared.
+    are compared. A file without seed and draws, such as a rescored one, is held to an interval of
+    :data:`FEWEST` draws: a gross forgery shows, a small one cannot.
     """
     sampling = drawn.sampling or Sampling()
     level = one.level if one.level is not None else sampling.level
@@ -309,7 +313,8 @@ def _resampled(
         return
     slack = BOUND_SLACK
     if not drawn.same:
-        slack += 6 / math.sqrt(min(sampling.draws, DRAWS)) * (again.high - again.low) / 2
+        draws = min(sampling.draws, DRAWS) if drawn.sampling else FEWEST
+        slack += 6 / math.sqrt(draws) * (again.high - again.low) / 2
     for end, stored, right in (("low", one.low, again.low), ("high", one.high, again.high)):
         if stored is not None and abs(stored - right) > slack * max(1.0, abs(right)):
             yield f"{where}: {end} is stored as {stored:g}, its records give {right:g}"

@@ -1,4 +1,4 @@
-"""Which code that is not headbench's own turned outputs into figures."""
+"""Which code that is not headbench's own read the data and turned outputs into figures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Literal
 
 from headbench._code import Code
 from headbench.results.schema import CodeFacts
-from headbench.scoring import lookup
+from headbench.scoring import family, lookup
 
-Kind = Literal["model", "intervention", "scorer", "parser", "metric"]
+Kind = Literal["model", "intervention", "source", "scorer", "parser", "metric"]
 
 
 def scored_by(scorer: str, parser: str, metrics: Iterable[str]) -> list[CodeFacts]:
@@ -19,6 +19,21 @@ def scored_by(scorer: str, parser: str, metrics: Iterable[str]) -> list[CodeFact
         *facts("parser", {parser: lookup.code_of("parser", parser)}),
         *facts("metric", {name: lookup.code_of("metric", name) for name in metrics}),
     ]
+
+
+def read_by(source: str, world: object = None) -> list[CodeFacts]:
+    """What reads a task's data and is not headbench's own.
+
+    Args:
+        source: The task's ``dataset_path``.
+        world: Name of the world, where it is one.
+    """
+    found = {}
+    if source in family.names("sources"):
+        found[source] = family.code_of("sources", source)
+    if source == "world" and isinstance(world, str) and world in family.names("worlds"):
+        found[f"world {world}"] = family.code_of("worlds", world)
+    return facts("source", found)
 
 
 def facts(kind: Kind, codes: Mapping[str, Code]) -> list[CodeFacts]:

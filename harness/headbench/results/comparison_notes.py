@@ -35,6 +35,19 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
     return [*dict.fromkeys(notes), *_nulls(list(seen.values()))]
 
 
+def main_notes(comparisons: Sequence[Comparison]) -> list[str]:
+    """Where the main metrics' intervals are missing or rough, and the nulls of all figures."""
+    notes = [
+        note
+        for comparison in comparisons
+        for line in comparison.lines
+        if line.main and line.paired is not None
+        for note in _grouped(comparison.other.task.name, [(line.name, line.paired.note)])
+    ]
+    seen = {result.id: result for c in comparisons for result in (c.base, c.other)}
+    return [*dict.fromkeys(notes), *_nulls(list(seen.values()))]
+
+
 def result_notes(results: Sequence[Result]) -> list[str]:
     """Where intervals of results without a comparison are missing or rough, and their nulls."""
     return [

@@ -266,9 +266,18 @@ def unpack_records(packed: bytes, where: str = "") -> tuple[Entry, ...]:
     """The entries that :func:`pack_records` wrote."""
     try:
         text = expanded(packed, where, error=StoreError, what="the records are").decode()
-        return tuple(_entry(strict_json(line)) for line in text.split("\n") if line)
+        lines = [line for line in text.split("\n") if line]
+        return tuple(map(_entry, _values(lines)))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"the records are damaged: {error}", where=where) from error
+
+
+def _values(lines: Sequence[str]) -> list[object]:
+    """One JSON value per line; all lines are read in one go, which costs half as much."""
+    together = strict_json(f"[{','.join(lines)}]")
+    if isinstance(together, list) and len(together) == len(lines):
+        return together
+    return [strict_json(line) for line in lines]  # raises for the line that is not one value
 
 
 def _line(entry: Entry) -> dict[str, object]:

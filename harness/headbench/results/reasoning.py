@@ -14,11 +14,11 @@ PARTS = ("closed_thoughts", "unclosed_thoughts")
 def reasoning_facts(
     records: Sequence[Record], outputs: int, marks: Sequence[str]
 ) -> ReasoningFacts:
-    """Shares of outputs with closed and with unclosed thoughts.
+    """Shares of the evaluated model's outputs with closed and with unclosed thoughts.
 
     Args:
         records: Of one cell; their parts hold the counts.
-        outputs: How many outputs were read.
+        outputs: How many outputs of that model were read.
         marks: Which marks were looked for.
     """
     closed, unclosed = (

@@ -1,18 +1,23 @@
-"""How a family scores recorded outputs: its options, and the function that reads and scores."""
+"""How a family scores recorded outputs: its options, and the function that reads and scores.
+
+``headbench rescore --help`` reads the options of every family, so what scores is imported later.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from headbench.results.fields import Fields
-from headbench.results.figures import Sampling
-from headbench.results.rescored import SAMPLING, Rescored
 from headbench.scoring.thoughts import DEFAULT
+
+if TYPE_CHECKING:
+    from headbench.results.figures import Sampling
+    from headbench.results.rescored import Rescored
 
 
 class RescoreOptions(BaseModel):
@@ -23,6 +28,12 @@ class RescoreOptions(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _sampling() -> Sampling:
+    from headbench.results.rescored import SAMPLING
+
+    return SAMPLING
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class LogReading:
 
     fields: Fields = field(default_factory=Fields)
     marks: Sequence[str] = DEFAULT
-    sampling: Sampling = SAMPLING
+    sampling: Sampling = field(default_factory=_sampling)
 
 
 @dataclass(frozen=True)

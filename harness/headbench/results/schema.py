@@ -217,13 +217,13 @@ class Diagnostics(Frozen):
 class CodeFacts(Frozen):
     """Code that is not headbench's own, and that answers or figures of a run came through."""
 
-    kind: Literal["model", "intervention", "scorer", "parser", "metric"]
+    kind: Literal["model", "intervention", "source", "scorer", "parser", "metric"]
     """What it is to the run."""
     name: str
     """Its registry name."""
     digest: str
     """SHA-256 over files and packages; in the response keys of what it answered, or in the id of
-    what it scored."""
+    what it read or scored."""
     files: dict[str, str] = {}
     """SHA-256 of each file, its line ends made equal, by its path below the folder or package."""
     packages: dict[str, str] = {}

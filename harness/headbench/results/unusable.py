@@ -57,5 +57,6 @@ def is_unread(record: Record) -> bool:
         asked_states = record.tokens and not any(record.tokens)
         return not asked_states and not any(text.strip() for text in record.outputs)
     parsed = record.parsed
-    several = isinstance(parsed, list | tuple) and len(record.outputs) > 1
-    return all(one is None for one in parsed) if several else parsed is None
+    if isinstance(parsed, list | tuple) and len(record.outputs) > 1:
+        return all(one is None for one in parsed)
+    return parsed is None

@@ -12,7 +12,6 @@ from headbench.nouns import Answer, Document, Record, Request, Role
 from headbench.results import provenance
 from headbench.results.canonical import Plain, digest, plain
 from headbench.results.cell import Cell
-from headbench.results.code_facts import scored_by
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, as_read
 from headbench.results.keys import artefacts_of, result_id, seed_for
@@ -30,6 +29,7 @@ from headbench.results.schema import (
 )
 from headbench.running import neutral
 from headbench.running.ask import Reply
+from headbench.running.code import of_task
 from headbench.running.collect import AnsweredCell, Collected, Exchange
 from headbench.running.model_roles import SUBJECT
 from headbench.running.planned_cells import (
@@ -75,7 +75,7 @@ class _Builder:
         self.facts = task_facts(self.task, planned.documents)
         self.marks = marks_of(plan.spec.reasoning_marks)
         self.subject_steps = {step.name for step in self.task.steps if step.role == SUBJECT}
-        self.scored_by = scored_by(self.task.scorer, self.task.parser, self.task.metrics)
+        self.code = of_task(self.task)
         self.baseline: Cell | None = None
         self.baseline_exchanges: Sequence[Exchange] = ()
 
@@ -90,7 +90,7 @@ class _Builder:
         where = f"task {task.name}, condition {condition.name}"
         arm_facts = self._condition(answered.planned)
         status, reason = self._status(answered)
-        outputs = sum(len(exchange.outputs) for exchange in exchanges)
+        outputs = sum(len(self._subjects(exchange)) for exchange in exchanges)
         result = Result(
             kind="measured",
             id=self._id(arm_facts, exchanges),
@@ -183,7 +183,7 @@ class _Builder:
             "metrics": list(self.metrics),
             "scorer_options": plain(self.task.config.scorer_options),
             "breakdown": list(self.task.config.breakdown),
-            "code": {f"{one.kind} {one.name}": one.digest for one in self.scored_by},
+            "code": {f"{one.kind} {one.name}": one.digest for one in self.code},
             "arm": plain([condition.name, condition.canonical]),
             "sampling": [spec.seed, spec.draws, spec.level],
             "reasoning_marks": list(self.marks),

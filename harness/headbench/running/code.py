@@ -10,7 +10,7 @@ from headbench.interventions import method_catalogue as interventions
 from headbench.interventions.grammar import parse
 from headbench.jobs import Condition
 from headbench.models import adapter_catalogue as models
-from headbench.results.code_facts import facts, scored_by
+from headbench.results.code_facts import facts, read_by, scored_by
 from headbench.results.schema import CodeFacts
 from headbench.running.respondents import Respondent
 
@@ -37,5 +37,13 @@ def used(
     )
     methods = {part.name for condition in conditions for part in parse(condition.name).parts}
     found += facts("intervention", {one: interventions.get(one).code for one in methods})
-    scored = [one for task in tasks for one in scored_by(task.scorer, task.parser, task.metrics)]
-    return found + list({(one.kind, one.name): one for one in scored}.values())
+    of_tasks = [one for task in tasks for one in of_task(task)]
+    return found + list({(one.kind, one.name): one for one in of_tasks}.values())
+
+
+def of_task(task: Task) -> list[CodeFacts]:
+    """What reads the data of a task, and what scores it."""
+    return [
+        *read_by(task.config.dataset_path, task.config.dataset_kwargs.get("name")),
+        *scored_by(task.scorer, task.parser, task.metrics),
+    ]

@@ -54,12 +54,16 @@ class RunOutcome:
         notes: What the user should know.
         run: The cells and how they compare, as ``headbench.load(folder)`` gives them.
         folder: Where all files of the run lie.
+        out: The folder that was asked for, above it.
+        control_notes: Those of ``notes`` that say which controls were drawn.
     """
 
     spec: RunSpec
     notes: tuple[str, ...]
     run: Run
     folder: Path
+    out: Path = DEFAULT_OUT
+    control_notes: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
@@ -154,6 +158,8 @@ def run_plan(plan: RunPlan, out: Path, *, progress: bool | None = None) -> RunOu
         ),
         run=Run(spec.digest, plan.model_name, written, spec.document()),
         folder=folder,
+        out=out,
+        control_notes=plan.control_notes,
     )
 
 

@@ -1,62 +1,54 @@
-"""The table at the end of a run, and the lines below it."""
+"""What a run prints when it is done: its blocks, then what a reader needs to know and do next."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
-from headbench.results.comparison_notes import result_notes
-from headbench.results.comparison_table import (
-    level_heading,
-    print_comparisons,
-    print_line,
-    print_table,
-    result_rows,
-)
+from headbench.results.comparison_table import print_conditions, print_levels, print_notes
 from headbench.results.reasoning import reasoning_lines
-from headbench.running.execute import RunOutcome
+from headbench.running.execute import DEFAULT_OUT, RunOutcome
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_outcome(outcome: RunOutcome, console: Console, *, raw: bool = False) -> None:
-    """The table of a run, its notes, the models' neutral loss, and the files.
+def print_outcome(outcome: RunOutcome, console: Console, *, full: bool = False) -> None:
+    """The blocks of a run, and below them what was not run, where files are, what to do next.
 
     Args:
         outcome: The run.
         console: Where to print.
-        raw: Also each p before its adjustment.
+        full: Also further metrics, p before adjustment, and what the controls were.
     """
     if outcome.comparisons:
-        for condition in dict.fromkeys(c.other.arm.name for c in outcome.comparisons):
-            of_condition = [c for c in outcome.comparisons if c.other.arm.name == condition]
-            print_comparisons(of_condition, console, condition, raw=raw)
+        print_conditions(outcome.comparisons, console, full=full)
     else:
-        heads = ("task", "metric", "baseline", level_heading(outcome.results[0]), "n (clusters)")
-        print_table(console, heads, result_rows(outcome.results))
-        for note in result_notes(outcome.results):
-            print_line(console, note)
-    for one in outcome.run.not_compared:
-        print_line(console, f"not compared: {one.path}: {one.reason}")
-    for line in footer(outcome):
-        print_line(console, line)
+        print_levels(outcome.results, console)
+    print_notes(footer(outcome, full=full), console)
 
 
-def footer(outcome: RunOutcome) -> list[str]:
-    """Which model, what to know, how to get the run again, which files."""
-    others = [f"{role}: {told.model}" for role, told in outcome.spec.roles.items()]
-    lines = [f"model: {outcome.model}", *others, *(f"note: {note}" for note in outcome.notes)]
+def footer(outcome: RunOutcome, *, full: bool = False) -> list[str]:
+    """What to know, what was not compared, which files, how to see and repeat the run."""
+    lines = [f"{role}: {told.model}" for role, told in outcome.spec.roles.items()]
+    notes = outcome.notes if full else [n for n in outcome.notes if n not in outcome.control_notes]
+    lines += [f"note: {note}" for note in notes]
     for result in outcome.results:
         if result.arm.role != "control":
             lines += reasoning_lines(result)
-    lines.append(f"again: {outcome.spec.command()}")
-    shown = [
-        path
-        for path, result in zip(outcome.files, outcome.results, strict=True)
-        if result.arm.role != "control"
-    ]
-    lines += [f"wrote {path}" for path in shown]
-    hidden = len(outcome.files) - len(shown)
-    if hidden:
-        lines.append(f"wrote {hidden} control cells beside them, under {outcome.folder}")
+    lines += [f"not compared: {one.path}: {one.reason}" for one in outcome.run.not_compared]
+    controls = sum(result.arm.role == "control" for result in outcome.results)
+    own = len(outcome.results) - controls
+    beside = f" and {controls} of controls" if controls else ""
+    lines.append(f"files: {own} results{beside} under {outcome.folder}")
+    lines.append(f"page: headbench leaderboard build --results {shlex.quote(str(outcome.out))}")
+    lines.append(f"again: {again(outcome)}")
     return lines
+
+
+def again(outcome: RunOutcome) -> str:
+    """The command that gives this run again, in the same folder."""
+    command = outcome.spec.command()
+    if outcome.out == DEFAULT_OUT:
+        return command
+    return f"{command} --out {shlex.quote(str(outcome.out))}"

@@ -31,7 +31,8 @@ def output_text(request: Request, answer: Answer) -> str:
     if len(choices) == 1:
         return ScoredText.of(repr(float(answer.scores[0])), answer.scores)
     best = max(range(len(choices)), key=lambda index: answer.scores[index])
-    return ScoredText.of(choices[best].strip(), answer.scores)
+    texts = tuple(choice.strip() for choice in choices)
+    return ScoredText.of(texts[best], answer.scores, texts)
 
 
 def _choices(request: Request) -> Sequence[str]:

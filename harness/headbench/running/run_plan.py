@@ -78,6 +78,12 @@ class RunPlan:
         """Display name of the subject, as folders and tables carry it."""
         return self.respondents[SUBJECT].name
 
+    @property
+    def control_notes(self) -> tuple[str, ...]:
+        """Those of ``notes`` that say which controls were drawn."""
+        drawn = [one for one in self.interventions if one.facts is not None]
+        return tuple(note for one in drawn for note in _control_note(one, self.spec))
+
     @cached_property
     def cells(self) -> tuple[PlannedCell, ...]:
         """Every cell of the run, in the order of its results."""

@@ -26,6 +26,7 @@ from headbench._code import OWN, Code, merged, of_entry_point, of_modules
 from headbench._include import Loaded
 from headbench._plugins import entry_points
 from headbench.errors import ConfigError
+from headbench.scoring.views import View
 
 GROUP = "headbench.families"
 PACKAGED = "headbench.families"
@@ -75,6 +76,9 @@ class Family:
         output_roles: The same for roles that hold what a model said; the common names of outputs
             are added to these.
         settings: Settings with which the names of the family's tasks may end.
+        views: What pages of results show of it, besides its figures.
+        marks: Score part that lists words of an output -> what these words are, in a few words;
+            pages of documents mark them.
     """
 
     name: str
@@ -90,6 +94,8 @@ class Family:
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     output_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
+    views: tuple[View, ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
 
     def things(self, kind: Kind) -> Things:
         """What it brings of one kind."""
@@ -179,6 +185,18 @@ def load(kind: Kind, name: str) -> object:
 def code_of(kind: Kind, name: str) -> Code:
     """The code of the family that brings a thing; nothing for headbench's own."""
     return _table(kind)[name][0].code
+
+
+def marks(metric: str) -> Mapping[str, str]:
+    """The marks of the family that brings a metric; none for a metric of no family."""
+    found = _table("metrics").get(metric)
+    return found[0].family.marks if found else {}
+
+
+def views(metric: str) -> tuple[View, ...]:
+    """The views of the family that brings a metric; none for a metric of no family."""
+    found = _table("metrics").get(metric)
+    return found[0].family.views if found else ()
 
 
 def settings() -> tuple[str, ...]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError
 from headbench.nouns import Capture, Document, Kind, ModelInfo, Record
 from headbench.scoring import thoughts
 from headbench.scoring.parser import Parser
+
+if TYPE_CHECKING:
+    from headbench.scoring.pictures import Matrices
 
 Score = Callable[[Document, tuple[str, ...], Parser, Mapping[str, object]], Mapping[str, object]]
 """``(document, outputs, parser, options) -> parts``."""
@@ -56,6 +60,8 @@ class Scorer:
             model's shapes are known, and ``headbench validate`` calls it too. ``None``: nothing is
             checked before the first answer is scored.
         summary: One line for ``headbench ls``.
+        picture: Records -> what ``headbench show result --plot`` draws of them; ``None`` of either:
+            nothing is drawn.
     """
 
     name: str
@@ -66,6 +72,7 @@ class Scorer:
     default_parser: str = "verbatim"
     summary: str = ""
     check: Check | None = None
+    picture: Callable[[Sequence[Record]], Matrices | None] | None = None
 
     @property
     def id(self) -> str:
@@ -93,6 +100,7 @@ class Scorer:
         options: Mapping[str, object] | None = None,
         tokens: tuple[tuple[int, ...], ...] = (),
         marks: Sequence[str] = thoughts.DEFAULT,
+        counted: Sequence[bool] | None = None,
     ) -> Record:
         """Score one document.
 
@@ -104,6 +112,7 @@ class Scorer:
             tokens: Token ids of each output, where the model gives them.
             marks: Marks of thoughts, which are cut before anything is read
                 (:func:`headbench.scoring.thoughts.marks_of`).
+            counted: Whose thoughts are counted in the parts: the evaluated model's; ``None``: all.
 
         Returns:
             The record. ``outputs`` are whole, thoughts included. ``parsed`` is the reading of the
@@ -113,8 +122,9 @@ class Scorer:
         Raises:
             HeadbenchError: The document lacks what the scorer needs, or an option is wrong.
         """
-        answers = thoughts.cut(outputs, marks)
-        reader = _leaving_unfinished(parser) if answers.unclosed else parser
+        answers = thoughts.cut(outputs, marks, counted)
+        unfinished = any(isinstance(text, thoughts.Unfinished) for text in answers.texts)
+        reader = _leaving_unfinished(parser) if unfinished else parser
         readings = tuple(reader.read(text) for text in answers.texts)
         parts = self.score(document, answers.texts, reader, options or {})
         return Record(

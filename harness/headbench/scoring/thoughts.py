@@ -157,23 +157,28 @@ def marks_of(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def cut(outputs: Sequence[str], marks: Sequence[str] = DEFAULT) -> Cut:
+def cut(
+    outputs: Sequence[str],
+    marks: Sequence[str] = DEFAULT,
+    counted: Sequence[bool] | None = None,
+) -> Cut:
     """Take the thoughts out of outputs.
 
     Args:
         outputs: As generated.
         marks: As :func:`marks_of` gives them.
+        counted: Which outputs are counted: the evaluated model's, and not a judge's; ``None``: all.
     """
     texts: list[str] = []
     closed = unclosed = 0
-    for output in outputs:
+    for output, counts in zip(outputs, counted or [True] * len(outputs), strict=True):
         # Neither is said by the model: one names arrays, the other is one of the task's choices.
         if isinstance(output, CapturedArrays | ScoredText):
             texts.append(output)
             continue
         text = _without_thoughts(output, tuple(marks))
-        unclosed += text is None
-        closed += text is not None and text is not output
+        unclosed += counts and text is None
+        closed += counts and text is not None and text is not output
         texts.append(UNFINISHED if text is None else text)
     return Cut(tuple(texts), closed, unclosed)
 

@@ -355,15 +355,23 @@ class Task:
         parser = lookup.parser(self.parser)
         marks = thoughts.DEFAULT if marks is None else marks
         options = self.config.scorer_options
+        counted = self._from_subject(document, len(outputs))
         if all(step.config.combine == "none" for step in self.steps):
-            return scorer.record(document, outputs, parser, options, tokens, marks)
+            return scorer.record(document, outputs, parser, options, tokens, marks, counted)
         # Thoughts are cut from each output before they are combined, because marks would be lost.
-        answers = thoughts.cut(outputs, marks)
+        answers = thoughts.cut(outputs, marks, counted)
         combined = combine_outputs(self.steps, document, answers.texts)
         if len(combined) != len(outputs):
             tokens = ()  # they belong to the single outputs
         record = scorer.record(document, combined, parser, options, tokens, ())
         return replace(record, parts={**record.parts, **answers.parts()})
+
+    def _from_subject(self, document: Document, outputs: int) -> list[bool] | None:
+        """Which outputs are the evaluated model's; ``None``: all, or not as many as were asked."""
+        if all(step.role == "subject" for step in self.steps):
+            return None
+        found = [step.role == "subject" for step in self.steps for _ in step.items(document)]
+        return found if len(found) == outputs else None
 
     def _fields(self, document: Document, earlier: Earlier) -> dict[str, object]:
         fields: dict[str, object] = {**document.fields, "target": document.target}

@@ -151,7 +151,7 @@ def test_stimuli_without_groups_have_a_null_that_is_seldom_significant() -> None
         random = np.random.default_rng(run)
         features = random.standard_normal((24, 1, 3))
         people = random.standard_normal((24, 1, 2))
-        null = label_null(R, records(features, people, alone, folds=3), seed=0, draws=79)
+        null = label_null(R, records(features, people, alone, folds=3), seed=0, draws=39)
         passed += null is not None and null.p <= 0.05
     assert passed / 300 <= 0.07
 

@@ -9,13 +9,16 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.families.brain.noise_ceiling import noise_ceiling
+from headbench.families.brain.ranks import ranks_and_tie_variance
 from headbench.families.brain.rdm import condense, crossnobis, rdm, square
 from headbench.families.brain.rdm_similarity import (
     METHODS,
     Method,
+    null_sd,
     permuted_similarity,
     prepare,
     prepared_similarity,
@@ -269,3 +272,29 @@ def test_what_cannot_be_compared_is_refused(models: np.ndarray, subjects: np.nda
         weighted_similarity(ready, ready, -np.ones((1, 12)))
     with pytest.raises(DataError, match="not a permutation"):
         permuted_similarity(ready, ready, np.zeros((1, 12), dtype=int))
+
+
+@pytest.mark.parametrize("method", ["pearson", "spearman", "rho_a"])
+def test_the_null_in_closed_form_is_that_of_relabelling(method: Method) -> None:
+    random = np.random.default_rng(3)
+    features = random.standard_normal((24, 3))
+    models = prepare(np.stack([rdm(features), rdm(random.standard_normal((24, 8)))]), method)
+    people = prepare(
+        np.stack([rdm(features + random.standard_normal((24, 3))) for _ in range(2)]), method
+    )
+    orders = np.array([random.permutation(24) for _ in range(4000)])
+    drawn = permuted_similarity(models, people, orders).mean(axis=2)  # [draw, model]
+    np.testing.assert_allclose(null_sd(models, people), drawn.std(axis=0), rtol=0.05)
+    assert np.isnan(null_sd(prepare(models.values, "tau_a"), prepare(people.values, "tau_a"))).all()
+
+
+def test_many_values_are_ranked_as_few_are() -> None:
+    random = np.random.default_rng(0)
+    values = random.random(30_000)
+    values[:6000] = values[6000:12000]  # ties
+    values[12000:18000] = np.nextafter(values[18000:24000], 2)  # alike in their upper bits
+    values[24000] = -0.0
+    values[24001] = 0.0
+    ranks, ties = ranks_and_tie_variance(values)
+    np.testing.assert_array_equal(ranks, rankdata(values))
+    assert ties is not None and (ties > 0).sum() == 12002

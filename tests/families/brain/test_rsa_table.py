@@ -209,7 +209,7 @@ def test_it_runs_from_a_table_and_ends_in_the_same_bytes_after_a_kill(
 
 def test_heads_of_a_layer_are_candidates(table: Path, tmp_path: Path) -> None:
     args = {"table": table, "site": "z", "layers": [1], "stimuli": "own"}
-    done = headbench.run("rsa_table", task_args=args, out=tmp_path, draws=20, limit=24)
+    done = headbench.run("rsa_table", task_args=args, out=tmp_path, draws=4, limit=24)
     figures = done.results[0].metrics
     assert figures["table_best_layer"].value == 1
     assert 0 <= figures["table_best_head"].value < 4

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import pytest
 import torch
 
+from headbench.edits import Probe, Rewrite
 from headbench.errors import HeadbenchError
+from headbench.interventions.method_catalogue import MethodParams
+from headbench.interventions.rewriting import RewritingMethod
+from headbench.jobs import Condition, Job
 from headbench.models.hf.batching import Need, plan
+from headbench.nouns import Capture
 from helpers_models import QUESTIONS, answers, jobs, llama, request
 
 
@@ -70,3 +76,49 @@ def test_one_row_that_does_not_fit_is_an_error_with_a_hint():
     model.runtime.encode = never
     with pytest.raises(HeadbenchError, match="does not hold one row"):
         answers(model, jobs([request("who")]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Longest(RewritingMethod):
+    """Adds the position that the last row of the prompt attends to most."""
+
+    needs = frozenset()
+
+    @property
+    def capture(self):
+        return Capture("pattern", (0,), rows="last", keys="prompt")
+
+    def rewrite_probes(self, case):
+        return (Probe("seen", case.request, (self.capture,)),)
+
+    def rewrite(self, case, seen):
+        most = int(seen["seen"][self.capture][0, 0].argmax())
+        turn = case.request.messages[-1]
+        longer = {**turn, "content": f"{turn['content']} {QUESTIONS[most % 3]}"}
+        return Rewrite(dataclasses.replace(case.request, messages=(longer,)))
+
+
+def test_probes_that_rewrite_requests_are_halved_as_answers_are():
+    model = llama(attn="headbench")
+    condition = Condition("longest", (Longest("longest", MethodParams(), model.info),), "toggle")
+    work = [Job(request(question), condition) for question in QUESTIONS]
+    whole = dict(model.rewrite(work))
+    assert len({str(one.request.messages) for one in whole.values()}) == len(QUESTIONS)
+    real, sizes = model.runtime.encode, []
+
+    def small(lines, **keywords):
+        sizes.append(len(lines))
+        if len(lines) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return real(lines, **keywords)
+
+    model.runtime.encode = small
+    assert dict(model.rewrite(work)) == whole
+    assert max(sizes) > 2 >= min(sizes)
+
+    def never(lines, **keywords):
+        raise torch.OutOfMemoryError("out of memory")
+
+    model.runtime.encode = never
+    with pytest.raises(HeadbenchError, match="does not hold one row"):
+        list(model.rewrite(work))

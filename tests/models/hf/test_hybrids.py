@@ -298,3 +298,20 @@ def test_a_wrapped_hybrid_says_which_layers_have_attention():
     model = wrap(hybrid("LFM2"), tiny_tokenizer())
     assert model.info.attention == (1, 3)
     assert dataclasses.replace(model.info, attention=None).attending == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize(("tried", "what"), [(0, "a short pass"), (1, "its weights in float32")])
+def test_a_check_that_memory_does_not_hold_is_an_error(monkeypatch, tried, what):
+    model = llama().model.to(torch.bfloat16)
+    undecided = [{"left padding changes its logits": 1.0, state_check._EXTEND: 0.0}] * tried
+
+    def crowded(*_):
+        if undecided:
+            return undecided.pop()
+        raise torch.OutOfMemoryError("pretended")
+
+    monkeypatch.setattr(state_check, "_attempt", crowded)
+    with pytest.raises(RefusedError, match=f"memory does not hold {what}") as caught:
+        state_check.check_state(model, 0)
+    assert caught.value.where == "device cpu, dtype bfloat16"
+    assert {one.dtype for one in model.parameters()} == {torch.bfloat16}

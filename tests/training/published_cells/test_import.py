@@ -107,6 +107,11 @@ def test_a_baseline_has_no_other_protocol(tmp_path: Path) -> None:
     assert comparable(lone, greedy).differs == ("decoding",)
 
 
+def test_one_baseline_of_another_decoding_is_none(tmp_path: Path) -> None:
+    _, method = imported(tmp_path, {}, {"method": "VISTA", "value": 20.4, "decoding": "beam"})
+    assert method.baseline_id is None
+
+
 def test_two_possible_baselines_are_none(tmp_path: Path) -> None:
     greedy, beam, method = imported(
         tmp_path,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
+from headbench.edits import Edit, Plan, Scale
+from headbench.models.hf.engine import Engine
+from headbench.models.hf.forward_pass import HFBackend
+from headbench.models.runtime import Runtime, TokenSequence
 from headbench.worlds.scene_words import partner
 from headbench.worlds.scenes import SceneWorld, counts
 from training.vlm_v2 import scene_probe
@@ -12,6 +18,8 @@ from training.vlm_v2.language_model import build_model
 from training.vlm_v2.model import build_vlm
 from training.vlm_v2.scene_probe import (
     Asked,
+    Gallery,
+    fixed,
     gallery,
     per_sample,
     pope_questions,
@@ -129,3 +137,38 @@ def test_the_head_map_is_zero_where_the_picture_cannot_reach(model):
     assert scores.shape == (3, 8)
     assert (scores >= 0).all()
     assert scores.max() > 0
+
+
+@pytest.mark.parametrize("how", [None, fixed(0.3, {0: (1,), 2: (0, 3)})], ids=["base", "edited"])
+def test_its_loops_say_what_the_runtime_says(model, shown, how):
+    """The recipe keeps loops and hooks of its own; they are the oracle of the runtime's edits."""
+    few = Gallery(shown.scenes[:3], shown.images[:3], shown.leads[:3])
+    engine = Engine(copy.deepcopy(model))
+    rt = Runtime(HFBackend(engine.model, 0), engine)
+    heads = how.heads if how else {}
+    plan = Plan((Edit("z", Scale(how.factor), dict(heads)),) if how else ())
+    places = scene_probe.project_images(model, few.images).shape[1]
+    image = tuple(range(1, 1 + places))
+
+    def encoded(texts):
+        rows = [
+            TokenSequence(ids, len(ids), image, ({"pixel_values": pixels[None]},), plan)
+            for ids, pixels in zip(texts, few.images, strict=True)
+        ]
+        return rt.encode(rows)
+
+    asked = [Asked(index, "cat", True) for index in range(3)]
+    questions = [scene_probe.prompt(scene_probe.question("cat"), places=places)] * 3
+    ours = scene_probe.answer_logits(model, few, asked, how)
+    torch.testing.assert_close(encoded(questions).logits[:, -1], ours, rtol=0, atol=1e-4)
+
+    batch = encoded([scene_probe.prompt(scene_probe.CAPTION_REQUEST, places=places)] * 3)
+    said = []
+    for _ in range(8):
+        said.append(batch.logits[:, -1].argmax(-1).tolist())
+        rt.step(batch, said[-1])
+    captions = scene_probe.captions(model, few, how)
+    for row, caption in enumerate(captions):
+        tokens = [step[row] for step in said]
+        assert tokens[: len(caption)] == caption[: len(tokens)]
+    assert any(captions)

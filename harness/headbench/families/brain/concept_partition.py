@@ -99,8 +99,6 @@ def adjusted_mutual_information(one: ArrayLike, two: ArrayLike) -> float:
     Returns:
         At most 1; about 0 by chance; 1 where both are one cluster or both all singletons.
     """
-    from scipy.special import gammaln
-
     left, right = (np.unique(np.asarray(p), return_inverse=True)[1] for p in (one, two))
     if left.shape != right.shape or not len(left):
         raise DataError(
@@ -117,6 +115,23 @@ def adjusted_mutual_information(one: ArrayLike, two: ArrayLike) -> float:
     full = table > 0
     ratio = np.where(full, table * n / np.outer(a, b), 1.0)
     mutual = float((table / n * np.log(ratio)).sum())
+    expected = expected_mutual_information(a, b)
+    entropy = [-float((p / n * np.log(p / n)).sum()) for p in (a, b)]
+    scale = (entropy[0] + entropy[1]) / 2 - expected
+    return (mutual - expected) / scale if abs(scale) > 1e-15 else 0.0
+
+
+def expected_mutual_information(one: ArrayLike, two: ArrayLike) -> float:
+    """Mutual information of unrelated partitions with these cluster sizes, in nats.
+
+    Args:
+        one: Sizes of the clusters of one partition, above 0.
+        two: Sizes of the other's, of the same sum.
+    """
+    from scipy.special import gammaln
+
+    a, b = np.asarray(one, dtype=np.float64), np.asarray(two, dtype=np.float64)
+    n = float(a.sum())
     expected = 0.0
     fixed = gammaln(a + 1)[:, None] + gammaln(b + 1) + gammaln(n - a + 1)[:, None]
     fixed = fixed + gammaln(n - b + 1) - gammaln(n + 1)
@@ -128,9 +143,7 @@ def adjusted_mutual_information(one: ArrayLike, two: ArrayLike) -> float:
         log_p = fixed[rows, columns] - gammaln(common + 1) - gammaln(x - common + 1)
         log_p -= gammaln(y - common + 1) + gammaln(n - x - y + common + 1)
         expected += float((common / n * np.log(n * common / (x * y)) * np.exp(log_p)).sum())
-    entropy = [-float((p / n * np.log(p / n)).sum()) for p in (a, b)]
-    scale = (entropy[0] + entropy[1]) / 2 - expected
-    return (mutual - expected) / scale if abs(scale) > 1e-15 else 0.0
+    return expected
 
 
 def kmeans(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from headbench.errors import ConfigError
 from headbench.families.brain.concept_world import concept_world
 from headbench.families.brain.vendored_data import (
+    IMAGE_IDS,
     alternate_uses,
     things_concepts,
     things_triplets,
@@ -66,6 +67,13 @@ def use_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
                 "target": rated,
             }
         )
+
+
+def image_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
+    """The 92 images by name; the photographs do not ship."""
+    spec.options(NoOptions)
+    for name in IMAGE_IDS:
+        yield DataRow({"id": name, "cluster": name, "target": name})
 
 
 def _half(spec: DataSpec) -> int:

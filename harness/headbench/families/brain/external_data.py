@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from headbench.errors import ConfigError, DataError, nearest
+from headbench.tasks.data.source import AbsentDataError
 
 ENVIRONMENT = "HEADBENCH_DATA"
 
@@ -41,7 +42,7 @@ class ExternalSet:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-class MissingDataError(DataError):
+class MissingDataError(AbsentDataError):
     """A data set that is not there; says how to get it.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from headbench.errors import ConfigError, nearest
 from headbench.families.brain.concept_world import concept_world, simulated_subjects
 from headbench.families.brain.rdm import Kind, rdm
 from headbench.families.brain.rdm_similarity import Method
-from headbench.families.brain.rsa_metric import HumanGeometry
-from headbench.families.brain.vendored_data import things_concepts
+from headbench.families.brain.rsa_metric import FeatureKind, HumanGeometry
+from headbench.families.brain.vendored_data import IMAGE_IDS, rdm92, things_concepts
 
 SUBJECTS = 8
 RELIABILITY = 0.3
@@ -30,7 +30,7 @@ class HumanSide:
     """
 
     geometry: HumanGeometry
-    kind: Kind
+    kind: FeatureKind
     method: Method
 
 
@@ -41,17 +41,29 @@ def _simulated() -> HumanSide:
     return HumanSide(HumanGeometry(world.words, rdms), "correlation", "pearson")
 
 
-def _rated() -> HumanSide:
+def _rated(distance: Kind = "correlation") -> HumanSide:
     """The eleven rated properties of THINGS: z-scored means over raters, one geometry for all."""
     concepts = things_concepts()
     scores = (concepts.means - concepts.means.mean(axis=0)) / concepts.means.std(axis=0)
-    people = np.asarray(rdm(scores)[None])
+    people = np.asarray(rdm(scores, distance)[None])
     return HumanSide(HumanGeometry(concepts.ids, people), "correlation", "spearman")
+
+
+def _images(who: str, kind: FeatureKind) -> HumanSide:
+    """People's RDMs of 92 images: cortex of four, averaged over sessions, or judgements of 16."""
+    data = rdm92()
+    people = data.subjects if who == "fmri" else data.judges
+    return HumanSide(HumanGeometry(IMAGE_IDS, people), kind, "rho_a")
 
 
 SIDES: dict[str, Callable[[], HumanSide]] = {
     "simulated_subjects": _simulated,
     "things_properties": _rated,
+    "rdm92_fmri": partial(_images, "fmri", "correlation"),
+    "rdm92_judges": partial(_images, "judges", "correlation"),
+    "rdm92_fmri_given": partial(_images, "fmri", "given"),
+    "rdm92_judges_given": partial(_images, "judges", "given"),
+    "things_properties_euclidean": partial(_rated, "euclidean"),
 }
 
 

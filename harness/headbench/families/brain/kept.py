@@ -20,16 +20,21 @@ Prepared = TypeVar("Prepared")
 
 
 class Kept(Generic[Prepared]):
-    """Keeps what was made last; the oldest goes first."""
+    """Keeps what was made last; the oldest goes first.
 
-    def __init__(self) -> None:
+    Args:
+        most: How many.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
         self._made: dict[str, Prepared] = {}
+        self._most = most
 
     def get(self, key: str, make: Callable[[], Prepared]) -> Prepared:
         """What was made for a key, made now if it is not there."""
         if key not in self._made:
             made = make()
-            while len(self._made) >= MOST:
+            while len(self._made) >= self._most:
                 self._made.pop(next(iter(self._made)))
             self._made[key] = made
         return self._made[key]

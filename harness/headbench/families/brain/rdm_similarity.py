@@ -144,7 +144,7 @@ def prepare(
     if method == "tau_a":
         table[flat] = np.nan
         return PreparedRdms(method, stimuli, table, table**2)
-    extra = np.zeros_like(table[:, :1])
+    extra: Floats | None = None
     if method in RANKED:
         pairs = [ranks_and_tie_variance(row) for row in table]
         table = np.array([ranks for ranks, _ in pairs])
@@ -152,11 +152,15 @@ def prepare(
             none = np.zeros(table.shape[1])
             extra = np.array([none if ties is None else ties for _, ties in pairs])
     if method not in ("cosine", *WHITENED):
-        table = table - table.mean(axis=1, keepdims=True)
+        table -= table.mean(axis=1, keepdims=True)
     table[flat] = np.nan  # only now: ranks would number them
-    squares = table**2 + extra
+    squares = table**2
+    if extra is not None:
+        squares += extra
     size = squares.mean(axis=1, keepdims=True)
-    return PreparedRdms(method, stimuli, table / np.sqrt(size), squares / size)
+    table /= np.sqrt(size)
+    squares /= size
+    return PreparedRdms(method, stimuli, table, squares)
 
 
 def similarity(
@@ -264,6 +268,49 @@ def permuted_similarity(
     return np.swapaxes(_gathered(targets, models, backwards), 1, 2)
 
 
+def null_sd(models: PreparedRdms, targets: PreparedRdms) -> Floats:
+    """Standard deviation of the similarity, averaged over targets, when stimuli are relabelled.
+
+    In closed form (Mantel 1967): with A and B centred and of unit size, T the sum of squares over
+    ordered pairs, R the sum of squared row sums, and n stimuli::
+
+        var = 2 Ta Tb / n(n-1) + 4 (Ra - Ta)(Rb - Tb) / n(n-1)(n-2)
+              + (2 Ta - 4 Ra)(2 Tb - 4 Rb) / n(n-1)(n-2)(n-3)
+
+    The mean of the null is 0. Of ``tau_a``, ``cosine`` and the whitened comparators: NaN.
+
+    Args:
+        models: Of one comparator.
+        targets: Of the same comparator and stimuli, at least four.
+
+    Returns:
+        ``[model]``.
+    """
+    _check_pair(models, targets)
+    if models.method not in ("pearson", *RANKED):
+        return np.full(len(models), np.nan)
+    n = models.stimuli
+    pairs = n * (n - 1)
+    target = targets.unit[0].mean(axis=0)  # [pair]: averaging similarities averages unit targets
+
+    def sums(values: Floats) -> tuple[float, float]:
+        rows = square(values).sum(axis=1)
+        return 2 * float(values @ values), float(rows @ rows)
+
+    other, other_rows = sums(target)
+    found = np.empty(len(models))
+    for at, values in enumerate(models.unit[0]):
+        own, own_rows = sums(values)
+        variance = (
+            2 * own * other / pairs
+            + 4 * (own_rows - own) * (other_rows - other) / (pairs * (n - 2))
+            + (2 * own - 4 * own_rows) * (2 * other - 4 * other_rows) / (pairs * (n - 2) * (n - 3))
+        )
+        # The sum over ordered pairs counts each pair twice.
+        found[at] = np.sqrt(variance) / 2
+    return found
+
+
 def refuse_headline(method: Method, *rdms: ArrayLike) -> None:
     """Refuse the cosine as a headline where no RDM has a meaningful zero.
 
@@ -312,34 +359,52 @@ def _check_weights(weights: ArrayLike, stimuli: int) -> Floats:
 
 def _pair_sums(condensed: Floats, weights: Floats) -> Floats:
     """Sum of w_i w_j R_ij over ordered pairs i != j: ``[draw]``."""
-    return np.asarray(np.einsum("dn,dn->d", weights @ square(condensed), weights))
+    return _sums(square(condensed), weights)
+
+
+def _sums(table: Floats, weights: Floats) -> Floats:
+    """As :func:`_pair_sums`, of the full matrix."""
+    return np.asarray(np.einsum("dn,dn->d", weights @ table, weights))
 
 
 def _moments(models: PreparedRdms, targets: PreparedRdms, weights: Floats) -> Floats:
     """Weighted correlation (cosine: without the means): ``[draw, model, target]``."""
     total = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        left, right = (_mean_and_size(side, weights, total) for side in (models, targets))
+        right = [_Moments.of(targets, t, weights, total) for t in range(len(targets))]
         found = np.empty((len(weights), len(models), len(targets)))
-        for m, (model, (mean, size)) in enumerate(zip(models.values, left, strict=True)):
-            for t, (target, (other, width)) in enumerate(zip(targets.values, right, strict=True)):
-                cross = _pair_sums(model * target, weights) / total
-                found[:, m, t] = (cross - mean * other) / (size * width)
+        for m in range(len(models)):
+            left = _Moments.of(models, m, weights, total)
+            for t, other in enumerate(right):
+                # Full matrices are multiplied: making one of a condensed RDM costs ten products.
+                cross = _sums(left.table * other.table, weights) / total
+                found[:, m, t] = (cross - left.mean * other.mean) / (left.size * other.size)
     return found
 
 
-def _mean_and_size(
-    side: PreparedRdms, weights: Floats, total: Floats
-) -> list[tuple[Floats, Floats]]:
-    """Weighted mean and standard deviation of each RDM, ``[draw]``; NaN where it does not vary."""
-    found = []
-    for values, squares in zip(side.values, side.squares, strict=True):
+@dataclass(frozen=True)
+class _Moments:
+    """One RDM under weights.
+
+    Attributes:
+        table: ``[stimulus, stimulus]``.
+        mean: Weighted mean, ``[draw]``.
+        size: Weighted standard deviation, ``[draw]``; NaN where it does not vary.
+    """
+
+    table: Floats
+    mean: Floats
+    size: Floats
+
+    @classmethod
+    def of(cls, side: PreparedRdms, at: int, weights: Floats, total: Floats) -> _Moments:
+        """The moments of one RDM of a side."""
+        table = square(side.values[at])
         mean = np.zeros(len(weights))
         if side.method != "cosine":
-            mean = _pair_sums(values, weights) / total
-        variance = _pair_sums(squares, weights) / total - mean**2
-        found.append((mean, np.sqrt(np.where(variance > FLAT, variance, np.nan))))
-    return found
+            mean = _sums(table, weights) / total
+        variance = _pair_sums(side.squares[at], weights) / total - mean**2
+        return cls(table, mean, np.sqrt(np.where(variance > FLAT, variance, np.nan)))
 
 
 def _whitened(models: PreparedRdms, targets: PreparedRdms, weights: Floats) -> Floats:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from headbench.families.brain.rdm import (
     Floats,
     Kind,
     check_rdms,
+    condense,
     constant_rows,
     rdm,
     stimulus_count,
@@ -30,6 +32,9 @@ from headbench.families.brain.rdm_similarity import (
 )
 from headbench.nouns import Record
 from headbench.statistics.metric import Integers, SampleStatistic, Weighted
+
+FeatureKind: TypeAlias = Kind | Literal["given"]
+"""Dissimilarity of a model's features; ``given``: features are rows of the model's own RDM."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def rsa_metric(
     name: str,
     human: HumanGeometry,
     *,
-    kind: Kind = "correlation",
+    kind: FeatureKind = "correlation",
     method: Method = "rho_a",
     part: str = "features",
     stimulus: Callable[[Record], str] = document_id,
@@ -82,7 +87,8 @@ def rsa_metric(
     Args:
         name: Of the metric.
         human: People's RDMs. Records of other stimuli take no part.
-        kind: Dissimilarity of the model's features.
+        kind: Dissimilarity of the model's features; ``given`` where they are the dissimilarities
+            to all of ``human.stimuli``.
         method: The comparator.
         part: Score part that holds the features ``[unit]``; a record without it takes no part.
         stimulus: Names a record's stimulus.
@@ -109,7 +115,11 @@ def rsa_metric(
         features = [np.asarray(record.parts[part], dtype=np.float64) for record in taken]
         if len(taken) < 3 or (kind == "correlation" and constant_rows(np.array(features)).any()):
             return Weighted(takes_part, undefined, subjects)
-        model = prepare(rdm(np.array(features), kind), method, constant="nan")
+        if kind == "given":
+            model_rdm = given_rdm(np.array(features), [stimulus(one) for one in taken], human)
+        else:
+            model_rdm = rdm(np.array(features), kind)
+        model = prepare(model_rdm, method, constant="nan")
         people = prepare(human.over([stimulus(record) for record in taken]), method)
 
         def values(weights: Floats) -> Floats:
@@ -121,3 +131,28 @@ def rsa_metric(
         return Weighted(takes_part, values, subjects, permuted=permuted)
 
     return SampleStatistic(name, prepared, True, low=-1.0, high=1.0, resampling="bootstrap")
+
+
+def given_rdm(rows: Floats, stimuli: Sequence[str], human: HumanGeometry) -> Floats:
+    """The RDM of some stimuli from rows ``[stimulus, all stimuli]``: ``[pair]``.
+
+    Raises:
+        DataError: Rows of another length, or an RDM that is not symmetric.
+    """
+    if rows.shape[1] != len(human.stimuli):
+        raise DataError(
+            f"a row of an RDM has {rows.shape[1]} dissimilarities for {len(human.stimuli)} stimuli",
+            where=f"stimulus {stimuli[0]}",
+            hint="give the whole row, in the order of the stimuli",
+        )
+    place = {name: at for at, name in enumerate(human.stimuli)}
+    table = rows[:, [place[name] for name in stimuli]]
+    if not np.allclose(table, table.T, rtol=1e-4, atol=1e-6):
+        far = np.abs(table - table.T)
+        at = int(far.max(axis=1).argmax())
+        raise DataError(
+            "the given RDM is not symmetric",
+            where=f"stimulus {stimuli[at]}: rows differ by up to {far.max():.3g}",
+            hint="give rows in the order of the stimuli, or features to another task",
+        )
+    return condense(table)

@@ -24,6 +24,7 @@ from headbench.statistics.metric import SampleStatistic, Weighted
 if TYPE_CHECKING:
     from headbench.families.brain.human_sides import HumanSide
     from headbench.families.brain.rdm import Floats
+    from headbench.scoring.pictures import Matrices
 
 OPTIONS = ("people", "head")
 BOUNDS = {"lower": 0, "upper": 1}
@@ -230,6 +231,13 @@ SUBJECTS = SampleStatistic(
     "subjects", _subjects, None, unit="count", low=0.0, high=None, resampling="bootstrap"
 )
 
+
+def _picture(records: Sequence[Record]) -> Matrices | None:
+    from headbench.families.brain.rdm_picture import rdm_picture
+
+    return rdm_picture(records)
+
+
 RSA_SCORER = Scorer(
     "rsa",
     1,
@@ -245,4 +253,5 @@ RSA_SCORER = Scorer(
     ),
     summary="features of a layer and of a head, compared with people's geometry",
     check=check,
+    picture=_picture,
 )

@@ -37,6 +37,8 @@ from headbench.families.brain.rdm_similarity import (
 )
 from headbench.nouns import Record
 
+MOST_DRAWN = 4
+"""Draws whose values are kept: those of a bootstrap and the sample itself, with their ceilings."""
 LEAST_OWN = 5
 """Stimuli that a subject must have: five give ten pairs."""
 FOLDS = 5
@@ -77,6 +79,8 @@ class Geometries:
     ) -> None:
         self.candidates = features.shape[1]
         self._people, self._seen, self._method = people, seen, method
+        # Every metric of a task asks for the same draws.
+        self._drawn: Kept[tuple[Floats, ...]] = Kept(MOST_DRAWN)
         masks, owner = np.unique(seen, axis=0, return_inverse=True)
         self.blocks = []
         for number, mask in enumerate(masks):
@@ -89,6 +93,9 @@ class Geometries:
 
     def values(self, weights: Floats) -> Floats:
         """Weights ``[draw, stimulus]`` -> ``[draw, candidate, subject]``."""
+        return self._drawn.get(_key("values", weights), lambda: (self._values(weights),))[0]
+
+    def _values(self, weights: Floats) -> Floats:
         found = np.empty((len(weights), self.candidates, len(self._seen)))
         for block in self.blocks:
             own = weights[:, block.stimuli]
@@ -109,6 +116,10 @@ class Geometries:
         RDMs are pooled on the comparator's scale, each over the subject's own pairs. A subject
         has no bound where nobody else has one of its pairs.
         """
+        made = self._drawn.get(_key("ceilings", weights), lambda: self._ceilings(weights))
+        return made[0], made[1]
+
+    def _ceilings(self, weights: Floats) -> tuple[Floats, Floats]:
         draws, subjects = len(weights), len(self._seen)
         lower, upper = (np.full((draws, subjects), np.nan) for _ in range(2))
         if subjects < LEAST_SUBJECTS:
@@ -297,6 +308,10 @@ def _read(records: Sequence[Record], arm: str, only: Integers | None) -> _Found 
     chosen = Chosen(whole, len(records), split_up, parts)
     of_layer, of_head = (np.array(str(one).split(","), dtype=np.int64) for one in (layers, heads))
     return chosen, kept, people, seen, how[1], of_layer, of_head
+
+
+def _key(name: str, weights: Floats) -> str:
+    return name + hashlib.sha256(np.ascontiguousarray(weights).tobytes()).hexdigest()
 
 
 def within(orders: Integers, places: Integers) -> Integers:

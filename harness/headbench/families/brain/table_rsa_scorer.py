@@ -94,20 +94,22 @@ def score(
             where=where,
             hint="use `dataset_path: vector_table` with `give: geometry`",
         )
-    features, heads = _candidates(arrays_of(outputs[-1], document.id)[0], document.id)
+    array = arrays_of(outputs[-1], document.id)[0]
     layers = [int(one) for one in list(options["layers"])]  # type: ignore[call-overload]
     parts: dict[str, object] = {
-        "features": features,
         "people": unpack(fields["people"], subjects, where),
         "place": fields["place"],
         "people_are": fields["people_are"],
         "kind": options["kind"],
         "method": options["method"],
         "choose": options["choose"],
-        "layers": ",".join(str(layer) for layer in np.repeat(layers, len(features) // len(layers))),
-        "heads": ",".join(map(str, heads)),
         **{f"nuisance_{name}": value for name, value in nuisance.items()},
     }
+    if array.shape[1] != 0:  # an answer without tokens has no state, and takes no part
+        features, heads = _candidates(array, document.id)
+        parts["features"] = features
+        parts["heads"] = ",".join(map(str, heads))
+        parts["layers"] = ",".join(map(str, np.repeat(layers, len(heads) // len(layers))))
     for name in ("seen", "high"):
         if name in fields:
             parts[name] = unpack(fields[name], subjects, where)[:, 0]

@@ -26,6 +26,8 @@ CONCEPTS = "things_concepts.csv"
 TRIPLETS = "things_triplets.csv"
 IMAGES = "rdm92.safetensors"
 USES = "aut_responses.csv"
+IMAGE_IDS = tuple(f"image-{number:02d}" for number in range(1, 93))
+"""Documents of the 92 images, in the order of the RDMs."""
 RDM_NAMES = ("models", "judges", "fmri")
 
 

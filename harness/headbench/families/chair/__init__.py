@@ -1,6 +1,7 @@
 """CHAIR: objects that captions name and images do not hold."""
 
 from headbench.scoring.family import Family
+from headbench.scoring.views import View
 
 FAMILY = Family(
     "chair",
@@ -27,7 +28,7 @@ FAMILY = Family(
         "scenes-chair": ".scene_captions:rows",
     },
     rescorers={
-        "chair": ".rescore_chair:RESCORER",
+        "chair": ".chair_rescoring:RESCORER",
     },
     recipes={
         "chair": ".chair_recipes:Chair",
@@ -35,4 +36,14 @@ FAMILY = Family(
     output_roles={
         "caption": ("caption",),
     },
+    marks={"hallucinated": "not in the picture"},
+    views=(
+        View(
+            "plane",
+            "Invented objects against recall and length",
+            ("chair.recall", "chair.chair_i", "chair.len", "chair.chair_s"),
+            note="A caption that names less invents less. A condition is better than another only "
+            "where it has a lower CHAIR_i at no lower object recall; length is in the table.",
+        ),
+    ),
 )

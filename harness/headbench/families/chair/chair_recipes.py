@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from headbench.families.chair.rescore_chair import RESCORER, ChairOptions
+from headbench.families.chair.chair_rescoring import RESCORER, ChairOptions
 from headbench.results.recipe import VALUES_ONLY, Recipe, Recomputed, Stated, recomputed
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import Field
-
 from headbench._json import strict_json
 from headbench._reading import expanded, read_file
 from headbench.errors import DataError
@@ -21,7 +19,6 @@ from headbench.results.image_keys import ImageKeys
 from headbench.results.joins import is_prompt
 from headbench.results.recorded import Recorded, log_name, read_rows
 from headbench.results.rescored import SAMPLING, Log, Rescored, rescored
-from headbench.results.rescorer import LogReading, RescoreOptions, Rescorer
 from headbench.scoring import lookup
 from headbench.scoring.parser import VERBATIM
 from headbench.scoring.thoughts import DEFAULT
@@ -192,27 +189,3 @@ def _prompts(log: Recorded, reading: Reading) -> tuple[str, ...]:
     """Prompts of the rows, each once; empty where they hold none."""
     prompts = (reading.text(row, "question") for row in log.rows if is_prompt(reading))
     return tuple(dict.fromkeys(text for text in prompts if text is not None))
-
-
-class ChairOptions(RescoreOptions):
-    """Options of CHAIR."""
-
-    ground_truth: tuple[Path, ...] = Field(
-        min_length=1,
-        description="An object list per image, or COCO's instances and captions files.",
-    )
-    profile: str = Field("chair-2018", description="chair-2018 (as in papers) or chair-clean.")
-
-
-def _score(predictions: Path, options: ChairOptions, reading: LogReading) -> Rescored:
-    return rescore_chair(
-        predictions,
-        options.ground_truth,
-        options.profile,
-        reading.fields,
-        reading.sampling,
-        reading.marks,
-    )
-
-
-RESCORER = Rescorer(ChairOptions, _score, "captions, against the objects of their images")

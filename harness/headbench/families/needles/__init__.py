@@ -1,6 +1,7 @@
 """Needles in a haystack: packaged, generated and published ones."""
 
 from headbench.scoring.family import Family
+from headbench.scoring.views import View
 
 FAMILY = Family(
     "needles",
@@ -29,7 +30,7 @@ FAMILY = Family(
         "needles": ".needle_world_rows:needle_rows",
     },
     rescorers={
-        "niah": ".rescore_needles:RESCORER",
+        "niah": ".needle_rescoring:RESCORER",
     },
     recipes={
         "needle_cells": ".needle_recipes:NeedleCells",
@@ -41,4 +42,13 @@ FAMILY = Family(
         "length": ("context_length", "token_limit", "length", "max_length"),
         "depth": ("depth_percent", "depth", "document_depth_percent"),
     },
+    views=(
+        View(
+            "grid",
+            "Recall by length and depth",
+            ("niah.recall",),
+            ("length", "depth"),
+            note="Length in words, depth as the share of the text before the needle.",
+        ),
+    ),
 )

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field
-
 from headbench.errors import DataError
 from headbench.families.needles.expected_phrases import ExpectedPhrases, expected_phrases
 from headbench.families.needles.judged_cells import JUDGE, cell_records, with_scores
@@ -17,7 +15,6 @@ from headbench.results.fields import Fields, LogRow, Reading, as_text
 from headbench.results.figures import Sampling
 from headbench.results.recorded import log_name, read_rows
 from headbench.results.rescored import SAMPLING, Log, Rescored, rescored
-from headbench.results.rescorer import LogReading, RescoreOptions, Rescorer
 from headbench.scoring.parser import VERBATIM
 from headbench.scoring.parts import exact
 from headbench.scoring.thoughts import DEFAULT
@@ -140,20 +137,3 @@ def _number(value: object, role: str, at: int) -> float:
             hint=f"name the field, for example --field {role}=NAME",
         )
     return number
-
-
-class NeedleOptions(RescoreOptions):
-    """Options of needles; where rows name their needle, none is needed."""
-
-    phrases: tuple[str, ...] = Field(
-        (), description="What a response must hold; may be repeated. Else the rows' needle."
-    )
-
-
-def _score(predictions: Path, options: NeedleOptions, reading: LogReading) -> Rescored:
-    return rescore_niah(
-        predictions, reading.fields, reading.sampling, options.phrases, reading.marks
-    )
-
-
-RESCORER = Rescorer(NeedleOptions, _score, "responses, or a judge's scores, by length and depth")

@@ -1,6 +1,7 @@
 """POPE: yes/no questions about objects in images."""
 
 from headbench.scoring.family import Family
+from headbench.scoring.views import View
 
 FAMILY = Family(
     "pope",
@@ -34,11 +35,21 @@ FAMILY = Family(
         "scenes-pope": ".scene_questions:rows",
     },
     rescorers={
-        "pope": ".rescore_pope:RESCORER",
+        "pope": ".pope_rescoring:RESCORER",
     },
     recipes={
         "pope": ".pope_recipes:Pope",
         "confusion": ".pope_recipes:Confusion",
     },
     settings=("random", "popular", "adversarial"),
+    views=(
+        View(
+            "groups",
+            "By setting",
+            ("pope.accuracy", "pope.yes_ratio", "pope.unparsed_rate"),
+            ("setting",),
+            note="Half of the right answers are yes. A yes ratio away from one half is a bias "
+            "that accuracy alone does not show; an unparsed answer counts as wrong.",
+        ),
+    ),
 )

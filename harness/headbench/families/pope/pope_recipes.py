@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from headbench.errors import DataError
-from headbench.families.pope.rescore_pope import RESCORER, PopeOptions
+from headbench.families.pope.pope_rescoring import RESCORER, PopeOptions
 from headbench.nouns import Document, Record
 from headbench.results.joins import Vouched, unproven
 from headbench.results.recipe import (

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field
-
 from headbench.families.pope.answer_join import (
     LabelledQuestion,
     join_answers,
@@ -21,7 +19,6 @@ from headbench.results.figures import Sampling
 from headbench.results.joins import Vouched, unproven
 from headbench.results.recorded import Recorded, log_name, read_rows
 from headbench.results.rescored import SAMPLING, Log, Rescored, rescored
-from headbench.results.rescorer import LogReading, RescoreOptions, Rescorer
 from headbench.scoring import lookup
 from headbench.scoring.thoughts import DEFAULT
 
@@ -124,30 +121,3 @@ def _pope_documents(items: Sequence[LabelledQuestion]) -> list[Document]:
             )
         )
     return documents
-
-
-class PopeOptions(RescoreOptions):
-    """Options of POPE."""
-
-    questions: Path = Field(description="The labelled questions.")
-    parser: str = Field(
-        "pope_ref", description="pope_ref (as in papers), pope_strict, pope_robust."
-    )
-    join: Vouched | None = Field(
-        None, description="You say that rows belong together by id, or by order."
-    )
-
-
-def _score(predictions: Path, options: PopeOptions, reading: LogReading) -> Rescored:
-    return rescore_pope(
-        predictions,
-        options.questions,
-        options.parser,
-        reading.fields,
-        reading.sampling,
-        reading.marks,
-        options.join,
-    )
-
-
-RESCORER = Rescorer(PopeOptions, _score, "answers, against labelled yes/no questions")

@@ -1,6 +1,7 @@
 """Annotation stickiness: whether a label survives a better definition."""
 
 from headbench.scoring.family import Family
+from headbench.scoring.views import View
 
 FAMILY = Family(
     "stickiness",
@@ -30,4 +31,15 @@ FAMILY = Family(
     worlds={
         "labels": ".label_world_rows:label_rows",
     },
+    views=(
+        View(
+            "groups",
+            "Rescue by confidence without a definition",
+            ("stickiness.rescue",),
+            ("confidence.zero_shot",),
+            bins=(0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+            note="Confidence as the model states it. A definition is of most use where it rescues "
+            "labels that were given with confidence.",
+        ),
+    ),
 )

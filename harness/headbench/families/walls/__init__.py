@@ -1,6 +1,10 @@
 """Only Connect walls: sixteen clues, four groups of four."""
 
 from headbench.scoring.family import Family
+from headbench.scoring.views import View
+
+RANDOM_WALLS = ((0, 2_604_732), (1, 22_688), (2, 204), (3, 0), (4, 1))
+"""Right groups, and how many of the 2,627,625 groupings of 16 clues into four fours have them."""
 
 FAMILY = Family(
     "walls",
@@ -36,7 +40,7 @@ FAMILY = Family(
         "walls": ".wall_world_rows:wall_rows",
     },
     rescorers={
-        "walls": ".rescore_walls:RESCORER",
+        "walls": ".walls_rescoring:RESCORER",
     },
     recipes={
         "humans": ".wall_recipes:Humans",
@@ -50,4 +54,15 @@ FAMILY = Family(
     output_roles={
         "groups": ("groups", "predicted_groups", "grouping"),
     },
+    views=(
+        View(
+            "counts",
+            "Walls by right groups",
+            ("walls.correct_groups",),
+            ("correct_groups",),
+            chance=tuple((right, ways / 2_627_625) for right, ways in RANDOM_WALLS),
+            note="Chance is a random grouping into four fours. It never has exactly three right "
+            "groups; an answer that repeats or omits a clue may.",
+        ),
+    ),
 )

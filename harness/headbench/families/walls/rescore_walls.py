@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import Field
-
-from headbench.errors import ConfigError, DataError
+from headbench.errors import DataError
 from headbench.families.walls.walls_forms import SolvedWall, wall_of
+from headbench.families.walls.walls_rescoring import HUMANS
 from headbench.nouns import Document, Record
 from headbench.results.canonical import digest
 from headbench.results.fields import Fields, LogRow, Reading, as_text, contains, normal
@@ -18,12 +17,8 @@ from headbench.results.figures import Sampling
 from headbench.results.joins import Vouched, unproven
 from headbench.results.recorded import Recorded, log_name, read_rows
 from headbench.results.rescored import SAMPLING, Log, Rescored, rescored
-from headbench.results.rescorer import LogReading, RescoreOptions, Rescorer
 from headbench.scoring import lookup
 from headbench.scoring.thoughts import DEFAULT
-
-HUMANS = "human"
-"""In place of a predictions file: the people recorded in the walls file."""
 
 
 def rescore_walls(
@@ -315,39 +310,3 @@ def _record(
         lookup.parser("walls_robust" if listed else parser),
         marks=marks,
     )
-
-
-class WallOptions(RescoreOptions):
-    """Options of walls."""
-
-    walls: Path = Field(description="The solved walls.")
-    parser: str = Field("walls_ref", description="walls_ref (as in papers) or walls_robust.")
-    join: Vouched | None = Field(
-        None, description="You say that rows belong together by id, or by order."
-    )
-
-
-def _score(predictions: Path, options: WallOptions, reading: LogReading) -> Rescored:
-    people = str(predictions) == HUMANS
-    unread = {"parser", "join"} & options.model_fields_set if people else set()
-    if unread:
-        name = min(unread)
-        raise ConfigError(
-            f"--task walls does not read --{name} for what people did",
-            where=f"--{name}",
-            hint="leave it out",
-        )
-    return rescore_walls(
-        None if people else predictions,
-        options.walls,
-        options.parser,
-        reading.fields,
-        reading.sampling,
-        reading.marks,
-        options.join,
-    )
-
-
-RESCORER = Rescorer(
-    WallOptions, _score, f"groupings of walls, or {HUMANS} for the people who played them"
-)

@@ -43,7 +43,9 @@ const hb = (() => {
   const VERSION = 1;
   const MIGRATIONS = { 0: (old) => old }; // before there was a version: the same keys
   const state = {
+    // The view that the address names; null where it names an element of the page instead.
     read() {
+      if (location.hash.length > 1 && !location.hash.includes("=")) return null;
       let found = new Map(new URLSearchParams(location.hash.slice(1)));
       let version = Number(found.get("v") || 0);
       if (!Number.isInteger(version) || version < 0 || version > VERSION) return new Map();
@@ -91,12 +93,28 @@ const hb = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
+  // Control and direction characters as escapes, as the pages show them; line ends stay.
+  function visible(text) {
+    return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (char) => {
+      const code = char.charCodeAt(0);
+      return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+    });
+  }
+
   // One line for everyone, read aloud where a screen reader listens: <p id=status role=status>.
   function say(text) {
     const line = document.getElementById("status");
     if (line) line.textContent = text;
   }
 
-  return { put, load, state, csv, download, say };
+  // The skip link moves the focus and leaves the address, which holds the view, as it is.
+  document.addEventListener("click", (event) => {
+    if (event.target instanceof Element && event.target.closest(".skip")) {
+      event.preventDefault();
+      document.getElementById("main").focus();
+    }
+  });
+
+  return { put, load, state, csv, download, say, visible };
 })();
 globalThis.hb = hb;

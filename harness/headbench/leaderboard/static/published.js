@@ -2,7 +2,7 @@
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const order = new Intl.Collator("en", { numeric: true });
-  const view = new Map([...hb.state.read()].filter(([key]) => key === "compare" || key === "q"));
+  const view = new Map([...(hb.state.read() ?? [])].filter(([key]) => key === "compare" || key === "q"));
 
   // Sorting stays within a card: nothing is ranked across papers.
   for (const table of document.querySelectorAll("table.sorted-within")) {

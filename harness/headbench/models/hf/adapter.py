@@ -6,21 +6,27 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from headbench.edits import Rewrite
-from headbench.errors import ConfigError, HeadbenchError, RefusedError
+from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.rewriting import check_rewritten
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import rows_a_batch
 from headbench.models.base_model import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.answering import BatchAnswering
-from headbench.models.hf.captures import absolute, captures_of, check_answer, check_keys
+from headbench.models.hf.captures import (
+    absolute,
+    captures_of,
+    check_answer,
+    check_keys,
+    named_places,
+)
 from headbench.models.hf.chat import given_to, read_today
 from headbench.models.hf.continuations import answer_ids, asked_ids, positions_taken
 from headbench.models.hf.fingerprint import fingerprint_tensors
+from headbench.models.hf.fold import head_columns
 from headbench.models.hf.forward_pass import HFBackend
+from headbench.models.hf.halving import by_halves
 from headbench.models.hf.identity import identity_of
 from headbench.models.hf.length import room_of
 from headbench.models.hf.load import Loaded, describe, info_of, load, read_config
@@ -103,6 +109,8 @@ class HFModel(BaseModel):
         key: dict[str, object] = {"tokens": digest_of(prompt.tokens)}
         if job.request.kind in ("score", "nexttoken"):
             key["asked"] = digest_of(asked_ids(job.request, prompt, self.prompter))
+        if job.request.kind == "represent" and (places := named_places(job.request, prompt.spans)):
+            key["places"] = digest_of(places)
         answer = answer_ids(job.request, prompt, self.prompter)
         if answer is not None:
             key["answer"] = digest_of(answer)
@@ -148,13 +156,19 @@ class HFModel(BaseModel):
         for job in jobs:
             self.refuse(job)
             check_rewritten(job)
-        yield from self._halving(jobs, tuple(range(len(jobs))), batch_name(jobs))
+        for index, answer, name in by_halves(jobs, self._answers, batch_name(jobs)):
+            yield index, dataclasses.replace(answer, batch=name)
 
     def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
-        """The requests that the jobs' rewriting methods ask in place of the given ones."""
+        """The requests that the jobs' rewriting methods ask in place of the given ones.
+
+        Their probes run together, by halves where memory runs out; then one request after another
+        is rewritten when it is taken, so that the images of one are in memory at a time.
+        """
         for job in jobs:
             self.refuse(job)
-        yield from self.preparation.rewrite(jobs)
+        for index, probed, _ in by_halves(jobs, self.preparation.probe_rewrites):
+            yield index, probed.rewritten()
 
     def refuse_overrun(self, request: Request) -> None:
         """Stop a request that is longer than the configuration allows.
@@ -178,39 +192,13 @@ class HFModel(BaseModel):
         Raises:
             RefusedError: no engine, or no output projection inside the attention module.
         """
-        from headbench.models.hf.fold import output_columns
-
-        engine = self.runtime.check_engine()
-        columns = output_columns(engine.modules[layer], layer).detach().float().cpu()
-        return columns.T.reshape(engine.shape.heads, engine.shape.value_dim, -1)
+        return head_columns(self.runtime.check_engine(), layer).float().cpu()
 
     # ------------------------------------------------------------- one batch
 
-    def _halving(
-        self, jobs: Sequence[Job], indices: tuple[int, ...], name: str
-    ) -> Iterator[tuple[int, Answer]]:
-        answers: list[Answer] | None = None
-        try:
-            with threads(self.threads):
-                answers = self._answers([jobs[index] for index in indices])
-        except torch.OutOfMemoryError as error:
-            if len(indices) == 1:
-                raise HeadbenchError(
-                    "the device's memory does not hold one row",
-                    where=f"document {jobs[indices[0]].request.document!r}",
-                    hint="use a smaller dtype, shorter prompts, or another device",
-                ) from error
-        if answers is None:
-            # Only now: within the block the traceback keeps the failed pass's tensors alive.
-            middle = len(indices) // 2
-            yield from self._halving(jobs, indices[:middle], f"{name}.0")
-            yield from self._halving(jobs, indices[middle:], f"{name}.1")
-            return
-        for index, answer in zip(indices, answers, strict=True):
-            yield index, dataclasses.replace(answer, batch=name)
-
     def _answers(self, jobs: Sequence[Job]) -> list[Answer]:
-        return self.answering.answers(self.preparation.open(jobs))
+        with threads(self.threads):
+            return self.answering.answers(self.preparation.open(jobs))
 
     # ------------------------------------------------------------- inside
 

@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
-
 from headbench.models.hf.captures import captures_of, recorded
 from headbench.models.hf.continuations import answer_ids, asked_ids
-from headbench.models.hf.fold import output_columns
+from headbench.models.hf.fold import written
 from headbench.models.hf.preparation import PreparedJob, RequestPreparation, check_visited, note
 from headbench.models.hf.prompts import Prompter
 from headbench.models.runtime.decoding import Decoder, DecodingSettings, Generation
@@ -132,27 +130,11 @@ class BatchAnswering:
                     else:
                         continue
                     # off the device at once: a run may ask for thousands
-                    named[one] = self._written(one, at, value).cpu()
+                    if one.site == "z_out":
+                        value = written(self.preparation.runtime.check_engine(), at.layers, value)
+                    named[one] = value.cpu()
                 answers[place] = _finish(works[place], Answer(text=None, arrays=named))
         return [answers[place] for place in range(len(works))]
-
-    def _written(self, asked: Capture, recorded: Capture, z: Tensor) -> Tensor:
-        """What heads write into the residual stream, ``[layer, row, head, width]``, if asked.
-
-        Args:
-            asked: The capture of the request.
-            recorded: With its layers counted from 0.
-            z: What was recorded, ``[layer, row, head, dim]`` of ``z``.
-        """
-        if asked.site != "z_out":
-            return z
-        engine = self.preparation.runtime.check_engine()
-        written = []
-        for layer, outputs in zip(recorded.layers, z, strict=True):
-            columns = output_columns(engine.modules[layer], layer).detach()  # [width, head x dim]
-            weights = columns.T.reshape(engine.shape.heads, engine.shape.value_dim, -1)
-            written.append(torch.einsum("rhd,hdw->rhw", outputs.float(), weights.float()))
-        return torch.stack(written)
 
     def forced_rows(
         self, works: Sequence[PreparedJob], asked: Sequence[Sequence[tuple[int, ...]]]

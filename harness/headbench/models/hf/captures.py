@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from headbench.errors import ConfigError, RefusedError
 from headbench.interventions.layer_ranges import without_attention
-from headbench.nouns import Capture, Request
+from headbench.nouns import Capture, Positions, Request
 
 WITHOUT_HEADS = ("residual", "residual_in", "router")
 """Sites outside attention, which every layer has."""
@@ -100,6 +100,17 @@ def check_answer(captures: Sequence[Capture], known: bool, where: str) -> None:
                 where=where,
                 hint="take rows='answer' or 'all'; the prompt's own rows need no answer",
             )
+
+
+def named_places(request: Request, spans: Mapping[str, Positions]) -> dict[str, Positions]:
+    """Positions of the spans that captures name: equal prompts may mark other places.
+
+    Args:
+        request: A ``represent`` request.
+        spans: Of its prompt.
+    """
+    named = {one.rows for one in captures_of(request) if one.rows not in ROWS}
+    return {name: spans[name] for name in sorted(named & spans.keys())}
 
 
 def absolute(capture: Capture, layers: int, attending: Sequence[int] | None = None) -> Capture:

@@ -180,3 +180,34 @@ def output_columns(module: nn.Module, layer: int) -> Tensor:
     found = _output_projection(module, layer)
     weight: Tensor = found.weight  # type: ignore[assignment]
     return weight if isinstance(found, nn.Linear) else weight.T
+
+
+def head_columns(engine: Engine, layer: int) -> Tensor:
+    """The output projection of a layer by head, ``[head, dim, width]``.
+
+    BERT and its kin keep it beside the attention module, in ``attention.output``.
+    """
+    module = engine.modules[layer]
+    beside = getattr(getattr(engine.blocks[layer], "attention", None), "output", None)
+    held = module if beside is None or module is beside else beside
+    columns = output_columns(held, layer).detach()  # [width, head x dim]
+    return columns.T.reshape(engine.shape.heads, engine.shape.value_dim, -1)
+
+
+def written(engine: Engine, layers: Sequence[int], z: Tensor) -> Tensor:
+    """What heads add to the residual stream.
+
+    Args:
+        engine: Knows the output projections.
+        layers: Of ``z``.
+        z: Head outputs, ``[layer, row, head, dim]``.
+
+    Returns:
+        ``[layer, row, head, width]``, float32; the projection's bias belongs to no head.
+    """
+    return torch.stack(
+        [
+            torch.einsum("rhd,hdw->rhw", outputs.float(), head_columns(engine, layer).float())
+            for layer, outputs in zip(layers, z, strict=True)
+        ]
+    )

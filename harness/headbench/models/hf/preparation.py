@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from headbench.edits import Branch, Case, Plan, Probe, Rewrite
+from headbench.edits import Branch, Case, Plan, Probe, Rewrite, Rewriter
 from headbench.errors import HeadbenchError, RefusedError
 from headbench.interventions.rewriting import rewriter
 from headbench.jobs import Job
@@ -21,6 +21,8 @@ from headbench.nouns import Capture, Heads, ModelInfo, Request
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
+
+    from headbench.models.hf.encoder_pass import EncoderBackend
 
 
 @dataclass
@@ -62,6 +64,27 @@ class PreparedJob:
         return f"{place}, condition {self.job.condition.name}"
 
 
+@dataclass(frozen=True)
+class ProbedRewrite:
+    """A request that is about to be rewritten.
+
+    Attributes:
+        work: Job, prompt and case.
+        method: What rewrites it; ``None``: it is asked as it is.
+        seen: What the method's probes captured.
+    """
+
+    work: PreparedJob
+    method: Rewriter | None
+    seen: Mapping[str, Mapping[Capture, Tensor]]
+
+    def rewritten(self) -> Rewrite:
+        """The request to ask instead."""
+        if self.method is None:
+            return Rewrite(self.work.job.request)
+        return replace(self.method.rewrite(self.work.case, self.seen), passes=self.work.passes)
+
+
 class RequestPreparation:
     """Turns jobs into groups of sequences, and runs their probes.
 
@@ -77,7 +100,7 @@ class RequestPreparation:
     def __init__(
         self,
         runtime: Runtime,
-        backend: HFBackend,
+        backend: HFBackend | EncoderBackend,
         info: ModelInfo,
         resolve: Callable[[Request], Prompt],
         pixels: Callable[[str], Mapping[str, Tensor]],
@@ -123,11 +146,8 @@ class RequestPreparation:
             shape = self.runtime.check_engine().shape
             check_plan(job, self.case(job.request), shape, self.resolve, loaded=True)
 
-    def rewrite(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Rewrite]]:
-        """Run the probes of rewriting methods together, then rewrite one request after another.
-
-        Images are made when they are taken, so that one is in memory at a time.
-        """
+    def probe_rewrites(self, jobs: Sequence[Job]) -> list[ProbedRewrite]:
+        """Run the probes of rewriting methods together."""
         methods = [rewriter(job.condition, job.request) for job in jobs]
         works = [self._prepared(job) for job in jobs]
         asked = [
@@ -137,11 +157,10 @@ class RequestPreparation:
             for method, work in zip(methods, works, strict=True)
         ]
         seen = self._probe(works, asked)
-        for index, (method, work) in enumerate(zip(methods, works, strict=True)):
-            if method is None:
-                yield index, Rewrite(work.job.request)
-            else:
-                yield index, replace(method.rewrite(work.case, seen[index][0]), passes=work.passes)
+        return [
+            ProbedRewrite(work, method, found[0] if found else {})
+            for method, work, found in zip(methods, works, seen, strict=True)
+        ]
 
     def open(self, jobs: Sequence[Job]) -> list[PreparedJob]:
         """Resolve prompts, run probes, and ask every intervention for its plan."""

@@ -50,13 +50,16 @@ def check_state(model: Any, pad_id: int) -> bool:
         right all the same.
 
     Raises:
-        RefusedError: The model cannot be decoded correctly, with the reason.
+        RefusedError: The model cannot be decoded correctly, with the reason; or the device's memory
+            does not suffice to find out.
     """
     allowed = TOLERANCE if model.dtype == torch.float32 else HALF_TOLERANCE
-    found = _attempt(model, pad_id)
+    with _told_of_memory(model, "a short pass", "use a smaller dtype, or another device"):
+        found = _attempt(model, pad_id)
     if model.dtype != torch.float32 and any(one > allowed for one in found.values()):
         allowed = TOLERANCE
-        with _in_float32(model):
+        hint = "load it on another device, or with dtype=float32 where that fits"
+        with _told_of_memory(model, "its weights in float32", hint), _in_float32(model):
             found = _attempt(model, pad_id)
     extends = not found.pop(_EXTEND) > allowed
     for reason, difference in found.items():
@@ -88,6 +91,24 @@ def _attempt(model: Any, pad_id: int) -> dict[str, float]:
             f"{type(model).__name__} cannot be decoded: a short pass failed "
             f"({type(error).__name__}: {first})",
             hint=_HINTS,
+        ) from error
+
+
+@contextmanager
+def _told_of_memory(model: Any, what: str, hint: str) -> Iterator[None]:
+    """Say what memory ran out for.
+
+    Raises:
+        RefusedError: It ran out.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise RefusedError(
+            f"the device's memory does not hold {what}, which shows whether {type(model).__name__} "
+            "is decoded correctly",
+            where=f"device {model.device}, dtype {str(model.dtype).removeprefix('torch.')}",
+            hint=hint,
         ) from error
 
 

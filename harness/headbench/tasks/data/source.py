@@ -100,7 +100,9 @@ class DataSpec:
             raise AbsentDataError(
                 f"there is no such file or folder: {path}",
                 where=self.where(option),
-                hint="paths are relative to the task file",
+                hint="paths are relative to the task file"
+                if origin is None or origin.line
+                else "paths are relative to where the command runs",
             )
         return path
 

@@ -1,0 +1,338 @@
+"""Mutual nearest neighbours of every head with people's: the tasks ``mknn_heads``.
+
+Everything is computed within halves of the stimuli (every other one): the head that one half
+chooses is scored on the other, and neighbours of a stimulus lie in its own half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from headbench.errors import ConfigError, DataError, nearest
+from headbench.families.brain.captured_features import WITHOUT_HEADS, arrays_of
+from headbench.nouns import Document, Record
+from headbench.scoring.parser import Parser
+from headbench.scoring.parts import number
+from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
+from headbench.statistics.metric import SampleStatistic, Weighted
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from headbench.families.brain.rdm import Floats, Integers
+
+OPTIONS = ("people", "k", "layers")
+
+
+def _concepts() -> tuple[tuple[str, ...], Floats]:
+    """Memberships of the packaged concepts."""
+    from headbench.families.brain.concept_world import concept_world
+
+    world = concept_world()
+    return world.words, world.features
+
+
+def _things() -> tuple[tuple[str, ...], Floats]:
+    """The eleven rated properties of THINGS, z-scored."""
+    import numpy as np
+
+    from headbench.families.brain.vendored_data import things_concepts
+
+    concepts = things_concepts()
+    means = concepts.means
+    return concepts.ids, np.asarray((means - means.mean(axis=0)) / means.std(axis=0))
+
+
+TARGETS: Mapping[str, Callable[[], tuple[tuple[str, ...], Floats]]] = {
+    "concept_memberships": _concepts,
+    "things_properties": _things,
+}
+"""Names of human sides -> stimuli and their features ``[stimulus, unit]``."""
+
+
+def check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
+    """Refuse a wrong option, and captures that do not give the heads of layers at one row."""
+    _options(options)
+    captures = steps[0].captures if len(steps) == 1 else ()
+    if len(captures) != 1 or captures[0].site in WITHOUT_HEADS:
+        raise ConfigError(
+            "the scorer mutual_neighbours reads one step that captures the heads of layers",
+            where="captures",
+            hint="one capture of `z`, with `pool: mean` or `rows: last`",
+        )
+    if captures[0].rows != "last" and captures[0].pool != "mean":
+        raise ConfigError(
+            "a capture of several rows gives no state",
+            where=f"captures.0: rows {captures[0].rows}, pool {captures[0].pool}",
+            hint="say `pool: mean`, or `rows: last`",
+        )
+    if list(captures[0].layers) != list(options["layers"]):  # type: ignore[call-overload]
+        raise ConfigError(
+            "scorer_options.layers are not the layers that are captured",
+            where=f"{options['layers']} and {list(captures[0].layers)}",
+            hint="let one argument set both, or write the same numbers twice",
+        )
+
+
+def _options(options: Mapping[str, object]) -> tuple[str, int, tuple[int, ...]]:
+    refuse_unknown("mutual_neighbours", options, OPTIONS)
+    people, k, layers = (options.get(name) for name in OPTIONS)
+    if people not in TARGETS:
+        raise ConfigError(
+            f"there are no neighbours of {people!r}",
+            where="scorer_options.people",
+            hint=nearest(str(people), tuple(TARGETS)) or f"one of {', '.join(TARGETS)}",
+        )
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise ConfigError(
+            f"k cannot be {k!r}", where="scorer_options.k", hint="neighbours of each stimulus: 10"
+        )
+    if not isinstance(layers, list | tuple) or not layers:
+        raise ConfigError(
+            "no layers are named", where="scorer_options.layers", hint="those that are captured"
+        )
+    return str(people), k, tuple(int(one) for one in layers)
+
+
+def score(
+    document: Document,
+    outputs: tuple[str, ...],
+    parser: Parser,
+    options: Mapping[str, object],
+) -> Mapping[str, object]:
+    """The outputs of all heads for one stimulus.
+
+    Returns:
+        ``heads`` ``[candidate, unit]``; ``layers`` and ``head_numbers`` of the candidates;
+        ``people`` and ``k``.
+
+    Raises:
+        DataError: A state that is not finite.
+        ConfigError: A capture of another shape.
+    """
+    import numpy as np
+
+    people, k, layers = _options(options)
+    array = arrays_of(outputs[0], document.id)[0]
+    if array.ndim != 4 or array.shape[1] != 1 or array.shape[0] != len(layers):
+        raise ConfigError(
+            f"a capture of shape {list(array.shape)} holds no heads of {len(layers)} layers",
+            where=f"document {document.id}: captures",
+            hint="capture `z` at one row: a pooled one, or the last",
+        )
+    if not np.isfinite(array).all():
+        raise DataError(
+            "a captured state is not finite",
+            where=f"document {document.id}",
+            hint="run the model with dtype=float32",
+        )
+    heads = array.shape[2]
+    return {
+        "heads": np.ascontiguousarray(array.reshape(-1, array.shape[-1]), dtype=np.float32),
+        "layers": ",".join(str(layer) for layer in layers for _ in range(heads)),
+        "head_numbers": ",".join(str(head) for _ in layers for head in range(heads)),
+        "people": people,
+        "k": k,
+    }
+
+
+class _Halves:
+    """Neighbours of every head and of people, within the two halves of some records."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        import numpy as np
+
+        from headbench.families.brain.mutual_neighbours import neighbours
+
+        taken = [record for record in records if "heads" in record.parts]
+        self.takes_part = np.array(["heads" in record.parts for record in records], dtype=bool)
+        self.count = len(taken)
+        self.usable = False
+        if not taken:
+            return
+        sides = {(str(one.parts["people"]), int(number(one, "k"))) for one in taken}
+        if len(sides) > 1:
+            raise ConfigError(
+                "records of two human sides, or of two k, in one figure",
+                where=f"record parts {sorted(sides)}",
+                hint="score them as two tasks",
+            )
+        people, self.k = sides.pop()
+        names, table = TARGETS[people]()
+        place = {name: at for at, name in enumerate(names)}
+        target = table[[place[one.document] for one in taken]]
+        self.layers, self.numbers = (
+            [int(one) for one in str(taken[0].parts[part]).split(",")]
+            for part in ("layers", "head_numbers")
+        )
+        self.halves = [np.arange(start, self.count, 2) for start in (0, 1)]
+        self.least = min(len(half) for half in self.halves)
+        if self.least <= self.k:
+            return
+        self.usable = True
+        features = np.array([one.parts["heads"] for one in taken], dtype=np.float64)
+        # [head, item, item] of booleans per half; None for a head that is silent there
+        self.own: list[list[np.ndarray | None]] = [
+            [
+                neighbours(features[half, head], self.k)
+                if np.abs(features[half, head]).sum(axis=1).all()
+                else None
+                for head in range(features.shape[1])
+            ]
+            for half in self.halves
+        ]
+        self.people = [neighbours(target[half], self.k) for half in self.halves]
+
+    def shares(self, half: int, order: Integers | None = None) -> Floats:
+        """Share of common neighbours, ``[head, item]``; NaN for a silent head.
+
+        Args:
+            half: 0 or 1.
+            order: Of people's stimuli within the half.
+        """
+        import numpy as np
+
+        people = self.people[half]
+        if order is not None:
+            people = people[np.ix_(order, order)]
+        rows, columns = np.nonzero(people)  # k per row
+        found = np.full((len(self.own[half]), len(people)), np.nan)
+        for head, near in enumerate(self.own[half]):
+            if near is not None:
+                found[head] = near[rows, columns].reshape(-1, self.k).mean(axis=1)
+        return found
+
+    def nothing(self) -> Weighted:
+        import numpy as np
+
+        none = np.zeros(len(self.takes_part), dtype=bool)
+        return Weighted(none, lambda draws: np.full(len(draws), np.nan))
+
+
+Read = Callable[["Floats", "Floats"], "Floats"]
+"""Scores of two halves ``[draw, head]`` each -> ``[draw]``."""
+
+
+def _over_heads(read: Read, *, sides: bool = True) -> Callable[[Sequence[Record]], Weighted]:
+    def prepare(records: Sequence[Record]) -> Weighted:
+        import numpy as np
+
+        found = _Halves(records)
+        if not found.usable:
+            return found.nothing()
+        shares = [found.shares(half) for half in (0, 1)]
+
+        def values(weights: Floats) -> Floats:
+            means = []
+            for half, share in zip(found.halves, shares, strict=True):
+                own = weights[:, half]
+                total = own.sum(axis=1, keepdims=True)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    means.append(np.where(total > 0, own @ share.T / total, np.nan))
+            return read(*means)
+
+        def permuted(orders: Integers) -> Floats:
+            # Stimuli are exchanged within their half: the order in which they come in `orders`.
+            place = np.argsort(orders, axis=1)
+            drawn = []
+            for one in place:
+                inner = [np.argsort(one[half]) for half in found.halves]
+                each = [found.shares(half, inner[half]).mean(axis=1) for half in (0, 1)]
+                drawn.append(read(*[mean[None] for mean in each])[0])
+            return np.array(drawn)
+
+        return Weighted(found.takes_part, values, permuted=permuted if sides else None)
+
+    return prepare
+
+
+def _held_out(one: Floats, two: Floats) -> Floats:
+    """The head that a half chooses, scored on the other; mean of both ways."""
+    import numpy as np
+
+    found = []
+    for chooses, scores in ((one, two), (two, one)):
+        best = np.where(np.isfinite(chooses), chooses, -1.0).argmax(axis=1)
+        found.append(scores[np.arange(len(scores)), best])
+    return np.asarray((found[0] + found[1]) / 2)
+
+
+def _best(one: Floats, two: Floats) -> Floats:
+    """The best head of both halves together: chosen and scored on the same stimuli."""
+    import numpy as np
+
+    both = (one + two) / 2
+    best = np.where(np.isfinite(both), both, -1.0).max(axis=1)
+    return np.asarray(np.where(best < 0, np.nan, best))  # below 0: every head is silent
+
+
+def _mean(one: Floats, two: Floats) -> Floats:
+    """The mean over heads that are not silent."""
+    import numpy as np
+
+    both = (one + two) / 2
+    known = np.isfinite(both)
+    total = np.where(known, both, 0.0).sum(axis=1)
+    return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+
+
+def _once(figure: Callable[[_Halves], float]) -> Callable[[Sequence[Record]], Weighted]:
+    """A figure of the sample as it is: a resample of it says nothing."""
+
+    def prepare(records: Sequence[Record]) -> Weighted:
+        import numpy as np
+
+        found = _Halves(records)
+        if not found.usable:
+            return found.nothing()
+        value = figure(found)
+        return Weighted(
+            found.takes_part,
+            lambda weights: np.where((weights == 1).all(axis=1), value, np.nan),
+        )
+
+    return prepare
+
+
+def _chosen(found: _Halves) -> int:
+    import numpy as np
+
+    both = sum(found.shares(half).mean(axis=1) for half in (0, 1))
+    return int(np.where(np.isfinite(both), both, -1.0).argmax())
+
+
+def _statistic(name: str, prepare: Callable[[Sequence[Record]], Weighted], better: bool | None) -> (
+    SampleStatistic
+):  # fmt: skip
+    return SampleStatistic(name, prepare, better, low=0.0, high=1.0, resampling="bootstrap")
+
+
+def _count(name: str, figure: Callable[[_Halves], float]) -> SampleStatistic:
+    return SampleStatistic(
+        name, _once(figure), None, "count", low=None, high=None, resampling="bootstrap"
+    )
+
+
+HELD_OUT = _statistic("mknn", _over_heads(_held_out), True)
+MEAN = _statistic("mknn_mean_head", _over_heads(_mean), True)
+BEST = _statistic("mknn_same_stimuli", _over_heads(_best), None)
+CHANCE = _statistic("mknn_chance", _once(lambda found: found.k / (found.least - 1)), None)
+LAYER = _count("mknn_best_layer", lambda found: float(found.layers[_chosen(found)]))
+HEAD = _count("mknn_best_head", lambda found: float(found.numbers[_chosen(found)]))
+
+MUTUAL_NEIGHBOURS = Scorer(
+    "mutual_neighbours",
+    1,
+    score,
+    (
+        "brain.mknn",
+        "brain.mknn_mean_head",
+        "brain.mknn_same_stimuli",
+        "brain.mknn_chance",
+        "brain.mknn_best_layer",
+        "brain.mknn_best_head",
+    ),
+    summary="mutual nearest neighbours of every head with people's",
+    check=check,
+)

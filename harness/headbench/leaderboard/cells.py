@@ -1,0 +1,221 @@
+"""What a cell of the board says: one condition of one task and model, against its baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headbench.leaderboard import numbers
+from headbench.leaderboard.links import cell_anchor, cells_page
+from headbench.leaderboard.sources import Sources
+from headbench.results.cell import Cell
+from headbench.results.comparison import Comparison, MetricComparison
+from headbench.results.schema import Estimate, Result
+
+WORSE, BETTER, LEVEL = "down", "up", "level"
+"""Tones of a difference: orange, blue, grey; grey where the interval includes zero."""
+
+
+@dataclass(frozen=True)
+class ShownCell:
+    """One condition.
+
+    Attributes:
+        result: What the result file says.
+        comparison: Against its baseline; ``None`` for baselines, and where there is none.
+        letters: Conditions of the same baseline that share a letter cannot be told apart.
+        reason: Why there is no difference, in words; empty where there is one.
+        run: Digest of its run.
+        controls: Results of its control draws.
+        file: Its file, below the folder of results.
+        unchecked: Figures that could not be computed again here.
+    """
+
+    result: Result
+    comparison: Comparison | None = None
+    letters: str = ""
+    reason: str = ""
+    run: str = ""
+    controls: tuple[Result, ...] = ()
+    file: str = ""
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def main(self) -> Estimate | None:
+        """The task's main figure."""
+        return self.result.metrics.get(self.result.task.main_metric)
+
+    @property
+    def line(self) -> MetricComparison | None:
+        """The main metric's comparison."""
+        return self.comparison.main if self.comparison and not self.reason else None
+
+    @property
+    def unit(self) -> str:
+        """Unit of the main figure."""
+        return self.main.unit if self.main else "fraction"
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``inert``, ``partial`` or ``refused``: no comparison for another reason."""
+        if self.result.status == "ok" and self.reason:
+            return "refused"
+        return self.result.status
+
+    @property
+    def tone(self) -> str:
+        """Whether the difference is for the better, as far as its interval says."""
+        line = self.line
+        return LEVEL if line is None else tone(line)
+
+    @property
+    def rank(self) -> str:
+        """``1 of 5``; empty without controls."""
+        line = self.line
+        return f"{line.rank.rank} of {line.rank.of}" if line and line.rank else ""
+
+    @property
+    def page(self) -> str:
+        """Name of the page that shows it whole."""
+        return cells_page(self.result)
+
+    @property
+    def anchor(self) -> str:
+        """Its element there."""
+        return cell_anchor(self.result)
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    """The conditions of one task, model and baseline.
+
+    Attributes:
+        baseline: The unedited model.
+        cells: Condition name -> cell.
+        reach: The bars' axis goes from ``-reach`` to ``reach``.
+    """
+
+    baseline: ShownCell
+    cells: Mapping[str, ShownCell] = field(default_factory=dict)
+    reach: float = 1.0
+
+    @property
+    def result(self) -> Result:
+        """The baseline's result, which says task and model."""
+        return self.baseline.result
+
+    @property
+    def metric(self) -> str:
+        """Name of the main metric."""
+        return self.result.task.main_metric
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Where the row stands: by task, then by model."""
+        task, model = self.result.task, self.result.model
+        return (task.name, model.name, task.version, self.result.id)
+
+
+def tone(line: MetricComparison) -> str:
+    """``up`` where a difference is for the better, ``down`` for the worse, else ``level``."""
+    paired = line.paired
+    if paired is None or paired.low is None or paired.high is None:
+        return LEVEL
+    if paired.low <= 0 <= paired.high or line.metric.higher_is_better is None:
+        return LEVEL
+    return BETTER if (paired.difference > 0) == line.metric.higher_is_better else WORSE
+
+
+def direction(estimate: Estimate | None) -> str:
+    """``higher is better``, as words."""
+    if estimate is None or estimate.higher_is_better is None:
+        return "no better end"
+    return "higher is better" if estimate.higher_is_better else "lower is better"
+
+
+def rows(sources: Sources) -> list[ShownRow]:
+    """Every baseline of a run with its conditions, in the board's order."""
+    baselines: dict[tuple[str, ...], ShownCell] = {}
+    found: dict[tuple[str, ...], dict[str, ShownCell]] = {}
+    for shown in _cells(sources):
+        result = shown.result
+        # A file may state the id of another's baseline; it must not take that one's place.
+        names = (result.task.name, result.model.name)
+        if result.arm.role == "baseline":
+            baselines.setdefault((result.id, *names), shown)
+            continue
+        row = found.setdefault((result.arm.baseline or "", *names), {})
+        if result.arm.name not in row or _better_known(shown, row[result.arm.name]):
+            row[result.arm.name] = shown
+    return sorted(
+        (_row(base, found.get(identity, {})) for identity, base in baselines.items()),
+        key=lambda row: row.key,
+    )
+
+
+def orphans(sources: Sources) -> list[ShownCell]:
+    """Interventions whose baseline is not shown, so that no row has them."""
+    known = {cell.result.id for cell in sources.cells if cell.result.arm.role == "baseline"}
+    return [
+        shown
+        for shown in _cells(sources)
+        if shown.result.arm.role == "toggle" and shown.result.arm.baseline not in known
+    ]
+
+
+def _cells(sources: Sources) -> Iterator[ShownCell]:
+    """Baselines and interventions of every run; a cell of two runs comes twice."""
+    for run in sources.runs:
+        compared = {one.other.id: one for one in run.comparisons}
+        why = {one.path: one.reason for one in run.not_compared}
+        controls: dict[tuple[str, str, str | None], list[Result]] = {}
+        for cell in run.cells:
+            arm = cell.result.arm
+            if arm.role == "control":
+                key = (cell.result.task.name, arm.of or "", arm.baseline)
+                controls.setdefault(key, []).append(cell.result)
+        for cell in run.cells:
+            arm = cell.result.arm
+            if arm.role == "control":
+                continue
+            path = cell.path or Path()
+            yield ShownCell(
+                cell.result,
+                compared.get(cell.result.id),
+                run.ties.get(cell.result.id, ""),
+                _reason(cell, why.get(path, "")),
+                run.run.digest,
+                tuple(controls.get((cell.result.task.name, arm.name, arm.baseline), ())),
+                sources.shown_path(path),
+                cell.unchecked,
+            )
+
+
+def _reason(cell: Cell, not_compared: str) -> str:
+    """Why a cell has no difference; empty for baselines and where it has one."""
+    if cell.result.arm.role == "baseline":
+        return cell.result.reason
+    return cell.result.reason if cell.result.status == "inert" else not_compared
+
+
+def _better_known(one: ShownCell, two: ShownCell) -> bool:
+    """Whether the first of two runs of one condition ranks it among more controls."""
+
+    def known(cell: ShownCell) -> tuple[int, str]:
+        line = cell.line
+        return (line.rank.of if line and line.rank else 0, cell.run)
+
+    return known(one) > known(two)
+
+
+def _row(baseline: ShownCell, cells: Mapping[str, ShownCell]) -> ShownRow:
+    ends = [
+        abs(end)
+        for cell in cells.values()
+        if (line := cell.line) and line.paired
+        for end in (line.paired.low, line.paired.high, line.paired.difference)
+        if end is not None and not math.isnan(end)
+    ]
+    return ShownRow(baseline, dict(sorted(cells.items())), numbers.reach(max(ends, default=1.0)))

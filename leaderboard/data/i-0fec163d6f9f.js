@@ -1,0 +1,3 @@
+hb.put("i-0fec163d6f9f",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+["test-words-256-0.250-1-1-1-q0","worse",["humble shovel sharp"],["the blanket wet"],"humble shovel sharp",[],[],""]
+]);

@@ -1,0 +1,3 @@
+hb.put("i-1fed534e81f9",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+
+]);

@@ -1,0 +1,5 @@
+hb.put("i-5497031a6f7f",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+["scene-test-0","same score",["the image shows a beach: a dog, a bone, a boat, an anchor."],["the image shows a beach: a dog, a bone."],"dog, boat",[["bone","not in the picture"],["anchor","not in the picture"]],[["bone","not in the picture"]],"images/873345be21a1037e.png"],
+["scene-test-60","same score",["the image shows a street: a tree, a bird, a dog, a bone."],["the image shows a street: a tree, a bird."],"bird, dog",[["tree","not in the picture"],["bone","not in the picture"]],[["tree","not in the picture"]],""],
+["scene-test-78","better",["the image shows a kitchen: a teapot, a cup, an apple, a banana, a shoe, a hat, a key."],["the image shows a kitchen: a teapot, a cup, an apple, a banana, a shoe, a key."],"cup, banana, shoe, key",[["teapot","not in the picture"],["apple","not in the picture"],["hat","not in the picture"]],[["teapot","not in the picture"],["apple","not in the picture"]],""]
+]);

@@ -1,0 +1,21 @@
+hb.put("i-6fce9d5edcb0",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+["message-test-0","not scored alone",["yes","no","yes","yes","yes","yes","yes","yes"],["yes","no","yes","yes","no","yes","yes","yes"],"no",[],[],""],
+["message-test-1","not scored alone",["yes","yes","yes","yes","no","yes","yes","yes"],["yes","yes","yes","no","no","yes","yes","yes"],"yes",[],[],""],
+["message-test-4","not scored alone",["yes","no","yes","yes","no","yes","yes","yes"],["yes","no","yes","no","no","yes","yes","yes"],"no",[],[],""],
+["message-test-6","not scored alone",["yes","yes","yes","yes","yes","yes","yes","yes"],["yes","yes","yes","yes","no","yes","yes","yes"],"yes",[],[],""],
+["message-test-7","not scored alone",["no","no","yes","no","no","no","no","no"],["no","yes","yes","yes","no","yes","yes","yes"],"yes",[],[],""],
+["message-test-8","not scored alone",["yes","no","yes","yes","no","yes","yes","yes"],["yes","no","yes","no","no","no","no","no"],"no",[],[],""],
+["message-test-12","not scored alone",["yes","no","no","no","no","yes","yes","yes"],["yes","no","no","no","no","no","no","no"],"no",[],[],""],
+["message-test-15","not scored alone",["yes","yes","yes","yes","yes","yes","yes","yes"],["yes","yes","no","yes","no","yes","yes","yes"],"no",[],[],""],
+["message-test-17","not scored alone",["no","no","yes","no","no","no","no","no"],["no","no","no","no","no","no","no","no"],"yes",[],[],""],
+["message-test-19","not scored alone",["yes","yes","yes","yes","yes","yes","yes","yes"],["yes","yes","yes","yes","no","yes","yes","yes"],"yes",[],[],""],
+["message-test-20","not scored alone",["no","no","yes","yes","no","yes","yes","yes"],["no","yes","yes","yes","yes","yes","yes","yes"],"yes",[],[],""],
+["message-test-23","not scored alone",["yes","yes","yes","yes","yes","yes","yes","yes"],["yes","no","no","no","no","yes","yes","yes"],"no",[],[],""],
+["message-test-24","not scored alone",["no","no","no","no","no","no","no","no"],["no","yes","no","no","no","no","no","no"],"yes",[],[],""],
+["message-test-38","not scored alone",["yes","yes","yes","no","yes","yes","yes","yes"],["yes","yes","yes","no","no","yes","yes","yes"],"yes",[],[],""],
+["message-test-39","not scored alone",["no","no","yes","yes","no","no","no","no"],["no","no","yes","yes","no","yes","yes","yes"],"yes",[],[],""],
+["message-test-44","not scored alone",["no","yes","yes","no","no","no","no","no"],["no","yes","yes","yes","no","no","no","no"],"yes",[],[],""],
+["message-test-50","not scored alone",["yes","yes","no","yes","yes","yes","yes","yes"],["yes","no","no","yes","yes","yes","yes","yes"],"no",[],[],""],
+["message-test-55","not scored alone",["no","no","no","no","no","no","no","no"],["no","yes","no","no","no","no","no","no"],"yes",[],[],""],
+["message-test-59","not scored alone",["yes","yes","yes","yes","yes","yes","yes","yes"],["yes","no","no","no","no","yes","yes","yes"],"no",[],[],""]
+]);

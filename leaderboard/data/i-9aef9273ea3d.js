@@ -1,0 +1,22 @@
+hb.put("i-9aef9273ea3d",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+["message-test-0","not scored alone",["yes","no","yes","yes","yes","yes","yes","yes"],["yes","no","yes","yes","yes","yes","no","no"],"no",[],[],""],
+["message-test-1","not scored alone",["yes","yes","yes","yes","no","yes","yes","yes"],["yes","yes","yes","yes","yes","yes","yes","yes"],"yes",[],[],""],
+["message-test-4","not scored alone",["yes","no","yes","yes","no","yes","yes","yes"],["yes","no","yes","yes","yes","yes","no","no"],"no",[],[],""],
+["message-test-8","not scored alone",["yes","no","yes","yes","no","yes","yes","yes"],["yes","no","yes","yes","yes","yes","no","no"],"no",[],[],""],
+["message-test-9","not scored alone",["no","yes","yes","no","no","no","no","no"],["no","yes","yes","yes","yes","yes","yes","yes"],"yes",[],[],""],
+["message-test-11","not scored alone",["yes","yes","yes","no","no","yes","yes","yes"],["yes","yes","yes","yes","yes","yes","yes","yes"],"yes",[],[],""],
+["message-test-12","not scored alone",["yes","no","no","no","no","yes","yes","yes"],["yes","no","no","no","no","yes","no","no"],"no",[],[],""],
+["message-test-14","not scored alone",["no","yes","yes","no","yes","no","no","no"],["no","yes","no","no","no","no","no","no"],"yes",[],[],""],
+["message-test-17","not scored alone",["no","no","yes","no","no","no","no","no"],["no","no","no","no","no","no","no","no"],"yes",[],[],""],
+["message-test-20","not scored alone",["no","no","yes","yes","no","yes","yes","yes"],["no","no","yes","yes","yes","yes","yes","yes"],"yes",[],[],""],
+["message-test-21","not scored alone",["no","no","yes","no","no","no","no","no"],["no","no","no","no","no","no","no","no"],"no",[],[],""],
+["message-test-32","not scored alone",["yes","no","yes","no","no","yes","yes","yes"],["yes","no","yes","no","no","no","no","no"],"no",[],[],""],
+["message-test-33","not scored alone",["no","yes","no","no","yes","no","no","no"],["no","yes","no","no","no","no","yes","yes"],"yes",[],[],""],
+["message-test-35","not scored alone",["no","yes","yes","yes","yes","yes","yes","yes"],["no","yes","yes","yes","no","no","yes","yes"],"yes",[],[],""],
+["message-test-38","not scored alone",["yes","yes","yes","no","yes","yes","yes","yes"],["yes","yes","yes","yes","yes","yes","yes","yes"],"yes",[],[],""],
+["message-test-39","not scored alone",["no","no","yes","yes","no","no","no","no"],["no","no","yes","no","no","no","no","no"],"yes",[],[],""],
+["message-test-40","not scored alone",["no","yes","no","no","no","no","no","no"],["no","yes","no","no","no","no","yes","yes"],"yes",[],[],""],
+["message-test-44","not scored alone",["no","yes","yes","no","no","no","no","no"],["no","yes","yes","no","no","no","yes","yes"],"yes",[],[],""],
+["message-test-48","not scored alone",["no","yes","no","no","no","no","no","no"],["no","yes","no","no","no","no","yes","yes"],"yes",[],[],""],
+["message-test-49","not scored alone",["no","yes","no","no","no","no","no","no"],["no","yes","no","no","no","no","yes","yes"],"yes",[],[],""]
+]);

@@ -1,0 +1,17 @@
+hb.put("i-a1e111e4b825",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+["scene-test-6-adversarial-4","worse",["no"],["yes"],"no",[],[],"images/93e100e604cdedf7.png"],
+["scene-test-7-random-4","better",["yes"],["no"],"no",[],[],"images/a61db4536cf53db7.png"],
+["scene-test-10-popular-4","worse",["no"],["yes"],"no",[],[],"images/85b4237bc78965f9.png"],
+["scene-test-10-adversarial-6","worse",["no"],["yes"],"no",[],[],"images/85b4237bc78965f9.png"],
+["scene-test-11-random-6","worse",["no"],["yes"],"no",[],[],"images/49ad4052cba5504f.png"],
+["scene-test-12-random-4","worse",["no"],["yes"],"no",[],[],"images/7a4b608a738fcbd1.png"],
+["scene-test-12-adversarial-4","worse",["no"],["yes"],"no",[],[],"images/7a4b608a738fcbd1.png"],
+["scene-test-14-random-3","worse",["yes"],["no"],"yes",[],[],"images/1189b884c12f5544.png"],
+["scene-test-14-popular-2","worse",["no"],["yes"],"no",[],[],"images/1189b884c12f5544.png"],
+["scene-test-14-popular-3","worse",["yes"],["no"],"yes",[],[],"images/1189b884c12f5544.png"],
+["scene-test-14-adversarial-3","worse",["yes"],["no"],"yes",[],[],"images/1189b884c12f5544.png"],
+["scene-test-14-adversarial-6","worse",["no"],["yes"],"no",[],[],"images/1189b884c12f5544.png"],
+["scene-test-18-popular-2","worse",["no"],["yes"],"no",[],[],"images/ecd1d034f795bb70.png"],
+["scene-test-18-adversarial-2","worse",["no"],["yes"],"no",[],[],"images/ecd1d034f795bb70.png"],
+["scene-test-20-random-6","worse",["no"],["yes"],"no",[],[],"images/75befc8203d51bbb.png"]
+]);

@@ -1,0 +1,20 @@
+hb.put("i-e6873fc65615",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+["test-words-256-0.000-4-1-0-q0","worse",["flag rapid easel"],["flag flag easel"],"flag rapid easel",[],[],""],
+["test-words-256-0.500-4-1-0-q0","worse",["crown famous cork"],["linen linen linen"],"crown famous cork",[],[],""],
+["test-words-512-0.750-4-1-0-q0","worse",["statue goblet vase"],["statue goblet goblet"],"statue goblet vase",[],[],""],
+["test-words-512-1.000-4-1-0-q0","worse",["cabinet basket red"],["cabinet basket envelope"],"cabinet basket red",[],[],""],
+["test-words-256-0.250-4-1-1-q0","worse",["black kettle yellow"],["black black black"],"black kettle yellow",[],[],""],
+["test-words-512-0.750-4-1-1-q0","worse",["goblet hollow round"],["goblet barrel round"],"goblet hollow round",[],[],""],
+["test-words-512-0.250-4-1-2-q0","worse",["ivory wet pearl"],["ivory wet leather"],"ivory wet pearl",[],[],""],
+["test-words-256-0.500-4-1-2-q0","worse",["zipper pistol bell"],["golden linen bell"],"zipper pistol bell",[],[],""],
+["test-words-512-0.750-4-1-2-q0","worse",["gate melon door"],["gate clock door"],"gate melon door",[],[],""],
+["test-words-256-0.000-4-1-3-q0","worse",["chest cork soft"],["chest cork thick"],"chest cork soft",[],[],""],
+["test-words-256-0.500-4-1-3-q0","worse",["cane curtain leather"],["cane curtain pumpkin"],"cane curtain leather",[],[],""],
+["test-words-256-1.000-4-1-3-q0","worse",["cheese basket tender"],["cheese basket boot"],"cheese basket tender",[],[],""],
+["test-words-512-0.000-4-1-4-q0","worse",["bowl mallet basket"],["spoon mallet mallet"],"bowl mallet basket",[],[],""],
+["test-words-256-0.500-4-1-4-q0","worse",["proud lemon ginger"],["proud lemon clock"],"proud lemon ginger",[],[],""],
+["test-words-256-0.750-4-1-4-q0","worse",["helmet plum brown"],["helmet plum quiet"],"helmet plum brown",[],[],""],
+["test-words-512-0.750-4-1-4-q0","worse",["swift umbrella stamp"],["swift swift swift"],"swift umbrella stamp",[],[],""],
+["test-words-512-1.000-4-1-4-q0","worse",["cork melon paddle"],["cork clock paddle"],"cork melon paddle",[],[],""],
+["test-words-256-0.000-4-1-5-q0","worse",["jacket raisin radish"],["jacket raisin cork"],"jacket raisin radish",[],[],""]
+]);

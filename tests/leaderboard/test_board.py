@@ -1,0 +1,313 @@
+"""The board of result files: what a cell says, and what broken or hostile files change."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from headbench.leaderboard.board import COLUMNS
+from headbench.leaderboard.build import board_faults, build
+from headbench.leaderboard.site import write
+from headbench.leaderboard.site_links import link_faults
+from headbench.leaderboard.submission import submit
+from headbench.nouns import Record
+from headbench.results.canonical import digest
+from headbench.results.figures import Sampling, figures
+from headbench.results.files import Entry, write_result
+from headbench.results.keys import seed_for
+from headbench.results.schema import (
+    ArmFacts,
+    ControlFacts,
+    Coverage,
+    Diagnostics,
+    ModelFacts,
+    Result,
+    RunFacts,
+    TaskFacts,
+)
+from headbench.scoring import lookup
+
+METRICS = {name: lookup.metric(name) for name in ("niah.recall", "niah.fraction")}
+SPEC: dict[str, object] = {"draws": 200, "level": 0.95, "seed": 0}
+RUN = RunFacts(spec=SPEC, digest=digest(SPEC), versions={"headbench": "0.1.0", "numpy": "2.0"})
+HOSTILE = "</script><img src=x onerror=alert(1)>\u202e\x01=HYPERLINK(1)"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A condition and which of its documents are right."""
+
+    name: str
+    right: str
+    of: str | None = None
+    draw: int | None = None
+    status: str = "ok"
+
+
+def write_cells(out: Path, arms: Sequence[Arm], task: str = "niah", model: str = "m") -> list[Path]:
+    """Write a baseline and conditions as a run would; returns the result files."""
+    paths, baseline = [], None
+    for arm in arms:
+        role = "control" if arm.of else "baseline" if arm.name == "baseline" else "toggle"
+        changed = 0 if role == "baseline" or arm.status == "inert" else 2
+        entries = [
+            Entry(
+                Record(
+                    f"d{n}", f"d{n}", ("x",), "x", "verbatim@1",
+                    {"correct": int(char), "fraction": float(char)}, "x",
+                ),
+                {"visited": 1, "changed": changed} if role != "baseline" else {},
+            )
+            for n, char in enumerate(arm.right)
+        ]  # fmt: skip
+        drawn = sum(one.of == arm.name for one in arms)
+        n = len(arm.right)
+        sampling = Sampling(seed_for(0, "interval", task), 200)
+        result = Result(
+            kind="measured",
+            id=digest([task, model, arm.name]),
+            status=arm.status,  # type: ignore[arg-type]
+            reason="it acts on images, and the task shows none" if arm.status == "inert" else "",
+            task=TaskFacts(
+                name=task, version="1", main_metric="recall", scorer="niah@2", parser="verbatim@1",
+                prompt_hash="ab" * 32, data_hash="cd" * 32,
+            ),
+            model=ModelFacts(name=model, adapter="hf", identity={"weights": "ef" * 32}),
+            arm=ArmFacts(
+                name=arm.name, role=role, of=arm.of, draw=arm.draw, baseline=baseline,
+                controls=ControlFacts(unit="heads", drawn=drawn, possible=50, excluded=False,
+                                      test=True) if drawn else None,
+            ),
+            coverage=Coverage(answered=n, expected=n),
+            headline="recall",
+            metrics=figures(METRICS, [entry.record for entry in entries], sampling, task),
+            diagnostics=Diagnostics(visited=n, changed=changed * n) if role != "baseline"
+            else Diagnostics(),
+            run=RUN,
+        )  # fmt: skip
+        paths.append(write_result(out, result, entries))
+        baseline = baseline or result.id
+    return paths
+
+
+VHR = "vhr(alpha=2)"
+ARMS = (
+    Arm("baseline", "1" * 30 + "0" * 10),
+    Arm(VHR, "1" * 12 + "0" * 28),
+    *(Arm(f"{VHR}#control-{n}", "1" * (28 - n) + "0" * (12 + n), VHR, n) for n in range(4)),
+    Arm("pai", "1" * 30 + "0" * 10, status="inert"),
+)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("results")
+    write_cells(out, ARMS)
+    return out
+
+
+@pytest.fixture(scope="module")
+def files(results: Path) -> dict[str, bytes]:
+    return build([results])
+
+
+def text(files: dict[str, bytes], path: str = "index.html") -> str:
+    return files[path].decode("utf-8")
+
+
+def rows(files: dict[str, bytes], path: str) -> list[dict[str, object]]:
+    """The rows of a shard, read as a script would."""
+    script = text(files, path)
+    body = script[script.index(",[", script.index("]")) + 1 : script.rindex("]") + 1]
+    return [dict(zip(COLUMNS, row, strict=True)) for row in json.loads(body)]
+
+
+def test_a_cell_says_difference_interval_group_and_rank(files: dict[str, bytes]) -> None:
+    page = text(files)
+    cell = re.search(r"<td[^>]*data-d=\"-0\.4[^>]*>.*?</td>", page, re.DOTALL)
+    assert cell is not None
+    assert "−0.450" in cell[0]
+    assert "down-text" in cell[0]  # lower where higher is better
+    assert "<b>B</b>" in cell[0]
+    assert "rank 1 of 5" in cell[0]
+    assert 'class="whisker down"' in cell[0]
+    assert "inert" in page
+    assert "it acts on images, and the task shows none" in page
+    assert "#control-" not in page  # controls have no column
+    by_name = {row["condition"]: row for row in rows(files, "data/board-measured.js")}
+    assert by_name[VHR]["difference"] == pytest.approx(-18 / 40)
+    assert (by_name[VHR]["tie"], by_name["baseline"]["tie"]) == ("B", "A")
+    assert (by_name[VHR]["control_rank"], by_name[VHR]["control_of"]) == (1, 5)
+    assert by_name["pai"]["status"] == "inert"
+    assert by_name["pai"]["difference"] is None
+
+
+def test_every_link_leads_somewhere(files: dict[str, bytes]) -> None:
+    assert list(link_faults(files)) == []
+
+
+def test_what_is_wrong_with_links_is_found() -> None:
+    page = (
+        b'<p id=a><p id=a><a href="gone.html">x</a><a href="https://a.b">x</a>'
+        b'<a href="#no">x</a><a href="#v=1&q=x">x</a><button popovertarget=p>x</button>'
+    )
+    assert list(link_faults({"a.html": page})) == [
+        "a.html: an id is there twice: a",
+        "a.html: nothing has the id 'p'",
+        "a.html: '#no' names an id that is not there",
+        "a.html: 'gone.html' is no file of the board",
+        "a.html: 'https://a.b' leaves the board",
+    ]
+
+
+BUILD = """
+import sys
+from headbench.cli import main
+sys.argv = "headbench leaderboard build --results results --out board".split()
+main()
+"""
+
+
+def test_the_same_bytes_elsewhere(results: Path, files: dict[str, bytes], tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere" / "results"
+    shutil.copytree(results, copy)
+    subprocess.run(
+        [sys.executable, "-c", BUILD],
+        cwd=copy.parent,
+        env={**os.environ, "LC_ALL": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati"}
+        | {"PYTHONHASHSEED": "7"},
+        check=True,
+        capture_output=True,
+    )
+    board = copy.parent / "board"
+    assert {path: (board / path).read_bytes() for path in files} == files
+
+
+def test_check_names_what_is_stale_and_broken(results: Path, tmp_path: Path) -> None:
+    copy, board = tmp_path / "results", tmp_path / "board"
+    shutil.copytree(results, copy)
+    write(build([copy]), board)
+    assert list(board_faults([copy], board)) == []
+    path = next(copy.rglob("vhr-alpha-2-[0-9a-f]*.json"))
+    edited = json.loads(path.read_text(encoding="utf-8"))
+    edited["metrics"]["recall"]["value"] = 0.99
+    path.write_text(json.dumps(edited), encoding="utf-8")
+    found = list(board_faults([copy], board))
+    assert "recall is stored as 0.99, its records give 0.3" in found[0]
+    assert "index.html is not what the results give" in found
+
+
+BROKEN = {
+    "not JSON": "{",
+    "NaN": '{"schema_version": 2, "id": NaN}',
+    "of a newer version": '{"schema_version": 99}',
+    "a page": "<script>alert(1)</script>",
+    "deep": "[" * 5000 + "]" * 5000,
+    "a megabyte": json.dumps({"schema_version": 2, "id": "x" * 1_000_000}),
+    "prototype": '{"__proto__": {"value": 0.99}, "__proto__": {"value": 0.5}}',
+    "nothing": "",
+}
+
+
+def test_broken_files_are_listed_and_change_nothing_else(
+    results: Path, files: dict[str, bytes], tmp_path: Path
+) -> None:
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    folder = copy / "measured" / "m" / "niah"
+    for number, content in enumerate(BROKEN.values()):
+        (folder / f"broken-{number}.json").write_text(content, encoding="utf-8")
+    (folder / "twin.json").write_bytes(next(folder.glob("pai-*.json")).read_bytes())
+    found = build([copy])
+    page = text(found, "not-shown.html")
+    for number in range(len(BROKEN)):
+        assert f"broken-{number}.json" in page
+    assert "twin.json" in page
+    assert "<script>alert" not in page
+    assert len(page) < 40_000
+    assert found["data/board-measured.csv"] == files["data/board-measured.csv"]
+    table = re.compile(r"<table.*</table>", re.DOTALL)
+    assert table.findall(text(found)) == table.findall(text(files))
+
+
+def test_foreign_names_are_text(tmp_path: Path) -> None:
+    write_cells(tmp_path, ARMS[:2], model=HOSTILE)
+    write_cells(tmp_path, ARMS[:2], model="__proto__")
+    write_cells(tmp_path, ARMS[:2], model="constructor")
+    write_cells(tmp_path, ARMS[:2], task="=1+1", model="m" * 100_000)
+    found = build([tmp_path])
+    for path, content in found.items():
+        if path.endswith((".html", ".js")) and not path.startswith("static/"):
+            assert b"<img" not in content, path
+            assert "\u202e".encode() not in content, path
+    assert len(found["index.html"]) < 100_000
+    assert list(link_faults(found)) == []
+    kept = {row["model"] for row in rows(found, "data/board-measured.js")}
+    assert kept == {HOSTILE, "__proto__", "constructor", "m" * 100_000}
+    csv = text(found, "data/board-measured.csv")
+    assert "'=1+1" in csv
+    assert not re.search(r"(?:^|,)\"?[=@]", csv, re.MULTILINE)
+
+
+# ------------------------------------------------------------------ submit
+
+
+def faults_of(paths: Sequence[Path], stem: str) -> str:
+    return " / ".join(
+        fault for one in submit(paths) if one.path.name.startswith(stem) for fault in one.faults
+    )
+
+
+def test_submit_says_what_to_correct(tmp_path: Path) -> None:
+    paths = write_cells(tmp_path, ARMS)
+    found = faults_of(paths, "vhr-alpha-2-")
+    assert "it was not asked what niah asks" in found
+    assert "records hold outputs" in found  # of a prompt that no task here has
+    moved = tmp_path / "alone" / paths[1].name
+    moved.parent.mkdir()
+    for path in paths[1].parent.glob(f"{paths[1].stem}*"):
+        shutil.copy(path, moved.parent)
+    found = faults_of([moved], "vhr")
+    assert "it lies in another place than a run writes it to: measured/m/niah/" in found
+    assert "does not lie beside it: submit it, too" in found
+    assert "4 controls were drawn, and 0 lie beside it" in found
+    said = json.loads(moved.read_text(encoding="utf-8"))
+    said["metrics"]["recall"]["value"] = 0.5
+    moved.write_text(json.dumps(said), encoding="utf-8")
+    assert "not what its records say" in faults_of([moved], "vhr")
+
+
+def test_submit_reports_what_a_result_does_not_say(tmp_path: Path) -> None:
+    (path, *_) = write_cells(tmp_path, ARMS[:1])
+    said = json.loads(path.read_text(encoding="utf-8"))
+    said["run"] |= {"spec": {}, "digest": "", "versions": {}, "commit": "abc-dirty"}
+    said["model"]["identity"] = {}
+    said["task"]["version"] = "0"
+    path.write_text(json.dumps(said), encoding="utf-8")
+    found = faults_of([path], "baseline")
+    for told in (
+        "there is no spec to run again",
+        "which version of headbench",
+        "changed files of headbench",
+        "which weights answered",
+        "it is of version 0 of niah, which is at",
+    ):
+        assert told in found
+
+
+def test_submit_takes_a_run_of_a_packaged_task(tmp_path: Path) -> None:
+    """A golden measurement, laid where a run would have written it."""
+    golden = Path(__file__).parents[2] / "results" / "measured" / "golden" / "ref-vlm-v2" / "niah"
+    place = tmp_path / "measured" / "ref-vlm-v2" / "niah"
+    shutil.copytree(golden, place)
+    found = submit(sorted(place.glob("*.json")))
+    assert [one.faults for one in found] == [()] * len(found)
