@@ -119,6 +119,18 @@ def test_a_file_that_declares_what_is_not_there_is_refused(
     assert any("bad" in str(problem) for problem in check_file(path).problems)
 
 
+def test_an_argument_of_an_included_file_goes_with_the_key_that_it_sets(files: Path) -> None:
+    path = files / "mine.yaml"
+    base = (files / "one.yaml").read_text().replace("metric_list", "breakdown: [x]\nmetric_list")
+    base = base.replace("arguments:\n", "arguments:\n  split: breakdown.0\n")
+    (files / "one.yaml").write_text(base, encoding="utf-8")
+    path.write_text("include: one.yaml\ntask: mine\nbreakdown: []\n", encoding="utf-8")
+    assert load_file(path).config.breakdown == ()
+    with pytest.raises(ConfigError, match="'split' is no argument of the task mine"):
+        load(path, args={"split": "y"})
+    assert load_file(files / "one.yaml", {"split": "y"}).config.breakdown == ("y",)
+
+
 def test_the_option_keeps_commas_inside_a_value() -> None:
     assert parse_task_args("table=a.npz,layers=0,1,2, two.kind=cosine") == {
         "table": "a.npz",

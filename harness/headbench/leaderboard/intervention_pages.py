@@ -137,7 +137,8 @@ def _method(name: str) -> Method | None:
 def formula(method: Method) -> str:
     """The documentation of the module that a method is written in: formula, source, refusals."""
     module = inspect.getmodule(method.build)
-    return inspect.cleandoc(module.__doc__ or "") if module else ""
+    text = inspect.cleandoc(module.__doc__ or "") if module else ""
+    return text.replace("``", "").replace("::\n", ":\n")  # it is shown as it is, not as markup
 
 
 def parameters(method: Method) -> list[Parameter]:
@@ -182,7 +183,7 @@ def sweeps(found: Sequence[tuple[ShownRow, ShownCell]]) -> list[Sweep]:
     made = [
         Sweep(places[place], parameter, fixed, doses, _draws(places[place], doses))
         for (place, parameter, fixed), by_dose in groups.items()
-        if len(by_dose) >= FEWEST_DOSES
+        if len(by_dose) >= FEWEST_DOSES and any(cell.line for cell in by_dose.values())
         for doses in [tuple(sorted(by_dose.items()))]
     ]
     return sorted(made, key=lambda one: (one.row.key, one.parameter, one.fixed))

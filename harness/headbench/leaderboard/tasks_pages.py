@@ -129,7 +129,7 @@ def forest(found: Sequence[ShownRow]) -> Mapping[str, list[ForestLine]]:
 def common_reach(lines: Sequence[ForestLine]) -> float:
     """The end of an axis that holds every difference of a plot; wide intervals may go beyond."""
     sizes = [_size(one.cell) for one in lines]
-    return numbers.reach(1.2 * max((size for size in sizes if math.isfinite(size)), default=1.0))
+    return numbers.reach(max((size for size in sizes if math.isfinite(size)), default=1.0))
 
 
 def _size(cell: ShownCell) -> float:

@@ -59,7 +59,7 @@ def check_known(given: Arguments, tasks: Sequence[tuple[str, Merged]]) -> None:
     Raises:
         ConfigError: Nobody takes one of them.
     """
-    taken = {name: tuple(declared(merged)) for name, merged in tasks}
+    taken = {name: tuple(available(merged)) for name, merged in tasks}
     for argument in given:
         task, dot, name = argument.rpartition(".")
         if dot and task not in taken:
@@ -91,10 +91,7 @@ def overlaid(merged: Merged, given: Arguments) -> Merged:
         ConfigError: A value is not of the kind of the one in the file, or ``arguments`` names a key
             that the file does not set.
     """
-    places = declared(merged)
-    for name, paths in places.items():
-        for path in paths:
-            _holder(merged.data, path, name, merged)
+    places = available(merged)
     own = f"{merged.data.get('task', '')}."
     chosen = {name: value for name, value in given.items() if name in places}
     # What is said for this task alone wins.
@@ -114,6 +111,30 @@ def overlaid(merged: Merged, given: Arguments) -> Merged:
             origins = {one: at for one, at in origins.items() if one[: len(path)] != path}
             origins[path] = Origin(Path(OPTION), 0)
     return replace(merged, data=data, origins=origins)
+
+
+def available(merged: Merged) -> dict[str, tuple[KeyPath, ...]]:
+    """Name of each argument that a run may give -> the keys that it sets.
+
+    A file that includes another may replace what an argument of that one sets, such as the list of
+    captures; the argument is then gone.
+
+    Raises:
+        ConfigError: As :func:`declared`, or an argument of the file itself names a key that is not
+            there.
+    """
+    found: dict[str, tuple[KeyPath, ...]] = {}
+    for name, paths in declared(merged).items():
+        origin = merged.origins.get(("arguments", name))
+        try:
+            for path in paths:
+                _holder(merged.data, path, name, merged)
+        except ConfigError:
+            if origin is None or origin.path.resolve() == merged.path.resolve():
+                raise
+            continue
+        found[name] = paths
+    return found
 
 
 def declared(merged: Merged) -> dict[str, tuple[KeyPath, ...]]:

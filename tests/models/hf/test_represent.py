@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from headbench.errors import RefusedError
+from headbench.interventions.edits.recorder import Recorder
 from headbench.interventions.resolve import resolve
 from headbench.nouns import Capture
 from helpers_models import BASELINE, answers, jobs, llama, request
@@ -131,3 +132,17 @@ def test_rows_that_are_not_there_are_refused_when_the_run_is_planned(model):
     ):
         with pytest.raises(RefusedError, match=told):
             model.plan(jobs([ask(captures, **more)]))
+
+
+def test_pooled_captures_keep_no_state_per_token(model, monkeypatch):
+    kept = []
+    result = Recorder.result
+
+    def noting(recorder):
+        kept.extend(part.shape[0] for parts in recorder._parts.values() for part in parts)
+        return result(recorder)
+
+    monkeypatch.setattr(Recorder, "result", noting)
+    arrays(model, ask(Capture("z", (0, 1), rows="all", pool="mean")))
+    arrays(model, ask(Capture("residual", (0, 1), rows="all", pool="last")))
+    assert kept == [1, 1, 1, 1]

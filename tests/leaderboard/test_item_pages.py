@@ -1,0 +1,87 @@
+"""Documents whose outputs differ: which, what is marked, what is withheld; and dose curves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from headbench.leaderboard.cells import ShownCell, ShownRow, rows
+from headbench.leaderboard.intervention_pages import sweeps
+from headbench.leaderboard.item_pages import COLUMNS, item_parts, withheld
+from headbench.leaderboard.page import Asset, Page, Part, Shard
+from headbench.leaderboard.sources import Sources, read_sources
+from headbench.tasks.loader import load
+
+GOLDEN = Path(__file__).parents[2] / "results" / "measured" / "golden" / "ref-vlm-v2"
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    return read_sources([GOLDEN])
+
+
+@pytest.fixture(scope="module")
+def parts(sources: Sources) -> list[Part]:
+    return list(item_parts(sources))
+
+
+def cell_of(sources: Sources, task: str, condition: str) -> tuple[ShownRow, ShownCell]:
+    (row,) = [one for one in rows(sources) if one.result.task.name == task]
+    return row, row.cells[condition]
+
+
+def test_documents_are_those_whose_outputs_differ(sources: Sources, parts: list[Part]) -> None:
+    row, cell = cell_of(sources, "chair", "vhr")
+    files = {one.result.id: one for one in sources.cells}
+    before = {record.document: record for record in files[row.result.id].records}
+    after = {record.document: record for record in files[cell.result.id].records}
+    differ = [name for name, record in after.items() if record.outputs != before[name].outputs]
+    shard = next(
+        part
+        for part in parts
+        if isinstance(part, Shard) and part.name.startswith(f"i-{cell.result.id[:12]}")
+    )
+    assert [line[0] for line in shard.rows] == differ
+    assert cell.comparison is not None
+    assert len(differ) / len(after) == pytest.approx(cell.comparison.changed_share)
+    found = dict(zip(COLUMNS, shard.rows[0], strict=True))
+    assert found["edited"] == list(after[differ[0]].outputs)
+    wrong = after[differ[0]].parts["hallucinated"]
+    assert isinstance(wrong, list | tuple)
+    assert [mark[0] for mark in found["edited_marks"]] == list(dict.fromkeys(wrong))  # type: ignore[index, union-attr]
+    pictures = {part.path for part in parts if isinstance(part, Asset)}
+    assert {line[7] for line in shard.rows if line[7]} <= pictures
+
+
+def test_every_shard_of_a_page_is_made(parts: list[Part]) -> None:
+    made = {part.name for part in parts if isinstance(part, Shard)}
+    pages = [part for part in parts if isinstance(part, Page) and part.template == "items.html"]
+    assert pages
+    for page in pages:
+        for _, found in page.context["listed"]:  # type: ignore[attr-defined]
+            assert {one.shard for one in found} <= made
+
+
+def test_texts_are_withheld_where_the_licence_says_nothing() -> None:
+    task = load("chair")
+    assert withheld(task) == ""
+    closed = task.config.metadata.model_copy(update={"licence": "ask the authors"})
+    other = replace(task, config=task.config.model_copy(update={"metadata": closed}))
+    assert "ask the authors" in withheld(other)
+    assert "not part of this version" in withheld(None)
+
+
+def test_doses_are_joined_where_all_else_is_equal(sources: Sources) -> None:
+    row, cell = cell_of(sources, "chair", "vhr")
+
+    def named(condition: str) -> tuple[ShownRow, ShownCell]:
+        arm = cell.result.arm.model_copy(update={"name": condition})
+        return row, replace(cell, result=cell.result.model_copy(update={"arm": arm}))
+
+    found = sweeps(
+        [named(one) for one in ("a(x=2,y=1)", "a(x=1,y=1)", "a(x=1,y=3)", "a(x=9,m=b)", "a+b")]
+    )
+    told = [(one.parameter, one.fixed, [dose for dose, _ in one.cells]) for one in found]
+    assert told == [("x", "y=1", [1.0, 2.0]), ("y", "x=1", [1.0, 3.0])]
