@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from headbench._include import Loaded, defined, run_file
+from headbench._reading import is_file, is_folder
 from headbench.errors import ConfigError
 
 CATALOGUES: Mapping[str, str] = {
@@ -72,7 +73,7 @@ def extension_files(path: Path) -> Iterator[tuple[Path, Sequence[str]]]:
     Raises:
         ConfigError: The path does not exist, or is a file that adds nothing.
     """
-    if path.is_dir():
+    if is_folder(path):
         yield from _files_of_folder(path)
     elif path.suffix == ".py":
         names = defined(path, CATALOGUES)
@@ -83,7 +84,7 @@ def extension_files(path: Path) -> Iterator[tuple[Path, Sequence[str]]]:
                 hint=f"set one of {', '.join(CATALOGUES)} at its top level",
             )
         yield path, names
-    elif path.suffix not in TASK_FILES or not path.is_file():
+    elif path.suffix not in TASK_FILES or not is_file(path):
         raise ConfigError(
             "there is no such folder, Python file or task file",
             where=f"--include {path}",

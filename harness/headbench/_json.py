@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
+from typing import Any
 
 from headbench.errors import DataError
 
@@ -27,7 +29,7 @@ def json_values(text: str, where: str) -> list[object]:
     Raises:
         DataError: It is not JSON, ends within a value, or is nested too deeply to be data.
     """
-    decoder, at, values = json.JSONDecoder(), 0, []
+    decoder, at, values = json.JSONDecoder(parse_int=_whole), 0, []
     while True:
         gap = _BETWEEN.match(text, at)
         at = gap.end() if gap else at
@@ -37,9 +39,15 @@ def json_values(text: str, where: str) -> list[object]:
             value, at = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
             raise _broken(text, where, error) from error
-        except (RecursionError, ValueError) as error:
+        except RecursionError as error:
+            raise DataError(
+                f"no data: it is nested more than {DEEPEST} deep", where=where
+            ) from error
+        except ValueError as error:
             raise DataError(f"no data: {error}", where=where) from error
         values.append(value)
+    if _depth(values) > DEEPEST + 1:
+        raise DataError(f"no data: it is nested more than {DEEPEST} deep", where=where)
     return [whole_text(value) for value in values] if _MAYBE_HALF.search(text) else values
 
 
@@ -48,17 +56,27 @@ DEEPEST = 100
 _DIGITS = 300  # of an integer that still has a float
 
 
-def strict_json(text: str) -> object:
+def strict_json(text: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> object:
     """One JSON value that arithmetic and comparison can trust.
 
     Python's reader lets through what is no JSON (``NaN``, ``Infinity``, ``1e999``), what no float
     holds, halves of characters, and nesting that ends in a ``RecursionError`` later on.
 
+    Args:
+        text: The text.
+        pairs: Makes an object of its keys and values; by default a dict.
+
     Raises:
         ValueError: it is no such value.
     """
     try:
-        value = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
+        value = json.loads(
+            text,
+            parse_constant=_no_number,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=pairs,
+        )
     except RecursionError as error:
         raise ValueError(f"it is nested more than {DEEPEST} deep") from error
     if _depth(value) > DEEPEST:
@@ -85,11 +103,14 @@ def _whole(text: str) -> int:
 
 def _depth(value: object) -> int:
     """Levels of lists and objects; 0 for a bare value."""
-    depth, level = 0, [value]
-    while level := [one for one in level if isinstance(one, list | dict)]:
+    depth, level = 0, [value] if isinstance(value, list | dict) else []
+    while level:
         depth += 1
         level = [
-            inner for one in level for inner in (one.values() if isinstance(one, dict) else one)
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, list | dict)
         ]
     return depth
 

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from headbench._version import __version__
+from headbench.cli.printing import say
 from headbench.errors import HeadbenchError, nearest
 
 VERBS: Mapping[str, str] = {
@@ -105,5 +106,5 @@ def main() -> None:
     try:
         app()
     except HeadbenchError as error:
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         sys.exit(2)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headbench.cli.printing import say
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -58,13 +60,13 @@ def compare(
         _print(found, full=show_all)
         return
     if form is Format.JSON:
-        typer.echo(json.dumps(_json(found), indent=2, allow_nan=False))
+        say(json.dumps(_json(found), indent=2, allow_nan=False))
         return
     from headbench.results.markup import visible
 
-    typer.echo(text(found, form), nl=False)
+    say(text(found, form), nl=False)
     for line in _remarks(found):  # apart from the table, which may go into a file
-        typer.echo(visible(line), err=True)
+        say(visible(line), err=True)
 
 
 def text(found: ManyComparisons, form: Format) -> str:

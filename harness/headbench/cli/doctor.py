@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from headbench.cli.printing import say
+
 
 def doctor(
     test: Annotated[
@@ -16,12 +18,12 @@ def doctor(
     from headbench.running.selftest import facts, self_test
 
     for name, value in facts().items():
-        typer.echo(f"{name:<14} {value}")
+        say(f"{name:<14} {value}")
     if not test:
         return
     failed = False
     for check in self_test():
-        typer.echo(f"{'ok' if check.passed else 'FAILED':<14} {check.what}: {check.found}")
+        say(f"{'ok' if check.passed else 'FAILED':<14} {check.what}: {check.found}")
         failed = failed or not check.passed
     if failed:
         raise typer.Exit(1)

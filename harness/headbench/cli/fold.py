@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from headbench.cli.printing import say
+
 
 def fold(
     intervention: Annotated[
@@ -40,5 +42,5 @@ def fold(
     folded = write(loaded.model, edits)
     loaded.model.save_pretrained(out)
     (loaded.processor or loaded.tokenizer).save_pretrained(out)
-    typer.echo(f"{conditions[0].name}: {folded.edits} edits in layers {list(folded.layers)}")
-    typer.echo(f"wrote {out}")
+    say(f"{conditions[0].name}: {folded.edits} edits in layers {list(folded.layers)}")
+    say(f"wrote {out}")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headbench.cli.printing import say, show_table
+
 if TYPE_CHECKING:
     from headbench.guard.pins import Pin, Pins
     from headbench.guard.published import Verdict
@@ -66,7 +68,7 @@ def guard(
         write_pins(pins_file, current(include or [])[0])
     pinned = read_pins(pins_file)
     if hold:
-        typer.echo(
+        say(
             "--hold is now called --golden; the old name will be removed in the next release",
             err=True,
         )
@@ -85,14 +87,12 @@ def guard(
     if as_json:
         import json
 
-        typer.echo(json.dumps(document(found), indent=2, allow_nan=False))
+        say(json.dumps(document(found), indent=2, allow_nan=False))
     else:
         show(found, every=every)
-        typer.echo(_summary(found))
+        say(_summary(found))
         if found.recomputed < at_least:
-            typer.echo(
-                f"only {found.recomputed} cells were recomputed, at least {at_least} must be"
-            )
+            say(f"only {found.recomputed} cells were recomputed, at least {at_least} must be")
     raise typer.Exit(1 if found.fails or found.recomputed < at_least else 0)
 
 
@@ -138,7 +138,7 @@ def _measured(
 
     if golden:
         for path in make_golden(results):
-            typer.echo(f"golden: {path}", err=True)
+            say(f"golden: {path}", err=True)
     again, faults = remeasure(results) if measure else (None, [])
     return again, [*faults, *check_golden(results, pinned)]
 
@@ -181,23 +181,16 @@ def show(found: Found, *, every: bool) -> None:
     _show_verdicts("pinned figures of our own", "pinned", found.figures, every=every)
     for pin in found.pins:
         if pin.status != "holds":
-            typer.echo(f"task {pin.task}: {pin.status}: {pin.reason}")
+            say(f"task {pin.task}: {pin.status}: {pin.reason}")
     for fault in found.faults:
-        typer.echo(f"{fault.path}: {fault.reason}")
+        say(f"{fault.path}: {fault.reason}")
 
 
 def _show_verdicts(title: str, given: str, verdicts: tuple[Verdict, ...], *, every: bool) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     shown = [one for one in verdicts if every or one.status in ("drifts", "impossible", "error")]
     if not shown:
         return
-    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
-    for column in ("paper", "cell", given, "recomputed", "drift", "status"):
-        right = column in (given, "recomputed", "drift")
-        table.add_column(column, justify="right" if right else "left")
+    rows = []
     for one in shown:
         value = "" if one.value is None else f"{one.value:.{one.cell.digits + 2}f}"
         drift = "" if one.drift is None else f"{one.drift:+.{one.cell.digits + 2}f}"
@@ -206,8 +199,15 @@ def _show_verdicts(title: str, given: str, verdicts: tuple[Verdict, ...], *, eve
             status += f" (not stated: {', '.join(one.unstated)})"
         if one.cell.row.fitted:
             status += f" (fitted: {one.cell.row.fitted})"
-        table.add_row(one.cell.file, one.cell.name, one.cell.printed, value, drift, status)
-    Console().print(table)
+        rows.append((one.cell.file, one.cell.name, one.cell.printed, value, drift, status))
+    show_table(
+        [
+            *(("paper", "left"), ("cell", "left"), (given, "right")),
+            *(("recomputed", "right"), ("drift", "right"), ("status", "left")),
+        ],
+        rows,
+        title=title,
+    )
 
 
 def _summary(found: Found) -> str:

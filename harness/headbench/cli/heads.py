@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from headbench.cli.printing import say, show_table
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def import_(
     if as_json:
         import json
 
-        typer.echo(json.dumps(facts, indent=2, allow_nan=False))
+        say(json.dumps(facts, indent=2, allow_nan=False))
         return
     show(found, facts)
 
@@ -125,22 +126,16 @@ def detect_(
     found = detect(detector, adapter, trials, seed=seed, parameters=given)
     found.save(out)
     show(found, summary(found, top))
-    typer.echo(f"wrote {out}")
+    say(f"wrote {out}")
 
 
 @heads.command("detectors")
 def detectors() -> None:
     """List the detectors."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     from headbench.detectors.detector_catalogue import rows
 
-    table = Table("name", "a high score says of a head", "source", box=box.SIMPLE, pad_edge=False)
-    for row in rows():
-        table.add_row(*row.values())
-    Console().print(table)
+    heads = ("name", "a high score says of a head", "source")
+    show_table([(one, "left") for one in heads], [[*row.values()] for row in rows()])
 
 
 @heads.command("show")
@@ -156,7 +151,7 @@ def show_(
 
     found = HeadMap.load(file)
     show(found, summary(found, top))
-    typer.echo(heatmap.terminal(found))
+    say(heatmap.terminal(found))
     if svg is not None:
         svg.write_text(heatmap.svg(found), encoding="utf-8")
     if png is not None:
@@ -179,15 +174,15 @@ def agree_(
     if as_json:
         import json
 
-        typer.echo(json.dumps(asdict(found), indent=2, allow_nan=False))
+        say(json.dumps(asdict(found), indent=2, allow_nan=False))
         return
     for k, share in found.top.items():
-        typer.echo(f"top {k}: Jaccard {share:.3f} (two random lists: about {found.chance[k]:.3f})")
+        say(f"top {k}: Jaccard {share:.3f} (two random lists: about {found.chance[k]:.3f})")
     if found.threshold is not None:
         first, second = found.counts
-        typer.echo(f"at the thresholds ({first} and {second} heads): {found.threshold:.3f}")
+        say(f"at the thresholds ({first} and {second} heads): {found.threshold:.3f}")
     rank = "undefined: a map is flat" if found.rank is None else f"{found.rank:.3f}"
-    typer.echo(f"Spearman rank correlation over all heads: {rank}")
+    say(f"Spearman rank correlation over all heads: {rank}")
 
 
 def _parameters(given: list[str]) -> dict[str, object]:
@@ -232,32 +227,25 @@ def summary(found: HeadMap, top: int) -> dict[str, object]:
 
 def show(found: HeadMap, facts: dict[str, object]) -> None:
     """Print a map's counts, and its best heads as a table."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    typer.echo(
+    say(
         f"{found.model}: {found.layers} layers x {found.heads} {found.unit} heads, {found.detector}"
     )
     if len(found.attending) < found.layers:
-        typer.echo(f"layers with attention: {', '.join(map(str, found.attending))}")
+        say(f"layers with attention: {', '.join(map(str, found.attending))}")
     if facts["above"] is not None:
         above, total = len(found.above()), len(found.attending) * found.heads
-        typer.echo(
-            f"{above} of {total} heads ({above / total:.2%}) score {found.threshold} or more"
-        )
+        say(f"{above} of {total} heads ({above / total:.2%}) score {found.threshold} or more")
     if found.window:
-        typer.echo(
+        say(
             f"deployed: the other heads see the first {found.window.first} and the latest "
             f"{found.window.recent} keys while decoding; stream_heads(map=...) takes this window"
         )
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    for column in ("layer", "head", "score"):
-        table.add_column(column, justify="right")
     best = facts["top"]
-    for row in best if isinstance(best, list) else ():
-        table.add_row(str(row["layer"]), str(row["head"]), f"{row['score']:.4f}")
-    Console().print(table)
+    rows = best if isinstance(best, list) else []
+    show_table(
+        [("layer", "right"), ("head", "right"), ("score", "right")],
+        [[str(row["layer"]), str(row["head"]), f"{row['score']:.4f}"] for row in rows],
+    )
 
 
 def _shape(text: str) -> tuple[int, int] | None:

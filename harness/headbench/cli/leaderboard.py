@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from headbench.cli.printing import say
+
 leaderboard = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -32,8 +34,8 @@ def build_board(results: Results = None, out: Out = DEFAULT_OUT) -> None:
     files = build(results or [DEFAULT_RESULTS])
     moved = write(files, out)
     pages = sum(path.endswith(".html") for path in files)
-    typer.echo(f"{pages} pages in {len(files)} files, {moved} of them changed")
-    typer.echo(f"open {out / 'index.html'}")
+    say(f"{pages} pages in {len(files)} files, {moved} of them changed")
+    say(f"open {out / 'index.html'}")
 
 
 @leaderboard.command("check")
@@ -43,12 +45,11 @@ def check_board(results: Results = None, out: Out = DEFAULT_OUT) -> None:
     Exit status 1 where anything is named.
     """
     from headbench.leaderboard.build import board_faults
-    from headbench.results.markup import visible
 
     found = list(board_faults(results or [DEFAULT_RESULTS], out))
     for line in found:
-        typer.echo(visible(line))
+        say(line)
     if found:
-        typer.echo(f"{len(found)} faults; where pages differ: headbench leaderboard build")
+        say(f"{len(found)} faults; where pages differ: headbench leaderboard build")
         raise typer.Exit(1)
-    typer.echo(f"{out} is what its results give")
+    say(f"{out} is what its results give")

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from headbench.cli.printing import say, show_table
+
 Rows = list[dict[str, str]]
 
 
@@ -51,24 +53,16 @@ def ls(
     if as_json:
         import json
 
-        typer.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
     elif rows:
         _print(rows)
     else:
-        typer.echo(f"no {kind.value} match {pattern!r}", err=True)
+        say(f"no {kind.value} match {pattern!r}", err=True)
 
 
 def _print(rows: Rows) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    for column in rows[0]:
-        table.add_column(column, no_wrap=column == "name")
-    for row in rows:
-        table.add_row(*row.values())
-    Console().print(table)
+    columns = [(name, "left") for name in rows[0]]
+    show_table(columns, [[*row.values()] for row in rows], whole=["name"])
 
 
 def _tasks(include: list[Path]) -> Rows:
@@ -76,7 +70,7 @@ def _tasks(include: list[Path]) -> Rows:
 
     index = build_index(include)
     for problem in index.problems:
-        typer.echo(f"unreadable: {problem}", err=True)
+        say(f"unreadable: {problem}", err=True)
     return [
         {
             "name": name,

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand
 
 from headbench import _extensions
+from headbench.cli.printing import say, show_table
 from headbench.cli.run import split_names
 from headbench.errors import ConfigError, nearest
 from headbench.results.rescorer import RescoreOptions, Rescorer
@@ -187,14 +188,18 @@ def rescore_outputs(
     options = options_of(task, known, given)
     found = known[task].score(Path(predictions), options, reading).named(name, origin)
     written = found.write(out) if out else None
+    if found.unusable:
+        say(found.unusable, err=True)
     if as_json:
         import json
 
-        typer.echo(json.dumps(found.document(), indent=2, ensure_ascii=False, allow_nan=False))
-        return
-    show(found)
-    if written:
-        typer.echo(f"wrote {written}")
+        say(json.dumps(found.document(), indent=2, allow_nan=False))
+    else:
+        show(found)
+    if written and not as_json:
+        say(f"wrote {written}")
+    if found.unusable:
+        raise typer.Exit(1)
 
 
 def options_of(
@@ -249,45 +254,45 @@ def options_of(
 
 def show(found: Rescored) -> None:
     """Print the figures as a table, and what a reader must know below it."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     from headbench.results.comparison_notes import count, result_notes
     from headbench.results.fields import FILES
 
     result = found.result
     title = f"{result.task.name} of {result.model.name}: {result.task.scorer}, {result.task.parser}"
-    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
-    for column in ("metric", "value", "interval"):
-        table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
+    rows = []
     for name, one in result.metrics.items():
         value = "n/a" if one.value is None else one.value
         shown = value if isinstance(value, str | int) else f"{value:.4f}"
         ends = "" if one.low is None or one.high is None else f"{one.low:.4f} .. {one.high:.4f}"
-        table.add_row(name, str(shown), ends)
-    Console().print(table)
+        rows.append((name, str(shown), ends))
+    columns = ("metric", "value", "interval")
+    show_table(
+        [("metric", "left"), ("value", "right"), ("interval", "right")],
+        rows,
+        title=title,
+        whole=columns,
+    )
     clusters = max((one.clusters or 0 for one in result.metrics.values()), default=0)
     if clusters:
-        typer.echo(f"documents (clusters): {count(result.coverage.answered, clusters)}")
+        say(f"documents (clusters): {count(result.coverage.answered, clusters)}")
     for note in result_notes([result]):
-        typer.echo(note)
+        say(note)
     if result.task.profile:
-        typer.echo(f"lexical profile: {result.task.profile}")
+        say(f"lexical profile: {result.task.profile}")
     for role in FILES:
         if result.source.get(f"{role}.fields"):
-            typer.echo(f"{role} read: {result.source[f'{role}.fields']}")
+            say(f"{role} read: {result.source[f'{role}.fields']}")
     if "joined by" in result.source:
-        typer.echo(f"joined by: {result.source['joined by']}")
+        say(f"joined by: {result.source['joined by']}")
     for note in found.notes:
-        typer.echo(note)
+        say(note)
     from headbench.results.reasoning import reasoning_lines
 
     for line in reasoning_lines(result):
-        typer.echo(line)
+        say(line)
     if result.headline is None:
         why = result.reason or result.source.get("no_headline", "")
-        typer.echo(f"no headline: {why}")
+        say(f"no headline: {why}")
 
 
 rescore = typer.Typer(add_completion=False)

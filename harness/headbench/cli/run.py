@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from headbench.cli.printing import say
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -145,14 +146,21 @@ def run(
         from headbench.running.dry_run import describe
 
         for line in describe(plan):
-            typer.echo(line)
+            say(line)
         return
     from rich.console import Console
 
+    from headbench.results.unusable import unusable
     from headbench.running.execute import run_plan
     from headbench.running.outcome_table import print_outcome
 
-    print_outcome(run_plan(plan, out), Console(), full=show_all)
+    outcome = run_plan(plan, out)
+    empty = unusable(outcome.run.cells)
+    for line in empty:
+        say(line, err=True)
+    print_outcome(outcome, Console(), full=show_all)
+    if empty:
+        raise typer.Exit(1)
 
 
 def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:

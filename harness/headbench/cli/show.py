@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headbench.cli.printing import say
+
 if TYPE_CHECKING:
     from headbench.results.check import Checked
     from headbench.tasks.task import Task
@@ -43,23 +45,23 @@ def show(
         from headbench.tasks.loader import load
 
         task = load(name, include or [])
-        typer.echo(json.dumps(_task_data(task), indent=2)) if as_json else _show_task(task)
+        say(json.dumps(_task_data(task), indent=2)) if as_json else _show_task(task)
     elif kind is Kind.INTERVENTION:
         data = _intervention_data(name)
-        typer.echo(json.dumps(data, indent=2)) if as_json else _show_intervention(data)
+        say(json.dumps(data, indent=2)) if as_json else _show_intervention(data)
     else:
         from headbench.results.check import read_checked
 
         found = read_checked(Path(name))
         result = found.result.model_dump(mode="json")
-        typer.echo(json.dumps(result, indent=2)) if as_json else _show_result(result)
+        say(json.dumps(result, indent=2)) if as_json else _show_result(result)
         for line in (_checked(found), *found.unchecked):
-            typer.echo(line, err=as_json)
+            say(line, err=as_json)
         if plot is not None:
             from headbench.cli import plotting
 
             plotting.plot(found.result, [entry.record for entry in found.entries], plot)
-            typer.echo(f"drawn in {plot}", err=as_json)
+            say(f"drawn in {plot}", err=as_json)
 
 
 def _check_plot(kind: Kind, path: Path) -> None:
@@ -80,8 +82,8 @@ def _check_plot(kind: Kind, path: Path) -> None:
 
 
 def _show_task(task: Task) -> None:
-    typer.echo(f"task {task.name}, version {task.version}")
-    typer.echo(f"prompt {task.prompt_hash[:16]}, main metric {task.main_metric}\n")
+    say(f"task {task.name}, version {task.version}")
+    say(f"prompt {task.prompt_hash[:16]}, main metric {task.main_metric}\n")
     data = json.loads(task.config.model_dump_json())
     origins = task.merged.origins
     for key, value in _flat(data):
@@ -89,7 +91,7 @@ def _show_task(task: Task) -> None:
         if origin is None and _is_default(value):
             continue
         source = f"{_short_path(origin.path)}:{origin.line}" if origin else "default"
-        typer.echo(_line(_dotted(key), value, source))
+        say(_line(_dotted(key), value, source))
     _show_example(task)
 
 
@@ -100,17 +102,17 @@ def _show_example(task: Task) -> None:
     try:
         documents = task.documents(limit=1)
     except AbsentDataError as absent:
-        typer.echo(f"\nno example: {absent}")
+        say(f"\nno example: {absent}")
         return
     if task.config.sensitive:
-        typer.echo("\nthe texts of this data set are not shown")
+        say("\nthe texts of this data set are not shown")
         return
     first = task.steps[0]
     request = task.requests(documents[0], first.name, {}, 0)[0]
-    typer.echo(f"\nfirst document {documents[0].id}, step {first.name}, {request.kind}")
+    say(f"\nfirst document {documents[0].id}, step {first.name}, {request.kind}")
     for message in request.messages:
-        typer.echo(f"--- {message['role']}\n{message['content']}")
-    typer.echo(f"--- target\n{documents[0].target}")
+        say(f"--- {message['role']}\n{message['content']}")
+    say(f"--- target\n{documents[0].target}")
 
 
 def _task_data(task: Task) -> dict[str, Any]:
@@ -195,16 +197,16 @@ def _type(said: dict[str, Any]) -> str:
 
 
 def _show_intervention(data: dict[str, Any]) -> None:
-    typer.echo(f"{data['name']}: {data['summary']}")
-    typer.echo(f"source: {data['source']}")
+    say(f"{data['name']}: {data['summary']}")
+    say(f"source: {data['source']}")
     if data["needs"]:
-        typer.echo(f"needs: {', '.join(data['needs'])}")
-    typer.echo("parameters:")
+        say(f"needs: {', '.join(data['needs'])}")
+    say("parameters:")
     for name, said in data["parameters"].items():
         default = "" if said["default"] is None else f" = {json.dumps(said['default'])}"
-        typer.echo(f"  {name}{default}  ({said['type']})")
+        say(f"  {name}{default}  ({said['type']})")
         if said["description"]:
-            typer.echo(f"      {' '.join(said['description'].split())}")
+            say(f"      {' '.join(said['description'].split())}")
 
 
 # ------------------------------------------------------------------ results
@@ -213,20 +215,20 @@ def _show_intervention(data: dict[str, Any]) -> None:
 def _show_result(result: dict[str, Any]) -> None:
     """Figures first, then every other value that is not an empty default."""
     task, model, condition = result["task"], result["model"], result["arm"]
-    typer.echo(f"result {result['id']} ({result['kind']}, {result['status']})")
-    typer.echo(f"  {task['name']} version {task['version']}, {model['name']}, {condition['name']}")
+    say(f"result {result['id']} ({result['kind']}, {result['status']})")
+    say(f"  {task['name']} version {task['version']}, {model['name']}, {condition['name']}")
     if result["reason"]:
-        typer.echo(f"  {result['reason']}")
+        say(f"  {result['reason']}")
     coverage = result["coverage"]
-    typer.echo(f"  {coverage['answered']:,} of {coverage['expected']:,} documents answered\n")
+    say(f"  {coverage['answered']:,} of {coverage['expected']:,} documents answered\n")
     for name, figure in result["metrics"].items():
         mark = " *" if name == result["headline"] else ""
-        typer.echo(f"  {name + mark:<28} {_figure(figure)}")
-    typer.echo("")
+        say(f"  {name + mark:<28} {_figure(figure)}")
+    say("")
     for key, value in _flat(result):
         if key[0] not in ("metrics", "breakdowns") and not _is_default(value):
             text = value if isinstance(value, str) else json.dumps(value)
-            typer.echo(f"  {_dotted(key):<44} {text}")
+            say(f"  {_dotted(key):<44} {text}")
 
 
 def _checked(found: Checked) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from headbench.cli.printing import say
+
 
 def submit(
     results: Annotated[
@@ -22,15 +24,15 @@ def submit(
 
     found = check(results)
     for one in found:
-        typer.echo(f"{visible(str(one.path))}: {'ok' if not one.faults else 'not yet'}")
+        say(f"{visible(str(one.path))}: {'ok' if not one.faults else 'not yet'}")
         if one.checked:
             result, entries = one.checked.result, one.checked.entries
             told = f"{result.task.name} / {result.arm.name}"
-            typer.echo(f"  {visible(told)}: figures recomputed from {len(entries):,} records")
+            say(f"  {visible(told)}: figures recomputed from {len(entries):,} records")
         for fault in one.faults:
-            typer.echo(f"  - {visible(fault)}")
+            say(f"  - {visible(fault)}")
     wrong = sum(bool(one.faults) for one in found)
     if wrong:
-        typer.echo(f"{wrong} of {len(found)} need a correction")
+        say(f"{wrong} of {len(found)} need a correction")
         raise typer.Exit(1)
-    typer.echo("add these files to results/board, build the board, and open a pull request")
+    say("add these files to results/board, build the board, and open a pull request")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headbench.cli.printing import say
+
 if TYPE_CHECKING:
     from headbench.tasks.check import Report
 
@@ -32,30 +34,30 @@ def validate(
     if as_json:
         import json
 
-        typer.echo(json.dumps([_plain(report) for report in reports], indent=2))
+        say(json.dumps([_plain(report) for report in reports], indent=2))
     else:
         for report in reports:
             _print(report)
     wrong = sum(len(report.problems) for report in reports)
     if wrong:
-        typer.echo(f"{wrong} error{'s' * (wrong != 1)} in {len(reports)} file(s)", err=True)
+        say(f"{wrong} error{'s' * (wrong != 1)} in {len(reports)} file(s)", err=True)
         raise typer.Exit(1)
 
 
 def _print(report: Report) -> None:
     if report.problems:
-        typer.echo(f"wrong   {report.name or report.path}")
+        say(f"wrong   {report.name or report.path}")
         for problem in report.problems:
-            typer.echo("  " + str(problem).replace("\n", "\n  "))
+            say("  " + str(problem).replace("\n", "\n  "))
     elif report.absent:
-        typer.echo(f"no data {report.name}: {report.absent}")
+        say(f"no data {report.name}: {report.absent}")
     elif report.documents:
         counts = f"{report.documents} documents, {report.requests} requests rendered"
-        typer.echo(f"ok      {report.name}: {counts}")
+        say(f"ok      {report.name}: {counts}")
     else:
-        typer.echo(f"ok      {report.name} (group)")
+        say(f"ok      {report.name} (group)")
     for line in report.survey.lines() if report.survey else ():
-        typer.echo(f"        {line}")
+        say(f"        {line}")
 
 
 def _plain(report: Report) -> dict[str, object]:

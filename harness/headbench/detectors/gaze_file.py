@@ -19,14 +19,15 @@ the plain name of a file beside the gaze file, or in the folder that the detecto
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from headbench._images import check_image
+from headbench._json import strict_json
+from headbench._reading import read_file
 from headbench.detectors.detector import Marks, Trial, Trials
 from headbench.errors import DataError
 from headbench.nouns import Request
@@ -100,15 +101,13 @@ def read(path: Path) -> tuple[GazeFile, str]:
     Raises:
         DataError: It is missing, or not such a file; the first fault is named.
     """
+    content = read_file(path, "the gaze file")
     try:
-        content = path.read_bytes()
-        found = GazeFile.model_validate(json.loads(content))
-    except OSError as error:
-        raise DataError(
-            f"the gaze file cannot be read: {error.strerror}", where=str(path)
-        ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        value = strict_json(content.decode())
+    except ValueError as error:
         raise DataError(f"the gaze file is not JSON: {error}", where=str(path)) from error
+    try:
+        found = GazeFile.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -169,18 +168,10 @@ def _text(document: GazeDocument) -> Trial:
 
 
 def _picture(document: GazeDocument, folder: Path, store: dict[str, bytes]) -> Trial:
-    from PIL import Image, UnidentifiedImageError
-
     path = folder / document.image
-    try:
-        content = path.read_bytes()
-        Image.open(io.BytesIO(content)).verify()
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise DataError(
-            f"the picture of document {document.id!r} cannot be read",
-            where=str(path),
-            hint="put it beside the gaze file, or name its folder with --set images=FOLDER",
-        ) from error
+    hint = "put it beside the gaze file, or name its folder with --set images=FOLDER"
+    content = read_file(path, f"the picture of document {document.id!r}", hint=hint)
+    check_image(content, str(path))
     sha256 = hashlib.sha256(content).hexdigest()
     store[sha256] = content
     return _trial(document.id, f"{IMAGE}\n{document.text}", {}, (sha256,))

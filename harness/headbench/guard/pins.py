@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from headbench._json import strict_json
+from headbench._reading import read_file
 from headbench.errors import DataError, HeadbenchError
 from headbench.results.disk import write_atomic
 from headbench.tasks.index import build_index
@@ -105,13 +107,8 @@ def read_pins(path: Path) -> Pins:
         DataError: It is missing, or not of this form.
     """
     try:
-        loaded = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataError(
-            "the prompts are not pinned",
-            where=str(path),
-            hint="headbench guard --pin writes the file",
-        ) from error
+        content = read_file(path, "the pins", hint="headbench guard --pin writes the file")
+        loaded = strict_json(content.decode())
     except ValueError as error:
         raise DataError(f"the pins are not JSON: {error}", where=str(path)) from error
     entries = loaded.items() if isinstance(loaded, dict) else ()

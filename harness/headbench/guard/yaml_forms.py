@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from headbench._reading import read_file
+from headbench._yaml import load
 from headbench.errors import DataError
 
 
@@ -33,13 +34,10 @@ def read_form(path: Path, form: type[_Form], what: str, hint: str) -> _Form:
         DataError: It is missing, no YAML, or does not have this form; the first faults are named.
     """
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(
-            f"cannot read {what}: {error.strerror}", where=str(path), hint=hint
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = read_file(path, what, hint=hint).decode()
+    except UnicodeDecodeError as error:
         raise DataError(f"not YAML: {error}", where=str(path)) from error
+    loaded = load(text, str(path), DataError).data
     try:
         return form.model_validate(loaded)
     except ValidationError as error:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headbench._json import strict_json
 from headbench.errors import ConfigError, DataError, nearest
 from headbench.heads.headmap import FORMAT, RECENT, SINK, HeadMap, read_text
 
@@ -315,14 +316,15 @@ def _duo_facts(path: Path) -> DuoFacts:
 
 def _json(text: str, where: str) -> object:
     try:
-        loaded: object = json.loads(text)
+        return strict_json(text)
     except json.JSONDecodeError as error:
         raise DataError(
             f"not JSON: {error.msg}",
             where=f"{where}: line {error.lineno}, column {error.colno}",
             hint="the file may be truncated: fetch it again",
         ) from error
-    return loaded
+    except ValueError as error:
+        raise DataError(f"no head list: {error}", where=where) from error
 
 
 def _is_number(text: str) -> bool:

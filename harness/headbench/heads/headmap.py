@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
+from headbench._reading import read_file
 from headbench.errors import ConfigError, DataError
 
 FORMAT: Final = "headbench-heads@1"
@@ -271,16 +272,12 @@ def read_text(path: Path) -> str:
         DataError: The file is missing, unreadable, or not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_file(path, "the head map").decode()
     except UnicodeDecodeError as error:
         raise DataError(
             "the file is not UTF-8 text",
             where=f"{path}: byte {error.start}",
             hint="head lists are JSON, TSV or CSV; convert other formats first",
-        ) from error
-    except OSError as error:
-        raise DataError(
-            f"the file cannot be read: {error.strerror}", where=str(path), hint="check the path"
         ) from error
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from headbench._reading import is_file
 from headbench.errors import ConfigError, RefusedError, nearest
 from headbench.heads.headmap import HeadMap
 from headbench.interventions.layer_ranges import without_attention
@@ -105,7 +106,7 @@ def read_map(name: str, info: ModelInfo) -> HeadMap:
         ConfigError: No such map, or its shape is not the model's.
     """
     path = Path(info.maps.get(name, name))
-    if name not in info.maps and not path.is_file():
+    if name not in info.maps and not is_file(path):
         raise ConfigError(
             f"{info.name} has no head map {name!r}, and there is no such file",
             hint=nearest(name, info.maps) or "make one with: headbench heads --detector ...",

@@ -33,6 +33,17 @@ def resolve(text: str, info: ModelInfo, include: Sequence[Path] = ()) -> tuple[C
     return tuple(_condition(spec, info) for spec in sweep(parse(text)))
 
 
+def check_text(text: str) -> None:
+    """Refuse what shows in an intervention's text alone: no model is needed, and none imported.
+
+    Raises:
+        ConfigError: Not an intervention, an unknown method or parameter, a wrong value.
+    """
+    for spec in sweep(parse(text)):
+        for part in spec.parts:
+            method_catalogue.get(part.name).params(part)
+
+
 def sweep(spec: InterventionSpec) -> tuple[InterventionSpec, ...]:
     """One intervention for each combination of the lists given to scalar parameters.
 

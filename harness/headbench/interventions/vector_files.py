@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headbench._reading import read_file
 from headbench.edits import Edit, Offset
 from headbench.errors import DataError, nearest
 from headbench.interventions.method import BoundMethod
@@ -101,12 +102,8 @@ def locate(path: str, tensor: str) -> VectorFile:
 
 
 def _digest(path: str) -> str:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
-    except OSError as error:
-        raise DataError(
-            f"the vectors cannot be read: {error.strerror}", where=path, hint="give file=PATH"
-        ) from None
+    content = read_file(path, "the vectors", hint="give file=PATH")
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 @cache

@@ -57,6 +57,25 @@ PREVIEWS: Mapping[str, str] = {"hf": "headbench.models.hf.adapter:preview"}
 """Adapter -> what tells of a model before its weights are read, which may take minutes."""
 
 
+EARLY_CHECKS: Mapping[str, str] = {"hf": "headbench.models.hub:check_reachable"}
+"""Adapter -> what refuses arguments before any model library is imported."""
+
+
+def check_early(name: str, args: Mapping[str, str]) -> None:
+    """Refuse what takes no model library to see.
+
+    Args:
+        name: Adapter name, as in ``--model``.
+        args: ``--model-args`` as strings.
+
+    Raises:
+        ConfigError: The checkpoint cannot be had.
+    """
+    if name in EARLY_CHECKS:
+        module, _, attribute = EARLY_CHECKS[name].partition(":")
+        getattr(importlib.import_module(module), attribute)(args)
+
+
 def model_names() -> tuple[str, ...]:
     """Every known adapter, sorted."""
     return tuple(sorted({*SHIPPED, *_installed(), *_added}))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
-from headbench.errors import DataError
+from headbench._images import open_image
 from headbench.worlds.rgb import rgb
 
 if TYPE_CHECKING:
@@ -23,20 +22,5 @@ def decode(encoded: bytes, sha256: str) -> Image:
         DataError: Not an image, a truncated one, one too large to be meant, or one of values that
             are no numbers.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            return rgb(image)
-    except (
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-        OSError,
-        SyntaxError,
-        ValueError,
-    ) as error:
-        raise DataError(
-            f"an image cannot be read: {error}",
-            where=f"image with content hash {sha256[:16]}",
-            hint="replace the file; it may be truncated",
-        ) from error
+    with open_image(encoded, f"image with content hash {sha256[:16]}") as image:
+        return rgb(image)

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from headbench._reading import exists, is_file
 from headbench.errors import HeadbenchError, StoreError
 from headbench.results.canonical import digest
 from headbench.results.cell import Cell, NotShown, read_cell
@@ -159,7 +160,7 @@ class Collection:
         self.paths = tuple(paths)
         self.check = check
         for path in self.paths:
-            if not path.exists():
+            if not exists(path):
                 raise StoreError(
                     "there is no such file or folder",
                     where=str(path),
@@ -254,7 +255,7 @@ def load(*paths: str | Path, check: bool = True) -> Collection:
 
 def _files(path: Path) -> Iterator[Path]:
     """The JSON files that may be results, in the order of their paths."""
-    if path.is_file():
+    if is_file(path):
         yield path
         return
     for found in sorted(path.rglob("*.json")):

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from headbench._reading import exists, is_folder
 from headbench.errors import HeadbenchError, RefusedError, StoreError
 from headbench.results.cell import Cell, NotShown, read_cell
 from headbench.results.collection import Collection
@@ -59,7 +60,7 @@ class ManyComparisons:
     @property
     def is_two_files(self) -> bool:
         """Whether these are two results, which are shown in more words than many."""
-        return len(self.paths) == 2 and not any(path.is_dir() for path in self.paths)
+        return len(self.paths) == 2 and not any(is_folder(path) for path in self.paths)
 
     @staticmethod
     def letter(number: int) -> str:
@@ -94,7 +95,7 @@ def compare_many(paths: Sequence[Path]) -> ManyComparisons:
         StoreError: a path does not exist, or a file that was named is broken.
         RefusedError: nothing can be compared; two files cannot.
     """
-    if len(paths) == 2 and not any(path.is_dir() for path in paths):
+    if len(paths) == 2 and not any(is_folder(path) for path in paths):
         return _two_files(*paths)
     if len(paths) == 1:
         return _one_folder(paths[0])
@@ -124,7 +125,7 @@ def _two_files(first: Path, second: Path) -> ManyComparisons:
 
 
 def _one_folder(path: Path) -> ManyComparisons:
-    if not path.is_dir():
+    if not is_folder(path):
         raise RefusedError(
             "one result file has nothing to be compared with",
             where=str(path),
@@ -172,11 +173,11 @@ def _adjusted(
 
 def _cells(path: Path) -> tuple[list[Cell], list[NotShown]]:
     """The cells of a path but for controls; a file that was named must be whole."""
-    if path.is_dir():
+    if is_folder(path):
         found = Collection([path])
         shown = [cell for cell in found.cells if cell.result.arm.role != "control"]
         return shown, list(found.not_shown)
-    if not path.exists():
+    if not exists(path):
         raise StoreError("there is no such file or folder", where=str(path))
     return [read_cell(path)], []
 

@@ -52,7 +52,7 @@ class DerivedImages:
             StoreError: it is not there, or not what was written.
         """
         path = self._path(sha256)
-        data = read_bytes(path, "cannot read a derived image")
+        data = read_bytes(path, "a derived image")
         if hashlib.sha256(data).hexdigest() != sha256:
             raise StoreError(
                 "a derived image was changed after it was written",

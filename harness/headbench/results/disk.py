@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headbench._reading import read_file
 from headbench.errors import StoreError
 
 if TYPE_CHECKING:
@@ -119,7 +120,6 @@ def read_bytes(path: Path, what: str) -> bytes:
     """Read a file.
 
     Raises:
-        StoreError: when it cannot be read; ``what`` opens the message.
+        StoreError: when it cannot be read; ``what`` names it in the message.
     """
-    with told(what, path):
-        return path.read_bytes()
+    return read_file(path, what, error=StoreError, hint="")

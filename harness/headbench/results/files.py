@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import re
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from headbench._json import strict_json
+from headbench._reading import expanded
 from headbench.errors import StoreError
 from headbench.nouns import Record
 from headbench.results import arrays
@@ -154,7 +154,7 @@ def read_with_version(path: Path) -> tuple[Result, int]:
         StoreError: when the file is missing, not JSON, not UTF-8, of a newer version, or holds
             fields that the schema does not know; the first few faults are named.
     """
-    raw = read_bytes(path, "cannot read the result")
+    raw = read_bytes(path, "the result")
     try:
         document = strict_json(raw.decode())
     except ValueError as error:  # UnicodeDecodeError is one
@@ -228,7 +228,7 @@ def _beside(path: Path, told: RecordsFile | ArraysFile, what: str) -> bytes:
         raise StoreError(
             f"the {what}' name is a path; it must lie beside the result", where=str(path)
         )
-    packed = read_bytes(beside, f"cannot read the {what}")
+    packed = read_bytes(beside, f"the {what}")
     if hashlib.sha256(packed).hexdigest() != told.sha256:
         raise StoreError(
             f"the {what} are not those the result was made of: their digest differs",
@@ -265,10 +265,10 @@ def pack_records(entries: Sequence[Entry]) -> bytes:
 def unpack_records(packed: bytes, where: str = "") -> tuple[Entry, ...]:
     """The entries that :func:`pack_records` wrote."""
     try:
-        text = gzip.decompress(packed).decode()
+        text = expanded(packed, where, error=StoreError, what="the records are").decode()
         lines = [line for line in text.split("\n") if line]
         return tuple(map(_entry, _values(lines)))
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"the records are damaged: {error}", where=where) from error
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from headbench._json import strict_json
+from headbench._reading import read_file
 from headbench.errors import DataError
 
 NOT_STATED = "not_stated"
@@ -247,10 +248,8 @@ def read_paper(path: Path) -> tuple[PaperCell, ...]:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        found = strict_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except (ValueError, RecursionError) as error:
+        found = strict_json(read_file(path, "the published cells").decode())
+    except ValueError as error:
         raise DataError(f"not JSON: {error}", where=str(path)) from error
     if not isinstance(found, dict) or found.get("schema_version") != 1:
         raise DataError("not a file of published cells, version 1", where=str(path))

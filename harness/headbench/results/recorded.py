@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import hashlib
 import io
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from headbench._json import json_values
+from headbench._reading import expanded, is_folder, read_file
 from headbench.errors import DataError
 from headbench.results.fields import LogRow, known_roles
 
@@ -65,18 +64,11 @@ def read_rows(path: Path) -> Recorded:
     Raises:
         DataError: The file is missing, holds no rows, or breaks off inside a value.
     """
-    if path.is_dir():
+    if is_folder(path):
         return _folder(path)
+    stored = read_file(path)
     try:
-        stored = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read the file: {error.strerror}", where=str(path)) from error
-    try:
-        content = gzip.decompress(stored) if stored[:2] == b"\x1f\x8b" else stored
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError("the gzip file is damaged or cut off", where=str(path)) from error
-    try:
-        text, encoding = decode(content)
+        text, encoding = decode(expanded(stored, str(path)))
     except UnicodeDecodeError as error:
         raise DataError(
             f"the file breaks off within a character: it begins as {error.encoding}",

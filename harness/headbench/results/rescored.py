@@ -17,6 +17,7 @@ from headbench.results.provenance import versions
 from headbench.results.reasoning import reasoning_facts, reasoning_parts
 from headbench.results.recorded import Recorded
 from headbench.results.schema import Coverage, Estimate, ModelFacts, Result, RunFacts, TaskFacts
+from headbench.results.unusable import without_reading
 from headbench.scoring.thoughts import DEFAULT
 from headbench.scoring.withheld import text_digest
 from headbench.statistics.metric import Metric
@@ -49,6 +50,7 @@ class Log:
         marks: Marks of thoughts that were cut before anything was read.
         searched_for: Phrases that responses were searched for, where the data name none.
         notes: Lines that a reader must see beside the figures; they are not part of the result.
+        unmatched: What was joined with what, and how both look; read where nothing was joined.
     """
 
     task: str
@@ -70,6 +72,7 @@ class Log:
     marks: Sequence[str] = DEFAULT
     searched_for: Sequence[str] = ()
     notes: tuple[str, ...] = ()
+    unmatched: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Rescored:
         prompts: What the outputs say that was asked, each once; empty where they do not.
         settings: Settings of the task that the files name.
         notes: Lines that a reader must see beside the figures.
+        unusable: Why the figures say nothing: nothing was joined, or no answer could be read.
     """
 
     result: Result
@@ -89,6 +93,7 @@ class Rescored:
     prompts: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unusable: str = ""
 
     def document(self) -> Plain:
         """The result as JSON values."""
@@ -158,7 +163,14 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         ),
         source=_source(log),
     )
-    return Rescored(result, log.records, log.prompts, log.settings, log.notes)
+    return Rescored(result, log.records, log.prompts, log.settings, log.notes, _unusable(log))
+
+
+def _unusable(log: Log) -> str:
+    if not log.records:
+        told = log.unmatched or log.reason
+        return told or f"0 of {log.expected:,} documents were answered"
+    return without_reading([Entry(record) for record in log.records])
 
 
 def _missing(answered: int, expected: int, reason: str) -> str:

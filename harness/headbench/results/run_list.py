@@ -91,7 +91,7 @@ def read_run_list(path: Path) -> RunList:
     Raises:
         StoreError: the file is missing or damaged, or of another version.
     """
-    raw = read_bytes(path, "cannot read the list of a run")
+    raw = read_bytes(path, "the list of a run")
     try:
         return RunList.model_validate(strict_json(raw.decode()))
     except ValidationError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from headbench._json import strict_json
 from headbench.results.disk import write_atomic
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def add_timing(folder: Path, run: str, figures: Mapping[str, float | int | str])
     known: dict[str, object] = {}
     if path.is_file():
         try:
-            read = json.loads(path.read_bytes())
-        except (ValueError, RecursionError):
+            read = strict_json(path.read_bytes().decode())
+        except ValueError:
             read = {}  # a damaged sidecar costs old timings, never a result
         known = read if isinstance(read, dict) else {}
     known[run] = dict(figures)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from headbench.errors import RefusedError
 from headbench.jobs import Model
+from headbench.models import adapter_catalogue
 from headbench.models.adapter_catalogue import code_of, create, preview
 from headbench.models.preview import ModelPreview
 from headbench.nouns import Role
@@ -72,6 +73,16 @@ def load_respondents(spec: RunSpec, tasks: Sequence[Task]) -> dict[Role, Respond
         identity = {**model.identity, **({"code": code.digest} if code else {})}
         respondents[role] = Respondent(call[0], model, identity)
     return respondents
+
+
+def check_early(spec: RunSpec) -> None:
+    """Refuse models that cannot be had, before any model library is imported.
+
+    Raises:
+        ConfigError: A checkpoint is neither here nor to be fetched.
+    """
+    for call in _adapters(spec).values():
+        adapter_catalogue.check_early(*call)
 
 
 def preview_respondents(spec: RunSpec, tasks: Sequence[Task]) -> dict[Role, ModelPreview]:

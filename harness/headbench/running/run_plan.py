@@ -11,7 +11,7 @@ from pathlib import Path
 from headbench import _extensions
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.interventions.norm_matching import check_matchable
-from headbench.interventions.resolve import control_conditions, resolve
+from headbench.interventions.resolve import check_text, control_conditions, resolve
 from headbench.jobs import Condition, Job, Model
 from headbench.models.base_model import refuse_needs
 from headbench.models.preview import ModelPreview
@@ -28,7 +28,12 @@ from headbench.running.planned_cells import (
     plan_cells,
     plan_task,
 )
-from headbench.running.respondents import Respondent, load_respondents, preview_respondents
+from headbench.running.respondents import (
+    Respondent,
+    check_early,
+    load_respondents,
+    preview_respondents,
+)
 from headbench.running.spec import RunSpec
 from headbench.statistics import smallest_p
 from headbench.tasks.loader import resolve_names
@@ -101,6 +106,9 @@ def make_plan(spec: RunSpec) -> RunPlan:
     include = [Path(folder) for folder in spec.include]
     # Once, and first: editing a file meanwhile must not give one run two versions of code.
     _extensions.include(include)
+    for text in spec.interventions:
+        check_text(text)
+    check_early(spec)
     tasks = tuple(resolve_names(spec.tasks, include, spec.task_args))
     for task in tasks:
         task.check_scorer()

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from headbench._json import strict_json
 from headbench.edits import Contrast
 from headbench.errors import ConfigError, StoreError
 from headbench.nouns import Role
@@ -233,7 +234,7 @@ def template_args(pairs: Sequence[str]) -> str:
         value: object = {"True": True, "False": False}.get(text, text)
         if isinstance(value, str):
             try:
-                value = json.loads(text)
+                value = strict_json(text)
             except ValueError:
                 value = text
         unfit = isinstance(value, float) and not math.isfinite(value)

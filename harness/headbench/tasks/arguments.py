@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from headbench._json import strict_json
 from headbench.errors import ConfigError, nearest
 from headbench.tasks.merge import Merged, Origin
 from headbench.tasks.yamlfile import KeyPath, dotted
@@ -197,7 +198,7 @@ def _read(text: str, default: object, where: str) -> object:
         parts = [part.strip() for part in text.strip("[]").split(",") if part.strip()]
         return [_read(part, default[0] if default else None, where) for part in parts]
     try:
-        value: object = json.loads(text)
+        value = strict_json(text)
     except ValueError:
         value = text
     if default is None or type(value) is type(default):

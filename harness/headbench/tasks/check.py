@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headbench._reading import is_folder
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.nouns import CapturedArrays, Document, Request, ScoredText
 from headbench.tasks.arguments import overlaid
@@ -74,9 +75,9 @@ def check(
     index: Index | None = None
     paths: dict[Path, None] = {}
     for target in targets:
-        if target.endswith((".yaml", ".yml")) or Path(target).is_dir():
+        if target.endswith((".yaml", ".yml")) or is_folder(target):
             place = Path(target)
-            paths |= dict.fromkeys(task_files(place) if place.is_dir() else [place])
+            paths |= dict.fromkeys(task_files(place) if is_folder(place) else [place])
         else:
             index = index or build_index(include)
             entry = index.entries.get(target)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable
 from pathlib import Path
 
+from headbench._images import check_image
+from headbench._reading import read_file
 from headbench.errors import DataError
 
 
@@ -48,7 +49,7 @@ class Images:
         """
         label = str(path)
         if label not in self._labels:
-            _decode(_read(path), path)
+            check_image(_read(path), str(path))
         return self.named(label, lambda: _read(path))
 
     def read(self, sha256: str) -> bytes:
@@ -74,28 +75,4 @@ class Images:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"cannot read the image: {error.strerror or error}",
-            where=str(path),
-            hint="check the image folder",
-        ) from error
-
-
-def _decode(data: bytes, path: Path) -> None:
-    """Decode every pixel: a truncated file opens without complaint."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.load()
-    except UnidentifiedImageError as error:
-        raise DataError("the file is not an image", where=str(path), hint="replace it") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(
-            f"the image is damaged or cut short: {error}",
-            where=f"{path} ({len(data)} bytes)",
-            hint="fetch it again",
-        ) from error
+    return read_file(path, "the image", hint="check the image folder")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from headbench._paths import tasks_root
 from headbench._plugins import entry_points
+from headbench._reading import is_file, is_folder
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.tasks.merge import Merged, read_merged
 from headbench.tasks.yamlfile import YamlFile
@@ -105,16 +106,16 @@ def search_path(include: Sequence[Path] = ()) -> tuple[Path, ...]:
     plugins: list[Path] = []
     for point in sorted(entry_points(group="headbench.tasks"), key=lambda p: p.name):
         folder = Path(str(point.load()))
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise ConfigError(
                 f"the plugin {point.name!r} names a task folder that does not exist",
                 where=str(folder),
                 hint="reinstall the plugin",
             )
         plugins.append(folder)
-    folders_given = [path for path in include if not (path.suffix == ".py" and path.is_file())]
+    folders_given = [path for path in include if not (path.suffix == ".py" and is_file(path))]
     for path in folders_given:
-        if not path.is_dir() and not (path.suffix in SUFFIXES and path.is_file()):
+        if not is_folder(path) and not (path.suffix in SUFFIXES and is_file(path)):
             raise ConfigError(
                 "there is no such folder or task file", where=str(path), hint="check --include"
             )
@@ -153,7 +154,7 @@ SUFFIXES = (".yaml", ".yml")
 
 def task_files(folder: Path) -> Iterator[Path]:
     """YAML files of a folder and its subfolders, sorted, without fragments; or the file itself."""
-    if folder.is_file():
+    if is_file(folder):
         yield folder
         return
     for path in sorted(folder.rglob("*.yaml")):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from headbench._reading import is_file
 from headbench.errors import ConfigError
 from headbench.tasks.yamlfile import KeyPath, YamlFile, dotted, read_yaml
 
@@ -78,7 +79,7 @@ def _merge(path: Path, chain: tuple[Path, ...], parsed: dict[Path, YamlFile]) ->
     files: list[Path] = []
     for name in _includes(own):
         target = path.parent / name
-        if not target.is_file():
+        if not is_file(target):
             raise ConfigError(
                 f"the included file {name!r} does not exist",
                 where=f"{path}:{own.lines.get(('include',), 1)}",

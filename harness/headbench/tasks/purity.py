@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import nodes
+from jinja2 import Template, nodes
 from jinja2.exceptions import TemplateRuntimeError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from headbench.errors import ConfigError
+from headbench.tasks import budget
+
+if TYPE_CHECKING:
+    from jinja2.runtime import Context
 
 MEND = "a prompt must be a function of its document: put what varies into the data, as a field"
 RANDOM_FILTERS = frozenset({"random"})
@@ -27,15 +31,35 @@ _ADDRESS = re.compile(r"<[^<>\n]{1,200} at 0x[0-9a-fA-F]+>")
 
 
 class PureEnvironment(ImmutableSandboxedEnvironment):
-    """Jinja's immutable sandbox without what is not a function of the fields."""
+    """Jinja's immutable sandbox without what is not a function of the fields, within a budget."""
+
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(finalize=budget.sized, **options)
         for name in RANDOM_FILTERS:
             del self.filters[name]
         for name in RANDOM_GLOBALS:
             del self.globals[name]
         self.tests["sameas"] = _same
+        checked = {name: budget.checked_filter(name, one) for name, one in self.filters.items()}
+        self.filters.update(checked)
+        self.filters[budget.COUNTED] = budget.counted
+
+    def compiled(self, tree: nodes.Template) -> Template:
+        """A parsed template, its loops counted."""
+        code = self.compile(budget.watch(tree))
+        return Template.from_code(self, code, self.make_globals(None))
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Within the budget."""
+        budget.check_operation(operator, left, right)
+        return budget.sized(super().call_binop(context, operator, left, right))
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Within the budget; names as in the base class, which keyword arguments must not meet."""
+        budget.check_call(__obj, args, kwargs)
+        return budget.sized(super().call(__context, __obj, *args, **kwargs))
 
     def is_safe_callable(self, obj: object) -> bool:
         """Also: no method of a date that reads the clock."""

@@ -18,6 +18,7 @@ from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.meta import find_undeclared_variables
 
 from headbench.errors import ConfigError, DataError, nearest
+from headbench.tasks.budget import begin, joined
 from headbench.tasks.purity import (
     MEND,
     RANDOM_FILTERS,
@@ -36,6 +37,7 @@ _UNDEFINED = re.compile(r"'(\w+)' is undefined")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 _FAILURES = (
+    *(SyntaxError, RuntimeError, UnicodeError, OSError, EOFError, ImportError, BufferError),
     *(TemplateRuntimeError, SecurityError, TypeError, ValueError, ArithmeticError),
     *(LookupError, RecursionError, MemoryError, AttributeError, AssertionError),
 )
@@ -82,7 +84,8 @@ class Template:
             return Rendered("", {})
         try:
             ordered = {name: in_order(value) for name, value in fields.items()}
-            made = _collect(self._compiled.render(ordered), self.where)
+            begin(self.source)
+            made = _collect(joined(self._compiled.generate(ordered)), self.where)
         except UndefinedError as error:
             match = _UNDEFINED.search(str(error))
             hint = nearest(match.group(1), fields) if match else "check the names in the template"
@@ -96,7 +99,7 @@ class Template:
         except _FAILURES as bad:
             random = any(f"'{name}'" in str(bad) for name in RANDOM_FILTERS)
             raise ConfigError(
-                f"the template fails: {str(bad) or type(bad).__name__}",
+                f"the template fails: {_reason(bad)}",
                 where=self.where,
                 hint=MEND if random else "",
             ) from bad
@@ -125,7 +128,7 @@ def compile_template(source: str, where: str, *, bare: bool = True) -> Template:
         tree = environment.parse(text)
         refuse_impure(tree, where)
         names = find_undeclared_variables(tree)
-        return Template(source, where, frozenset(names), environment.from_string(text))
+        return Template(source, where, frozenset(names), environment.compiled(tree))
     except TemplateSyntaxError as error:
         # Jinja reports an unknown filter as a syntax error too.
         known = re.search(r"No filter named '(\w+)'", str(error))
@@ -136,8 +139,13 @@ def compile_template(source: str, where: str, *, bare: bool = True) -> Template:
             hint=hint or "close every {{ }} and {% %}",
         ) from error
     except _FAILURES as bad:  # Jinja computes constants when it compiles
-        reason = str(bad) or type(bad).__name__
-        raise ConfigError(f"the template does not compile: {reason}", where=where) from bad
+        raise ConfigError(f"the template does not compile: {_reason(bad)}", where=where) from bad
+
+
+def _reason(bad: BaseException) -> str:
+    if isinstance(bad, KeyError):  # its own text is the key alone
+        return f"there is no key {bad}"
+    return str(bad) or type(bad).__name__
 
 
 def is_field(source: str) -> bool:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import yaml
 
+from headbench._reading import read_file
+from headbench._yaml import load
 from headbench.errors import ConfigError
 
-# libyaml is several times faster; the pure loader reads the same language.
-_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MOST_NODES = 100_000
-"""Aliases can multiply a small file into an endless one; no task file comes near this."""
+_LONGEST = 2**22
+"""Largest task file, in bytes."""
 
 KeyPath = tuple[str | int, ...]
 
@@ -51,18 +51,12 @@ def read_text(path: Path) -> str:
         ConfigError: The file is missing, unreadable, a folder, or not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_file(path, error=ConfigError, most=_LONGEST).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
             "the file is not UTF-8 text",
             where=f"{path}, byte {error.start}",
             hint="save it as UTF-8",
-        ) from error
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the file: {error.strerror or error}",
-            where=str(path),
-            hint="check the path and its permissions",
         ) from error
 
 
@@ -72,24 +66,9 @@ def read_yaml(path: Path) -> YamlFile:
     Raises:
         ConfigError: Unreadable, not YAML, a duplicate key, or not a mapping.
     """
-    text = read_text(path)
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        lines = dict(_walk(node, path)) if node is not None else {}
-        data = loader.construct_document(node) if node is not None else {}
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        spot = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise ConfigError(
-            f"not valid YAML: {error.problem or error.context}",
-            where=spot,
-            hint="check indentation, colons and quotes there",
-        ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"not valid YAML: {error}", where=str(path)) from error
-    finally:
-        loader.dispose()
+    loaded = load(read_text(path), str(path), ConfigError)
+    lines = dict(_walk(loaded.node, path)) if loaded.node is not None else {}
+    data = loaded.data
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise ConfigError(
             f"a task file is a mapping of names to values, not a {type(data).__name__}",
@@ -100,16 +79,10 @@ def read_yaml(path: Path) -> YamlFile:
 
 
 def _walk(root: yaml.Node, file: Path) -> Iterator[tuple[KeyPath, int]]:
-    """Yield the line of every key and list item; refuse duplicate keys and runaway aliases."""
+    """Yield the line of every key and list item; refuse duplicate keys."""
     stack: list[tuple[KeyPath, yaml.Node]] = [((), root)]
-    seen = 0
     while stack:
         path, node = stack.pop()
-        seen += 1
-        if seen > _MOST_NODES:
-            raise ConfigError(
-                "the file expands to too many values (recursive aliases?)", where=str(file)
-            )
         if isinstance(node, yaml.MappingNode):
             keys: set[str] = set()
             for key, value in node.value:

@@ -121,7 +121,7 @@ def test_an_image_becomes_its_tokens_and_spans_move_along(make, count, flag):
     placeholders = set(words(model, prompt.spans["image"], prompt))
     assert placeholders == {model.prompter._vision.token}
     own = model.prompter._vision._processor(
-        text=[model.prompter._render([dict(asked.messages[0])])],
+        text=[model.prompter._render([dict(asked.messages[0])], "here")],
         images=[[picture(seed) for seed in range(2)]],
     )
     assert list(prompt.tokens) == own["input_ids"][0]

@@ -38,7 +38,7 @@ def alone(model, one, new=12):
     from headbench.models.images import decode
 
     processor = model.prompter._vision._processor
-    text = model.prompter._render([dict(turn) for turn in one.messages])
+    text = model.prompter._render([dict(turn) for turn in one.messages], "here")
     pictures = [decode(STORE[sha256], sha256) for sha256 in one.images] or None
     inputs = processor(text=[text], images=pictures, return_tensors="pt")
     out = model.model.generate(**inputs, max_new_tokens=new, do_sample=False, pad_token_id=0)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from headbench._reading import is_file, read_file
 from headbench.errors import DataError
 from headbench.families.brain.rdm import Booleans, Floats, Kind, crossnobis, rdm
 
@@ -160,9 +162,9 @@ def read_vector_table(path: Path, sha256: str = "", vectors: str = "") -> Vector
     Raises:
         DataError: No such file, another hash, a missing column, or a value that is not finite.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise DataError("the table is missing", where=str(path), hint="give an npz or CSV file")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(read_file(path, "the table")).hexdigest()
     if sha256 and digest != sha256:
         raise DataError(
             "the table is another file than the one named",
@@ -232,8 +234,13 @@ def _npz(path: Path, vectors: str) -> tuple[Columns, Floats]:
 
 
 def _csv(path: Path) -> tuple[Columns, Floats]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        text = read_file(path, "the table").decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"the table is no CSV: {error}", where=str(path), hint="save it as UTF-8 CSV"
+        ) from error
     header = list(rows[0]) if rows else []
     missing = [name for name in COLUMNS if name not in header]
     units = [name for name in header if name not in (*COLUMNS, *EXTRAS)]

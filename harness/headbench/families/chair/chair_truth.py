@@ -36,22 +36,29 @@ def coco_truth(
     keys = ImageKeys("annotation files")
     for document in instances:
         names = {
-            row["id"]: _node(str(row["name"]), lexicon)
+            _id(row["id"], "categories"): _node(str(row["name"]), lexicon)
             for row in _rows(document, "categories", "id", "name")
         }
         for row in _rows(document, "annotations", "image_id"):
-            if row.get("category_id") not in names:
+            category = _id(row.get("category_id"), f"image {row['image_id']}")
+            if category not in names:
                 raise DataError(
-                    f"an annotation has the category {row.get('category_id')!r}, which is none",
+                    f"an annotation has the category {category!r}, which is none",
                     where=f"image {row['image_id']}",
                     hint="complete 'categories', or give the file of captions as one of captions",
                 )
-            objects.setdefault(keys.of(row["image_id"]), set()).add(names[row["category_id"]])
+            objects.setdefault(keys.of(row["image_id"]), set()).add(names[category])
     for document in captions:
         for row in _rows(document, "annotations", "image_id", "caption"):
             read = lexicon.mentions(str(row["caption"]))
             objects.setdefault(keys.of(row["image_id"]), set()).update(read)
     return {image: tuple(sorted(found)) for image, found in objects.items()}
+
+
+def _id(value: object, where: str) -> str | int | None:
+    if value is None or isinstance(value, str | int):
+        return value
+    raise DataError(f"the id of a category is a {type(value).__name__}", where=where)
 
 
 def _node(name: str, lexicon: Lexicon) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from headbench._json import strict_json
+from headbench._reading import expanded, read_file
 from headbench.errors import DataError
 from headbench.families.chair.chair_lexicon import Lexicon, coco_lexicon
 from headbench.families.chair.chair_truth import Truth, coco_truth, given_truth
@@ -84,9 +85,18 @@ def rescore_chair(
             data=digest({record.document: truth[record.document] for record in records}),
             source={"joined by": "image", "predictions.fields": str(reading), **counts},
             prompts=_prompts(log, reading),
+            unmatched=_unmatched(captions, truth),
             marks=marks,
         ),
         sampling,
+    )
+
+
+def _unmatched(captions: Mapping[str, str], truth: Truth) -> str:
+    named, known = (next(iter(keys), "nothing") for keys in (captions, truth))
+    return (
+        f"0 of {len(captions):,} captions matched an image; images of the log look like "
+        f"{named[:60]!r}, those of the ground truth like {known[:60]!r}"
     )
 
 
@@ -152,11 +162,8 @@ def _truth_files(files: Sequence[Path]) -> dict[str, Recorded]:
 
 def _json_object(path: Path) -> dict[str, object]:
     try:
-        loaded = json.loads(path.read_bytes(), object_pairs_hook=lambda p: _once(p, path))
-    except OSError as error:
-        raise DataError(
-            f"cannot read the ground truth: {error.strerror}", where=str(path)
-        ) from error
+        content = expanded(read_file(path, "the ground truth"), str(path))
+        loaded = strict_json(content.decode("utf-8-sig"), lambda pairs: _once(pairs, path))
     except ValueError as error:
         raise DataError(f"the ground truth is not JSON: {error}", where=str(path)) from error
     if not isinstance(loaded, dict):

@@ -84,6 +84,9 @@ def rescore_pope(
             reason=joined.reason or unproven(joined.how, join),
             vouched=join or "",
             prompts=joined.prompts,
+            unmatched=f"0 of {len(items):,} questions were answered: {joined.reason}"
+            if joined.reason
+            else "",
             settings=_settings((log, questions_file), fields, questions.name),
             marks=marks,
         ),

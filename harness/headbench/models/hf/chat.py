@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import datetime
 import inspect
-import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from headbench._json import strict_json
 from headbench.errors import ConfigError, RefusedError, nearest
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def read_arguments(args: Mapping[str, str]) -> dict[str, Argument]:
         where = f"--model-args chat_template_args={text}"
         hint = 'write {"key": value}, or give --template-arg key=value'
         try:
-            given = json.loads(text)
+            given = strict_json(text)
         except ValueError as error:
             raise ConfigError(
                 f"chat_template_args is not JSON: {error}", where=where, hint=hint
@@ -149,7 +149,18 @@ def template_text(template: Any) -> str:
 
 def variables(text: str) -> frozenset[str]:
     """Names that a chat template reads and does not set by itself."""
-    return frozenset(find_undeclared_variables(_environment().parse(text)))
+    return frozenset(find_undeclared_variables(_parsed(text)))
+
+
+def _parsed(text: str) -> nodes.Template:
+    try:
+        return _environment().parse(text)
+    except (TemplateError, RecursionError) as error:
+        raise ConfigError(
+            f"the model's chat template does not compile: {error}",
+            where="the checkpoint's chat template",
+            hint="correct it, or run with --model-args chat_template=off",
+        ) from error
 
 
 class _Generation(Extension):
@@ -173,7 +184,7 @@ def _with_date(text: str, today: datetime.date | None) -> dict[str, Any]:
     each form that the template asks for.
     """
     forms: set[str] = set()
-    for call in _environment().parse(text).find_all(nodes.Call):
+    for call in _parsed(text).find_all(nodes.Call):
         if isinstance(call.node, nodes.Name) and call.node.name == CLOCK:
             form = call.args[0] if call.args else None
             if not isinstance(form, nodes.Const):
@@ -189,21 +200,41 @@ def _with_date(text: str, today: datetime.date | None) -> dict[str, Any]:
     return {"chat_template": macro + text, _DATES: dates}
 
 
+FAILURES = (
+    *(TemplateError, SyntaxError, TypeError, ValueError, LookupError, ArithmeticError),
+    *(AttributeError, AssertionError, RuntimeError, MemoryError),
+)
+"""How a chat template, or the library around it, may fail."""
+
+
 @contextmanager
-def clock_refused(where: str) -> Iterator[None]:
-    """Turn a template's look at the clock into an error that says what to do.
+def template_errors(where: str, roles: Sequence[str]) -> Iterator[None]:
+    """Turn what a chat template raises into an error that says what to do.
+
+    Args:
+        where: The document, for errors.
+        roles: Roles of the messages that it is given.
 
     Raises:
-        RefusedError: The template asked for the date, and none was given.
+        RefusedError: The template asked for a date that was not given, or refuses the messages.
     """
     try:
         yield
-    except TemplateError as error:
-        if _NO_DATE not in str(error):
-            raise
+    except FAILURES as error:
+        told = str(error) or type(error).__name__
+        if _NO_DATE in told:
+            raise RefusedError(
+                "the model's chat template writes today's date, so that tomorrow's prompts would "
+                "be others",
+                where="--model-args today=",
+                hint="say which date it writes: --model-args today=2024-07-26",
+            ) from error
+        if "system" in roles and "system" in told.lower():
+            hint = "the task has a description or a system message: write it into doc_to_text"
+        else:
+            hint = "look at the checkpoint's chat template"
         raise RefusedError(
-            "the model's chat template writes today's date, so that tomorrow's prompts would be "
-            "others",
+            f"the model's chat template refuses the messages ({', '.join(roles)}): {told}",
             where=where,
-            hint="say which date it writes: --model-args today=2024-07-26",
+            hint=f"{hint}, or run with --model-args chat_template=off",
         ) from error

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
+from headbench._reading import is_folder
+
 
 def weights_of(pretrained: str, revision: str, model: Any) -> str:
     """Fingerprint of the weight files; of the tensors where no file is found."""
     folder = Path(pretrained)
-    if not folder.is_dir():
+    if not is_folder(folder):
         from huggingface_hub import snapshot_download
 
         folder = Path(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -28,11 +29,13 @@ from transformers.models.auto.processing_auto import (
 )
 from transformers.utils import logging
 
+from headbench._reading import is_folder
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.cache import known_cache
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
 from headbench.models.hf.settings import DTYPES, Settings
 from headbench.models.hf.weights import check_weights
+from headbench.models.hub import check_reachable, is_hub_id
 from headbench.nouns import ModelInfo
 
 UNTRAINED, UNTRAINED_SEED = "untrained", 0
@@ -67,6 +70,7 @@ def read_config(settings: Settings) -> Any:
         ConfigError: the checkpoint cannot be found or read.
         RefusedError: a model that would not run correctly; see :func:`refuse_unsupported`.
     """
+    check_reachable({"pretrained": settings.pretrained, "revision": settings.revision})
     with quiet(), loading(settings):
         config = AutoConfig.from_pretrained(settings.pretrained, **_common(settings))
         refuse_unsupported(config, settings.pretrained)
@@ -163,12 +167,18 @@ def untrained(config: Any, settings: Settings, dtype: torch.dtype | str) -> Any:
     return model
 
 
+_BROKEN = (
+    *(OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
+    *(AssertionError, RuntimeError, ImportError, SafetensorError, StrictDataclassError),
+)
+"""What the libraries raise for a checkpoint that is missing, damaged or contradicts itself."""
+
+
 @contextmanager
 def loading(settings: Settings) -> Iterator[None]:
     """Turn the library's errors into one that says what to do."""
     named = settings.pretrained
-    is_path = named.startswith(("/", ".", "~")) or named.count("/") > 1  # as no hub id looks
-    if is_path and not Path(named).is_dir():
+    if not is_hub_id(named) and not is_folder(named):
         raise ConfigError(
             "there is no such folder",
             where=f"pretrained={named}",
@@ -176,7 +186,7 @@ def loading(settings: Settings) -> Iterator[None]:
         )
     try:
         yield
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except _BROKEN as error:
         raise ConfigError(
             f"the checkpoint cannot be loaded: {_first_line(error)}",
             where=f"pretrained={settings.pretrained}",
@@ -292,7 +302,9 @@ def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> M
     """Shapes of the decoder, read off the configuration."""
     text = config.get_text_config(decoder=True)
     heads = text.num_attention_heads
-    width = _of_all_layers(text, "head_dim") or text.hidden_size // heads
+    kv_heads = _of_all_layers(text, "num_key_value_heads") or heads
+    width = _of_all_layers(text, "head_dim") or _share(text.hidden_size, heads, name)
+    _share(heads, kv_heads, name)
     if hasattr(text, "qk_nope_head_dim"):
         # Latent attention: what its configuration calls head_dim is the rotated part alone.
         width = text.qk_nope_head_dim + text.qk_rope_head_dim
@@ -301,12 +313,27 @@ def describe(config: Any, name: str, maps: Mapping[str, str] | None = None) -> M
         family=config.model_type,
         layers=text.num_hidden_layers,
         heads=heads,
-        kv_heads=_of_all_layers(text, "num_key_value_heads") or heads,
+        kv_heads=kv_heads,
         head_dim=width,
         images=is_vision_language(config),
         maps=maps or {},
         value_dim=getattr(text, "v_head_dim", None),
     )
+
+
+def _share(whole: int, parts: int, name: str) -> int:
+    """What each of the parts has of a whole that they divide.
+
+    Raises:
+        RefusedError: They do not.
+    """
+    if parts < 1 or whole % parts:
+        raise RefusedError(
+            f"{parts} heads do not divide {whole}, so that no head could be told from the next",
+            where=f"configuration of {name}",
+            hint="correct num_attention_heads, num_key_value_heads or hidden_size in config.json",
+        )
+    return whole // parts
 
 
 def _of_all_layers(config: Any, name: str) -> int | None:
@@ -320,8 +347,12 @@ def _of_all_layers(config: Any, name: str) -> int | None:
 
 def maps_beside(folder: Path) -> dict[str, str]:
     """Head maps that lie beside a checkpoint as ``heads-<name>.json``: name -> path."""
-    files = sorted(folder.glob("heads-*.json")) if folder.is_dir() else []
+    files = sorted(folder.glob("heads-*.json")) if is_folder(folder) else []
     return {path.stem.removeprefix("heads-"): str(path) for path in files}
+
+
+DEVICES = ("cpu", "cuda", "mps", "xpu")
+"""Kinds of devices that answers can be computed on."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -338,6 +369,14 @@ def pick_device(name: str) -> torch.device:
         raise ConfigError(
             f"no device is called {name!r}", where=f"device={name}", hint="cpu, cuda or cuda:0"
         ) from error
+    if device.type not in DEVICES:
+        raise ConfigError(
+            f"a device {device.type!r} holds no values to compute with"
+            if device.type == "meta"
+            else f"headbench does not run on {device.type!r}",
+            where=f"device={name}",
+            hint=f"one of {', '.join(DEVICES)}",
+        )
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "this torch sees no GPU",
@@ -357,7 +396,7 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype | str:
 def display_name(pretrained: str) -> str:
     """A folder's own name, or the hub id."""
     path = Path(pretrained)
-    return path.resolve().name if path.is_dir() else pretrained
+    return path.resolve().name if is_folder(path) else pretrained
 
 
 def _first_line(error: BaseException) -> str:

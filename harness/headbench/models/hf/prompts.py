@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from jinja2 import TemplateError
-
 from headbench.errors import ConfigError, DataError, RefusedError
-from headbench.models.hf.chat import clock_refused
+from headbench.models.hf.chat import FAILURES, template_errors
 from headbench.models.hf.settings import ChatFlag
 from headbench.models.hf.vision import Vision
 from headbench.nouns import Positions, Request
@@ -156,13 +154,13 @@ class Prompter:
     def _resolve(self, request: Request) -> Prompt:
         where = f"document {request.document!r}, step {request.step!r}"
         marked, names = mark_spans(request)
-        rendered = self._render(marked)
+        rendered = self._render(marked, where)
         if names and self._template is not None:
             self._check_unaltered(request, rendered, where)
         text, spans = take_marks(rendered, names, where)
         if request.images:
             text, spans = self._expand(text, spans, request.images, where)
-        begins = bool(self._tokenizer.bos_token) and text.startswith(self._tokenizer.bos_token)
+        begins = self._begins_with_bos(text)
         specials = not begins
         if spans and not getattr(self._tokenizer, "is_fast", False):
             raise RefusedError(
@@ -181,7 +179,7 @@ class Prompter:
             specials=specials,
         )
 
-    def _render(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def _render(self, messages: Sequence[Mapping[str, str]], where: str) -> str:
         if self._template is None:
             text = "\n".join(turn["content"] for turn in messages)
             return text.replace(MARKER, self._vision.plain_placeholder()) if self._vision else text
@@ -189,7 +187,7 @@ class Prompter:
         turns = [
             {"role": turn["role"], "content": self._content(turn["content"])} for turn in messages
         ]
-        with clock_refused("--model-args today="):
+        with template_errors(where, [turn["role"] for turn in messages]):
             rendered = self._template.apply_chat_template(
                 turns,
                 tokenize=False,
@@ -218,7 +216,7 @@ class Prompter:
 
     def _check_unaltered(self, request: Request, rendered: str, where: str) -> None:
         """The markers must not change what the template writes."""
-        if self._render(request.messages) != MARKS.sub("", rendered):
+        if self._render(request.messages, where) != MARKS.sub("", rendered):
             raise RefusedError(
                 "the chat template rewrites a marked span, so its tokens cannot be found",
                 where=where,
@@ -245,6 +243,13 @@ class Prompter:
             shift = len(new) - (end - start)
             spans = [(name, a + shift * (a >= end), b + shift * (b >= end)) for name, a, b in spans]
         return text, spans
+
+    def _begins_with_bos(self, text: str) -> bool:
+        """Whether the template wrote BOS itself, blanks before it aside."""
+        bos = str(self._tokenizer.bos_token or "")
+        # Several templates begin with a line break; of a plain text, blanks are its own.
+        start = text if self._template is None else text.lstrip()
+        return bool(bos) and start.startswith(bos)
 
     def _encode(self, text: str, *, specials: bool) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=specials)["input_ids"]
@@ -355,7 +360,7 @@ def takes_parts(template: Any) -> bool:
     part = {"type": "text", "text": "probe"}
     try:
         text = template.apply_chat_template([{"role": "user", "content": [part]}], tokenize=False)
-    except (TypeError, ValueError, TemplateError):
+    except FAILURES:
         return False
     return "probe" in text and "'type'" not in text
 

@@ -10,6 +10,7 @@ from random import Random
 
 from pydantic import Field
 
+from headbench._reading import is_folder
 from headbench.errors import ConfigError, DataError, nearest
 from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import read_table
@@ -78,7 +79,7 @@ class ImageFolder:
 
     def __init__(self, spec: DataSpec, folder: str, option: str = "image_folder") -> None:
         self._folder = spec.locate(option, folder)
-        if not self._folder.is_dir():
+        if not is_folder(self._folder):
             raise DataError("the image folder is a file", where=str(self._folder))
         self._files: dict[str, Path] = {
             path.name: path for path in sorted(self._folder.iterdir()) if path.is_file()

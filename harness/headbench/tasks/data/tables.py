@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headbench._json import json_values
+from headbench._reading import read_file
 from headbench.errors import DataError
 
 Table = list[dict[str, object]]
@@ -23,7 +24,7 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
     """
     try:
         # A byte-order mark is no part of the first key.
-        return path.read_bytes().decode(encoding).removeprefix("\ufeff")
+        return read_file(path).decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DataError(
             f"the file is not {encoding} text",
@@ -32,12 +33,6 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
         ) from error
     except LookupError as error:
         raise DataError(f"there is no encoding {encoding!r}", where=str(path)) from error
-    except OSError as error:
-        raise DataError(
-            f"cannot read the file: {error.strerror or error}",
-            where=str(path),
-            hint="check the path and its permissions",
-        ) from error
 
 
 def read_json(path: Path, encoding: str = "utf-8") -> object:
