@@ -14,14 +14,28 @@ if TYPE_CHECKING:
     from headbench.detectors.head_detection import detect
     from headbench.models.hf.intervene import intervene
     from headbench.results.collection import load
+    from headbench.results.paper_cells import load_paper_cells
+    from headbench.results.paper_comparable import comparable
     from headbench.running.from_python import compare, load_model, run
 
-__all__ = ["__version__", "compare", "detect", "intervene", "load", "load_model", "run"]
+__all__ = [
+    "__version__",
+    "comparable",
+    "compare",
+    "detect",
+    "intervene",
+    "load",
+    "load_model",
+    "load_paper_cells",
+    "run",
+]
 
 _HOMES = {
     "run": "headbench.running.from_python",
     "compare": "headbench.running.from_python",
     "load": "headbench.results.collection",
+    "load_paper_cells": "headbench.results.paper_cells",
+    "comparable": "headbench.results.paper_comparable",
     "load_model": "headbench.running.from_python",
     "detect": "headbench.detectors.head_detection",
     "intervene": "headbench.models.hf.intervene",

@@ -80,6 +80,24 @@ def test_ls_takes_a_pattern(headbench: Verb) -> None:
     assert "nothing_like_this" in err
 
 
+@pytest.mark.parametrize("kind", ["tasks", "interventions", "detectors", "families", "models"])
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_a_list_fits_the_terminal_and_elides_nothing(
+    headbench: Verb, kind: str, width: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    _, out, _ = headbench("ls", kind)
+    rows = json.loads(headbench("ls", kind, "--json")[1])
+    printed = out.splitlines()
+    assert max(map(len, printed)) <= int(width)
+    assert "..." not in out and "\u2026" not in out
+    names = {line.split()[0] for line in printed if not line.startswith(" ")}
+    assert names == {row["name"] for row in rows}
+    text = " ".join(out.split())
+    for row in rows:
+        assert row["summary"].split()[-1] in text
+
+
 def test_ls_finds_the_users_tasks(headbench: Verb, tmp_path: Path) -> None:
     write_task(tmp_path, name="mine")
     assert "mine" in headbench("ls", "tasks", "--include", str(tmp_path))[1]

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
-from headbench.cli.printing import say, show_table
+from headbench.cli.printing import say
 
 Rows = list[dict[str, str]]
+BRIEF = ("version", "tags", "data sources", "scorers")
+"""Columns of ``--json`` alone."""
 
 
 class Kind(StrEnum):
@@ -61,8 +63,29 @@ def ls(
 
 
 def _print(rows: Rows) -> None:
-    columns = [(name, "left") for name in rows[0]]
-    show_table(columns, [[*row.values()] for row in rows], whole=["name"])
+    """One line per entry where the width allows it; a long summary goes on below itself.
+
+    Columns that are empty in every row are left out; ``--json`` has them.
+    """
+    from rich.console import Console
+
+    from headbench.results.block_text import wrapped
+    from headbench.results.comparison_table import columns, print_line
+    from headbench.results.markup import visible
+
+    console = Console()
+    names = [name for name in rows[0] if name not in BRIEF and any(row[name] for row in rows)]
+    last = "summary" if "summary" in names else names[-1]
+    names.sort(key=lambda name: name == last)  # what is long stands last
+    cells = [[visible(row[name]) for name in names] for row in rows]
+    sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    room = columns(console) - sum(sizes[:-1]) - 2 * len(sizes[:-1])
+    for row in cells:
+        head = "".join(f"{cell:<{size}}  " for cell, size in zip(row[:-1], sizes, strict=False))
+        first, *more = wrapped(row[-1], max(room, 24)) or [""]
+        print_line(console, (head + first).rstrip())
+        for line in more:
+            print_line(console, " " * len(head) + line.strip())
 
 
 def _tasks(include: list[Path]) -> Rows:
@@ -76,7 +99,7 @@ def _tasks(include: list[Path]) -> Rows:
             "name": name,
             "kind": entry.kind,
             "version": entry.version,
-            "images": "yes" if entry.needs_images else "",
+            "images": "image" if entry.needs_images else "text",
             "tags": ", ".join(entry.tags),
             "summary": entry.summary or ", ".join(entry.members),
         }
