@@ -232,3 +232,8 @@ def test_norms_are_the_correlation_of_what_records_hold(tmp_path: Path) -> None:
         for part in ("expected", "rated")
     )
     assert value(found, "norms_spearman") == pytest.approx(spearmanr(expected, rated)[0])
+
+
+def test_every_packaged_things_task_has_its_documents() -> None:
+    counts = {"geometry_things": 927, "mknn_heads_things": 927}
+    assert {name: len(load(name).documents()) for name in counts} == counts
