@@ -59,7 +59,9 @@ def open_image(data: bytes, where: str, hint: str = "replace the file") -> Itera
         ) from error
     except Image.DecompressionBombError as error:
         raise DataError(
-            f"the image has more than {MOST_PIXELS:,} pixels", where=where, hint="scale it down"
+            f"the image cannot be read: more than {MOST_PIXELS:,} pixels",
+            where=where,
+            hint="scale it down",
         ) from error
     except _BROKEN as error:
         raise DataError(

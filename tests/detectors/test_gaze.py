@@ -172,7 +172,7 @@ def test_broken_files_are_named(tmp_path: Path, documents: list[Any], told: str)
 
 
 def test_files_and_pictures_that_are_missing(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="cannot read the gaze file"):
         trials_of(tmp_path / "none.json", None, None)
     (tmp_path / "text.json").write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match="not JSON"):

@@ -116,7 +116,7 @@ def test_a_map_cannot_be_changed() -> None:
 
 def test_broken_files_are_users_mistakes(tmp_path: Path) -> None:
     path = tmp_path / "map.json"
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="cannot read the head map"):
         HeadMap.load(path)
     path.write_bytes(b"\xff\xfe{")
     with pytest.raises(DataError, match="UTF-8"):

@@ -324,7 +324,9 @@ def _json(text: str, where: str) -> object:
             hint="the file may be truncated: fetch it again",
         ) from error
     except ValueError as error:
-        raise DataError(f"no head list: {error}", where=where) from error
+        raise DataError(
+            f"no head list: {error}", where=where, hint="scores are finite numbers"
+        ) from error
 
 
 def _is_number(text: str) -> bool:
