@@ -90,12 +90,11 @@ def test_a_list_fits_the_terminal_and_elides_nothing(
     rows = json.loads(headbench("ls", kind, "--json")[1])
     printed = out.splitlines()
     assert max(map(len, printed)) <= int(width)
-    assert "..." not in out and "\u2026" not in out
     names = {line.split()[0] for line in printed if not line.startswith(" ")}
     assert names == {row["name"] for row in rows}
     text = " ".join(out.split())
     for row in rows:
-        assert row["summary"].split()[-1] in text
+        assert row["summary"] in text
 
 
 def test_ls_finds_the_users_tasks(headbench: Verb, tmp_path: Path) -> None:

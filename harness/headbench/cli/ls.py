@@ -14,6 +14,8 @@ from headbench.cli.printing import say
 Rows = list[dict[str, str]]
 BRIEF = ("version", "tags", "data sources", "scorers")
 """Columns of ``--json`` alone."""
+LEAST = 40
+"""Columns that a summary needs beside its entry; with fewer it goes below."""
 
 
 class Kind(StrEnum):
@@ -79,13 +81,18 @@ def _print(rows: Rows) -> None:
     names.sort(key=lambda name: name == last)  # what is long stands last
     cells = [[visible(row[name]) for name in names] for row in rows]
     sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    room = columns(console) - sum(sizes[:-1]) - 2 * len(sizes[:-1])
+    width = columns(console)
+    indent = sum(sizes[:-1]) + 2 * len(sizes[:-1])
+    below = width - indent < LEAST
     for row in cells:
         head = "".join(f"{cell:<{size}}  " for cell, size in zip(row[:-1], sizes, strict=False))
-        first, *more = wrapped(row[-1], max(room, 24)) or [""]
-        print_line(console, (head + first).rstrip())
-        for line in more:
-            print_line(console, " " * len(head) + line.strip())
+        told = wrapped(row[-1], width - (4 if below else indent)) or [""]
+        if below:
+            print_line(console, head.rstrip())
+        else:
+            print_line(console, (head + told.pop(0)).rstrip())
+        for line in told:
+            print_line(console, " " * (4 if below else indent) + line.strip())
 
 
 def _tasks(include: list[Path]) -> Rows:
