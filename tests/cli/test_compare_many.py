@@ -75,7 +75,7 @@ def test_one_folder_is_compared_within_its_run_with_its_ranks(folders: tuple[Pat
     assert found.comparisons == list(run.comparisons) and found.left_out == ()
     assert all(one.main.rank for one in found.comparisons)
     code, out, _ = compare(folders[0])
-    assert code == 0 and "p, Holm over 6" in out and "of 4" in out
+    assert code == 0 and "p adj: Holm over 6 tests" in out and "of 4" in out
     assert "baseline: the baseline of each run and task" in out
 
 
@@ -86,7 +86,7 @@ def test_all_pairs_that_are_shown_are_one_family(folders: tuple[Path, Path]) -> 
     assert tuple(c.main.holm for c in found.comparisons) == holm(raw)
     base = cell_files(folders[0])[0]
     code, out, _ = compare(*cell_files(folders[0]))
-    assert code == 0 and "p, Holm over 3" in out and f"baseline: A = {base}" in out
+    assert code == 0 and "p adj: Holm over 3 tests" in out and f"baseline: A = {base}" in out
     assert [pair.label for pair in found.pairs] == ["B", "C", "D"]
     both = Path(base).parents[2].parent
     shutil.copytree(folders[1] / "measured/fake-1", both / "measured/fake-2", dirs_exist_ok=True)

@@ -180,7 +180,7 @@ def test_a_pair_equals_the_intervention_on_a_model_with_the_other_in_its_weights
 REFUSED = {
     "mask_heads": ("mask_heads(heads=[[9,0]])", "no head 0 in layer 9"),
     "scale_heads": ("scale_heads(map=retrieval,top=2,alpha=2)", "no head map"),
-    "offset_heads": ("offset_heads(file='nowhere.safetensors')", "cannot be read"),
+    "offset_heads": ("offset_heads(file='nowhere.safetensors')", "cannot read the vectors"),
     "steer": ("steer(file=FILE,layer=9,strength=1)", "no layer 9"),
     "stream_heads": ("stream_heads(recent=4)", "give either heads"),
     "zerotuning": ("zerotuning(heads=[[0,9]],gamma=2)", "no head 9"),

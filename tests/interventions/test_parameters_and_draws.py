@@ -69,7 +69,7 @@ def test_a_parameter_that_takes_scalars_and_lists_is_refused() -> None:
         ("vhr(layers=[3])", "no layer 3"),
         ("vhr(per_sample=false)", "needs heads= or map="),
         ("vhr(per_sample=false,map=x,reinforce_text_branch=true)", "per_sample=true"),
-        ("steer(file='nowhere',layer=0,strength=1)", "cannot be read"),
+        ("steer(file='nowhere',layer=0,strength=1)", "cannot read the vectors"),
         ("softpag(heads=[[0,1]],u=2)", "less than or equal to 1"),
     ],
 )

@@ -57,7 +57,7 @@ def run_words(out: str, count: str = "40", pause: str = "0") -> list[str]:
     return [
         *("run", "--tasks", "toy", "--include", "mine", "--model", "fake"),
         *("--model-args", f"batch_size=5,pause={pause}", "--intervention", MASK),
-        *("--controls", "2", "--draws", "400", "--limit", count, "--out", out),
+        *("--controls", "2", "--draws", "400", "--limit", count, "--out", out, "--all"),
     ]
 
 
@@ -97,7 +97,7 @@ def one(folder: Path, condition: str) -> Path:
 
 
 def test_the_table_shows_a_sample_statistic_like_any_other_figure(done: tuple[Path, str]) -> None:
-    out, printed = done
+    out, printed = done  # with --all: two metrics stand below the main one
     for word in ("auroc", "spearman", "geometry", MASK):
         assert word in printed
     assert "labels permuted: toy, baseline: auroc p 0.005 (+0.5" in printed
@@ -135,7 +135,7 @@ def test_results_are_checked_and_compared_from_their_files(done: tuple[Path, str
     for line in found.lines:
         assert line.paired is not None and line.paired.low is not None
         assert line.paired.low <= line.paired.difference <= line.paired.high  # type: ignore[operator]
-    shown = headbench(out.parent, "compare", *map(str, paths))
+    shown = headbench(out.parent, "compare", *map(str, paths), "--all")
     assert shown.returncode == 0, shown.stderr
     assert all(name in shown.stdout for name in ("auroc", "spearman", "geometry"))
 

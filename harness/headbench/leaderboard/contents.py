@@ -16,6 +16,7 @@ MAKERS = (
     "headbench.leaderboard.cell_pages:cell_parts",
     "headbench.leaderboard.tasks_pages:task_parts",
     "headbench.leaderboard.intervention_pages:intervention_parts",
+    "headbench.leaderboard.head_maps:head_map_parts",
     "headbench.leaderboard.item_pages:item_parts",
     "headbench.leaderboard.published:published_parts",
     "headbench.leaderboard.about:about_parts",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from headbench._paths import checkpoints_root
 from headbench.errors import HeadbenchError
 from headbench.interventions import method_catalogue
 from headbench.leaderboard.reading import Shown, ShownRun, read_runs
@@ -25,11 +26,13 @@ class Sources:
         shown: The measured and rescored results, checked and compared.
         published: Folder of published cells; ``None`` where there is none.
         roots: The folders that were given; paths of files are shown relative to them.
+        maps: Folder with a folder per model that holds its head maps, ``heads-*.json``.
     """
 
     shown: Shown
     published: Path | None = None
     roots: tuple[Path, ...] = ()
+    maps: Path = field(default_factory=checkpoints_root)
 
     @property
     def runs(self) -> tuple[ShownRun, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -210,6 +211,10 @@ def spec_from_result(path: Path) -> RunSpec:
     return make_spec(**result.run.spec)
 
 
+_NOT_FINITE = re.compile(r"NaN|-?Infinity|-?\d[\d.]*[eE]\+?\d+")
+"""What looks like a JSON number and is none, or none that is finite."""
+
+
 def template_args(pairs: Sequence[str]) -> str:
     """Read ``key=value`` pairs for a chat template: the adapter's ``chat_template_args``.
 
@@ -236,7 +241,8 @@ def template_args(pairs: Sequence[str]) -> str:
             try:
                 value = strict_json(text)
             except ValueError:
-                value = text
+                # ``NaN`` and ``1e999`` are refused below; as text they would be a silent change.
+                value = math.nan if _NOT_FINITE.fullmatch(text) else text
         unfit = isinstance(value, float) and not math.isfinite(value)
         if unfit or isinstance(value, list | dict):
             raise ConfigError(

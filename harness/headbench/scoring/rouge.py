@@ -17,7 +17,10 @@ _WORD = re.compile(r"[a-z0-9]+")
 def tokens(text: str, stemmed: bool = True) -> list[str]:
     """ROUGE's words of a text, in order."""
     words = _WORD.findall(text.lower())
-    return [stem(word) if stemmed and len(word) > 3 else word for word in words]
+    if not stemmed:
+        return words
+    stems = {word: stem(word) if len(word) > 3 else word for word in set(words)}
+    return [stems[word] for word in words]
 
 
 def rouge1_recall(reference: str, response: str, stemmed: bool = True) -> float:

@@ -45,6 +45,7 @@ class PureEnvironment(ImmutableSandboxedEnvironment):
         checked = {name: budget.checked_filter(name, one) for name, one in self.filters.items()}
         self.filters.update(checked)
         self.filters[budget.COUNTED] = budget.counted
+        self.filters[budget.JOINED] = budget.sized
 
     def compiled(self, tree: nodes.Template) -> Template:
         """A parsed template, its loops counted."""

@@ -13,7 +13,7 @@ ONE_OF_EACH = (
     "index.html", "by-intervention.html", "rescored.html", "about.html", "not-shown.html",
     "tasks.html", "task-niah.html", "task-pope.html", "task-chair.html", "task-rsa.html",
     "interventions.html", "intervention-vhr.html", "items.html", "items-chair.html",
-    "items-niah.html",
+    "items-niah.html", "head-maps.html",
     "published.html", "published-brain.html",
 )  # fmt: skip
 """A page of each kind; the whole board holds a hundred."""

@@ -120,7 +120,7 @@ def test_quantised_weights_are_refused_by_name(saved, tmp_path):
     ("args", "word"),
     [
         ({}, "needs a checkpoint"),
-        ({"pretrained": "no/such-model"}, "cannot be loaded"),
+        ({"pretrained": "no/such-model"}, "not in the local cache"),
         ({"pretrained": "x", "dtype": "int8"}, "dtype"),
         ({"pretrained": "x", "chat_template": "yes"}, "chat_template"),
         ({"pretrained": "x", "attn": "flash"}, "attn"),

@@ -92,9 +92,13 @@ class Lexicon:
     def _merged(self, words: Sequence[str]) -> list[str]:
         """Join phrases greedily from the left, the longest first."""
         longest = max((phrase.count(" ") + 1 for phrase in self.phrases), default=1)
+        opening = {phrase.partition(" ")[0] for phrase in self.phrases}
+        if opening.isdisjoint(words):
+            return list(words)
         merged, start = [], 0
         while start < len(words):
-            for size in range(min(longest, len(words) - start), 1, -1):
+            most = min(longest, len(words) - start) if words[start] in opening else 1
+            for size in range(most, 1, -1):
                 term = self.phrases.get(" ".join(words[start : start + size]))
                 if term is not None:
                     merged.append(term)

@@ -36,7 +36,10 @@ def tokens(text: str) -> tuple[str, ...]:
     Args:
         text: A caption; newlines are allowed and end no sentence.
     """
-    return tuple(token for one in sentences(text.lower()) for token in word_tokens(one))
+    # A long answer repeats its sentences: each different one is taken apart once.
+    parts = list(sentences(text.lower()))
+    read = {one: word_tokens(one) for one in dict.fromkeys(parts)}
+    return tuple(token for one in parts for token in read[one])
 
 
 def sentences(text: str) -> Iterator[str]:

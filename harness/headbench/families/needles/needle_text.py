@@ -68,6 +68,7 @@ _TOKEN = re.compile(
     r"(?P<number>(?<![wd])(?:[-+]\$?)?(?:(?<![wdr.])\.)?d++(?:[.,']d++)*+(?![wd]))"
     r"|(?P<run>r+(?:s+r+)*)|[wd]+(?:(?<=d)\.d[wd]*)*"
 )
+_NO_DIGIT_OR_SIGN = re.compile("[^0-9.,']")
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:([,'.])\d{3})(?:\1\d{3})*(?:(?!\1)[.,]\d+)?")
 
 
@@ -84,28 +85,34 @@ def tokens(text: str) -> tuple[Token, ...]:
 
 def _tokens(plain: str) -> Iterator[Token]:
     shape = plain.translate(_SHAPES)
+    # A long answer repeats its numbers and words.
+    numbers: dict[str, tuple[Token, ...]] = {}
+    plain_words: dict[str, Token] = {}
     for match in _TOKEN.finditer(shape):
         piece = plain[match.start() : match.end()]
         if match["number"] is not None:
-            yield from map(_token, _numbers(piece))
+            if piece not in numbers:
+                numbers[piece] = tuple(Token(number, "number") for number in _numbers(piece))
+            yield from numbers[piece]
         elif match["run"] is not None:
             yield Token("".join(c for c in piece if _SHAPES[ord(c)] == "r"), "run")
         else:
-            yield Token(piece, "word")
-
-
-def _token(number: str) -> Token:
-    return Token(number, "number")
+            if piece not in plain_words:
+                plain_words[piece] = Token(piece, "word")
+            yield plain_words[piece]
 
 
 def _numbers(piece: str) -> Iterator[str]:
     """The one spelling of a number; several, where commas separate a list."""
     negative = piece[0] in "-\u2212"
-    body = "".join(
-        str(unicodedata.decimal(c)) if c.isdecimal() else "'" if c == "\u2019" else c
-        for c in piece.lstrip("+-\u2212")
-        if c.isdecimal() or c in ".,'\u2019"
-    )
+    if piece.isascii():
+        body = _NO_DIGIT_OR_SIGN.sub("", piece)
+    else:
+        body = "".join(
+            str(unicodedata.decimal(c)) if c.isdecimal() else "'" if c == "\u2019" else c
+            for c in piece.lstrip("+-\u2212")
+            if c.isdecimal() or c in ".,'\u2019"
+        )
     marks = re.sub(r"\d", "", body)
     thousands = _THOUSANDS.fullmatch(body)
     if thousands and marks != ".":

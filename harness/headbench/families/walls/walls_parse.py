@@ -88,8 +88,10 @@ def read_robust(text: str) -> Groups | None:
     """
     groups = _json_groups(text)
     if groups is None:
-        lines = [piece for line in text.splitlines() for piece in _group_lines(line)]
-        groups = [_items(line) for line in lines]
+        # A long answer repeats its lines: each different one is read once.
+        lines = text.splitlines()
+        read = {line: _line_groups(line) for line in dict.fromkeys(lines)}
+        groups = [group for line in lines for group in read[line]]
     kept = tuple(tuple(group) for group in groups if len(group) > 1)
     return kept or None
 
@@ -118,8 +120,20 @@ def _clue_list(row: object) -> list[str]:
     return [str(item).strip() for item in row] if isinstance(row, list) else []
 
 
+_SEPARATORS = ("|", ";", ",")
+
+
+def _line_groups(line: str) -> list[list[str]]:
+    """The items of each group in one line; none where nothing separates items."""
+    if not any(sign in line for sign in _SEPARATORS):
+        return []
+    return [_items(piece) for piece in _group_lines(line)]
+
+
 def _group_lines(line: str) -> list[str]:
     """One line may hold all groups, separated by semicolons or by stops of their own."""
+    if line.count(",") < 2:  # two pieces with a comma each are needed
+        return [line]
     for separator in (r";", r"\s\.(?:\s|$)", r"\s/\s"):
         pieces = [piece for piece in re.split(separator, line) if piece.strip()]
         if len(pieces) > 1 and sum("," in piece for piece in pieces) > 1:
@@ -130,7 +144,7 @@ def _group_lines(line: str) -> list[str]:
 def _items(line: str) -> list[str]:
     bare = _without_tail(_BULLET.sub("", line.replace("**", ""), count=1))
     bare = _NAME.sub("", bare, count=1)
-    separator = next((sign for sign in ("|", ";", ",") if sign in bare), None)
+    separator = next((sign for sign in _SEPARATORS if sign in bare), None)
     if separator is None:
         return []
     items = [item.strip(_QUOTES) for item in bare.strip().rstrip(".").split(separator)]
