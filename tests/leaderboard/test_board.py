@@ -8,9 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def write_cells(out: Path, arms: Sequence[Arm], task: str = "niah", model: str =
         entries = [
             Entry(
                 Record(
-                    f"d{n}", f"d{n}", ("x",), "x", "verbatim@1",
+                    f"d{n}", f"d{n}", (char,), char, "verbatim@1",
                     {"correct": int(char), "fraction": float(char)}, "x",
                 ),
                 {"visited": 1, "changed": changed} if role != "baseline" else {},
@@ -256,6 +257,122 @@ def test_foreign_names_are_text(tmp_path: Path) -> None:
     csv = text(found, "data/board-measured.csv")
     assert "'=1+1" in csv
     assert not re.search(r"(?:^|,)\"?[=@]", csv, re.MULTILINE)
+
+
+# ------------------------------------------------------------------ results that share names or ids
+
+
+def cells_of(files: dict[str, bytes], name: str) -> list[dict[str, object]]:
+    return [row for row in rows(files, "data/board-measured.js") if row["condition"] == name]
+
+
+def edited(folder: Path, stem: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what the result files of a condition say, not those of its controls."""
+    found = [one for one in folder.rglob(f"{stem}-*.json") if "control" not in one.name]
+    assert found
+    for path in found:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        change(said)
+        path.write_text(json.dumps(said), encoding="utf-8")
+
+
+def test_letters_are_of_all_folders_that_share_a_baseline(tmp_path: Path) -> None:
+    write_cells(tmp_path / "one", ARMS[:2])
+    write_cells(tmp_path / "two", (ARMS[0], Arm("pai", "1" * 40)))
+    found = build([tmp_path / "one", tmp_path / "two"])
+    ties = {str(row["condition"]): row["tie"] for row in rows(found, "data/board-measured.js")}
+    assert ties == {"pai": "A", "baseline": "B", VHR: "C"}
+
+
+def test_a_condition_over_other_documents_takes_no_letters_away(tmp_path: Path) -> None:
+    paths = write_cells(tmp_path / "results", ARMS[:2])
+    (_, other) = write_cells(tmp_path / "other", (ARMS[0], Arm("pai", "1" * 20)))
+    for path in other.parent.glob("pai-*"):
+        shutil.copy(path, paths[0].parent)
+    found = build([tmp_path / "results"])
+    ties = {str(row["condition"]): row["tie"] for row in rows(found, "data/board-measured.js")}
+    assert ties == {"baseline": "A", VHR: "B", "pai": ""}
+
+
+def test_an_id_that_two_files_state_mixes_nothing(tmp_path: Path) -> None:
+    """Letters, documents and figures come from a cell's own file, whatever id another states."""
+    write_cells(tmp_path, ARMS[:2])
+    honest = build([tmp_path])
+    ids = {
+        said["arm"]["name"]: said["id"]
+        for path in tmp_path.rglob("*.json")
+        if (said := json.loads(path.read_text(encoding="utf-8")))
+    }
+    forged = tmp_path / "other"  # read after the honest ones
+    write_cells(forged, (Arm("baseline", "0" * 40), Arm(VHR, "1" * 40)), model="n")
+
+    def steal(said: dict[str, Any]) -> None:
+        said["id"] = ids[said["arm"]["name"]]
+        said["arm"]["baseline"] = ids["baseline"] if said["arm"]["baseline"] else None
+
+    for stem in ("baseline", "vhr"):
+        edited(forged, stem, steal)
+    found = build([tmp_path])
+    for name in ("baseline", VHR):
+        one, two = (cells_of(files, name) for files in (honest, found))
+        assert one[0] == next(row for row in two if row["model"] == "m")
+    shards = [path for path in honest if path.startswith("data/i-")]
+    assert shards
+    assert all(found[path] == honest[path] for path in shards)
+
+
+def test_a_second_result_of_a_condition_is_listed(tmp_path: Path) -> None:
+    """A file that an intervention read was changed: neither its name nor its baseline says so."""
+    paths = write_cells(tmp_path / "results", ARMS[:2])
+    write_cells(tmp_path / "later", (ARMS[0], Arm(VHR, "1" * 38 + "00")))
+    edited(tmp_path / "later", "vhr", lambda said: said.update(id=digest("later")))
+    found = build([tmp_path / "results", tmp_path / "later"])
+    assert len(cells_of(found, VHR)) == 1
+    page = text(found, "not-shown.html")
+    assert "another result of vhr(alpha=2) is shown" in page
+    assert "another result of" not in text(build([paths[0].parents[3]]), "not-shown.html")
+
+
+@pytest.mark.parametrize(
+    ("part", "fact"),
+    [("task", "prompt_hash"), ("task", "data_hash"), ("model", "weights")],
+)
+def test_what_another_model_or_task_answered_is_no_difference(
+    tmp_path: Path, part: str, fact: str
+) -> None:
+    write_cells(tmp_path, ARMS[:2])
+
+    def change(said: dict[str, Any]) -> None:
+        (said["model"]["identity"] if part == "model" else said["task"])[fact] = "00" * 32
+
+    edited(tmp_path, "vhr", change)
+    (row,) = cells_of(build([tmp_path]), VHR)
+    assert (row["status"], row["difference"], row["tie"]) == ("refused", None, "")
+    assert str(row["reason"]).startswith("its baseline is of another")
+    assert fact in str(row["reason"])
+
+
+def test_the_protocol_names_the_arguments_of_tasks(tmp_path: Path) -> None:
+    """Two results that differ in an argument alone look alike otherwise."""
+    write_cells(tmp_path, ARMS[:1])
+    spec = {**SPEC, "task_args": {"people": "rdm92_judges", "layer": "2"}}
+    edited(tmp_path, "baseline", lambda said: said["run"].update(spec=spec, digest=digest(spec)))
+    found = build([tmp_path])
+    (page,) = (path for path in found if path.startswith("cells-"))
+    for path in (page, "index.html"):
+        assert "task arguments" in text(found, path)
+        assert "layer=2, people=rdm92_judges" in text(found, path)
+
+
+def test_a_baseline_of_another_task_is_none(tmp_path: Path) -> None:
+    write_cells(tmp_path, ARMS[:2])
+    paths = write_cells(tmp_path, (ARMS[0], Arm("pai", "1" * 40)), model="n")
+    paths[0].unlink()
+    theirs = json.loads(next(tmp_path.rglob("m/niah/baseline-*.json")).read_text())["id"]
+    edited(tmp_path, "pai", lambda said: said["arm"].update(baseline=theirs))
+    found = build([tmp_path])
+    assert cells_of(found, "pai") == []
+    assert "niah / pai: its baseline is not here" in text(found, "not-shown.html")
 
 
 # ------------------------------------------------------------------ submit

@@ -24,8 +24,7 @@ def needles() -> Sources:
 
 
 def views_of(sources: Sources) -> list[Drawn]:
-    files = {cell.result.id: cell for cell in sources.cells}
-    return [made for row in rows(sources) for made in drawn(row, files)]
+    return [made for row in rows(sources) for made in drawn(row)]
 
 
 def test_a_heat_map_is_the_metric_of_its_records(needles: Sources) -> None:
@@ -52,8 +51,7 @@ def test_a_heat_map_is_the_metric_of_its_records(needles: Sources) -> None:
 def test_groups_sum_to_the_figure() -> None:
     sources = read_sources([GOLDEN / "ref-vlm-v2"])
     (row,) = [one for one in rows(sources) if one.result.task.name == "pope"]
-    files = {cell.result.id: cell for cell in sources.cells}
-    (made,) = drawn(row, files)
+    (made,) = drawn(row)
     assert made.heads == ("accuracy", "yes_ratio", "unparsed_rate")
     lines = [line for line in made.lines if line.baseline]
     assert [line.group for line in lines] == ["adversarial", "popular", "random"]

@@ -95,6 +95,26 @@ def test_what_no_task_takes_is_refused(files: Path, args: dict, told: str, hint:
     assert hint in caught.value.hint
 
 
+def test_two_arguments_for_one_key_are_refused_in_either_order(files: Path) -> None:
+    """The digest of a spec, and the command that a run prints, do not keep an order."""
+    path = files / "one.yaml"
+    more = "arguments:\n  how: generation_kwargs\n  both: doc_to_text\n"
+    text = path.read_text().replace("arguments:\n", more)
+    path.write_text(text, encoding="utf-8")
+    for args, told in (
+        ({"both": "x", "prompt": "y"}, "'both' and 'prompt' both set doc_to_text"),
+        ({"how": "{}", "tokens": "5"}, "'how' and 'tokens' both set generation_kwargs"),
+    ):
+        for given in (args, dict(reversed(args.items()))):
+            with pytest.raises(ConfigError, match=told):
+                load_file(path, given)
+
+
+def test_no_layers_are_refused() -> None:
+    with pytest.raises(ConfigError, match="layers: Tuple should have at least 1 item"):
+        load("encoding_table", args={"layers": ""})
+
+
 def test_tasks_without_arguments_take_none() -> None:
     with pytest.raises(ConfigError, match="'rows' is no argument of the task niah") as caught:
         load("niah", args={"rows": "x"})
@@ -151,11 +171,11 @@ def test_a_run_stores_its_arguments_and_replays_them(
     done = headbench.run(
         "one.yaml",
         model="ref-lm-v2",
-        task_args={"rows": "mine.json", "stops": ["x", "y"]},
+        task_args={"rows": "mine.json", "stops": ["x", "y"], "sample": None},
         out=tmp_path / "out",
     )
-    assert done.spec.task_args == {"rows": "mine.json", "stops": "x,y"}
-    assert "--task-args rows=mine.json,stops=x,y" in done.spec.command()
+    assert done.spec.task_args == {"rows": "mine.json", "stops": "x,y", "sample": "null"}
+    assert "--task-args rows=mine.json,sample=null,stops=x,y" in done.spec.command()
     assert spec_from_result(done.files[0]) == done.spec
     # Specs without arguments say nothing of them, so that the digests of old results hold.
     assert "task_args" not in make_spec(tasks=("niah",)).document()

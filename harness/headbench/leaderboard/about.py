@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headbench.leaderboard.cells import orphans
+from headbench.leaderboard.cells import orphans, replaced
 from headbench.leaderboard.page import Page, Part
 from headbench.leaderboard.sources import Sources
 
@@ -44,10 +44,16 @@ def not_shown_parts(sources: Sources) -> Iterator[Part]:
             for one in orphans(sources)
         }
     )
+    others = sorted(
+        (one.file, f"another result of {held.result.arm.name} is shown: {held.file}")
+        for one, held in replaced(sources)
+    )
     groups = [
         ("Files", "File", files),
         ("Cells whose file is not shown", "Cell", lost),
         ("Cells without a comparison", "File", cells),
         ("Cells without a baseline", "File", alone),
     ]
+    if others:
+        groups.append(("Further results of one condition", "File", others))
     yield Page("not-shown", "Not shown", "not_shown.html", {"groups": groups}, under="about")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from headbench.leaderboard import numbers
 from headbench.leaderboard.links import cell_anchor, cells_page
 from headbench.leaderboard.sources import Sources
+from headbench.nouns import Record
 from headbench.results.cell import Cell
 from headbench.results.comparison import Comparison, MetricComparison
 from headbench.results.schema import Estimate, Result
@@ -31,6 +32,7 @@ class ShownCell:
         controls: Results of its control draws.
         file: Its file, below the folder of results.
         unchecked: Figures that could not be computed again here.
+        source: What was read from its file.
     """
 
     result: Result
@@ -41,6 +43,12 @@ class ShownCell:
     controls: tuple[Result, ...] = ()
     file: str = ""
     unchecked: tuple[str, ...] = ()
+    source: Cell | None = field(default=None, repr=False)
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """Its records, read from its own file: two files may state one id."""
+        return self.source.records if self.source else ()
 
     @property
     def main(self) -> Estimate | None:
@@ -157,12 +165,42 @@ def rows(sources: Sources) -> list[ShownRow]:
 
 def orphans(sources: Sources) -> list[ShownCell]:
     """Interventions whose baseline is not shown, so that no row has them."""
-    known = {cell.result.id for cell in sources.cells if cell.result.arm.role == "baseline"}
+    shown = list(_cells(sources))
+    known = {_place(one.result)[:3] for one in shown if one.result.arm.role == "baseline"}
     return [
-        shown
-        for shown in _cells(sources)
-        if shown.result.arm.role == "toggle" and shown.result.arm.baseline not in known
+        one
+        for one in shown
+        if one.result.arm.role == "toggle" and _place(one.result)[:3] not in known
     ]
+
+
+def replaced(sources: Sources) -> list[tuple[ShownCell, ShownCell]]:
+    """Results that no row has because another one of the same name has their place, with that one.
+
+    Two results of one condition over one baseline differ in a file that the intervention read, or
+    in code; the name does not say so.
+    """
+    places: dict[tuple[str, ...], ShownCell] = {}
+    for row in rows(sources):
+        for cell in (row.baseline, *row.cells.values()):
+            places[_place(cell.result)] = cell
+    found: dict[str, tuple[ShownCell, ShownCell]] = {}
+    for cell in _cells(sources):
+        held = places.get(_place(cell.result))
+        if held is not None and _content(held.result) != _content(cell.result):
+            found[cell.file] = (cell, held)
+    return list(found.values())
+
+
+def _place(result: Result) -> tuple[str, ...]:
+    """Where a result stands in a row: task, model, baseline, condition."""
+    arm = result.arm
+    baseline = result.id if arm.role == "baseline" else arm.baseline or ""
+    return (result.task.name, result.model.name, baseline, arm.role, arm.name)
+
+
+def _content(result: Result) -> tuple[str, str]:
+    return result.id, result.records.sha256 if result.records else ""
 
 
 def _cells(sources: Sources) -> Iterator[ShownCell]:
@@ -180,16 +218,18 @@ def _cells(sources: Sources) -> Iterator[ShownCell]:
             arm = cell.result.arm
             if arm.role == "control":
                 continue
-            path = cell.path or Path()
+            path, comparison = cell.path or Path(), compared.get(cell.result.id)
+            reason = _reason(cell, why.get(path, "") or _otherwise(comparison))
             yield ShownCell(
                 cell.result,
-                compared.get(cell.result.id),
-                run.ties.get(cell.result.id, ""),
-                _reason(cell, why.get(path, "")),
+                comparison,
+                "" if reason else run.ties.get(path, ""),
+                reason,
                 run.run.digest,
                 tuple(controls.get((cell.result.task.name, arm.name, arm.baseline), ())),
                 sources.shown_path(path),
                 cell.unchecked,
+                cell,
             )
 
 
@@ -198,6 +238,19 @@ def _reason(cell: Cell, not_compared: str) -> str:
     if cell.result.arm.role == "baseline":
         return cell.result.reason
     return cell.result.reason if cell.result.status == "inert" else not_compared
+
+
+def _otherwise(comparison: Comparison | None) -> str:
+    """Why a measured result is none against the baseline whose id it states; empty if it is one.
+
+    The id of a baseline covers its task and its model, so a run cannot write two that differ.
+    """
+    if comparison is None or comparison.other.kind != "measured":
+        return ""
+    names = [
+        name for name, _, _ in comparison.differs if name.startswith(("task.", "model.identity."))
+    ]
+    return f"its baseline is of another {', '.join(names[:3])}" if names else ""
 
 
 def _better_known(one: ShownCell, two: ShownCell) -> bool:

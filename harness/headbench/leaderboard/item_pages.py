@@ -18,7 +18,6 @@ from headbench.leaderboard.links import items_page, task_page
 from headbench.leaderboard.page import Asset, Page, Part, Shard, ShardValue, page_name
 from headbench.leaderboard.sources import Sources
 from headbench.nouns import Record
-from headbench.results.cell import Cell
 from headbench.results.check import metric_of
 from headbench.scoring import family
 from headbench.statistics.metric import Metric
@@ -40,6 +39,7 @@ class Listed:
     Attributes:
         cell: The condition.
         shard: Where its documents lie.
+        prompts: Where their prompts lie.
         differ: Documents whose outputs differ from the unedited model's.
         of: Documents that both answered.
         counts: Change of the score -> how many of those that differ.
@@ -47,6 +47,7 @@ class Listed:
 
     cell: ShownCell
     shard: str
+    prompts: str
     differ: int
     of: int
     counts: Mapping[str, int]
@@ -65,7 +66,7 @@ class _Shown:
 
 def item_parts(sources: Sources) -> Iterator[Part]:
     """Pages, shards and pictures of the documents of measured results."""
-    files = {cell.result.id: cell for cell in sources.cells}
+    names: dict[str, str] = {}
     tasks: dict[str, list[ShownRow]] = defaultdict(list)
     for row in rows(sources):
         if row.result.kind == "measured":
@@ -74,17 +75,18 @@ def item_parts(sources: Sources) -> Iterator[Part]:
     for name in sorted(tasks):
         listed: list[tuple[ShownRow, list[Listed]]] = []
         for row in tasks[name]:
-            shown = _shown(sources.task(row.result), row, files)
+            shown = _shown(sources.task(row.result), row)
+            prompts = _shard_name(prompts_shard(row), row.baseline, names)
             conditions = []
             for cell in row.cells.values():
                 if cell.status != "ok":
                     continue
-                one, shard = _condition(row, cell, files, shown)
+                one, shard = _condition(row, cell, shown, (prompts, names))
                 conditions.append(one)
                 yield shard
             if conditions:
                 listed.append((row, conditions))
-                yield _prompts(row, shown)
+                yield Shard(prompts, ("document", "prompt"), sorted(shown.prompts.items()))
                 for path, content in sorted(shown.images.items()):
                     yield Asset(path, content)
         if not listed:
@@ -95,8 +97,7 @@ def item_parts(sources: Sources) -> Iterator[Part]:
             items_page(name),
             f"Documents of {name}",
             "items.html",
-            {"name": name, "listed": listed, "reason": reason, "task_page": task_page,
-             "prompts_shard": prompts_shard},
+            {"name": name, "listed": listed, "reason": reason, "task_page": task_page},
             scripts=("items",),
             under="items",
         )  # fmt: skip
@@ -136,11 +137,11 @@ def _shown_reason(sources: Sources, row: ShownRow) -> str:
     return "they are withheld" if row.result.withheld else withheld(sources.task(row.result))
 
 
-def _shown(task: Task | None, row: ShownRow, files: Mapping[str, Cell]) -> _Shown:
+def _shown(task: Task | None, row: ShownRow) -> _Shown:
     reason = "they are withheld" if row.result.withheld else withheld(task)
     if reason or task is None:
         return _Shown(False, reason, {}, {}, {})
-    wanted = {record.document for record in files[row.result.id].records}
+    wanted = {record.document for record in row.baseline.records}
     prompts: dict[str, str] = {}
     pictures: dict[str, str] = {}
     images: dict[str, bytes] = {}
@@ -161,15 +162,18 @@ def _shown(task: Task | None, row: ShownRow, files: Mapping[str, Cell]) -> _Show
     return _Shown(True, "", prompts, pictures, images)
 
 
-def _prompts(row: ShownRow, shown: _Shown) -> Shard:
-    return Shard(prompts_shard(row), ("document", "prompt"), sorted(shown.prompts.items()))
+def _shard_name(name: str, cell: ShownCell, names: dict[str, str]) -> str:
+    """A name for a shard, another one where a cell of the same id has taken it."""
+    if names.setdefault(name, cell.file) == cell.file:
+        return name
+    return page_name(name, cell.file)
 
 
 def _condition(
-    row: ShownRow, cell: ShownCell, files: Mapping[str, Cell], shown: _Shown
+    row: ShownRow, cell: ShownCell, shown: _Shown, placed: tuple[str, dict[str, str]]
 ) -> tuple[Listed, Shard]:
-    before = {record.document: record for record in files[row.result.id].records}
-    after = [one for one in files[cell.result.id].records if one.document in before]
+    before = {record.document: record for record in row.baseline.records}
+    after = [one for one in cell.records if one.document in before]
     figure = cell.main
     metric = metric_of(row.metric, figure) if figure else None
     marked = family.marks(figure.metric) if figure else {}
@@ -183,8 +187,11 @@ def _condition(
         counts[change] += 1
         if len(lines) < MOST_PER_SHARD:
             lines.append(_line(base, record, change, marked, shown))
-    shard = page_name("i", cell.result.id[:12])
-    listed = Listed(cell, shard, sum(counts.values()), len(after), dict(sorted(counts.items())))
+    prompts, names = placed
+    shard = _shard_name(page_name("i", cell.result.id[:12]), cell, names)
+    listed = Listed(
+        cell, shard, prompts, sum(counts.values()), len(after), dict(sorted(counts.items()))
+    )
     return listed, Shard(shard, COLUMNS, lines)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from headbench.leaderboard.sources import Sources
 from headbench.results.schema import Result
@@ -28,6 +28,10 @@ def _facts(result: Result, task_file: Task | None) -> Iterator[tuple[str, str]]:
     if task.profile:
         yield "profile", task.profile
     yield "task version", task.version
+    asked = run.spec.get("task_args")
+    if isinstance(asked, Mapping) and asked:
+        given = ", ".join(f"{name}={value}" for name, value in sorted(asked.items()))
+        yield "task arguments", given
     yield "data", f"hash {task.data_hash[:12]}" if task.data_hash else NOT_RECORDED
     yield "decoding", _decoding(result, task_file)
     yield "seed", str(run.seed) if result.kind == "measured" else NOT_RECORDED

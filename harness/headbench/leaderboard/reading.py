@@ -21,6 +21,7 @@ from headbench.results.comparison import Comparison, adjust
 from headbench.results.figures import Sampling
 from headbench.results.files import read_entries
 from headbench.results.keys import seed_for
+from headbench.statistics.clusters import pair
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class ShownRun:
         run: Its facts; the cells are those whose figures their records give, records left out.
         comparisons: Each intervention against its baseline; p is adjusted over the run.
         not_compared: Interventions without a comparison, and why.
-        ties: Result id -> letters of conditions that cannot be told apart, among all conditions of
-            one baseline, whichever runs they come from.
+        ties: File -> letters of conditions that cannot be told apart, among all conditions of one
+            baseline, whichever runs and folders they come from.
     """
 
     run: Run
     comparisons: tuple[Comparison, ...]
     not_compared: tuple[NotShown, ...] = ()
-    ties: Mapping[str, str] = field(default_factory=dict)
+    ties: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -95,11 +96,12 @@ class _Parts:
         self._compared: dict[int, list[Comparison]] = {}
         self._not_compared: dict[int, list[NotShown]] = {}
         self._shown: dict[Path, Cell] = {}
-        self._ties: dict[str, str] = {}
-        tasks: dict[tuple[Path, str], dict[int, list[Cell]]] = {}
+        self._ties: dict[Path, str] = {}
+        tasks: dict[tuple[str, str], dict[int, list[Cell]]] = {}
         for place, run in enumerate(runs):
             for cell in run.cells:
-                key = (_path(cell).parent.parent, cell.result.task.name)
+                # By names, as rows of the board are: two folders may share a baseline.
+                key = (cell.result.task.name, cell.result.model.name)
                 tasks.setdefault(key, {}).setdefault(place, []).append(cell)
         for by_run in tasks.values():
             self._read(runs, by_run)
@@ -148,7 +150,7 @@ class _Parts:
             replace(run, cells=tuple(cells), missing=(*run.missing, *missing)),
             tuple(adjust(self._compared.get(place, []))),
             tuple(self._not_compared.get(place, [])),
-            {one.result.id: self._ties.get(one.result.id, "") for one in cells},
+            {_path(one): self._ties.get(_path(one), "") for one in cells},
         )
 
 
@@ -164,19 +166,25 @@ def _by_baseline(cells: Sequence[Cell]) -> list[list[Cell]]:
     return list(groups.values())
 
 
-def _ties(cells: Sequence[Cell]) -> dict[str, str]:
-    """Letters of a task's baseline and interventions; inert cells are their baseline again."""
+def _ties(cells: Sequence[Cell]) -> dict[Path, str]:
+    """Letters of a task's baseline and interventions; inert cells are their baseline again.
+
+    What cannot be paired with the baseline has no letter, and takes none from the others.
+    """
     shown = [
         cell
         for cell in cells
         if cell.result.arm.role != "control" and cell.result.status == "ok" and cell.in_memory
     ]
-    if len(shown) < 2:
+    base = next((cell for cell in shown if cell.result.arm.role == "baseline"), None)
+    if base is None:
         return {}
-    first = shown[0].result
+    # One result that lies in two folders is one condition.
+    kept = {cell.result.id: cell for cell in reversed(shown) if _pairs(base, cell)}
+    first = base.result
     figure = first.metrics.get(first.task.main_metric)
     metric = metric_of(first.task.main_metric, figure) if figure and figure.metric else None
-    if metric is None:
+    if len(kept) < 2 or metric is None:
         return {}
     draws = first.run.spec.get("draws")
     sampling = Sampling(
@@ -185,6 +193,20 @@ def _ties(cells: Sequence[Cell]) -> dict[str, str]:
         figure.level or Sampling().level if figure else Sampling().level,
     )
     try:
-        return tie_letters(metric, {one.result.id: one.records for one in shown}, sampling)
-    except HeadbenchError:  # conditions of one run over other documents: nothing to tell apart
+        letters = tie_letters(metric, {name: one.records for name, one in kept.items()}, sampling)
+    except HeadbenchError:  # records that were scored in different ways: nothing to tell apart
         return {}
+    return {
+        _path(cell): letters[cell.result.id]
+        for cell in shown
+        if (twin := kept.get(cell.result.id)) and twin.result.records == cell.result.records
+    }
+
+
+def _pairs(base: Cell, other: Cell) -> bool:
+    """Whether two cells hold the same documents, with the same targets."""
+    try:
+        pair(base.records, other.records)
+    except HeadbenchError:
+        return False
+    return True

@@ -6,14 +6,13 @@ No family is named here: ``Family.views`` says what a view shows, by metrics and
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from headbench.errors import ConfigError
 from headbench.leaderboard.cells import ShownCell, ShownRow
 from headbench.leaderboard.links import cell_anchor
 from headbench.nouns import Record
-from headbench.results.cell import Cell
 from headbench.results.schema import Estimate, Result
 from headbench.scoring import breakdown, family, lookup
 from headbench.scoring.views import View
@@ -84,26 +83,19 @@ class Drawn:
         return (low - room, high + room)
 
 
-def drawn(row: ShownRow, files: Mapping[str, Cell]) -> Iterator[Drawn]:
-    """The views of a task on a model.
-
-    Args:
-        row: The conditions of one baseline.
-        files: Result id -> its cell, for the records.
-    """
+def drawn(row: ShownRow) -> Iterator[Drawn]:
+    """The views of a task on a model, the conditions of one baseline."""
     figure = row.baseline.main
     if figure is None:
         return
     shown = [row.baseline, *(cell for cell in row.cells.values() if cell.status == "ok")]
     for view in family.views(figure.metric):
-        made = _draw(view, row.result, shown, files)
+        made = _draw(view, row.result, shown)
         if made is not None:
             yield made
 
 
-def _draw(
-    view: View, base: Result, shown: Sequence[ShownCell], files: Mapping[str, Cell]
-) -> Drawn | None:
+def _draw(view: View, base: Result, shown: Sequence[ShownCell]) -> Drawn | None:
     figures = _by_registry(base)
     if view.metrics[0] not in figures:
         return None
@@ -112,18 +104,14 @@ def _draw(
     metrics = [lookup.metric(name) for name in view.metrics]
     try:
         if view.shape == "grid":
-            return _grid(view, metrics[0], shown, files)
-        return _split(view, metrics, shown, files)
+            return _grid(view, metrics[0], shown)
+        return _split(view, metrics, shown)
     except ConfigError:  # records of this task lack the part: there is nothing to split
         return None
 
 
 def _by_registry(result: Result) -> dict[str, Estimate]:
     return {one.metric: one for one in result.metrics.values()}
-
-
-def _records(cell: ShownCell, files: Mapping[str, Cell]) -> list[Record]:
-    return files[cell.result.id].records
 
 
 def _place(cell: ShownCell) -> tuple[str, str, str]:
@@ -133,12 +121,10 @@ def _place(cell: ShownCell) -> tuple[str, str, str]:
 # ------------------------------------------------------------------ heat maps
 
 
-def _grid(
-    view: View, metric: Metric, shown: Sequence[ShownCell], files: Mapping[str, Cell]
-) -> Drawn | None:
+def _grid(view: View, metric: Metric, shown: Sequence[ShownCell]) -> Drawn | None:
     if len(shown) < 2:  # nothing stands beside it
         return None
-    tables = [breakdown.grid(metric, _records(cell, files), *view.parts) for cell in shown]
+    tables = [breakdown.grid(metric, cell.records, *view.parts) for cell in shown]
     rows = _ordered({row for table in tables for row in table})
     columns = _ordered({one for table in tables for row in table.values() for one in row})
     if not rows or len(rows) > MOST_GROUPS or len(columns) > MOST_GROUPS:
@@ -182,15 +168,10 @@ def _moved(heat: Heat) -> float:
 # ------------------------------------------------------------------ lines
 
 
-def _split(
-    view: View,
-    metrics: Sequence[Metric],
-    shown: Sequence[ShownCell],
-    files: Mapping[str, Cell],
-) -> Drawn | None:
+def _split(view: View, metrics: Sequence[Metric], shown: Sequence[ShownCell]) -> Drawn | None:
     lines: list[Line] = []
     for cell in shown:
-        records = _records(cell, files)
+        records = cell.records
         groups = _groups(view, records)
         if len(groups) > MOST_GROUPS:
             return None

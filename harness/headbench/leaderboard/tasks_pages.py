@@ -60,7 +60,6 @@ def task_parts(sources: Sources) -> Iterator[Part]:
         found[row.result.task.name].append(row)
     for kept in found.values():
         kept.sort(key=lambda row: (row.result.kind != "measured", row.key))
-    files = {cell.result.id: cell for cell in sources.cells}
     listed = []
     for name in sorted(found):
         task = next((one for row in found[name] if (one := sources.task(row.result))), None)
@@ -75,7 +74,7 @@ def task_parts(sources: Sources) -> Iterator[Part]:
                 "meta": task.config.metadata if task else None,
                 "example": example(task) if task else None,
                 "metrics": definitions(found[name]),
-                "found": [(row, tuple(drawn(row, files))) for row in found[name]],
+                "found": [(row, tuple(drawn(row))) for row in found[name]],
                 "forest": (plots := forest(found[name])),
                 "reaches": {model: common_reach(lines) for model, lines in plots.items()},
                 "items_page": items_page,

@@ -107,7 +107,7 @@ def _value(value: object) -> str:
     """A task's argument as the command line would write it."""
     if isinstance(value, list | tuple):
         return ",".join(map(_value, value))
-    return _argument(value)
+    return "null" if value is None else _argument(value)
 
 
 def _listed(value: str | Sequence[str]) -> tuple[str, ...]:

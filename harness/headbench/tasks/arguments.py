@@ -88,8 +88,8 @@ def overlaid(merged: Merged, given: Arguments) -> Merged:
         given: Arguments of the run; those of other tasks are left alone.
 
     Raises:
-        ConfigError: A value is not of the kind of the one in the file, or ``arguments`` names a key
-            that the file does not set.
+        ConfigError: A value is not of the kind of the one in the file, two values are for one key,
+            or ``arguments`` names a key that the file does not set.
     """
     places = available(merged)
     own = f"{merged.data.get('task', '')}."
@@ -102,6 +102,7 @@ def overlaid(merged: Merged, given: Arguments) -> Merged:
     }
     if not chosen:
         return merged
+    _refuse_two_for_one(chosen, places)
     data = copy.deepcopy(dict(merged.data))
     origins = dict(merged.origins)
     for name, text in chosen.items():
@@ -111,6 +112,22 @@ def overlaid(merged: Merged, given: Arguments) -> Merged:
             origins = {one: at for one, at in origins.items() if one[: len(path)] != path}
             origins[path] = Origin(Path(OPTION), 0)
     return replace(merged, data=data, origins=origins)
+
+
+def _refuse_two_for_one(chosen: Arguments, places: Mapping[str, Sequence[KeyPath]]) -> None:
+    """Refuse two arguments for one key: a spec says nothing of the order in which they came."""
+    owner: dict[KeyPath, str] = {}
+    for name in sorted(chosen):
+        for path in places[name]:
+            for other, first in owner.items():
+                shorter = min(len(path), len(other))
+                if first != name and path[:shorter] == other[:shorter]:
+                    raise ConfigError(
+                        f"{first!r} and {name!r} both set {dotted(path)}",
+                        where=f"{OPTION} {first}={chosen[first]},{name}={chosen[name]}",
+                        hint="give one of the two",
+                    )
+            owner[path] = name
 
 
 def available(merged: Merged) -> dict[str, tuple[KeyPath, ...]]:

@@ -80,7 +80,7 @@ class CaptureConfig(Strict):
         "its rows of the output projection.",
     )
     layers: tuple[int, ...] = Field(
-        (-1,), description="0-based layers; negative ones count from the top."
+        (-1,), min_length=1, description="0-based layers; negative ones count from the top."
     )
     rows: str = Field(
         "all",

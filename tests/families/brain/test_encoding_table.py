@@ -113,6 +113,18 @@ def test_what_a_length_explains_is_shown_and_taken_off() -> None:
     assert abs(BEYOND.of(made)) < 0.05
 
 
+def test_equal_features_with_other_nuisance_columns_are_prepared_anew() -> None:
+    """What is kept of one table must not answer for another that differs in a column only."""
+    features, people = planted(3)
+    lengths = np.random.default_rng(4).integers(1, 30, (2, 72)).astype(float)
+    one, two = (records(features, people, PASSAGES, length) for length in lengths)
+    together = [NUISANCE.of(made) for made in (one, two)]
+    table_encoding._KEPT._made.clear()
+    assert together[1] == NUISANCE.of(two) != together[0]
+    answered = [*two, Record("other", "other", (), None, "verbatim@1", {})]
+    assert R.of(answered) == R.of(two)
+
+
 def test_shuffled_folds_let_nearness_in_time_win() -> None:
     """The evidence of arXiv 2406.01538: responses that drift, features that know nothing."""
     random = np.random.default_rng(2)

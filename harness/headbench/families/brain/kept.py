@@ -47,7 +47,10 @@ def digest_of(records: Sequence[Record], parts: Sequence[str], *more: object) ->
         digest.update(f"{record.document}\0{record.cluster}\0".encode())
         for name in parts:
             value = record.parts.get(name)
-            whole = isinstance(value, np.ndarray)
-            digest.update(np.asarray(value).tobytes() if whole else repr(value).encode())
+            if isinstance(value, np.ndarray):
+                digest.update(f"{value.dtype} {value.shape}\0".encode())
+                digest.update(value.tobytes())
+            else:
+                digest.update(repr(value).encode())
             digest.update(b"\0")
     return digest.hexdigest()

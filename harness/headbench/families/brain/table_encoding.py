@@ -31,6 +31,8 @@ from headbench.statistics.resamplable import CELLS
 ARRAYS = ("features", "people")
 STATED = ("folds", "fold_kind", "delays", "seed")
 """Parts that say how a model is fitted; equal in all records."""
+NUISANCE = "nuisance_"
+"""How the names of parts begin that hold the nuisance columns."""
 MOST_WORK = 1_000_000
 """Stimuli squared times targets up to which permutations are made: 60 stimuli with 277 targets."""
 
@@ -201,7 +203,8 @@ def read_records(records: Sequence[Record]) -> EncodingRecords | None:
     taken = [one for one, takes in zip(records, takes_part, strict=True) if takes]
     if not taken:
         return None
-    key = digest_of(taken, (*ARRAYS, *STATED, "place"))
+    names = sorted({name for one in taken for name in one.parts if name.startswith(NUISANCE)})
+    key = digest_of(taken, (*ARRAYS, *STATED, "place", *names), names, takes_part.tolist())
     return _KEPT.get(key, lambda: _read(taken, takes_part))
 
 
@@ -222,7 +225,7 @@ def _read(taken: Sequence[Record], takes_part: Booleans) -> EncodingRecords:
     if delays:
         steps = [int(step) for step in str(delays).split(",")]
         bands = [delayed(band, steps, groups) for band in bands]
-    names = sorted(name for name in shown[0].parts if name.startswith("nuisance_"))
+    names = sorted(name for name in shown[0].parts if name.startswith(NUISANCE))
     columns = np.array([[one.parts[name] for name in names] for one in shown], dtype=np.float64)
     people = np.array([one.parts["people"] for one in shown], dtype=np.float64)
     splits = response_folds(
