@@ -37,6 +37,18 @@ OPTIONS: dict[str, dict[str, object]] = {
 }
 
 
+def least_seconds(read: Callable[[], object], limit: float = 1.0) -> float:
+    """Processor time of a reading: the least of up to three, because the machine may be busy."""
+    least = float("inf")
+    for _ in range(3):
+        start = time.process_time()
+        read()
+        least = min(least, time.process_time() - start)
+        if least < limit or least > 10 * limit:
+            break
+    return least
+
+
 def assert_quick(work: Callable[[str], object], name: str) -> None:
     """Far below what growth with the square of the length takes (8 s and more at this length)."""
     for piece in PIECES:
@@ -101,9 +113,7 @@ def test_a_scorer_reads_a_megabyte_in_a_second(name: str, pieces: tuple[str, ...
     scorer.record(document, ("no",), parser, options)  # imports and tables are not reading
     for piece in pieces:
         text = piece * (10**6 // len(piece))
-        start = time.process_time()
-        scorer.record(document, (text,), parser, options)
-        spent = time.process_time() - start
+        spent = least_seconds(lambda text=text: scorer.record(document, (text,), parser, options))
         assert spent < 1, f"{name}, {piece!r}: {spent:.2f} s"
 
 
