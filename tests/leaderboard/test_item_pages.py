@@ -9,7 +9,7 @@ import pytest
 
 from headbench.leaderboard.cells import ShownCell, ShownRow, rows
 from headbench.leaderboard.intervention_pages import sweeps
-from headbench.leaderboard.item_pages import COLUMNS, item_parts, withheld
+from headbench.leaderboard.item_pages import COLUMNS, OTHER_DATA, _shown, item_parts, withheld
 from headbench.leaderboard.page import Asset, Page, Part, Shard
 from headbench.leaderboard.sources import Sources, read_sources
 from headbench.tasks.loader import load
@@ -71,6 +71,17 @@ def test_texts_are_withheld_where_the_licence_says_nothing() -> None:
     other = replace(task, config=task.config.model_copy(update={"metadata": closed}))
     assert "ask the authors" in withheld(other)
     assert "not part of this version" in withheld(None)
+
+
+def test_prompts_of_other_data_are_not_shown(sources: Sources) -> None:
+    """Ids of documents may be the same where the documents are not."""
+    row, _ = cell_of(sources, "chair", "vhr")
+    task = sources.task(row.result)
+    assert _shown(task, row).prompts
+    facts = row.result.task.model_copy(update={"data_hash": "0" * 64})
+    base = replace(row.baseline, result=row.result.model_copy(update={"task": facts}))
+    other = _shown(task, replace(row, baseline=base))
+    assert (other.texts, other.prompts, other.reason) == (False, {}, OTHER_DATA)
 
 
 def test_doses_are_joined_where_all_else_is_equal(sources: Sources) -> None:

@@ -21,6 +21,7 @@ from headbench.nouns import Record
 from headbench.results.check import metric_of
 from headbench.scoring import family
 from headbench.statistics.metric import Metric
+from headbench.tasks.documents import hash_documents
 from headbench.tasks.task import Task
 
 LONGEST_TEXT = 3_000
@@ -29,6 +30,7 @@ MOST_PER_SHARD = 2_000
 MOST_PICTURES = 30
 """Pictures of a task on a model that lie in the folder: those of its first documents."""
 COLUMNS = ("document", "change", "unedited", "edited", "target", "marks", "edited_marks", "picture")
+OTHER_DATA = "the data of these results are not those that the task has here"
 SAME, WORSE, BETTER, OTHER = "same score", "worse", "better", "not scored alone"
 
 
@@ -74,8 +76,10 @@ def item_parts(sources: Sources) -> Iterator[Part]:
     made: list[tuple[str, int, str]] = []
     for name in sorted(tasks):
         listed: list[tuple[ShownRow, list[Listed]]] = []
+        reasons: list[str] = []
         for row in tasks[name]:
             shown = _shown(sources.task(row.result), row)
+            reasons.append(shown.reason)
             prompts = _shard_name(prompts_shard(row), row.baseline, names)
             conditions = []
             for cell in row.cells.values():
@@ -91,7 +95,7 @@ def item_parts(sources: Sources) -> Iterator[Part]:
                     yield Asset(path, content)
         if not listed:
             continue
-        reason = _shown_reason(sources, tasks[name][0])
+        reason = "; ".join(dict.fromkeys(why for why in reasons if why))
         made.append((name, sum(len(found) for _, found in listed), reason))
         yield Page(
             items_page(name),
@@ -133,10 +137,6 @@ def withheld(task: Task | None) -> str:
     return f"the data's licence ({licence}) does not allow it"
 
 
-def _shown_reason(sources: Sources, row: ShownRow) -> str:
-    return "they are withheld" if row.result.withheld else withheld(sources.task(row.result))
-
-
 def _shown(task: Task | None, row: ShownRow) -> _Shown:
     reason = "they are withheld" if row.result.withheld else withheld(task)
     if reason or task is None:
@@ -146,7 +146,11 @@ def _shown(task: Task | None, row: ShownRow) -> _Shown:
     pictures: dict[str, str] = {}
     images: dict[str, bytes] = {}
     try:
-        documents = task.documents(row.result.run.seed, len(wanted))
+        documents = task.documents(row.result.run.seed, row.result.coverage.expected)
+        if hash_documents(documents) != row.result.task.data_hash:
+            # Ids may be the same, as those of a user's own table: whose texts these are, and what
+            # was asked, nothing says.
+            return _Shown(False, OTHER_DATA, {}, {}, {})
         for document in documents:
             if document.id not in wanted:
                 continue
