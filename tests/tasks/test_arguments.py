@@ -179,3 +179,9 @@ def test_a_run_stores_its_arguments_and_replays_them(
     assert spec_from_result(done.files[0]) == done.spec
     # Specs without arguments say nothing of them, so that the digests of old results hold.
     assert "task_args" not in make_spec(tasks=("niah",)).document()
+
+
+@pytest.mark.parametrize("value", ["Rate it: ", "Rate it, scale=1 to 7"])
+def test_what_the_printed_command_would_read_otherwise_is_refused(value: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be written on the command line"):
+        headbench.run("norms_table", task_args={"prompt": value})

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headbench.errors import ConfigError
 from headbench.results.comparison import Comparison, compare_files
 from headbench.running.model_roles import ROLES, assign_args, read_roles
 from headbench.running.spec import make_spec
+from headbench.tasks.arguments import parse_task_args
 
 if TYPE_CHECKING:
     from headbench.jobs import Model
@@ -50,7 +52,7 @@ def run(
     spec = make_spec(
         tasks=_listed(tasks),
         interventions=_listed(interventions),
-        task_args={name: _value(value) for name, value in (task_args or {}).items()},
+        task_args=_task_args(task_args or {}),
         **_models(model, model_args or {}),
         **options,
     )
@@ -101,6 +103,25 @@ def _argument(value: object) -> str:
     if isinstance(value, Mapping):
         return json.dumps(dict(value), sort_keys=True).replace("=", "\\u003d")
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _task_args(args: Mapping[str, object]) -> dict[str, str]:
+    """Arguments of tasks as the command line would write them.
+
+    Raises:
+        ConfigError: the command line would read a value otherwise, so that the command that a run
+            prints would give another run.
+    """
+    found = {name: _value(value) for name, value in args.items()}
+    for name, value in found.items():
+        if parse_task_args(f"{name}={value}") != {name: value}:
+            raise ConfigError(
+                f"the value {value!r} cannot be written on the command line",
+                where=f"task_args, {name}",
+                hint="no blanks at its ends, no ', name=' inside; a task file of your own may have "
+                "both",
+            )
+    return found
 
 
 def _value(value: object) -> str:

@@ -92,3 +92,25 @@ def test_bad_tables_are_refused(table: Path, tmp_path: Path) -> None:
     (tmp_path / "t.mat").write_text("")
     with pytest.raises(DataError, match="npz or CSV"):
         read_vector_table(tmp_path / "t.mat")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("subject,stimulus,v,v\na,x,1,2\n", "two columns 'v'"),
+        ("subject,stimulus,v\na,,1\n", "a cell of 'stimulus' is empty"),
+        ("subject,stimulus,v\n ,x,1\n", "a cell of 'subject' is empty"),
+    ],
+)
+def test_a_csv_that_would_lose_something_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=told):
+        read_vector_table(path)
+
+
+def test_complex_vectors_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "table.npz"
+    np.savez(path, subject=["a"], stimulus=["x"], vector=np.array([[1 + 2j]]))
+    with pytest.raises(DataError, match="complex"):
+        read_vector_table(path)

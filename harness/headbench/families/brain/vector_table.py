@@ -188,6 +188,14 @@ def read_vector_table(path: Path, sha256: str = "", vectors: str = "") -> Vector
             where=f"{path}: {told}, vectors {units.shape}",
             hint="give one subject, stimulus and vector per row",
         )
+    for name in COLUMNS:
+        empty = [row for row, cell in enumerate(columns[name]) if not cell.strip()]
+        if empty:
+            raise DataError(
+                f"a cell of {name!r} is empty",
+                where=f"{path}, row {empty[0]}, and {len(empty) - 1} more",
+                hint="leave the row out",
+            )
     bad = np.flatnonzero(~np.isfinite(units).all(axis=1))
     if len(bad):
         raise DataError(
@@ -226,7 +234,14 @@ def _npz(path: Path, vectors: str) -> tuple[Columns, Floats]:
                 name: tuple("" if one != one else str(one) for one in file[name].tolist())
                 for name in names
             }
-            return columns, np.asarray(file[wanted], dtype=np.float64)
+            vectors = file[wanted]
+            if np.iscomplexobj(vectors):
+                raise DataError(
+                    "the vectors are complex numbers",
+                    where=f"{path}, {wanted}",
+                    hint="save real numbers, such as magnitudes",
+                )
+            return columns, np.asarray(vectors, dtype=np.float64)
     except (ValueError, BadZipFile) as error:
         raise DataError(
             "the table cannot be read", where=f"{path}: {error}", hint="save it with numpy.savez"
@@ -242,6 +257,14 @@ def _csv(path: Path) -> tuple[Columns, Floats]:
             f"the table is no CSV: {error}", where=str(path), hint="save it as UTF-8 CSV"
         ) from error
     header = list(rows[0]) if rows else []
+    names = next(csv.reader(io.StringIO(text, newline="")), [])
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:  # a reader by names keeps the last of them
+        raise DataError(
+            f"the table has two columns {twice[0]!r}",
+            where=str(path),
+            hint="give every unit a name of its own",
+        )
     missing = [name for name in COLUMNS if name not in header]
     units = [name for name in header if name not in (*COLUMNS, *EXTRAS)]
     if missing or not units:
