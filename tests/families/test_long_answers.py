@@ -37,18 +37,6 @@ OPTIONS: dict[str, dict[str, object]] = {
 }
 
 
-def least_seconds(read: Callable[[], object], limit: float = 1.0) -> float:
-    """Processor time of a reading: the least of up to three, because the machine may be busy."""
-    least = float("inf")
-    for _ in range(3):
-        start = time.process_time()
-        read()
-        least = min(least, time.process_time() - start)
-        if least < limit or least > 10 * limit:
-            break
-    return least
-
-
 def assert_quick(work: Callable[[str], object], name: str) -> None:
     """Far below what growth with the square of the length takes (8 s and more at this length)."""
     for piece in PIECES:
@@ -105,7 +93,7 @@ def test_thoughts_of_a_long_answer_are_cut() -> None:
         ("stickiness", ("PREDICTION: [", "\n")),
     ],
 )
-def test_a_scorer_reads_a_megabyte_in_a_second(name: str, pieces: tuple[str, ...]) -> None:
+def test_a_scorer_reads_a_megabyte_in_seconds(name: str, pieces: tuple[str, ...]) -> None:
     scorer = lookup.scorer(name)
     parser = lookup.parser(scorer.default_parser)
     document = Document("d", "d", {}, TARGETS.get(name, "red cup 狗 1000"))
@@ -113,8 +101,11 @@ def test_a_scorer_reads_a_megabyte_in_a_second(name: str, pieces: tuple[str, ...
     scorer.record(document, ("no",), parser, options)  # imports and tables are not reading
     for piece in pieces:
         text = piece * (10**6 // len(piece))
-        spent = least_seconds(lambda text=text: scorer.record(document, (text,), parser, options))
-        assert spent < 1, f"{name}, {piece!r}: {spent:.2f} s"
+        start = time.process_time()
+        scorer.record(document, (text,), parser, options)
+        spent = time.process_time() - start
+        # A second alone; three where another process shares the core. Quadratic takes minutes.
+        assert spent < 3, f"{name}, {piece!r}: {spent:.2f} s"
 
 
 def test_what_is_read_once_reads_as_what_is_read_each_time() -> None:

@@ -89,11 +89,10 @@ def seconds(read: Callable[[str], object], text: str) -> float:
     ],
     ids=["robust", "first", "reference", "connections"],
 )
-def test_a_megabyte_is_read_in_a_second(
+def test_a_megabyte_is_read_in_seconds(
     read: Callable[[str], object], names: tuple[str, ...]
 ) -> None:
     for name in names:
         spent = seconds(read, HOSTILE[name])
-        if spent >= 1:  # the machine may be busy
-            spent = seconds(read, HOSTILE[name])
-        assert spent < 1, f"{name!r}: {spent:.2f} s"
+        # A second alone; three where another process shares the core. Quadratic takes minutes.
+        assert spent < 3, f"{name!r}: {spent:.2f} s"
