@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headbench.errors import DataError
+from headbench.families.walls.wall_logs import HUMANS
 from headbench.families.walls.walls_forms import SolvedWall, wall_of
-from headbench.families.walls.walls_rescoring import HUMANS
 from headbench.nouns import Document, Record
 from headbench.results.canonical import digest
 from headbench.results.fields import Fields, LogRow, Reading, as_text, contains, normal

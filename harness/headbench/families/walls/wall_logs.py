@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from headbench.results.fields import LogFormat
 
+HUMANS = "human"
+"""In place of a predictions file: the people recorded in the walls file."""
+
 ONLY_CONNECT = LogFormat(
     "Only Connect predictions",
     frozenset({"wall_id", "predicted_groups"}),

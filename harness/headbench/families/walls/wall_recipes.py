@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from headbench.families.walls.walls_rescoring import HUMANS, RESCORER, WallOptions
+from headbench.families.walls.wall_logs import HUMANS
+from headbench.families.walls.walls_rescoring import RESCORER, WallOptions
 from headbench.results.recipe import VALUES_ONLY, Recipe, Recomputed, Stated, recomputed
 
 

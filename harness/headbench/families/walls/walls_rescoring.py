@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from headbench.errors import ConfigError
+from headbench.families.walls.wall_logs import HUMANS
 from headbench.results.joins import Vouched
 from headbench.results.rescorer import LogReading, RescoreOptions, Rescorer
 
 if TYPE_CHECKING:
     from headbench.results.rescored import Rescored
-
-HUMANS = "human"
-"""In place of a predictions file: the people recorded in the walls file."""
 
 
 class WallOptions(RescoreOptions):
