@@ -44,8 +44,7 @@ COLUMNS = (
 NONE = "-"
 DAMAGE = 0.1
 """Nats per token by which the loss on a neutral text must rise, its interval above zero, before a
-condition is said to damage the model. A choice of ours: the shipped models lose .01 to .05 under
-edits that leave their answers alone."""
+condition is said to damage the model. A choice of ours, not calibrated on any model."""
 
 
 def flat_header(comparisons: Sequence[Comparison]) -> list[str]:
