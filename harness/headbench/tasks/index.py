@@ -9,7 +9,7 @@ from typing import Literal
 
 from headbench._paths import tasks_root
 from headbench._plugins import entry_points
-from headbench._reading import is_file, is_folder
+from headbench._reading import is_file, is_folder, resolved
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.tasks.merge import Merged, read_merged
 from headbench.tasks.yamlfile import YamlFile
@@ -139,7 +139,7 @@ def build_index(include: Sequence[Path] = ()) -> Index:
                 problems.append(problem)
                 continue
             known = entries.get(entry.name)
-            if known is not None and known.path.resolve() != path.resolve():
+            if known is not None and resolved(known.path) != resolved(path):
                 raise ConfigError(
                     f"two files claim the name {entry.name!r}",
                     where=f"{known.path} and {path}",
