@@ -48,11 +48,10 @@ def metric(name: str, family: str | None = None) -> Metric:
 
 def _metric_name(name: str, family: str | None = None) -> str:
     """A metric's registry name; an unknown name is returned unchanged."""
-    known = metric_names()
     for full in ([f"{family}.{name}"] if family else []) + [name]:
-        if full in known:
+        if _has("metric", full):
             return full
-    matches = [full for full in known if full.partition(".")[2] == name]
+    matches = [full for full in metric_names() if full.partition(".")[2] == name]
     if len(matches) > 1:
         raise ConfigError(
             f"several metrics are called {name!r}",
@@ -128,6 +127,11 @@ def _names(kind: Kind) -> tuple[str, ...]:
     return tuple(sorted({*brought, *_plugins(kind)}))
 
 
+def _has(kind: Kind, name: str) -> bool:
+    """Whether a current name is one of :func:`_names`."""
+    return (families.has(_TABLES[kind], name) and "@" not in name) or name in _plugins(kind)
+
+
 @cache
 def _plugins(kind: Kind) -> Mapping[str, EntryPoint]:
     """What other packages registered; read once, because scanning installed packages is slow."""
@@ -156,7 +160,7 @@ def _find(kind: Kind, name: str, wanted: type[_Thing]) -> _Thing:
     """Load a name from the families, else from an entry point, and check its type."""
     table = _TABLES[kind]
     thing: object
-    if name in families.names(table):
+    if families.has(table, name):
         thing, where = families.load(table, name), families.place_of(table, name)
     elif name in _plugins(kind):
         point = _plugins(kind)[name]
