@@ -36,7 +36,7 @@ from headbench.running.respondents import (
 )
 from headbench.running.spec import RunSpec
 from headbench.statistics import smallest_p
-from headbench.tasks.all_layers import checkable, with_layers
+from headbench.tasks.all_layers import Models, checkable, with_layers
 from headbench.tasks.loader import resolve_names
 from headbench.tasks.task import Task
 
@@ -117,7 +117,7 @@ def make_plan(spec: RunSpec) -> RunPlan:
     documents = [_documents(task, spec) for task in tasks]
     seen = preview_respondents(spec, tasks)
     # Weights take minutes to read, and the configuration shows much of what is impossible.
-    shapes = {role: look.info for role, look in seen.items()}
+    shapes: Models = {role: look.info for role, look in seen.items()}
     tasks = tuple(with_layers(task, shapes) for task in tasks)
     for task in tasks:
         checkable(task, shapes).check_scorer(shapes)
