@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
 
 from pydantic import Field
 
@@ -21,7 +20,6 @@ from headbench.families.scene_rows import picture
 from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
-from headbench.worlds.scenes import Split
 
 SPLITS = ("train", "test")
 
@@ -94,7 +92,7 @@ def scene_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
     known = scene_geometry()
     seen = [scene for scene, split in zip(known.scenes, known.splits, strict=True)
             if split == spec.split]  # fmt: skip
-    drawing = world(cast("Split", spec.split))
+    drawing = world(spec.split)
     for scene in seen[: options.n]:
         yield DataRow(
             {
