@@ -230,6 +230,8 @@ def metric_of(name: str, one: Estimate) -> Metric | None:
         metric = lookup.metric(one.metric)
     except HeadbenchError:  # not installed, or installed in part
         return None
+    if metric.name == name:
+        return metric
     # A rescored log may call a family's metric by a name of its own, which no other metric has.
     taken = {full.rpartition(".")[2] for full in lookup.metric_names()}
     return metric if name in taken else metric.called(name)
