@@ -21,7 +21,7 @@ from headbench._json import is_whole
 from headbench.errors import ConfigError, DataError, nearest
 from headbench.tasks.budget import begin, joined
 from headbench.tasks.purity import (
-    MEND,
+    NO_CHANCE,
     RANDOM_FILTERS,
     RANDOM_GLOBALS,
     PureEnvironment,
@@ -91,7 +91,7 @@ class Template:
             match = _UNDEFINED.search(str(error))
             hint = nearest(match.group(1), fields) if match else "check the names in the template"
             if match and match.group(1) in ("now", "today", "random", *RANDOM_GLOBALS):
-                hint = MEND
+                hint = NO_CHANCE
             raise ConfigError(
                 f"the template asks for something the document has not: {error}",
                 where=self.where,
@@ -102,7 +102,7 @@ class Template:
             raise ConfigError(
                 f"the template fails: {_reason(bad)}",
                 where=self.where,
-                hint=MEND if random else "",
+                hint=NO_CHANCE if random else "",
             ) from bad
         if not is_whole(made.text):
             raise ConfigError(
