@@ -230,14 +230,14 @@ def _npz(path: Path, vectors: str) -> tuple[Columns, Floats]:
             name: tuple("" if one != one else str(one) for one in file[name].tolist())
             for name in names
         }
-        vectors = file[wanted]
-        if np.iscomplexobj(vectors):
+        units = file[wanted]
+        if np.iscomplexobj(units):
             raise DataError(
                 "the vectors are complex numbers",
                 where=f"{path}, {wanted}",
                 hint="save real numbers, such as magnitudes",
             )
-        return columns, np.asarray(vectors, dtype=np.float64)
+        return columns, np.asarray(units, dtype=np.float64)
 
 
 def _csv(path: Path) -> tuple[Columns, Floats]:
