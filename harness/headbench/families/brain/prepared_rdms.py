@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from headbench.errors import ConfigError, DataError, RefusedError, nearest
-from headbench.families.brain.ranks import ranks_and_tie_variance
+from headbench.families.brain.ranks import average_ranks, ranks_and_tie_variance
 from headbench.families.brain.rdm import (
     Floats,
     Integers,
@@ -52,14 +52,14 @@ class PreparedRdms:
         stimuli: How many.
         values: ``[rdm, pair]``: ranks or dissimilarities, scaled so that the plain variance (the
             plain mean square for ``cosine`` and the whitened ones) is 1; for ``tau_a`` as given.
-        squares: ``[rdm, pair]``: square of each value, plus for ``rho_a`` the variance that
-            breaking its ties at random would add.
+        ties: ``[rdm, pair]``: for ``rho_a``, the variance that breaking ties at random would add
+            to each value; ``None`` where there is none.
     """
 
     method: Method
     stimuli: int
     values: Floats
-    squares: Floats
+    ties: Floats | None = None
 
     def __len__(self) -> int:
         """How many RDMs."""
@@ -67,7 +67,8 @@ class PreparedRdms:
 
     def pick(self, rdms: slice | Integers) -> PreparedRdms:
         """Some of the RDMs."""
-        return PreparedRdms(self.method, self.stimuli, self.values[rdms], self.squares[rdms])
+        ties = None if self.ties is None else self.ties[rdms]
+        return PreparedRdms(self.method, self.stimuli, self.values[rdms], ties)
 
     @cached_property
     def unit(self) -> tuple[Floats, Floats]:
@@ -87,11 +88,8 @@ class PreparedRdms:
             norm = np.sqrt(np.einsum("rij,rij->r", centred, centred))[:, None]
             diagonal = np.einsum("rii->ri", centred)
             return np.sqrt(2.0) * condense(centred) / norm, diagonal / norm
-        values = self.values
-        if self.method != "cosine":
-            values = values - values.mean(axis=1, keepdims=True)
-        norm = np.sqrt(self.squares.sum(axis=1, keepdims=True))
-        return values / norm, np.zeros((len(values), self.stimuli))
+        # Centred and of mean square 1 already.
+        return self.values / np.sqrt(self.values.shape[1]), np.zeros((len(self), self.stimuli))
 
 
 def prepare(
@@ -126,24 +124,28 @@ def prepare(
     stimuli = stimulus_count(table.shape[1])
     if method == "tau_a":
         table[flat] = np.nan
-        return PreparedRdms(method, stimuli, table, table**2)
-    extra: Floats | None = None
-    if method in RANKED:
-        pairs = [ranks_and_tie_variance(row) for row in table]
-        table = np.array([ranks for ranks, _ in pairs])
-        if method == "rho_a" and any(ties is not None for _, ties in pairs):
-            none = np.zeros(table.shape[1])
-            extra = np.array([none if ties is None else ties for _, ties in pairs])
+        return PreparedRdms(method, stimuli, table)
+    ties: Floats | None = None
+    if method == "rho_a":
+        for at, row in enumerate(table):
+            table[at], found = ranks_and_tie_variance(row)
+            if found is not None:
+                ties = np.zeros_like(table) if ties is None else ties
+                ties[at] = found
+    elif method in RANKED:
+        for at, row in enumerate(table):
+            table[at] = average_ranks(row)
     if method not in ("cosine", *WHITENED):
         table -= table.mean(axis=1, keepdims=True)
     table[flat] = np.nan  # only now: ranks would number them
-    squares = table**2
-    if extra is not None:
-        squares += extra
-    size = squares.mean(axis=1, keepdims=True)
-    table /= np.sqrt(size)
-    squares /= size
-    return PreparedRdms(method, stimuli, table, squares)
+    sizes = np.einsum("rp,rp->r", table, table)
+    if ties is not None:
+        sizes += ties.sum(axis=1)
+    sizes = (sizes / table.shape[1])[:, None]
+    table /= np.sqrt(sizes)
+    if ties is not None:
+        ties /= sizes
+    return PreparedRdms(method, stimuli, table, ties)
 
 
 def refuse_headline(method: Method, *rdms: ArrayLike) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from headbench.families.brain.kendall import weighted_tau_a
 from headbench.families.brain.prepared_rdms import PreparedRdms
-from headbench.families.brain.rdm import Floats, square
+from headbench.families.brain.rdm import Floats, square, upper
 
 CELLS = 4_000_000
 """Most numbers held at once in a chunk of draws (32 MB)."""
@@ -22,12 +22,12 @@ FLAT = 1e-12
 
 def _pair_sums(condensed: Floats, weights: Floats) -> Floats:
     """Sum of w_i w_j R_ij over ordered pairs i != j: ``[draw]``."""
-    return _sums(square(condensed), weights)
+    return _sums(upper(condensed), weights)
 
 
 def _sums(table: Floats, weights: Floats) -> Floats:
-    """As :func:`_pair_sums`, of the full matrix."""
-    return np.asarray(np.einsum("dn,dn->d", weights @ table, weights))
+    """As :func:`_pair_sums`, of what stands above the diagonal of the full matrix."""
+    return np.asarray(2.0 * np.einsum("dn,dn->d", weights @ table, weights))
 
 
 def moments(models: PreparedRdms, targets: PreparedRdms, weights: Floats) -> Floats:
@@ -39,7 +39,7 @@ def moments(models: PreparedRdms, targets: PreparedRdms, weights: Floats) -> Flo
         for m in range(len(models)):
             left = _Moments.of(models, m, weights, total)
             for t, other in enumerate(right):
-                # Full matrices are multiplied: making one of a condensed RDM costs ten products.
+                # Matrices are multiplied: making one of a condensed RDM costs more than a product.
                 cross = _sums(left.table * other.table, weights) / total
                 found[:, m, t] = (cross - left.mean * other.mean) / (left.size * other.size)
     return found
@@ -50,7 +50,7 @@ class _Moments:
     """One RDM under weights.
 
     Attributes:
-        table: ``[stimulus, stimulus]``.
+        table: ``[stimulus, stimulus]``, zero on and below the diagonal.
         mean: Weighted mean, ``[draw]``.
         size: Weighted standard deviation, ``[draw]``; NaN where it does not vary.
     """
@@ -62,11 +62,14 @@ class _Moments:
     @classmethod
     def of(cls, side: PreparedRdms, at: int, weights: Floats, total: Floats) -> _Moments:
         """The moments of one RDM of a side."""
-        table = square(side.values[at])
+        table = upper(side.values[at])
         mean = np.zeros(len(weights))
         if side.method != "cosine":
             mean = _sums(table, weights) / total
-        variance = _pair_sums(side.squares[at], weights) / total - mean**2
+        squares = table**2
+        if side.ties is not None:
+            squares += upper(side.ties[at])
+        variance = _sums(squares, weights) / total - mean**2
         return cls(table, mean, np.sqrt(np.where(variance > FLAT, variance, np.nan)))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from headbench.errors import DataError
 from headbench.families.brain.prepared_rdms import RANKED, PreparedRdms, check_pair
-from headbench.families.brain.rdm import Floats, Integers, condense, square
+from headbench.families.brain.rdm import Floats, Integers, condense, square, upper
 from headbench.families.brain.rdm_moments import tau
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def permuted_similarity(
         whole = square(models.values)
         ones = np.ones((1, models.stimuli))
         rows = (condense(whole[:, order[:, None], order[None, :]]) for order in orders)
-        moved = (PreparedRdms("tau_a", models.stimuli, row, row) for row in rows)
+        moved = (PreparedRdms("tau_a", models.stimuli, row) for row in rows)
         return np.array([tau(row, targets, ones)[0] for row in moved])
     if len(models) <= len(targets):
         return _gathered(models, targets, orders)
@@ -85,7 +85,8 @@ def null_sd(models: PreparedRdms, targets: PreparedRdms) -> Floats:
     target = targets.unit[0].mean(axis=0)  # [pair]: averaging similarities averages unit targets
 
     def sums(values: Floats) -> tuple[float, float]:
-        rows = square(values).sum(axis=1)
+        table = upper(values)
+        rows = table.sum(axis=1) + table.sum(axis=0)
         return 2 * float(values @ values), float(rows @ rows)
 
     other, other_rows = sums(target)
@@ -110,9 +111,9 @@ def _gathered(moved: PreparedRdms, fixed: PreparedRdms, orders: Integers) -> Flo
     (_, moved_diagonal), (triangle, fixed_diagonal) = moved.unit, fixed.unit
     # Rows [start, start + BLOCK) from column start on, zero on and below the diagonal: each pair
     # once, and half of the gathering saved. [fixed, rows * columns] per block.
-    upper = np.triu(square(triangle), 1).astype(kind)
+    table = upper(triangle).astype(kind)
     blocks = [
-        np.ascontiguousarray(upper[:, start : start + BLOCK, start:]).reshape(len(fixed), -1)
+        np.ascontiguousarray(table[:, start : start + BLOCK, start:]).reshape(len(fixed), -1)
         for start in starts
     ]
     found = np.empty((len(orders), len(moved), len(fixed)))
