@@ -93,7 +93,11 @@ def _read(records: Sequence[Record]) -> EncodingRecords | None:
 
 
 def _fitted(fit: Fit, *, tested: bool = False) -> Callable[[Sequence[Record]], Weighted]:
-    """Held-out r of one kind of model, per subject; ``tested`` against permuted stimuli."""
+    """Held-out r of one kind of model, per subject; ``tested`` against permuted stimuli.
+
+    Of grouped stimuli whole groups are exchanged with others of their size: passages keep what
+    neighbours have in common, on both sides.
+    """
 
     def prepare(records: Sequence[Record]) -> Weighted:
         found = _read(records)
@@ -105,6 +109,7 @@ def _fitted(fit: Fit, *, tested: bool = False) -> Callable[[Sequence[Record]], W
             found.weighted(predicted),
             found.subjects,
             permuted=found.permuted if tested and found.testable else None,
+            whole_clusters=True,
         )
 
     return prepare

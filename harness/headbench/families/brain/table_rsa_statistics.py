@@ -39,7 +39,11 @@ def _similarity(arm: str = "") -> Callable[[Sequence[Record]], Weighted]:
             return nothing(records)
         chosen = found.chosen
         return Weighted(
-            found.takes_part, chosen.values, len(found.subjects), permuted=chosen.permuted
+            found.takes_part,
+            chosen.values,
+            len(found.subjects),
+            permuted=chosen.permuted,
+            whole_clusters=not chosen.halves,  # a half may cut a group in two
         )
 
     return prepare
