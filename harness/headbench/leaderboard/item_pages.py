@@ -156,7 +156,7 @@ def _shown(task: Task | None, row: ShownRow) -> _Shown:
                 continue
             request = task.requests(document, task.steps[0].name, {}, row.result.run.seed)[0]
             text = "\n\n".join(str(message["content"]) for message in request.messages)
-            prompts[document.id] = text[:LONGEST_TEXT]
+            prompts[document.id] = _shortened(text, _joined(document.target))
             if request.images and len(images) < MOST_PICTURES:
                 path = f"images/{request.images[0][:16]}.png"
                 images[path] = task.image(request.images[0])
@@ -208,13 +208,38 @@ def _line(
     return [
         record.document,
         change,
-        [text[:LONGEST_TEXT] for text in base.outputs],
-        [text[:LONGEST_TEXT] for text in record.outputs],
+        [_shortened(text) for text in base.outputs],
+        [_shortened(text) for text in record.outputs],
         target[:LONGEST_TEXT],
         _marks(base, marked),
         _marks(record, marked),
         shown.pictures.get(record.document, ""),
     ]
+
+
+def _shortened(text: str, keep: str = "") -> str:
+    """A text of at most about ``LONGEST_TEXT`` characters that says what it leaves out.
+
+    Args:
+        text: Any text.
+        keep: What stays in view where it occurs, such as the answer that a needle holds.
+    """
+    if len(text) <= LONGEST_TEXT:
+        return text
+    third = LONGEST_TEXT // 3
+    spans = [(0, third), (len(text) - third, len(text))]
+    at = text.find(keep) if keep else -1
+    around = third // 2
+    start, end = max(third, at - around), min(len(text) - third, at + len(keep) + around)
+    if at >= 0 and start < end:
+        spans.insert(1, (start, end))
+    shown, last = "", 0
+    for start, end in spans:
+        if start > last:
+            shown += f" [... {start - last:,} characters left out ...] "
+        shown += text[max(start, last) : end]
+        last = max(last, end)
+    return shown
 
 
 def _marks(record: Record, marked: Mapping[str, str]) -> list[ShardValue]:

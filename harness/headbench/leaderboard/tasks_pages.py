@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from headbench.errors import HeadbenchError
 from headbench.leaderboard import numbers
-from headbench.leaderboard.cells import ShownCell, ShownRow, direction, rows
+from headbench.leaderboard.cells import ShownCell, ShownRow, better, direction, rows
 from headbench.leaderboard.licences import may_show_texts
 from headbench.leaderboard.links import intervention_page, items_page, method_names, task_page
 from headbench.leaderboard.page import Page, Part
@@ -81,6 +81,7 @@ def task_parts(sources: Sources) -> Iterator[Part]:
                 "intervention_page": intervention_page,
                 "method_names": method_names,
                 "direction": direction,
+                "better": better,
                 "inert": [
                     cell for row in found[name] for cell in row.cells.values() if cell.reason
                 ],
