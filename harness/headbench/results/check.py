@@ -221,7 +221,7 @@ def metric_of(name: str, one: Estimate) -> Metric | None:
     """The metric behind a figure, under the name that the figure has, or ``None``."""
     try:
         metric = lookup.metric(one.metric)
-    except (HeadbenchError, ImportError, AttributeError):  # the package may be there in part
+    except HeadbenchError:  # not installed, or installed in part
         return None
     # A rescored log may call a family's metric by a name of its own, which no other metric has.
     taken = {full.rpartition(".")[2] for full in lookup.metric_names()}
