@@ -141,3 +141,31 @@ def test_the_axis_of_a_dose_curve_holds_intervals_that_are_not_far_wider(sources
     assert -0.2 < low < 0  # the interval from -9 ends at the edge
     assert 0.35 < high < 0.5
     assert found.band == [(1.0, 0.2), (2.0, 0.2)]
+
+
+def test_a_task_with_arguments_is_known_and_reads_no_file_that_they_name(
+    sources: Sources, tmp_path: Path
+) -> None:
+    row, _ = cell_of(sources, "chair", "vhr")
+
+    def asked(name: str, args: dict[str, str], **loaded: str) -> ShownRow:
+        task = row.result.task.model_copy(
+            update={"name": name, "prompt_hash": load(name, args=loaded).prompt_hash}
+        )
+        run = row.result.run.model_copy(update={"spec": {"task_args": args}})
+        result = row.result.model_copy(update={"task": task, "run": run})
+        return replace(row, baseline=replace(row.baseline, result=result))
+
+    known = asked("mknn_heads", {"layers": "1,2"}, layers="1,2")
+    assert sources.task(known.result) is not None
+    assert sources.task(asked("mknn_heads", {}, layers="1,2").result) is None
+    table = tmp_path / "secret.csv"
+    table.write_text("subject,stimulus\n")
+    named = asked("norms_table", {"table": str(table)}, table=str(table))
+    task = sources.task(named.result)
+    assert task is not None
+    opened = task.config.metadata.model_copy(update={"licence": "MIT"})
+    open_task = replace(task, config=task.config.model_copy(update={"metadata": opened}))
+    assert _shown(open_task, named).reason == OTHER_DATA
+    broken = row.result.run.model_copy(update={"spec": {"task_args": ["layers"]}})
+    assert sources.task(row.result.model_copy(update={"run": broken})) is not None

@@ -16,7 +16,7 @@ from headbench.leaderboard.cells import ShownCell, ShownRow, rows
 from headbench.leaderboard.licences import may_show_texts
 from headbench.leaderboard.links import items_page, task_page
 from headbench.leaderboard.page import Asset, Page, Part, Shard, ShardValue, page_name
-from headbench.leaderboard.sources import Sources
+from headbench.leaderboard.sources import Sources, task_args
 from headbench.nouns import Record
 from headbench.results.check import metric_of
 from headbench.scoring import family
@@ -141,6 +141,9 @@ def _shown(task: Task | None, row: ShownRow) -> _Shown:
     reason = "they are withheld" if row.result.withheld else withheld(task)
     if reason or task is None:
         return _Shown(False, reason, {}, {}, {})
+    if task_args(row.result) and task.config.dataset_path != "world":
+        # An argument may name a file: a result decides over no file that is read.
+        return _Shown(False, OTHER_DATA, {}, {}, {})
     wanted = {record.document for record in row.baseline.records}
     prompts: dict[str, str] = {}
     pictures: dict[str, str] = {}

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from helpers_browser import BOARD, Browser
 
-WIDER = "return document.documentElement.scrollWidth - innerWidth"
+PHONE = 360
+WIDER = f"return document.documentElement.scrollWidth - {PHONE}"
+"""Not ``innerWidth``: a phone zooms out until that holds the whole page."""
 KINDS = (
     "index.html", "by-intervention.html", "rescored.html", "tasks.html", "task-niah.html",
     "interventions.html", "intervention-vhr.html", "items-chair.html", "head-maps.html",
@@ -30,7 +32,7 @@ def pages() -> list[Path]:
 
 
 def test_no_page_is_wider_than_a_phone(browser: Browser) -> None:
-    browser.width(360)
+    browser.width(PHONE)
     wide = []
     for page in pages():
         browser.open(page)
@@ -40,7 +42,7 @@ def test_no_page_is_wider_than_a_phone(browser: Browser) -> None:
 
 
 def test_what_stands_outside_would_widen_a_page(browser: Browser, tmp_path: Path) -> None:
-    browser.width(360)
+    browser.width(PHONE)
     page = tmp_path / "wide.html"
     head = '<!doctype html><meta name="viewport" content="width=device-width, initial-scale=1">'
     page.write_text(f'{head}<p style="position:absolute;left:500px">x</p>')
