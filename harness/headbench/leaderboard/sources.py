@@ -14,6 +14,7 @@ from headbench.leaderboard.reading import Shown, ShownRun, read_runs
 from headbench.results.cell import Cell, NotShown
 from headbench.results.paper_cells import PaperCells, load_paper_cells
 from headbench.results.schema import Result
+from headbench.tasks.index import Index, build_index
 from headbench.tasks.loader import load as load_task
 from headbench.tasks.task import Task
 
@@ -73,13 +74,17 @@ class Sources:
     def _tasks(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], Task | None]:
         return {}
 
+    @cached_property
+    def _index(self) -> Index:
+        return build_index()
+
     def task(self, result: Result) -> Task | None:
         """The packaged task of a result; ``None`` where its prompt is not the one it asked."""
         name, given = result.task.name, task_args(result)
         key = (name, tuple(sorted(given.items())))
         if key not in self._tasks:
             try:
-                self._tasks[key] = load_task(name, args=given)
+                self._tasks[key] = load_task(name, index=self._index, args=given)
             except HeadbenchError:  # a user's own task, or one that was renamed
                 self._tasks[key] = None
         found = self._tasks[key]
