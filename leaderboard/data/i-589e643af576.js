@@ -1,4 +1,4 @@
-hb.put("i-993dac3baf28",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+hb.put("i-589e643af576",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
 ["adam","not scored alone",[],[],"",[],[],""],
 ["april","not scored alone",[],[],"",[],[],""],
 ["apron","not scored alone",[],[],"",[],[],""],
