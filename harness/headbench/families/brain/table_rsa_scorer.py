@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from headbench.families.brain.rdm import Floats
     from headbench.families.brain.table_geometry import TableRecords
+    from headbench.scoring.pictures import LayerProfile
 
     Features = NDArray[np.float32]
 
@@ -379,6 +380,37 @@ def _statistic(
     return SampleStatistic(name, prepare, better, low=low, high=high, resampling="bootstrap")
 
 
+def profiles(records: Sequence[Record]) -> list[LayerProfile]:
+    """Similarity of every layer or head to the subjects' mean, with their noise ceiling."""
+    from headbench.scoring.pictures import LayerProfile
+
+    found = _read(records)
+    if found is None or found.chosen.whole.candidates < 2:
+        return []
+    plain = _plain(found)
+    whole = found.chosen.whole
+    lower, upper = (_mean_or_none(bound[0]) for bound in whole.ceilings(plain))
+    return [
+        LayerProfile.of(
+            "brain.table_rsa",
+            list(zip(found.layers.tolist(), found.heads.tolist(), strict=True)),
+            whole.values(plain)[0].mean(axis=1),
+            floor=lower,
+            ceiling=upper,
+            chance=0.0,
+            note="Each over all stimuli; the task's figure is of candidates chosen on other data.",
+        )
+    ]
+
+
+def _mean_or_none(values: Floats) -> float | None:
+    """The mean of what is known; ``None`` where nothing is."""
+    import numpy as np
+
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
+
+
 def _count(name: str, prepare: Callable[[Sequence[Record]], Weighted]) -> SampleStatistic:
     return SampleStatistic(
         name, prepare, None, unit="count", low=None, high=None, resampling="bootstrap"
@@ -437,4 +469,5 @@ TABLE_RSA = Scorer(
     ),
     summary="features of layers or heads, compared with the subjects of a table of your own",
     check=check,
+    profiles=profiles,
 )
