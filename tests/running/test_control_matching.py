@@ -75,7 +75,7 @@ def test_every_control_changes_the_attention_output_as_much(alpha: float) -> Non
     wanted = by_hand(model, {0: (1,), 2: (0, 3)}, alpha)
     before = [by_hand(model, c.interventions[0].table, alpha) for c in toggle.controls]  # type: ignore[attr-defined]
     after = [
-        by_hand(model, c.interventions[0].table, c.interventions[0].alpha)  # type: ignore[attr-defined]
+        by_hand(model, c.interventions[0].table, c.interventions[0].params.alpha)  # type: ignore[attr-defined]
         for c in found.controls
     ]
     assert max(abs(size / wanted - 1) for size in before) > 0.02  # there was something to match
@@ -94,8 +94,8 @@ def test_heads_chosen_per_sample_are_measured_as_they_are_chosen() -> None:
     assert [c.interventions[0].alpha for c in found.controls] != [2.0, 2.0]  # type: ignore[attr-defined]
     again = _matched(model, found, [asked])  # matched controls need no further factor
     for one, two in zip(found.controls, again.controls, strict=True):
-        assert two.interventions[0].params.alpha == pytest.approx(  # type: ignore[attr-defined]
-            one.interventions[0].params.alpha,
+        assert two.interventions[0].alpha == pytest.approx(  # type: ignore[attr-defined]
+            one.interventions[0].alpha,
             rel=2e-3,  # type: ignore[attr-defined]
         )
     job = Job(asked[0], found.controls[0])

@@ -5,10 +5,10 @@ A page marks the place, and the command stands in the mark::
     <!-- output: headbench run --tasks niah,pope --intervention vhr -->
     <!-- /output -->
 
-``python -m training.pages.command_output`` runs each command in an empty folder and puts command and
-output between the marks. With ``--check`` it writes nothing and fails when a page says something
-else: words must be equal, and numbers may differ by :data:`TOLERANCE`, because another processor
-may flip the odd answer that lies within rounding.
+``python -m training.pages.command_output`` runs each command in an empty folder, and writes it and
+its output between the marks. With ``--check`` it writes nothing and fails when a page says
+something else: words must be equal, and numbers may differ by :data:`TOLERANCE`, because another
+processor may flip the odd answer that lies within rounding.
 """
 
 from __future__ import annotations

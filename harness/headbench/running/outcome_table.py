@@ -30,10 +30,11 @@ def print_outcome(outcome: RunOutcome, console: Console, *, full: bool = False) 
         print_conditions(outcome.comparisons, console, full=full)
     else:
         print_levels(outcome.results, console)
-    *notes, page, again = footer(outcome, full=full)
+    *notes, page, last = footer(outcome, full=full)
     print_notes(notes, console)
-    for line in (page, again):
-        print_command(*line.split(": ", 1), console)
+    for line in (page, last):
+        label, _, command = line.partition(": ")
+        print_command(label, command, console)
 
 
 def footer(outcome: RunOutcome, *, full: bool = False) -> list[str]:
