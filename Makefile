@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants sweep board-results leaderboard leaderboard-check nightly clean
+.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants sweep fuzz board-results leaderboard leaderboard-check nightly clean
 
 run: $(VENV)/.installed
 	$(BIN)/headbench run --tasks niah,pope --intervention vhr
@@ -39,6 +39,12 @@ smoke: $(VENV)/.installed
 sweep: $(VENV)/.tests
 	cd tests && ../$(BIN)/python -m sweep
 
+# Random input for every reader, longer than CI does; a seed gives the same inputs again.
+SECONDS ?= 30
+SEED ?= 1
+fuzz: $(VENV)/.tests
+	cd tests && ../$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) $(TARGETS)
+
 # Plants forty small faults, one at a time; the tests must notice at least 36.
 mutants: $(VENV)/.dev
 	$(BIN)/python .ci/mutants.py $(MUTANTS)
@@ -64,6 +70,7 @@ nightly: $(VENV)/.dev
 	$(BIN)/python -m training.pages.statistics --check
 	$(BIN)/python .ci/mutants.py
 	cd tests && ../$(BIN)/python -m sweep
+	cd tests && ../$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
