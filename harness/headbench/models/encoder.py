@@ -41,6 +41,7 @@ from headbench.models.hf.load import (
 from headbench.models.hf.preparation import PreparedJob, RequestPreparation, check_visited
 from headbench.models.hf.settings import DTYPES
 from headbench.models.hf.weights import check_weights
+from headbench.models.hub import checkpoint_of
 from headbench.models.runtime import Runtime
 from headbench.nouns import Answer, Capture, Request, Site
 
@@ -363,7 +364,7 @@ def create(args: Mapping[str, str]) -> EncoderModel:
         ConfigError: an unknown argument, or a checkpoint that cannot be loaded.
     """
     check_args("encoder", args, ARGS)
-    pretrained = args.get("pretrained", "")
+    pretrained = checkpoint_of(args.get("pretrained", ""))
     if not pretrained:
         raise ConfigError(
             "the 'encoder' adapter needs a checkpoint",
