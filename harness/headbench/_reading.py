@@ -59,11 +59,15 @@ def read_file(
         # A pipe that nobody writes to would block open() for ever.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as stream:
-            mode = os.fstat(handle).st_mode
-            kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "")
+            facts = os.fstat(handle)
+            kind = next((name for is_kind, name in _KINDS if is_kind(facts.st_mode)), "")
             if kind:
                 raise error(f"cannot read {what}: it is {kind}", where=shown(path), hint=hint)
-            content = stream.read(most + 1)
+            # read() sets aside as much memory as it is asked for, so it is asked for the file's
+            # size; what a file holds beyond that (one that grows, or of /proc) is read after.
+            content = stream.read(min(most, facts.st_size) + 1)
+            if facts.st_size < len(content) <= most:
+                content += stream.read(most + 1 - len(content))
     except OSError as bad:
         reason = _reason(bad)
         raise error(f"cannot read {what}: {reason}", where=shown(path), hint=hint) from bad

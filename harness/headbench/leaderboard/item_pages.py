@@ -82,10 +82,11 @@ def item_parts(sources: Sources) -> Iterator[Part]:
             reasons.append(shown.reason)
             prompts = _shard_name(prompts_shard(row), row.baseline, names)
             conditions = []
+            before = {record.document: record for record in row.baseline.records}
             for cell in row.cells.values():
                 if cell.status != "ok":
                     continue
-                one, shard = _condition(row, cell, shown, (prompts, names))
+                one, shard = _condition(row, before, cell, shown, (prompts, names))
                 conditions.append(one)
                 yield shard
             if conditions:
@@ -174,9 +175,12 @@ def _shard_name(name: str, cell: ShownCell, names: dict[str, str]) -> str:
 
 
 def _condition(
-    row: ShownRow, cell: ShownCell, shown: _Shown, placed: tuple[str, dict[str, str]]
+    row: ShownRow,
+    before: Mapping[str, Record],
+    cell: ShownCell,
+    shown: _Shown,
+    placed: tuple[str, dict[str, str]],
 ) -> tuple[Listed, Shard]:
-    before = {record.document: record for record in row.baseline.records}
     after = [one for one in cell.records if one.document in before]
     figure = cell.main
     metric = metric_of(row.metric, figure) if figure else None

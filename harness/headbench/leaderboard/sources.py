@@ -14,6 +14,7 @@ from headbench.leaderboard.reading import Shown, ShownRun, read_runs
 from headbench.results.cell import Cell, NotShown
 from headbench.results.paper_cells import PaperCells, load_paper_cells
 from headbench.results.schema import Result
+from headbench.tasks.index import Index, build_index
 from headbench.tasks.loader import load as load_task
 from headbench.tasks.task import Task
 
@@ -73,12 +74,16 @@ class Sources:
     def _tasks(self) -> dict[str, Task | None]:
         return {}
 
+    @cached_property
+    def _index(self) -> Index:
+        return build_index()
+
     def task(self, result: Result) -> Task | None:
         """The packaged task of a result; ``None`` where its prompt is not the one it asked."""
         name = result.task.name
         if name not in self._tasks:
             try:
-                self._tasks[name] = load_task(name)
+                self._tasks[name] = load_task(name, index=self._index)
             except HeadbenchError:  # a user's own task, or one that was renamed
                 self._tasks[name] = None
         found = self._tasks[name]

@@ -48,6 +48,8 @@ class FeaturesModel(BaseModel):
         self._place = {document: at for at, document in enumerate(documents)}
         self._features = features  # [document, layer, unit]
 
+    images = True  # whatever a task shows: vectors are found by the document's id
+
     def key(self, job: Job) -> Mapping[str, object]:
         """The document, by which its vector is found."""
         return {"document": job.request.document}

@@ -28,6 +28,7 @@ from headbench.results.canonical import digest
 from headbench.results.figures import Sampling, estimate, labelled_groups
 from headbench.results.files import Entry, read_entries, read_with_version
 from headbench.results.keys import seed_for
+from headbench.results.profiles import profile_faults
 from headbench.results.schema import SCHEMA_VERSION, Diagnostics, Estimate, NullFacts, Result
 from headbench.scoring import lookup
 from headbench.statistics import check_all, value_limits
@@ -113,6 +114,8 @@ def unchecked(result: Result) -> Iterator[str]:
     for name, one in result.metrics.items():
         if name not in EXTENT and one.metric and metric_of(name, one) is None:
             yield f"{name} was not computed again: no metric {one.metric!r} is installed here"
+    if result.profiles and not _installed(result.task.scorer):
+        yield f"the profile of layers was not computed again: no scorer {result.task.scorer!r}"
 
 
 def _other_scorer(result: Result) -> str:
@@ -201,14 +204,27 @@ def _figures(result: Result, records: Sequence[Record], drawn: _Drawn) -> Iterat
     yield from _told("the figures", partial(_possible, metrics, values, len(records)))
     for part, split in result.breakdowns.items():
         yield from _told(f"breakdown {part}", partial(_split, metrics, part, split, records, drawn))
+    if result.profiles and _installed(result.task.scorer):
+        told = partial(profile_faults, result.profiles, result.task.scorer, records)
+        yield from _told("the profile of layers", told)
+
+
+def _installed(scorer: str) -> bool:
+    try:
+        lookup.scorer(scorer)
+    except (HeadbenchError, ImportError, AttributeError):
+        return False
+    return True
 
 
 def metric_of(name: str, one: Estimate) -> Metric | None:
     """The metric behind a figure, under the name that the figure has, or ``None``."""
     try:
         metric = lookup.metric(one.metric)
-    except (HeadbenchError, ImportError, AttributeError):  # the package may be there in part
+    except HeadbenchError:  # not installed, or installed in part
         return None
+    if metric.name == name:
+        return metric
     # A rescored log may call a family's metric by a name of its own, which no other metric has.
     taken = {full.rpartition(".")[2] for full in lookup.metric_names()}
     return metric if name in taken else metric.called(name)

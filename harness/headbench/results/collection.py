@@ -151,14 +151,17 @@ class Collection:
         paths: Folders, searched with all folders below them but hidden ones, and result files.
         check: Whether every figure is computed again from its records. Without it, files and
             digests are checked only, which is many times faster.
+        beside: Whether digests of records are checked where ``check`` is false; a caller that reads
+            the records finds what is wrong with them.
 
     Raises:
         StoreError: a path does not exist.
     """
 
-    def __init__(self, paths: Sequence[Path], *, check: bool = True) -> None:
+    def __init__(self, paths: Sequence[Path], *, check: bool = True, beside: bool = True) -> None:
         self.paths = tuple(paths)
         self.check = check
+        self.beside = beside
         for path in self.paths:
             if not exists(path):
                 raise StoreError(
@@ -202,17 +205,30 @@ class Collection:
                 if FILE_NAME.fullmatch(path.name):
                     lists.append((path, read_run_list(path)))
                     continue
-                cell = read_cell(path, check=self.check)
+                cell = read_cell(path, check=self.check, beside=self.beside)
             except HeadbenchError as error:
                 not_shown.append(NotShown(path, error.what))
                 continue
             key = (_root(path), cell.result.id)
-            if key in cells:
-                twin = cells[key].path
-                not_shown.append(NotShown(path, f"the same result as {twin}"))
-            else:
+            twin = cells.get(key)
+            if twin is None:
                 cells[key] = cell
+            elif wrong := self._wrong(twin):  # a broken file must not hide a whole one
+                not_shown.append(NotShown(_path(twin), wrong))
+                cells[key] = cell
+            else:
+                not_shown.append(NotShown(path, f"the same result as {twin.path}"))
         return _Read(tuple(cells.values()), tuple(lists), tuple(not_shown))
+
+    def _wrong(self, cell: Cell) -> str:
+        """Why a cell cannot be shown, where that was not looked at before; empty if it can."""
+        if self.check:
+            return ""
+        try:
+            read_cell(_path(cell))
+        except HeadbenchError as error:
+            return error.what
+        return ""
 
     def rows(self, *, controls: bool = False) -> list[Row]:
         """One row per run, task, condition and metric, with the names of ``frame.COLUMNS``.

@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
@@ -33,6 +35,23 @@ Floats: TypeAlias = "NDArray[np.float64]"
 Integers: TypeAlias = "NDArray[np.intp]"
 Unit = Literal["fraction", "count", "words", "points"]
 Resampling = Literal["leave-one-out", "bootstrap"]
+
+
+_Kept: TypeAlias = "dict[tuple[int, ...], tuple[object, tuple[Record, ...], Floats]]"
+_KEPT: ContextVar[_Kept | None] = ContextVar("_KEPT", default=None)
+
+
+@contextmanager
+def rows_kept() -> Iterator[None]:
+    """Within it, a metric reads the same records once: they are checked, compared and ranked.
+
+    Rows are held until it ends, so it should enclose the work on few records.
+    """
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
 
 
 class Metric(ABC):
@@ -112,8 +131,16 @@ class SumMetric(Metric):
         """Stack the records' parts: ``[record, part]``; ``[0, part]`` for no records."""
         import numpy as np
 
+        kept = _KEPT.get()
+        key = (id(self.row), len(self.parts), *map(id, records)) if kept is not None else ()
+        if kept is not None and key in kept:
+            return kept[key][-1]
         table = np.array([self.row(record) for record in records], dtype=np.float64)
-        return table.reshape(len(records), len(self.parts))
+        table = table.reshape(len(records), len(self.parts))
+        if kept is not None:
+            table.flags.writeable = False
+            kept[key] = (self.row, tuple(records), table)  # ids are keys as long as these live
+        return table
 
     def of(self, records: Sequence[Record]) -> float:
         """The metric over all records; NaN where it is undefined, and for none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError, DataError
@@ -131,6 +132,74 @@ def head_features(array: Features, head: int, document: str) -> Features:
             hint=f"heads of this layer run from 0 to {array.shape[2] - 1}",
         )
     return _finite(array[0, 0, head], document)
+
+
+def candidates(array: Features, document: str) -> tuple[Features, list[int]]:
+    """Every layer, or every head of every layer, at one row.
+
+    Args:
+        array: ``[layer, row, (head,) unit]``, of one row.
+        document: For errors.
+
+    Returns:
+        ``[candidate, unit]``, and the head of each; -1 where layers have none.
+
+    Raises:
+        ConfigError: Several rows were captured.
+        DataError: A state that is not finite.
+    """
+    if array.ndim not in (3, 4) or array.shape[1] != 1:
+        raise ConfigError(
+            f"a capture of shape {list(array.shape)} holds several rows",
+            where=f"document {document}: captures",
+            hint="say `pool: mean`, or `rows: last`",
+        )
+    layers, units = array.shape[0], array.shape[-1]
+    heads = [-1] * layers if array.ndim == 3 else list(range(array.shape[2])) * layers
+    return _finite(array.reshape(-1, units), document), heads
+
+
+def numbered(layers: Sequence[int], heads: Sequence[int]) -> dict[str, str]:
+    """Layers and heads of candidates as record parts: ``layers`` and ``heads``.
+
+    Args:
+        layers: Those captured, in order.
+        heads: Of every candidate, layer by layer.
+    """
+    each = len(heads) // len(layers)
+    return {
+        "layers": ",".join(str(layer) for layer in layers for _ in range(each)),
+        "heads": ",".join(map(str, heads)),
+    }
+
+
+def check_layer_numbers(options: Mapping[str, object], capture: Capture) -> None:
+    """Refuse ``scorer_options.layers`` that are not the layers captured, in their order.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    told = options.get("layers")
+    if not isinstance(told, list | tuple) or list(told) != list(capture.layers):
+        raise ConfigError(
+            "scorer_options.layers are not the layers that are captured",
+            where=f"{told} and {list(capture.layers)}",
+            hint="let one argument set both, or write the same numbers twice",
+        )
+
+
+def check_one_row(capture: Capture) -> None:
+    """Refuse a capture of several rows that nothing pools.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    if capture.rows != "last" and capture.pool == "none":
+        raise ConfigError(
+            "a capture of several rows gives no state",
+            where=f"captures: rows {capture.rows}, pool {capture.pool}",
+            hint="say `pool: mean`, or `rows: last`",
+        )
 
 
 def _finite(features: Features, document: str) -> Features:

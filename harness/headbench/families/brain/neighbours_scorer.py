@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from headbench.families.brain.rdm import Floats, Integers
+    from headbench.scoring.pictures import LayerProfile
 
 OPTIONS = ("people", "k", "layers")
 
@@ -302,6 +303,25 @@ def _chosen(found: _Halves) -> int:
     return int(np.where(np.isfinite(both), both, -1.0).argmax())
 
 
+def profiles(records: Sequence[Record]) -> list[LayerProfile]:
+    """Shared neighbours of every head, the mean of both halves."""
+    from headbench.scoring.pictures import LayerProfile
+
+    found = _Halves(records)
+    if not found.usable:
+        return []
+    both = sum(found.shares(half).mean(axis=1) for half in (0, 1)) / 2
+    return [
+        LayerProfile.of(
+            "brain.mknn",
+            list(zip(found.layers, found.numbers, strict=True)),
+            both,
+            chance=found.k / (found.least - 1),
+            note="Each over both halves; the task's figure is of heads chosen on the other half.",
+        )
+    ]
+
+
 def _statistic(name: str, prepare: Callable[[Sequence[Record]], Weighted], better: bool | None) -> (
     SampleStatistic
 ):  # fmt: skip
@@ -335,4 +355,5 @@ MUTUAL_NEIGHBOURS = Scorer(
     ),
     summary="mutual nearest neighbours of every head with people's",
     check=check,
+    profiles=profiles,
 )

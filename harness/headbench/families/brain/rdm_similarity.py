@@ -31,7 +31,7 @@ import numpy as np
 
 from headbench.errors import ConfigError, DataError, RefusedError, nearest
 from headbench.families.brain.kendall import weighted_tau_a
-from headbench.families.brain.ranks import ranks_and_tie_variance
+from headbench.families.brain.ranks import average_ranks, ranks_and_tie_variance
 from headbench.families.brain.rdm import (
     LEAST_STIMULI,
     Floats,
@@ -40,6 +40,7 @@ from headbench.families.brain.rdm import (
     condense,
     square,
     stimulus_count,
+    upper,
 )
 
 if TYPE_CHECKING:
@@ -69,14 +70,14 @@ class PreparedRdms:
         stimuli: How many.
         values: ``[rdm, pair]``: ranks or dissimilarities, scaled so that the plain variance (the
             plain mean square for ``cosine`` and the whitened ones) is 1; for ``tau_a`` as given.
-        squares: ``[rdm, pair]``: square of each value, plus for ``rho_a`` the variance that
-            breaking its ties at random would add.
+        ties: ``[rdm, pair]``: for ``rho_a``, the variance that breaking ties at random would add
+            to each value; ``None`` where there is none.
     """
 
     method: Method
     stimuli: int
     values: Floats
-    squares: Floats
+    ties: Floats | None = None
 
     def __len__(self) -> int:
         """How many RDMs."""
@@ -84,7 +85,8 @@ class PreparedRdms:
 
     def pick(self, rdms: slice | Integers) -> PreparedRdms:
         """Some of the RDMs."""
-        return PreparedRdms(self.method, self.stimuli, self.values[rdms], self.squares[rdms])
+        ties = None if self.ties is None else self.ties[rdms]
+        return PreparedRdms(self.method, self.stimuli, self.values[rdms], ties)
 
     @cached_property
     def unit(self) -> tuple[Floats, Floats]:
@@ -104,11 +106,8 @@ class PreparedRdms:
             norm = np.sqrt(np.einsum("rij,rij->r", centred, centred))[:, None]
             diagonal = np.einsum("rii->ri", centred)
             return np.sqrt(2.0) * condense(centred) / norm, diagonal / norm
-        values = self.values
-        if self.method != "cosine":
-            values = values - values.mean(axis=1, keepdims=True)
-        norm = np.sqrt(self.squares.sum(axis=1, keepdims=True))
-        return values / norm, np.zeros((len(values), self.stimuli))
+        # Centred and of mean square 1 already.
+        return self.values / np.sqrt(self.values.shape[1]), np.zeros((len(self), self.stimuli))
 
 
 def prepare(
@@ -143,24 +142,28 @@ def prepare(
     stimuli = stimulus_count(table.shape[1])
     if method == "tau_a":
         table[flat] = np.nan
-        return PreparedRdms(method, stimuli, table, table**2)
-    extra: Floats | None = None
-    if method in RANKED:
-        pairs = [ranks_and_tie_variance(row) for row in table]
-        table = np.array([ranks for ranks, _ in pairs])
-        if method == "rho_a" and any(ties is not None for _, ties in pairs):
-            none = np.zeros(table.shape[1])
-            extra = np.array([none if ties is None else ties for _, ties in pairs])
+        return PreparedRdms(method, stimuli, table)
+    ties: Floats | None = None
+    if method == "rho_a":
+        for at, row in enumerate(table):
+            table[at], found = ranks_and_tie_variance(row)
+            if found is not None:
+                ties = np.zeros_like(table) if ties is None else ties
+                ties[at] = found
+    elif method in RANKED:
+        for at, row in enumerate(table):
+            table[at] = average_ranks(row)
     if method not in ("cosine", *WHITENED):
         table -= table.mean(axis=1, keepdims=True)
     table[flat] = np.nan  # only now: ranks would number them
-    squares = table**2
-    if extra is not None:
-        squares += extra
-    size = squares.mean(axis=1, keepdims=True)
-    table /= np.sqrt(size)
-    squares /= size
-    return PreparedRdms(method, stimuli, table, squares)
+    sizes = np.einsum("rp,rp->r", table, table)
+    if ties is not None:
+        sizes += ties.sum(axis=1)
+    sizes = (sizes / table.shape[1])[:, None]
+    table /= np.sqrt(sizes)
+    if ties is not None:
+        ties /= sizes
+    return PreparedRdms(method, stimuli, table, ties)
 
 
 def similarity(
@@ -260,7 +263,7 @@ def permuted_similarity(
         whole = square(models.values)
         ones = np.ones((1, models.stimuli))
         rows = (condense(whole[:, order[:, None], order[None, :]]) for order in orders)
-        moved = (PreparedRdms("tau_a", models.stimuli, row, row) for row in rows)
+        moved = (PreparedRdms("tau_a", models.stimuli, row) for row in rows)
         return np.array([_tau(row, targets, ones)[0] for row in moved])
     if len(models) <= len(targets):
         return _gathered(models, targets, orders)
@@ -294,7 +297,8 @@ def null_sd(models: PreparedRdms, targets: PreparedRdms) -> Floats:
     target = targets.unit[0].mean(axis=0)  # [pair]: averaging similarities averages unit targets
 
     def sums(values: Floats) -> tuple[float, float]:
-        rows = square(values).sum(axis=1)
+        table = upper(values)
+        rows = table.sum(axis=1) + table.sum(axis=0)
         return 2 * float(values @ values), float(rows @ rows)
 
     other, other_rows = sums(target)
@@ -359,12 +363,12 @@ def _check_weights(weights: ArrayLike, stimuli: int) -> Floats:
 
 def _pair_sums(condensed: Floats, weights: Floats) -> Floats:
     """Sum of w_i w_j R_ij over ordered pairs i != j: ``[draw]``."""
-    return _sums(square(condensed), weights)
+    return _sums(upper(condensed), weights)
 
 
 def _sums(table: Floats, weights: Floats) -> Floats:
-    """As :func:`_pair_sums`, of the full matrix."""
-    return np.asarray(np.einsum("dn,dn->d", weights @ table, weights))
+    """As :func:`_pair_sums`, of what stands above the diagonal of the full matrix."""
+    return np.asarray(2.0 * np.einsum("dn,dn->d", weights @ table, weights))
 
 
 def _moments(models: PreparedRdms, targets: PreparedRdms, weights: Floats) -> Floats:
@@ -376,7 +380,7 @@ def _moments(models: PreparedRdms, targets: PreparedRdms, weights: Floats) -> Fl
         for m in range(len(models)):
             left = _Moments.of(models, m, weights, total)
             for t, other in enumerate(right):
-                # Full matrices are multiplied: making one of a condensed RDM costs ten products.
+                # Matrices are multiplied: making one of a condensed RDM costs more than a product.
                 cross = _sums(left.table * other.table, weights) / total
                 found[:, m, t] = (cross - left.mean * other.mean) / (left.size * other.size)
     return found
@@ -387,7 +391,7 @@ class _Moments:
     """One RDM under weights.
 
     Attributes:
-        table: ``[stimulus, stimulus]``.
+        table: ``[stimulus, stimulus]``, zero on and below the diagonal.
         mean: Weighted mean, ``[draw]``.
         size: Weighted standard deviation, ``[draw]``; NaN where it does not vary.
     """
@@ -399,11 +403,14 @@ class _Moments:
     @classmethod
     def of(cls, side: PreparedRdms, at: int, weights: Floats, total: Floats) -> _Moments:
         """The moments of one RDM of a side."""
-        table = square(side.values[at])
+        table = upper(side.values[at])
         mean = np.zeros(len(weights))
         if side.method != "cosine":
             mean = _sums(table, weights) / total
-        variance = _pair_sums(side.squares[at], weights) / total - mean**2
+        squares = table**2
+        if side.ties is not None:
+            squares += upper(side.ties[at])
+        variance = _sums(squares, weights) / total - mean**2
         return cls(table, mean, np.sqrt(np.where(variance > FLAT, variance, np.nan)))
 
 
@@ -489,9 +496,9 @@ def _gathered(moved: PreparedRdms, fixed: PreparedRdms, orders: Integers) -> Flo
     (_, moved_diagonal), (triangle, fixed_diagonal) = moved.unit, fixed.unit
     # Rows [start, start + BLOCK) from column start on, zero on and below the diagonal: each pair
     # once, and half of the gathering saved. [fixed, rows * columns] per block.
-    upper = np.triu(square(triangle), 1).astype(kind)
+    table = upper(triangle).astype(kind)
     blocks = [
-        np.ascontiguousarray(upper[:, start : start + BLOCK, start:]).reshape(len(fixed), -1)
+        np.ascontiguousarray(table[:, start : start + BLOCK, start:]).reshape(len(fixed), -1)
         for start in starts
     ]
     found = np.empty((len(orders), len(moved), len(fixed)))

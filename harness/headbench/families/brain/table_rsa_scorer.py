@@ -10,7 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from headbench.errors import ConfigError, DataError, nearest
-from headbench.families.brain.captured_features import arrays_of
+from headbench.families.brain.captured_features import (
+    arrays_of,
+    candidates,
+    check_layer_numbers,
+    numbered,
+)
 from headbench.families.brain.packed_rows import unpack
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 
     from headbench.families.brain.rdm import Floats
     from headbench.families.brain.table_geometry import TableRecords
+    from headbench.scoring.pictures import LayerProfile
 
     Features = NDArray[np.float32]
 
@@ -58,13 +64,7 @@ def check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
             where="captures",
             hint="`residual` for layers or `z` for heads, at one row: a pooled one, or the last",
         )
-    told = options.get("layers")
-    if not isinstance(told, list | tuple) or list(told) != list(captures[0].layers):
-        raise ConfigError(
-            "scorer_options.layers are not the layers that are captured",
-            where=f"{told} and {list(captures[0].layers)}",
-            hint="let one argument set both, or write the same numbers twice",
-        )
+    check_layer_numbers(options, captures[0])
 
 
 def score(
@@ -84,8 +84,6 @@ def score(
         DataError: The document is not one of the source ``vector_table``.
         ConfigError: A capture is of several rows.
     """
-    import numpy as np
-
     fields, where = document.fields, f"document {document.id}"
     subjects, nuisance = fields.get("subjects"), fields.get("nuisance")
     if not isinstance(subjects, int) or not isinstance(nuisance, Mapping) or "people" not in fields:
@@ -106,36 +104,13 @@ def score(
         **{f"nuisance_{name}": value for name, value in nuisance.items()},
     }
     if array.shape[1] != 0:  # an answer without tokens has no state, and takes no part
-        features, heads = _candidates(array, document.id)
+        features, heads = candidates(array, document.id)
         parts["features"] = features
-        parts["heads"] = ",".join(map(str, heads))
-        parts["layers"] = ",".join(map(str, np.repeat(layers, len(heads) // len(layers))))
+        parts |= numbered(layers, heads)
     for name in ("seen", "high"):
         if name in fields:
             parts[name] = unpack(fields[name], subjects, where)[:, 0]
     return parts
-
-
-def _candidates(array: Features, document: str) -> tuple[Features, list[int]]:
-    """Candidates ``[candidate, unit]`` of ``[layer, row, (head,) unit]``, and the head of each."""
-    import numpy as np
-
-    if array.ndim not in (3, 4) or array.shape[1] != 1:
-        raise ConfigError(
-            f"a capture of shape {list(array.shape)} holds several rows",
-            where=f"document {document}: captures",
-            hint="say `pool: mean`, or `rows: last`",
-        )
-    if not np.isfinite(array).all():
-        raise DataError(
-            "a captured state is not finite",
-            where=f"document {document}",
-            hint="run the model with dtype=float32",
-        )
-    layers, units = array.shape[0], array.shape[-1]
-    heads = [-1] * layers if array.ndim == 3 else list(range(array.shape[2])) * layers
-    # Not in half precision: residual streams of some models exceed its 65,504.
-    return np.ascontiguousarray(array.reshape(-1, units), dtype=np.float32), heads
 
 
 # ------------------------------------------------------------------ what is reported
@@ -379,6 +354,37 @@ def _statistic(
     return SampleStatistic(name, prepare, better, low=low, high=high, resampling="bootstrap")
 
 
+def profiles(records: Sequence[Record]) -> list[LayerProfile]:
+    """Similarity of every layer or head to the subjects' mean, with their noise ceiling."""
+    from headbench.scoring.pictures import LayerProfile
+
+    found = _read(records)
+    if found is None or found.chosen.whole.candidates < 2:
+        return []
+    plain = _plain(found)
+    whole = found.chosen.whole
+    lower, upper = (_mean_or_none(bound[0]) for bound in whole.ceilings(plain))
+    return [
+        LayerProfile.of(
+            "brain.table_rsa",
+            list(zip(found.layers.tolist(), found.heads.tolist(), strict=True)),
+            whole.values(plain)[0].mean(axis=1),
+            floor=lower,
+            ceiling=upper,
+            chance=0.0,
+            note="Each over all stimuli; the task's figure is of candidates chosen on other data.",
+        )
+    ]
+
+
+def _mean_or_none(values: Floats) -> float | None:
+    """The mean of what is known; ``None`` where nothing is."""
+    import numpy as np
+
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
+
+
 def _count(name: str, prepare: Callable[[Sequence[Record]], Weighted]) -> SampleStatistic:
     return SampleStatistic(
         name, prepare, None, unit="count", low=None, high=None, resampling="bootstrap"
@@ -437,4 +443,5 @@ TABLE_RSA = Scorer(
     ),
     summary="features of layers or heads, compared with the subjects of a table of your own",
     check=check,
+    profiles=profiles,
 )
