@@ -38,7 +38,7 @@ def ran(gemma: str, tmp_path_factory: pytest.TempPathFactory) -> RunOutcome:
 
 def recalls(ran: RunOutcome, role: str) -> list[float]:
     """Recall of the cells of one role, in the order of the conditions."""
-    return [one.metrics["niah.recall"].value for one in ran.results if one.arm.role == role]
+    return [one.metrics["recall"].value for one in ran.results if one.arm.role == role]
 
 
 def test_masking_the_heads_that_copy_takes_recall_away(ran: RunOutcome) -> None:
