@@ -14,7 +14,7 @@ from headbench.cli.printing import say, show_table
 
 if TYPE_CHECKING:
     from headbench.guard.pins import Pin, Pins
-    from headbench.guard.published import Verdict
+    from headbench.guard.printed_figures import Verdict
     from headbench.guard.stored_results import Fault
 
 
@@ -54,9 +54,9 @@ def guard(
 ) -> None:
     """Recompute published cells, check pinned prompts and stored results; exit 1 on drift."""
     from headbench import _extensions
-    from headbench.guard.paper_cells import check_papers
+    from headbench.guard.paper_cell_structure import check_papers
     from headbench.guard.pins import check_pins, current, read_pins, write_pins
-    from headbench.guard.published import check_cells
+    from headbench.guard.printed_figures import check_cells
     from headbench.guard.published_cells import load_cells, load_pinned
     from headbench.guard.stored_results import check_stored
 

@@ -207,11 +207,11 @@ def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunPlan:
 
     options = {"tasks": tasks, **given, "intervention": given["interventions"]}
     del options["interventions"]
-    beside = [name for name, value in options.items() if value not in (None, (), "")]
-    if beside:
+    others = [name for name, value in options.items() if value not in (None, (), "")]
+    if others:
         raise ConfigError(
             "--from takes the whole run from the file",
-            where=f"also given: {', '.join('--' + name.replace('_', '-') for name in beside)}",
+            where=f"also given: {', '.join('--' + name.replace('_', '-') for name in others)}",
             hint="leave them out, or leave --from out",
         )
     return plan_from_result(path)

@@ -101,7 +101,7 @@ class RecordedModel(BaseModel):
                 f"the task asks in several steps ({step!r}, {job.request.step!r}), and a recorded "
                 "row does not say which step its outputs answer",
                 where=str(self._path),
-                hint="score it with `headbench rescore`, or record one file a step",
+                hint="score it with `headbench rescore`, or record one file per step",
             )
         self._check_question(job.request, job.role)
         outputs = self._outputs.get(job.request.document, ())

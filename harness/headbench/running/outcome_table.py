@@ -39,8 +39,8 @@ def footer(outcome: RunOutcome, *, full: bool = False) -> list[str]:
     lines += [f"not compared: {one.path}: {one.reason}" for one in outcome.run.not_compared]
     controls = sum(result.arm.role == "control" for result in outcome.results)
     own = len(outcome.results) - controls
-    beside = f" and {controls} of controls" if controls else ""
-    lines.append(f"files: {own} results{beside} under {outcome.folder}")
+    of_controls = f" and {controls} of controls" if controls else ""
+    lines.append(f"files: {own} results{of_controls} under {outcome.folder}")
     lines.append(f"page: headbench leaderboard build --results {shlex.quote(str(outcome.out))}")
     lines.append(f"again: {again(outcome)}")
     return lines

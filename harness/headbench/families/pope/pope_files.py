@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import Field
 
 from headbench.errors import DataError
-from headbench.tasks.data.files import ImageFolder
 from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import read_table
+from headbench.tasks.data.user_files import ImageFolder
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 

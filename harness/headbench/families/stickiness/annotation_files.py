@@ -20,9 +20,9 @@ from typing import Literal
 from pydantic import Field
 
 from headbench.errors import DataError
-from headbench.tasks.data.files import drawn, named
 from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import Table, read_table, read_text
+from headbench.tasks.data.user_files import drawn, named
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 

@@ -122,7 +122,7 @@ class Gift(ImageBoost):
         return torch.tensor((*view.spans["image"], *question_rows(view)), dtype=torch.long)
 
     def weights(self, view: View) -> Tensor:
-        """Multipliers of the image keys, made once a sample; empty where there is no map."""
+        """Multipliers of the image keys, made once per sample; empty where there is no map."""
         import torch
 
         # What makes the multipliers is in the key: gift+gift in one condition has two of them.

@@ -7,7 +7,7 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
-from headbench.guard.paper_cells import check_papers
+from headbench.guard.paper_cell_structure import check_papers
 from headbench.guard.published_cells import load_cells
 from headbench.results.paper_cells import load_paper_cells
 

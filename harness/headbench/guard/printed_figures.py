@@ -11,7 +11,7 @@ from typing import Literal
 from headbench.errors import HeadbenchError
 from headbench.guard.comparability import differences, unstated
 from headbench.guard.published_cells import PublishedCell
-from headbench.guard.recipes import recompute
+from headbench.guard.recomputing import recompute
 from headbench.results.recipe import Facts, Figures, Recomputed
 from headbench.scoring import lookup
 
