@@ -24,7 +24,7 @@ from headbench.models.hf.load import (
 )
 from headbench.models.hf.settings import DTYPES
 from headbench.models.hf.weights import check_weights
-from headbench.models.hub import checkpoint_of
+from headbench.models.hub_reach import checkpoint_of
 
 
 @dataclass(frozen=True)

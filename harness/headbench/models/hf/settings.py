@@ -11,7 +11,7 @@ import torch
 from headbench.errors import ConfigError
 from headbench.models.adapter_catalogue import check_args, positive, rows_a_batch
 from headbench.models.hf.chat import Argument, read_arguments, read_today
-from headbench.models.hub import checkpoint_of
+from headbench.models.hub_reach import checkpoint_of
 
 ChatFlag = Literal["auto", "on", "off"]
 DTYPES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headbench.models.adapter_catalogue import create
-from headbench.models.hub import BUILT, built_models, checkpoint_of, is_hub_id
+from headbench.models.hub_reach import BUILT, built_models, checkpoint_of, is_hub_id
 from helpers_tiny import tiny_llama, tiny_tokenizer
 
 NAME = "tiny-q4"
