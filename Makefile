@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants sweep real board-results leaderboard leaderboard-check nightly clean
+.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants sweep fuzz real board-results leaderboard leaderboard-check nightly clean
 
 run: $(VENV)/.installed
 	$(BIN)/headbench run --tasks niah,pope --intervention vhr
@@ -38,6 +38,12 @@ smoke: $(VENV)/.installed
 # Every decoder class of transformers, tiny, against the library; goes on where it was stopped.
 sweep: $(VENV)/.tests
 	cd tests && ../$(BIN)/python -m sweep
+
+# Random input for every reader, longer than CI does; a seed gives the same inputs again.
+SECONDS ?= 30
+SEED ?= 1
+fuzz: $(VENV)/.tests
+	cd tests && ../$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) $(TARGETS)
 
 # Plants forty small faults, one at a time; the tests must notice at least 36.
 mutants: $(VENV)/.dev
@@ -71,6 +77,7 @@ nightly: $(VENV)/.dev
 	$(BIN)/python -m training.pages.statistics --check
 	$(BIN)/python .ci/mutants.py
 	cd tests && ../$(BIN)/python -m sweep
+	cd tests && ../$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED)
 	$(MAKE) real
 	HEADBENCH_REAL_MODELS=$(REAL) HEADBENCH_REAL_MODELS_MINIMUM=$(REAL_MINIMUM) \
 	  $(BIN)/python -m pytest -m real_model
