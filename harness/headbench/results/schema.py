@@ -37,6 +37,8 @@ class NullFacts(Frozen):
     """Standard deviation of the figure over the permutations."""
     draws: int
     """Permutations."""
+    exchanged: Literal["documents", "clusters"] = "documents"
+    """What was exchanged: single documents, or whole clusters with others of their size."""
 
 
 class Estimate(Frozen):
