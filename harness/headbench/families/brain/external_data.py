@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from headbench._reading import is_file, read_file, user_path
 from headbench.errors import ConfigError, DataError, nearest
 from headbench.tasks.data.source import AbsentDataError
 
@@ -182,12 +183,12 @@ def find_set(name: str, root: Path | None = None) -> Path:
         )
     if not named:
         raise MissingDataError(data, f"the data set {name} is missing", f"{ENVIRONMENT} is not set")
-    folder = Path(named).expanduser() / data.folder
+    folder = user_path(named) / data.folder
     for file, digest in data.files.items():
         path = folder / file
-        if not path.is_file():
+        if not is_file(path):
             raise MissingDataError(data, f"the data set {name} is missing", f"no file {path}")
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = hashlib.sha256(read_file(path, f"the data set {name}")).hexdigest()
         if found != digest:
             raise DataError(
                 f"{file} is another version of {name} than the one on record",
