@@ -10,7 +10,7 @@ import time
 import pytest
 
 from headbench.errors import ConfigError
-from headbench.models import hub
+from headbench.models import hub_reach
 
 PROBE = """
 import sys
@@ -56,6 +56,6 @@ def test_a_hub_that_does_not_answer_is_given_up_within_seconds(
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     start = time.monotonic()
     with pytest.raises(ConfigError, match="does not answer"):
-        hub.check_reachable({"pretrained": "nobody/none"})
+        hub_reach.check_reachable({"pretrained": "nobody/none"})
     assert time.monotonic() - start < 5
-    hub.check_reachable({"pretrained": "/a/folder/that/is/no/hub/id"})
+    hub_reach.check_reachable({"pretrained": "/a/folder/that/is/no/hub/id"})

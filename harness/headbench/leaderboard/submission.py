@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from headbench._reading import is_file, resolved
 from headbench.errors import HeadbenchError
 from headbench.leaderboard.foreign import unfit
 from headbench.leaderboard.licences import may_show_texts
@@ -54,7 +55,7 @@ class _Reader:
         Raises:
             HeadbenchError: it is none.
         """
-        place = path.resolve()
+        place = resolved(path)
         if place not in self.known:
             try:
                 self.known[place] = read_checked(path)
@@ -138,11 +139,11 @@ def _coverage(result: Result) -> Iterator[str]:
 
 def _place(path: Path, result: Result) -> Iterator[str]:
     wanted = result_path(Path(), result)
-    if path.resolve().parts[-len(wanted.parts) :] != wanted.parts:
+    if resolved(path).parts[-len(wanted.parts) :] != wanted.parts:
         yield f"it lies in another place than a run writes it to: {wanted}"
     beside = [path, *(path.parent / one.name for one in (result.records, result.arrays) if one)]
     for one in beside:
-        if one.is_file() and one.stat().st_size > MOST_BYTES:
+        if is_file(one) and one.stat().st_size > MOST_BYTES:
             yield f"{one.name} has more than {MOST_BYTES // 1_000_000} MB: run it with a --limit"
     if result.arrays is not None:
         size = (path.parent / result.arrays.name).stat().st_size
