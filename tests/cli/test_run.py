@@ -172,7 +172,7 @@ def test_model_args_keep_commas_inside_a_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["heads.json", "runs/2024-05-01/a_b-2.jsonl", "../x.npz", "/tmp/7b-v1.5", "~/9", "2-5"]
+    "path", ["heads.json", "runs/2024-05-01/a_b-2.jsonl", "../x.npz", "/data/7b-v1.5", "~/9", "2-5"]
 )
 def test_paths_parse_bare_in_the_arguments_of_models_and_tasks(path: str) -> None:
     assert parse_model_args(f"path={path},id=question_id") == {"path": path, "id": "question_id"}

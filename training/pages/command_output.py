@@ -8,7 +8,8 @@ follows a block of commands or a script, and between marks that name the command
 
 ``python -m training.pages.command_output`` types each page that shows something, in a folder like a
 reader's (:mod:`training.pages.typed`), and puts what is printed now in the place of what differs.
-``--check`` writes nothing and fails where a page shows something else. Names of pages keep to these.
+``--check`` writes nothing and fails where a page shows something else. Without names of pages, it
+takes every page that shows output.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from training.pages.typed.blocks import ROOT, Block, blocks_of, pages
 from training.pages.typed.session import Session, session
 from training.pages.typed.shown import same
-from training.pages.typed.typing import commands, type_page
+from training.pages.typed.typing import commands, type_mark, type_page
 
 
 def shows_output(block: Block) -> bool:
@@ -32,14 +33,26 @@ def shows_output(block: Block) -> bool:
     return shown or bool(block.output_of)
 
 
+def is_marked(block: Block) -> bool:
+    """Whether a comment above a block names the command."""
+    return block.output_of not in ("", "above")
+
+
 def renewed(page: Path, inner: Session) -> str:
     """The page's text with what is printed now, where that differs from what it shows."""
-    with tempfile.TemporaryDirectory() as folder:
-        typed = type_page(page, Path(folder), inner, check=False)
+    blocks = [block for block in blocks_of(page) if shows_output(block)]
+    printed: dict[int, str] = {}
+    for block in blocks:
+        if is_marked(block):
+            with tempfile.TemporaryDirectory() as folder:
+                printed[block.line] = type_mark(block, Path(folder), inner)
+    if not all(map(is_marked, blocks)):
+        with tempfile.TemporaryDirectory() as folder:
+            printed |= type_page(page, Path(folder), inner, check=False).printed
     lines = page.read_text(encoding="utf-8").splitlines()
-    for block in reversed(blocks_of(page)):
-        now = typed.printed.get(block.line)
-        if now is not None and shows_output(block) and not same(block.text, now):
+    for block in reversed(blocks):
+        now = printed.get(block.line)
+        if now is not None and not same(block.text, now):
             lines[block.line : block.end - 1] = now.splitlines()
     return "\n".join(lines) + "\n"
 

@@ -29,9 +29,7 @@ DEFAULT_OUT = Path("leaderboard")
 
 
 @leaderboard.command("build")
-def build_board(
-    results: Results = None, out: Out = DEFAULT_OUT, include: Include = None
-) -> None:
+def build_board(results: Results = None, out: Out = DEFAULT_OUT, include: Include = None) -> None:
     """Write the board: one folder of static files; open its index.html."""
     from headbench import _extensions
     from headbench.leaderboard.build import build
@@ -46,9 +44,7 @@ def build_board(
 
 
 @leaderboard.command("check")
-def check_board(
-    results: Results = None, out: Out = DEFAULT_OUT, include: Include = None
-) -> None:
+def check_board(results: Results = None, out: Out = DEFAULT_OUT, include: Include = None) -> None:
     """Build the board again in memory; name what differs, is broken or leads nowhere.
 
     Exit status 1 where anything is named.

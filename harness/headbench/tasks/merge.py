@@ -68,8 +68,9 @@ class Merged:
 
 
 def read_merged(path: Path, parsed: dict[Path, YamlFile] | None = None) -> Merged:
-    """Read a file and merge what it includes: the includer wins, lists are replaced whole, ``null``
-    deletes what was included.
+    """Read a file and merge what it includes.
+
+    The includer wins, lists are replaced whole, ``null`` deletes what was included.
 
     Args:
         path: The file.

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})(?P<language>[\w-]*)\s*$")
 MARK = re.compile(r"^\*Not run here: (?P<reason>.+?)\*$")
 """A line above a block that no test types; readers see it, and the test counts it."""
-NAMED = re.compile(r"^`(?P<name>[\w./-]+\.\w+)`")
+NAMED = re.compile(r"^`(?P<name>[\w./-]+\.(?:py|ya?ml|jsonl?|csv))`")
 """A paragraph above a block that begins with a file's name: the block is that file."""
 OUTPUT = re.compile(r"^<!-- output(?:: (?P<command>.+?))? -->$")
 SHELL = ("bash", "sh", "console")
@@ -62,7 +62,12 @@ def blocks_of(page: Path) -> list[Block]:
         ValueError: A fence is not closed.
     """
     lines = page.read_text(encoding="utf-8").splitlines()
-    return list(_blocks(page.relative_to(ROOT).as_posix(), lines))
+    return list(_blocks(name_of(page), lines))
+
+
+def name_of(page: Path) -> str:
+    """A page's path below the repository; of another file its name."""
+    return page.relative_to(ROOT).as_posix() if page.is_relative_to(ROOT) else page.name
 
 
 def _blocks(page: str, lines: list[str]) -> Iterator[Block]:

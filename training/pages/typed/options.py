@@ -25,9 +25,8 @@ def faults(command: str) -> str:
     group: Any = load_verb(verb)
     inner = next((word for word in words[2:] if not word.startswith("-")), "")
     known = _options(verb)
-    if hasattr(group, "commands"):
-        if inner and inner not in group.commands and words[2] == inner:
-            return f"{verb} has no command {inner!r}"
+    if hasattr(group, "commands") and words[2:3] == [inner] and inner not in group.commands:
+        return f"{verb} has no command {inner!r}"
     for word in words[2:]:
         name = word.partition("=")[0]
         if re.match(r"--[a-z]", name) and name not in known:

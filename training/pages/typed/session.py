@@ -110,7 +110,7 @@ def session(folder: Path) -> Iterator[Session]:
     for name in ("headbench", PYTHON):
         (folder / name).write_text(CLIENT)
         (folder / name).chmod(0o755)
-    started = subprocess.Popen(
+    started = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", "training.pages.typed.session", str(folder / "socket")],
         cwd=ROOT,
         start_new_session=True,
@@ -160,7 +160,8 @@ def _child(line: socket.socket) -> None:
     for number, file in enumerate(files):
         os.dup2(file, number)
     sys.stdin, sys.stdout, sys.stderr = (
-        open(n, mode, closefd=False) for n, mode in ((0, "r"), (1, "w"), (2, "w"))
+        open(n, mode, closefd=False)  # noqa: SIM115 - open until the process ends
+        for n, mode in ((0, "r"), (1, "w"), (2, "w"))
     )
     status: int = 1
     try:
@@ -184,6 +185,7 @@ def _command(asked: Mapping[str, Any]) -> int:
     try:
         if Path(name).name == PYTHON:
             sys.argv = words
+            sys.path.insert(0, str(Path(words[0]).parent))
             runpy.run_path(words[0], run_name="__main__")
         else:
             from headbench.cli import main

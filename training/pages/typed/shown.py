@@ -58,7 +58,8 @@ def _undigested(text: str) -> str:
 def with_checks(source: str) -> str:
     """A script in which every ``expression  # value`` is checked against its comment.
 
-    Only comments that begin with a Python literal count; three dots inside a text stand for anything.
+    Only comments that begin with a Python literal count; three dots inside a text stand for
+    anything.
     """
     lines = source.splitlines()
     for node in ast.parse(source).body:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.pages.typed.blocks import ROOT, SHELL, Block, blocks_of
+from training.pages.typed.blocks import SHELL, Block, blocks_of, name_of
 from training.pages.typed.page_files import FILES
 from training.pages.typed.readers import read
 from training.pages.typed.session import Printed, Session
@@ -54,11 +54,11 @@ def type_page(page: Path, folder: Path, session: Session, *, check: bool = True)
     Raises:
         PageError: A command fails, or prints something else than the page shows.
     """
-    name = page.relative_to(ROOT).as_posix()
+    name = name_of(page)
     blocks = blocks_of(page)
+    _write_files(blocks, folder)
     for setup in FILES.get(name, ()):
         setup(folder, session)
-    _write_files(blocks, folder)
     found = Typed()
     scripts: list[str] = []
     output = ""
@@ -66,6 +66,8 @@ def type_page(page: Path, folder: Path, session: Session, *, check: bool = True)
         if block.reason:
             found.marked.append(block)
             continue
+        if block.output_of not in ("", "above"):
+            continue  # type_mark
         if block.name and block.language not in SHELL:
             read(block, folder, session)
         elif block.language == "console":
@@ -75,9 +77,7 @@ def type_page(page: Path, folder: Path, session: Session, *, check: bool = True)
         elif block.language == "python":
             output = _script(block, scripts, folder, session)
             scripts.append(block.text)
-        elif block.output_of:
-            if block.output_of != "above":
-                output = _succeeded(session.bash(block.output_of, folder), block).out
+        elif block.output_of == "above":
             output = clean(output, folder)
             if check and not same(block.text, output):
                 raise PageError(f"{block.where} shows\n{block.text}\nand it prints\n{output}")
@@ -88,8 +88,17 @@ def type_page(page: Path, folder: Path, session: Session, *, check: bool = True)
     return found
 
 
+def type_mark(block: Block, folder: Path, session: Session) -> str:
+    """What the command of a marked output prints, in an empty folder.
+
+    Raises:
+        PageError: It fails.
+    """
+    return clean(_succeeded(session.bash(block.output_of, folder), block).out, folder)
+
+
 def _write_files(blocks: list[Block], folder: Path) -> None:
-    """A page may show a file after the command that reads it."""
+    """Write what a page shows; a file may stand after the command that reads it."""
     for block in blocks:
         if block.name and not block.reason:
             path = folder / block.name
@@ -162,7 +171,7 @@ def _succeeded(done: Printed, block: Block) -> Printed:
 
 
 def clean(text: str, folder: Path) -> str:
-    """What is printed, without the folder that only this machine has, and without trailing blanks."""
+    """What is printed, without the folder of this run, and without trailing blanks."""
     text = text.replace(f"{folder.resolve()}/", "").replace(f"{folder}/", "")
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
 

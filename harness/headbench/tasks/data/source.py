@@ -107,7 +107,6 @@ class DataSpec:
             )
         return path
 
-
     def _origin(self, option: str, value: str) -> Origin | None:
         """The line that wrote a value: several files may share a mapping.
 
