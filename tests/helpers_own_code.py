@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 from headbench import _code, _plugins
-from headbench.interventions import method_catalogue as interventions
-from headbench.scoring import lookup as scoring
+from headbench.detectors.detector_catalogue import DETECTORS
+from headbench.interventions.method_catalogue import METHODS
+from headbench.models.adapter_catalogue import ADAPTERS
+from headbench.scoring import family
+from headbench.scoring.lookup import CATALOGUES
 
 KINDS = ("model", "intervention", "scorer", "parser", "metric", "detector")
 OWN = {
@@ -134,7 +137,9 @@ def restart() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "own_kit"]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    for cached in (_plugins._every, scoring._plugins, _code._package):
+    for cached in (_plugins._every, _code._package):
         cached.cache_clear()
-    for name in ("own_halve", "halve"):
-        interventions._loaded.pop(name, None)
+    for catalogue in (METHODS, ADAPTERS, DETECTORS, *CATALOGUES.values()):
+        catalogue._loaded.clear()
+    METHODS._added.clear()
+    family.forget()

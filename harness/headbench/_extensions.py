@@ -112,12 +112,3 @@ def _accept(loaded: Loaded, names: Sequence[str], file: Path) -> Iterator[str]:
         thing = getattr(loaded.module, name)
         for one in thing if name == "METHODS" else (thing,):
             yield accept(one, loaded, file)
-
-
-def wrong_type(thing: object, name: str, wanted: str, path: Path) -> ConfigError:
-    """What to raise where a file sets a name to something of another type."""
-    return ConfigError(
-        f"{name} is a {type(thing).__name__}",
-        where=str(path),
-        hint=f"write {name} = headbench.extend.{wanted}(...)",
-    )

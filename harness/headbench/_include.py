@@ -25,8 +25,13 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from headbench._code import OWN, Code, Package, Source, count_as, gather, locate_installed
-from headbench.errors import ConfigError
+from headbench.errors import ConfigError, HeadbenchError
 
+FAULTS: tuple[type[Exception], ...] = (
+    *(ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError),
+    *(ArithmeticError, AssertionError, OSError, RuntimeError, HeadbenchError),
+)
+"""What code of others may raise while it is imported: a fault of that code, to be named."""
 _ROOT = "include"
 """Stands for the folder in names of sources; at run time a name of its own takes its place."""
 _PREFIX = "headbench_include_"
@@ -93,9 +98,13 @@ def run_file(path: Path) -> Loaded:
     """
     try:
         return load(path)
-    except OSError as error:
-        raise ConfigError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
-    except (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError) as error:
+    except HeadbenchError:
+        raise
+    except FAULTS as error:
+        if isinstance(error, OSError) and not path.is_file():
+            raise ConfigError(
+                f"the file cannot be read: {error.strerror}", where=str(path)
+            ) from error
         file = error.filename if isinstance(error, SyntaxError) else None
         line = getattr(error, "lineno", None) or _line_in(path.absolute(), error)
         raise ConfigError(

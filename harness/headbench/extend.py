@@ -143,12 +143,6 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "headbench.errors": ("ConfigError", "DataError", "RefusedError"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
-_CATALOGUES = {
-    "Method": "headbench.interventions.method_catalogue",
-    "Adapter": "headbench.models.adapter_catalogue",
-    "Detector": "headbench.detectors.detector_catalogue",
-    "Family": "headbench.scoring.family",
-}
 
 
 def register(extension: Method | Adapter | Detector | Family) -> None:
@@ -162,14 +156,14 @@ def register(extension: Method | Adapter | Detector | Family) -> None:
     Raises:
         ConfigError: It is of no such kind, or its name is headbench's own.
     """
+    from headbench._extensions import CATALOGUES
     from headbench.errors import ConfigError
 
-    module = _CATALOGUES.get(type(extension).__name__)
+    kind = type(extension).__name__
+    module = CATALOGUES.get(kind.upper())  # a file sets the name of the class in capitals
     if module is None:
-        raise ConfigError(
-            f"a {type(extension).__name__} is no extension",
-            hint=f"register one of {', '.join(_CATALOGUES)}",
-        )
+        known = ", ".join(name.title() for name in CATALOGUES if name != "METHODS")
+        raise ConfigError(f"a {kind} is no extension", hint=f"register one of {known}")
     importlib.import_module(module).register(extension)
 
 

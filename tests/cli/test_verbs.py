@@ -132,7 +132,8 @@ def test_show_prints_every_step_as_it_is_in_force(headbench: Verb, tmp_path: Pat
 
 def test_show_intervention(headbench: Verb) -> None:
     _, out, _ = headbench("show", "intervention", "vhr")
-    assert "alpha = 2.0" in out
+    assert "  alpha=1.5 on ref-vlm-v2: chosen on calibration scenes\n" in out
+    assert "  alpha=2 on llava, llava_next, instructblip: arXiv 2412.13949" in out
     assert "2412.13949" in out
     status, _, err = headbench("show", "intervention", "vrh")
     assert status == 2

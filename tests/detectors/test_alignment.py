@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from headbench.cli import app
 from headbench.cli.heads import heads
-from headbench.detectors.alignment import LEAST, load, target_of
+from headbench.detectors.alignment import LEAST, head_features, load, target_of
 from headbench.detectors.detector import Trial, Trials
 from headbench.detectors.head_detection import detect
 from headbench.detectors.mknn import MknnParams
@@ -119,6 +119,33 @@ def test_order_of_stimuli_and_batches_change_nothing(patterns: np.ndarray, table
     turned = Trials(trials.trials[::-1], trials.facts)
     other = detect("rsa", model, turned, parameters=params.model_dump())
     np.testing.assert_allclose(given.scores, other.scores, atol=2e-5)
+
+
+def peak_bytes(stimuli: int, model: Any) -> int:
+    """Most bytes of tensors that were alive at once while the outputs of heads were taken."""
+    texts = [f"{STIMULI[n % 24]} {STIMULI[n // 24 % 24]}" for n in range(stimuli)]
+    asked = [request(text, "represent", document=f"s{n}") for n, text in enumerate(texts)]
+    trials = Trials(tuple(Trial(one, "") for one in asked), {})
+    with torch.profiler.profile(profile_memory=True) as profile:
+        features = head_features(model, trials, "mean")
+    assert features.shape[2] == stimuli
+    now = most = 0
+    for event in profile.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            now += event.nbytes()
+            most = max(most, now)
+    return most
+
+
+def test_memory_grows_neither_with_stimuli_nor_with_stimuli_times_layers(
+    patterns: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headbench.detectors.detector.BATCH_TOKENS", 64)
+    model = planted(patterns)
+    peak_bytes(32, model)  # what the first pass leaves in memory
+    few, many = peak_bytes(64, model), peak_bytes(512, model)
+    # Kept states of 448 more stimuli would be 4 layers x 3 heads x 12 numbers each, and more.
+    assert 0 < many < 1.2 * few
 
 
 def test_the_shipped_model_knows_the_packaged_concepts_in_one_head() -> None:

@@ -180,11 +180,14 @@ def test_every_module_that_only_points_elsewhere_is_listed() -> None:
     ("text", "told"),
     [
         ("VALUE = 1\n", "adds nothing to headbench"),
-        ("METHOD = 1\n", "METHOD is a int"),
-        ("ADAPTER = 1\n", "ADAPTER is a int"),
-        ("DETECTOR = 1\n", "DETECTOR is a int"),
-        ("FAMILY = 1\n", "FAMILY is a int"),
+        ("METHOD = 1\n", "an intervention is expected here, not 1 "),
+        ("ADAPTER = 1\n", "a model adapter is expected here, not 1 "),
+        ("DETECTOR = 1\n", "a detector is expected here, not 1 "),
+        ("FAMILY = 1\n", "a family is expected here, not 1 "),
         ("METHOD = (\n", "does not load: SyntaxError"),
+        ("METHOD = {}['x']\n", "does not load: KeyError: 'x'"),
+        ("METHOD = 1 / 0\n", "does not load: ZeroDivisionError"),
+        ("METHOD = open('gone.txt')\n", "does not load: FileNotFoundError"),
         (
             "from headbench.extend import Adapter\nADAPTER = Adapter('hf', dict)\n",
             "has a model adapter 'hf' already",
@@ -214,7 +217,7 @@ def test_a_place_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_register_takes_each_kind_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     from headbench.models import adapter_catalogue
 
-    monkeypatch.setattr(adapter_catalogue, "_added", {})
+    monkeypatch.setattr(adapter_catalogue.ADAPTERS, "_added", {})
 
     def create(args: Any) -> Any:
         return args

@@ -24,7 +24,7 @@ from training.pages.typed.typing import ELSEWHERE, PageError, commands, type_pag
 
 NOT_RUN = 4
 """Blocks that do not run here and say so on their page; a new one is a decision."""
-IN_CI = 2
+IN_CI = 4
 """Blocks that ``.ci/run`` types: the first commands of the README, and what they print."""
 
 

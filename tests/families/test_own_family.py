@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 import headbench
-from headbench import _extensions
+from headbench import _extensions, _plugins
 from headbench.errors import ConfigError, RefusedError
 from headbench.extend import auroc, register
 from headbench.results.code_facts import scored_by
@@ -219,18 +219,22 @@ def test_a_source_alone_is_part_of_what_a_result_is(tmp_path: Path) -> None:
 @pytest.fixture
 def _forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Families that a test adds are gone after it."""
-    monkeypatch.setattr(family, "_added", {})
-    family._tables.clear()
+    monkeypatch.setattr(family.FAMILIES, "_added", {})
+    family.forget()
     yield
-    family._tables.clear()
+    family.FAMILIES.restore({})
+    family.forget()
 
 
 @pytest.mark.usefixtures("_forget")
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("FAMILY = 3", "FAMILY is a int, not a Family"),
-        ("from headbench.scoring import Family\nFAMILY = Family('pope')", "two families called"),
+        ("FAMILY = 3", "a family is expected here, not 3 "),
+        (
+            "from headbench.scoring import Family\nFAMILY = Family('pope')",
+            "headbench has a family 'pope' already",
+        ),
         (
             "from headbench.scoring import Family\nFAMILY = Family('a', scorers={'pope': 'a:B'})",
             "two families bring 'pope' among their scorers",
@@ -289,11 +293,12 @@ def test_a_module_that_the_file_does_not_import_is_named(tmp_path: Path) -> None
 @pytest.mark.usefixtures("_forget")
 def test_an_installed_family_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("mine", "no_such_package.family:FAMILY", "headbench.families")
-    monkeypatch.setattr(family, "entry_points", lambda group: (point,))
-    family._installed.cache_clear()
-    with pytest.raises(ConfigError, match="the installed family 'mine' does not load"):
-        family.known()
-    family._installed.cache_clear()
+    monkeypatch.setattr(_plugins, "_every", lambda: (point,))
+    family.forget()
+    assert "pope" in family.known() and "mine" not in family.known()
+    with pytest.raises(ConfigError, match="there is no parser 'own'") as caught:
+        lookup.parser("own")
+    assert "the installed family 'mine' does not load: ModuleNotFoundError" in caught.value.hint
 
 
 @pytest.mark.usefixtures("_forget")

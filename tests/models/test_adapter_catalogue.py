@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from headbench import _plugins
 from headbench.errors import ConfigError
 from headbench.models import adapter_catalogue
 from headbench.models.base_model import BaseModel
@@ -21,7 +22,7 @@ def make_custom(args):
 
 
 def offer(monkeypatch, *points):
-    monkeypatch.setattr(adapter_catalogue, "entry_points", lambda group: list(points))
+    monkeypatch.setattr(_plugins, "_every", lambda: points)
 
 
 def point(name, value):

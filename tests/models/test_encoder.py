@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -166,3 +168,23 @@ def test_an_encoder_whose_heads_are_out_of_reach_still_gives_states(monkeypatch)
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
     with pytest.raises(RefusedError, match="cannot be reached: it does not use"):
         model.plan(jobs([ask("a cat", Capture("z", (0,)))]))
+
+
+def test_a_text_is_tokenised_once_however_often_it_is_asked(monkeypatch):
+    model = wrap(tiny_bert(), tiny_tokenizer())
+    read, inner = [], model.prompter._resolve
+    monkeypatch.setattr(model.prompter, "_resolve", lambda one: read.append(one) or inner(one))
+    asked = [ask(text) for text in SENTENCES]
+    for _ in range(2):
+        answers(model, jobs(asked))
+    assert len(read) == len(SENTENCES)
+
+
+def test_the_latest_prompts_are_kept_and_no_more(monkeypatch):
+    monkeypatch.setattr("headbench.models.hf.encoder_pass.KEPT", 2)
+    prompter = wrap(tiny_bert(), tiny_tokenizer()).prompter
+    found = [prompter.resolve(ask(text)) for text in SENTENCES]
+    assert len(prompter._kept) == 2
+    assert prompter.resolve(ask(SENTENCES[0])) == found[0]
+    marked = replace(ask("a cat"), spans={"thing": ((0, 2, 5),)})
+    assert prompter.resolve(marked).spans["thing"] and "thing" not in found[0].spans

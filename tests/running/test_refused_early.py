@@ -12,7 +12,7 @@ import pytest
 
 import headbench
 from headbench.errors import ConfigError, RefusedError
-from headbench.models import hub
+from headbench.models import hub_reach
 
 PROBE = """
 import sys
@@ -60,9 +60,9 @@ def test_a_hub_that_does_not_answer_is_given_up_within_seconds(
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     start = time.monotonic()
     with pytest.raises(ConfigError, match="does not answer"):
-        hub.check_reachable({"pretrained": "nobody/none"})
+        hub_reach.check_reachable({"pretrained": "nobody/none"})
     assert time.monotonic() - start < 5
-    hub.check_reachable({"pretrained": "/a/folder/that/is/no/hub/id"})
+    hub_reach.check_reachable({"pretrained": "/a/folder/that/is/no/hub/id"})
 
 
 def test_a_task_of_several_steps_says_that_recorded_rows_cannot_answer_it(tmp_path: Path) -> None:

@@ -73,9 +73,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process know the toy package, too."""
     from headbench import _code, _plugins
-    from headbench.scoring import lookup
 
-    caches = (_plugins._every, lookup._plugins, _code._package)
+    caches = (_plugins._every, _code._package)
     monkeypatch.syspath_prepend(home / "site")
     for cached in caches:
         cached.cache_clear()

@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from headbench import _plugins
 from headbench.errors import ConfigError
 from headbench.scoring import Metric, Parser, Scorer, lookup
 
@@ -66,15 +67,14 @@ def test_a_parser_of_another_version_is_refused_with_both_versions() -> None:
 
 def test_other_packages_add_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     group = "headbench.metrics"
-    points = {
-        "mine": EntryPoint("mine", "headbench.families.pope.pope_scorer:F1", group),
-        "wrong": EntryPoint("wrong", "headbench.families.pope.pope_scorer:POPE", group),
-    }
-    real = lookup._plugins
-    monkeypatch.setattr(lookup, "_plugins", lambda kind: points if kind == "metric" else real(kind))
+    points = (
+        EntryPoint("mine", "headbench.families.pope.pope_scorer:F1", group),
+        EntryPoint("wrong", "headbench.families.pope.pope_scorer:POPE", group),
+    )
+    monkeypatch.setattr(_plugins, "_every", lambda: points)
     assert "mine" in lookup.metric_names()
     assert lookup.metric("mine") is lookup.metric("pope.f1")
-    with pytest.raises(ConfigError, match="is a Scorer"):
+    with pytest.raises(ConfigError, match="a metric is expected here, not Scorer"):
         lookup.metric("wrong")
 
 

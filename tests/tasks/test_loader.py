@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,7 @@ class Point:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.value, self.dist, self.group = "mine:TASKS", None, "headbench.tasks"
 
     def load(self) -> Path:
         return self.folder
@@ -97,10 +99,24 @@ class Point:
 
 def test_installed_packages_add_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_task(tmp_path, name="plugged")
-    monkeypatch.setattr("headbench.tasks.index.entry_points", lambda group: [Point(tmp_path)])
+    monkeypatch.setattr("headbench._plugins._every", lambda: [Point(tmp_path)])
     assert load("plugged").name == "plugged"
-    monkeypatch.setattr(
-        "headbench.tasks.index.entry_points", lambda group: [Point(tmp_path / "gone")]
-    )
+    monkeypatch.setattr("headbench._plugins._every", lambda: [Point(tmp_path / "gone")])
+    (problem,) = build_index().problems
+    assert problem.what.startswith("the plugin 'mine' names a task folder that does not exist")
+    assert load("niah_single").name == "niah_single", "it stops nothing else"
     with pytest.raises(ConfigError, match="plugin 'mine'"):
-        build_index()
+        load("plugged")
+
+
+def test_a_package_that_claims_a_name_or_is_broken_is_named_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_task(tmp_path, name="niah_single")
+    broken = EntryPoint("broken", "no_such_package:TASKS", "headbench.tasks")
+    monkeypatch.setattr("headbench._plugins._every", lambda: [Point(tmp_path), broken])
+    index = build_index()
+    assert not index.entries["niah_single"].path.is_relative_to(tmp_path)
+    told = [problem.what for problem in index.problems]
+    assert told[0].startswith("the installed task folder 'broken' does not load: ModuleNotFound")
+    assert told[1] == "two files claim the name 'niah_single'"

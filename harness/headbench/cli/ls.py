@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from fnmatch import fnmatch
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from headbench.cli.printing import say
+from headbench.errors import HeadbenchError
 
 Rows = list[dict[str, str]]
 BRIEF = ("version", "tags", "data sources", "scorers")
@@ -99,8 +101,7 @@ def _tasks(include: list[Path]) -> Rows:
     from headbench.tasks.index import build_index
 
     index = build_index(include)
-    for problem in index.problems:
-        say(f"unreadable: {problem}", err=True)
+    _say(index.problems)
     return [
         {
             "name": name,
@@ -114,10 +115,17 @@ def _tasks(include: list[Path]) -> Rows:
     ]
 
 
-def _interventions() -> Rows:
-    from headbench.interventions import method_catalogue
+def _say(problems: Iterable[HeadbenchError]) -> None:
+    """What is left out of a list, and why."""
+    for problem in problems:
+        say(f"not usable: {problem}", err=True)
 
-    methods = [method_catalogue.get(name) for name in method_catalogue.names()]
+
+def _interventions() -> Rows:
+    from headbench.interventions.method_catalogue import METHODS
+
+    found, problems = METHODS.everything()
+    _say(problems)
     return [
         {
             "name": method.name,
@@ -125,13 +133,14 @@ def _interventions() -> Rows:
             "needs": ", ".join(sorted(method.needs)),
             "source": method.source,
         }
-        for method in methods
+        for method in (one.thing for one in found.values())
     ]
 
 
 def _models() -> Rows:
-    from headbench.models.adapter_catalogue import summaries
+    from headbench.models.adapter_catalogue import ADAPTERS, summaries
 
+    _say(ADAPTERS.problems())
     return [{"name": name, "summary": line} for name, line in summaries().items()]
 
 
@@ -139,16 +148,18 @@ def _metrics() -> Rows:
     from headbench.scoring import lookup
 
     better = {True: "higher", False: "lower", None: ""}
-    found = [(name, lookup.metric(name)) for name in lookup.metric_names()]
+    found, problems = lookup.CATALOGUES["metric"].everything()
+    _say(problems)
     return [
         {"name": name, "unit": metric.unit, "better": better[metric.higher_is_better]}
-        for name, metric in found
+        for name, metric in ((name, one.thing) for name, one in found.items())
     ]
 
 
 def _families() -> Rows:
     from headbench.scoring import family
 
+    _say(family.problems())
     return [
         {
             "name": name,
@@ -162,6 +173,7 @@ def _families() -> Rows:
 
 
 def _detectors() -> Rows:
-    from headbench.detectors.detector_catalogue import rows
+    from headbench.detectors.detector_catalogue import DETECTORS, rows
 
+    _say(DETECTORS.problems())
     return rows()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from headbench._reading import resolved
 from headbench.cli.printing import say
 from headbench.errors import ConfigError
 
@@ -170,7 +171,7 @@ def run(
         "seed": seed,
         "draws": draws,
         "level": level,
-        "include": tuple(str(folder.resolve()) for folder in include or ()),
+        "include": tuple(str(resolved(folder)) for folder in include or ()),
         "reasoning_marks": split_names(reasoning_marks),
         "allow_overrun": allow_overrun or None,
     }
@@ -287,11 +288,11 @@ def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunPlan:
 
     options = {"tasks": tasks, **given, "intervention": given["interventions"]}
     del options["interventions"]
-    beside = [name for name, value in options.items() if value not in (None, (), "")]
-    if beside:
+    others = [name for name, value in options.items() if value not in (None, (), "")]
+    if others:
         raise ConfigError(
             "--from takes the whole run from the file",
-            where=f"also given: {', '.join('--' + name.replace('_', '-') for name in beside)}",
+            where=f"also given: {', '.join('--' + name.replace('_', '-') for name in others)}",
             hint="leave them out, or leave --from out",
         )
     return plan_from_result(path)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headbench._code import Code, of_entry_point, of_things
-from headbench._extensions import wrong_type
-from headbench._include import Loaded
-from headbench._plugins import entry_points
-from headbench.errors import ConfigError, nearest
+from headbench._catalogue import Catalogue, Found
+from headbench._code import Code, of_things
 
 if TYPE_CHECKING:
     from headbench.detectors.detector import Detector
@@ -34,20 +29,34 @@ SHIPPED: Mapping[str, tuple[str, str]] = {
 """Name -> (what a high score says of a head, source). The module has the detector's name."""
 
 
-_added: dict[str, tuple[Detector, Code]] = {}
-"""Detectors of user's files and of :func:`register`, with their code."""
+def _load(name: str) -> Found[Detector]:
+    module = f"{__package__}.{name}"
+    return Found(importlib.import_module(module).DETECTOR, module, module)
 
 
-def names() -> tuple[str, ...]:
-    """Every detector, sorted."""
-    return tuple(sorted({*SHIPPED, *_installed(), *_added}))
+def _wanted() -> type[Detector]:
+    from headbench.detectors.detector import Detector  # imports torch
+
+    return Detector
+
+
+DETECTORS = Catalogue(
+    "detector",
+    "headbench.detectors",
+    wanted=_wanted,
+    shipped=lambda: SHIPPED,
+    load=_load,
+    option="--detector",
+)
+accept = DETECTORS.accept
+names = DETECTORS.names
 
 
 def rows() -> list[dict[str, str]]:
-    """Every detector with its summary and source, for listing."""
-    others = {name: ("", f"from {point.value}") for name, point in _installed().items()}
-    added = {name: (one.summary, "") for name, (one, _) in _added.items()}
-    every = others | added | dict(SHIPPED)
+    """Every detector with its summary and source, for listing; nothing is imported."""
+    every = {name: ("", f"from {place}") for name, place in DETECTORS.offered.items()}
+    every |= {name: (one.thing.summary, "") for name, one in DETECTORS.added.items()}
+    every |= SHIPPED
     return [{"name": name, "summary": every[name][0], "source": every[name][1]} for name in names()]
 
 
@@ -55,29 +64,14 @@ def get(name: str) -> Detector:
     """Import a detector.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: There is none of that name, two packages claim it, or its package is broken.
     """
-    if name in SHIPPED:
-        found: Detector = importlib.import_module(f"headbench.detectors.{name}").DETECTOR
-        return found
-    if name in _added:
-        return _added[name][0]
-    if name not in _installed():
-        raise ConfigError(
-            f"there is no detector {name!r}",
-            where=f"--detector {name}",
-            hint=nearest(name, names()),
-        )
-    installed: Detector = _installed()[name].load()
-    return installed
+    return DETECTORS.get(name).thing
 
 
 def code_of(name: str) -> Code:
     """The code of a detector that is not headbench's own; nothing of a shipped one."""
-    get(name)
-    if name in SHIPPED:
-        return Code()
-    return _added[name][1] if name in _added else of_entry_point(_installed()[name])
+    return DETECTORS.get(name).code
 
 
 def register(detector: Detector, code: Code | None = None) -> Detector:
@@ -88,31 +82,8 @@ def register(detector: Detector, code: Code | None = None) -> Detector:
         code: Its code; by default that of the modules which define its function and parameters.
 
     Raises:
-        ConfigError: headbench has a detector of that name.
+        ConfigError: headbench or an installed package has a detector of that name.
     """
-    if detector.name in SHIPPED:
-        raise ConfigError(
-            f"headbench has a detector {detector.name!r} already",
-            hint="give it a name of its own, so that head maps do not confuse the two",
-        )
-    _added[detector.name] = (detector, code or of_things(detector.run, detector.params_model))
+    code = code or of_things(detector.run, detector.params_model)
+    DETECTORS.register(detector, detector.name, code)
     return detector
-
-
-def accept(thing: object, loaded: Loaded, path: Path) -> str:
-    """Register the detector of a user's file; see :func:`headbench._extensions.include`.
-
-    Raises:
-        ConfigError: It is no detector, or headbench has one of its name.
-    """
-    from headbench.detectors.detector import Detector
-
-    if not isinstance(thing, Detector):
-        raise wrong_type(thing, "DETECTOR", "Detector", path)
-    register(thing, loaded.code)
-    return f"the detector {thing.name!r}"
-
-
-def _installed() -> Mapping[str, EntryPoint]:
-    """Entry points of the group ``headbench.detectors``; shipped names cannot be taken over."""
-    return {point.name: point for point in entry_points(group="headbench.detectors")}

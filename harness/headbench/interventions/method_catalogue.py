@@ -15,27 +15,21 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.metadata import EntryPoint
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from headbench._code import Code, of_entry_point, of_things
-from headbench._extensions import wrong_type
-from headbench._include import Loaded
-from headbench._plugins import entry_points
+from headbench._catalogue import Catalogue, Found
+from headbench._code import Code, of_things
 from headbench.edits import Intervention
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.interventions import methods
 from headbench.interventions.grammar import MethodSpec
+from headbench.interventions.strengths import PaperStrength
 from headbench.nouns import ModelInfo
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
-
-GROUP = "headbench.interventions"
-_loaded: dict[str, Method] = {}
 
 
 class MethodParams(BaseModel):
@@ -58,6 +52,7 @@ class Method:
         summary: One line.
         source: The paper and equation it follows.
         needs: What must be there: ``image``, ``head_map``, ``artefact``, ...
+        strength: The defaults of its strength, where it may be left out.
         code: What it runs that is not headbench's own; found when the method is registered.
     """
 
@@ -67,6 +62,7 @@ class Method:
     summary: str
     source: str
     needs: frozenset[str] = frozenset()
+    strength: PaperStrength | None = None
     code: Code = field(default_factory=Code, compare=False, repr=False)
 
     def params(self, spec: MethodSpec) -> MethodParams:
@@ -113,80 +109,6 @@ _WANTED = {
 """How the library's error types begin -> what a parameter wants."""
 
 
-def names() -> tuple[str, ...]:
-    """All known methods, sorted."""
-    return tuple(sorted({*built_in(), *_loaded, *_plugins()}))
-
-
-@cache
-def built_in() -> frozenset[str]:
-    """The methods that ship: the files of ``methods/``, listed without importing them."""
-    files = pkgutil.iter_modules(methods.__path__)
-    return frozenset(file.name for file in files if not file.name.startswith("_"))
-
-
-def get(name: str) -> Method:
-    """Look a method up.
-
-    Raises:
-        ConfigError: No such method; the message holds the nearest name.
-    """
-    if name in _loaded:
-        return _loaded[name]
-    if name in built_in():
-        found = importlib.import_module(f"{methods.__name__}.{name}").METHOD
-        if found.name != name:
-            raise HeadbenchError(
-                f"the file methods/{name}.py defines the method {found.name!r}",
-                hint="name the file after its method: listing reads file names only",
-            )
-    elif name in (plugins := _plugins()):
-        point = plugins[name]
-        found = replace(point.load(), code=of_entry_point(point))
-    else:
-        raise ConfigError(f"there is no intervention {name!r}", hint=nearest(name, names()))
-    return register(found)
-
-
-def register(method: Method) -> Method:
-    """Add a method, checking that each of its parameters is either a scalar or a list.
-
-    Its code, unless it is given, is that of the modules which define its function and parameters.
-
-    Raises:
-        ConfigError: A parameter's type accepts both, so that a list given to it would be
-            ambiguous between one value and a sweep.
-    """
-    for key, info in method.params_model.model_fields.items():
-        if shapes(info.annotation) == {"scalar", "list"}:
-            raise ConfigError(
-                f"parameter {key!r} of {method.name!r} accepts a scalar and a list",
-                hint="a list given to a scalar parameter is a sweep: split the parameter in two",
-            )
-    if not method.code:
-        method = replace(method, code=of_things(method.build, method.params_model))
-    _loaded[method.name] = method
-    return method
-
-
-def accept(thing: object, loaded: Loaded, path: Path) -> str:
-    """Register a method of a user's file; see :func:`headbench._extensions.include`.
-
-    Raises:
-        ConfigError: It is no method, or headbench has one of its name.
-    """
-    if not isinstance(thing, Method):
-        raise wrong_type(thing, "METHOD", "Method", path)
-    if thing.name in built_in():
-        raise ConfigError(
-            f"the file defines the intervention {thing.name!r}, which headbench has already",
-            where=str(path),
-            hint="give it a name of its own, so that results do not confuse the two",
-        )
-    register(replace(thing, code=loaded.code))
-    return f"the intervention {thing.name!r}"
-
-
 def shapes(annotation: object) -> set[str]:
     """Which shapes a parameter's type accepts: a subset of ``{"scalar", "list"}``."""
     origin = typing.get_origin(annotation)
@@ -201,5 +123,70 @@ def shapes(annotation: object) -> set[str]:
     return {"list"} if is_list else {"scalar"}
 
 
-def _plugins() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+@cache
+def built_in() -> frozenset[str]:
+    """The methods that ship: the files of ``methods/``, listed without importing them."""
+    files = pkgutil.iter_modules(methods.__path__)
+    return frozenset(file.name for file in files if not file.name.startswith("_"))
+
+
+def _load(name: str) -> Found[Method]:
+    module = f"{methods.__name__}.{name}"
+    found: Method = importlib.import_module(module).METHOD
+    if found.name != name:
+        raise HeadbenchError(
+            f"the file methods/{name}.py defines the method {found.name!r}",
+            hint="name the file after its method: listing reads file names only",
+        )
+    return Found(found, module, module)
+
+
+def _check(method: Method) -> None:
+    """Refuse a parameter whose type accepts a scalar and a list.
+
+    A list given to it would be ambiguous between one value and a sweep.
+    """
+    for key, info in method.params_model.model_fields.items():
+        if shapes(info.annotation) == {"scalar", "list"}:
+            raise ConfigError(
+                f"parameter {key!r} of {method.name!r} accepts a scalar and a list",
+                hint="a list given to a scalar parameter is a sweep: split the parameter in two",
+            )
+
+
+METHODS = Catalogue(
+    "intervention",
+    "headbench.interventions",
+    wanted=lambda: Method,
+    shipped=built_in,
+    load=_load,
+    option="--intervention",
+    check=_check,
+)
+accept = METHODS.accept
+names = METHODS.names
+
+
+def get(name: str) -> Method:
+    """Look a method up.
+
+    Raises:
+        ConfigError: No such method (the hint holds the nearest name), two packages claim it, or its
+            package is broken.
+    """
+    found = METHODS.get(name)
+    return replace(found.thing, code=found.code) if found.code else found.thing
+
+
+def register(method: Method) -> Method:
+    """Add a method from Python; a later one of the same name takes the place of an earlier one.
+
+    Its code, unless it is given, is that of the modules which define its function and parameters.
+
+    Raises:
+        ConfigError: headbench or an installed package has a method of that name, or a parameter
+            accepts a scalar and a list.
+    """
+    code = method.code or of_things(method.build, method.params_model)
+    METHODS.register(method, method.name, code)
+    return replace(method, code=code)

@@ -5,13 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
-from pathlib import Path
 
-from headbench._code import Code, merged, of_entry_point, of_things
-from headbench._extensions import wrong_type
-from headbench._include import Loaded
-from headbench._plugins import entry_points
+from headbench._catalogue import Catalogue, Found
+from headbench._code import Code, merged, of_things
 from headbench.errors import ConfigError, nearest
 from headbench.jobs import Model
 from headbench.models.preview import ModelPreview
@@ -34,19 +30,22 @@ class Adapter:
     summary: str = ""
 
 
-_added: dict[str, tuple[Adapter, Code]] = {}
-"""Adapters of user's files and of :func:`register`, with their code."""
-
 # Named by module, so that `headbench ls models` imports no torch.
 SHIPPED: Mapping[str, tuple[str, str]] = {
     "hf": ("headbench.models.hf.adapter:create", "a transformers model: folder or hub id"),
-    "reference": ("headbench.reference.loader:create", "a shipped reference model (name=...)"),
-    "ref-lm": ("headbench.reference.loader:create_lm", "the shipped language model"),
+    "reference": (
+        "headbench.reference.reference_adapter:create",
+        "a shipped reference model (name=...)",
+    ),
+    "ref-lm": ("headbench.reference.reference_adapter:create_lm", "the shipped language model"),
     "ref-lm-v2": (
-        "headbench.reference.loader:create_lm_v2",
+        "headbench.reference.reference_adapter:create_lm_v2",
         "the shipped language model for walls and labels",
     ),
-    "ref-vlm": ("headbench.reference.loader:create_vlm", "the shipped vision-language model"),
+    "ref-vlm": (
+        "headbench.reference.reference_adapter:create_vlm",
+        "the shipped vision-language model",
+    ),
     "recorded": ("headbench.models.recorded:create", "stored outputs, by document id"),
     "encoder": ("headbench.models.encoder:create", "a sentence encoder: mean-pooled states"),
     "features": ("headbench.models.features:create", "vectors from a file, by document id"),
@@ -58,7 +57,7 @@ PREVIEWS: Mapping[str, str] = {"hf": "headbench.models.hf.adapter:preview"}
 
 
 EARLY_CHECKS: Mapping[str, str] = {
-    "hf": "headbench.models.hub:check_reachable",
+    "hf": "headbench.models.hub_reach:check_reachable",
     "recorded": "headbench.models.recorded:check_args_early",
 }
 """Adapter -> what refuses arguments before any model library is imported."""
@@ -79,17 +78,38 @@ def check_early(name: str, args: Mapping[str, str]) -> None:
         getattr(importlib.import_module(module), attribute)(args)
 
 
-def model_names() -> tuple[str, ...]:
-    """Every known adapter, sorted."""
-    return tuple(sorted({*SHIPPED, *_installed(), *_added}))
+def _load(name: str) -> Found[Adapter]:
+    target, summary = SHIPPED[name]
+    module, _, attribute = target.partition(":")
+    factory: Factory = getattr(importlib.import_module(module), attribute)
+    return Found(Adapter(name, factory, summary), module, module)
+
+
+def _adapter(name: str, thing: object) -> object:
+    """An entry point may name the function alone."""
+    return thing if isinstance(thing, Adapter) or not callable(thing) else Adapter(name, thing)
+
+
+ADAPTERS = Catalogue(
+    "model adapter",
+    "headbench.models",
+    wanted=lambda: Adapter,
+    shipped=lambda: SHIPPED,
+    load=_load,
+    option="--model",
+    adapt=_adapter,
+    advice=lambda name: f"A hub id goes to: --model hf --model-args pretrained={name}",
+)
+accept = ADAPTERS.accept
+model_names = ADAPTERS.names
 
 
 def summaries() -> Mapping[str, str]:
-    """Adapter -> one line of description."""
-    shipped = {name: line for name, (_, line) in SHIPPED.items()}
-    others = {name: f"from {point.value}" for name, point in _installed().items()}
-    added = {name: one.summary for name, (one, _) in _added.items()}
-    return {name: (others | added | shipped)[name] for name in model_names()}
+    """Adapter -> one line of description; nothing is imported."""
+    lines = {name: f"from {place}" for name, place in ADAPTERS.offered.items()}
+    lines |= {name: one.thing.summary for name, one in ADAPTERS.added.items()}
+    lines |= {name: line for name, (_, line) in SHIPPED.items()}
+    return {name: lines[name] for name in model_names()}
 
 
 def create(name: str, args: Mapping[str, str]) -> Model:
@@ -100,24 +120,9 @@ def create(name: str, args: Mapping[str, str]) -> Model:
         args: ``--model-args`` as strings, e.g. ``{"pretrained": "org/model"}``.
 
     Raises:
-        ConfigError: the name is unknown, or two packages claim it.
+        ConfigError: The name is unknown, two packages claim it, or its package is broken.
     """
-    if name in SHIPPED:
-        module, _, attribute = SHIPPED[name][0].partition(":")
-        factory: Factory = getattr(importlib.import_module(module), attribute)
-        return factory(args)
-    if name in _added:
-        return _added[name][0].create(args)
-    installed = _installed()
-    if name in installed:
-        found: Factory | Adapter = installed[name].load()
-        return found.create(args) if isinstance(found, Adapter) else found(args)
-    raise ConfigError(
-        f"no model adapter is called {name!r}",
-        where=f"--model {name}",
-        hint=f"{nearest(name, model_names())} A hub id goes to: --model hf --model-args "
-        f"pretrained={name}",
-    )
+    return ADAPTERS.get(name).thing.create(args)
 
 
 def preview(name: str, args: Mapping[str, str]) -> ModelPreview | None:
@@ -142,12 +147,7 @@ def code_of(name: str, model: Model) -> Code:
         name: Adapter name, as in ``--model``.
         model: What it built.
     """
-    if name in SHIPPED:
-        return of_things(type(model))
-    if name in _added:
-        return merged([_added[name][1], of_things(type(model))])
-    point = _installed().get(name)
-    given = [of_entry_point(point)] if point is not None else []
+    given = [ADAPTERS.get(name).code] if name in model_names() else []
     return merged([*given, of_things(type(model))])
 
 
@@ -159,41 +159,10 @@ def register(adapter: Adapter, code: Code | None = None) -> Adapter:
         code: Its code; by default that of the module which defines its function.
 
     Raises:
-        ConfigError: headbench has an adapter of that name.
+        ConfigError: headbench or an installed package has an adapter of that name.
     """
-    if adapter.name in SHIPPED:
-        raise ConfigError(
-            f"headbench has a model adapter {adapter.name!r} already",
-            hint="give it a name of its own, so that results do not confuse the two",
-        )
-    _added[adapter.name] = (adapter, code or of_things(adapter.create))
+    ADAPTERS.register(adapter, adapter.name, code or of_things(adapter.create))
     return adapter
-
-
-def accept(thing: object, loaded: Loaded, path: Path) -> str:
-    """Register the adapter of a user's file; see :func:`headbench._extensions.include`.
-
-    Raises:
-        ConfigError: It is no adapter, or headbench has one of its name.
-    """
-    if not isinstance(thing, Adapter):
-        raise wrong_type(thing, "ADAPTER", "Adapter", path)
-    register(thing, loaded.code)
-    return f"the model adapter {thing.name!r}"
-
-
-def _installed() -> dict[str, EntryPoint]:
-    """Entry points of the group ``headbench.models``; shipped names cannot be taken over."""
-    found: dict[str, EntryPoint] = {}
-    for point in entry_points(group="headbench.models"):
-        if point.name in found and point.value != found[point.name].value:
-            raise ConfigError(
-                f"two packages offer a model adapter called {point.name!r}",
-                where=f"{found[point.name].value} and {point.value}",
-                hint="uninstall one of them",
-            )
-        found[point.name] = point
-    return found
 
 
 def check_args(adapter: str, args: Mapping[str, str], known: tuple[str, ...]) -> None:

@@ -4,43 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from headbench._version import __version__
 from headbench.edits import Intervention, Rewriter
-from headbench.errors import ConfigError, HeadbenchError, RefusedError
+from headbench.errors import HeadbenchError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import check_args, positive, rows_a_batch
 from headbench.models.base_model import BaseModel, digest_of
 from headbench.models.hf import batching
 from headbench.models.hf.captures import captures_of, check_keys, named_places, recorded
+from headbench.models.hf.encoder_load import load_encoder
 from headbench.models.hf.encoder_pass import EncoderBackend, EncoderPrompter, final_norm
 from headbench.models.hf.engine import Engine
-from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
+from headbench.models.hf.fingerprint import fingerprint_tensors
 from headbench.models.hf.fold import head_columns, written
 from headbench.models.hf.identity import config_text, unused_weights
 from headbench.models.hf.identity_check import short_input
 from headbench.models.hf.intervene import model_info
-from headbench.models.hf.length import encoder_room, sentence_config
-from headbench.models.hf.load import (
-    UNTRAINED,
-    UNTRAINED_SEED,
-    describe,
-    display_name,
-    maps_beside,
-    pick_device,
-    quiet,
-)
+from headbench.models.hf.length import encoder_room
+from headbench.models.hf.load import describe
 from headbench.models.hf.preparation import PreparedJob, RequestPreparation, check_visited
-from headbench.models.hf.settings import DTYPES
-from headbench.models.hf.weights import check_weights
 from headbench.models.runtime import Runtime
 from headbench.nouns import Answer, Capture, Request, Site
 
@@ -363,80 +351,24 @@ def create(args: Mapping[str, str]) -> EncoderModel:
         ConfigError: an unknown argument, or a checkpoint that cannot be loaded.
     """
     check_args("encoder", args, ARGS)
-    pretrained = args.get("pretrained", "")
-    if not pretrained:
-        raise ConfigError(
-            "the 'encoder' adapter needs a checkpoint",
-            where="--model-args",
-            hint="add pretrained=FOLDER or pretrained=ORG/NAME",
-        )
-    revision = args.get("revision") or None
-    dtype = args.get("dtype", "float32")
-    if dtype not in DTYPES:
-        raise ConfigError(
-            f"dtype cannot be {dtype!r}", where="--model-args", hint=", ".join(sorted(DTYPES))
-        )
-    random = args.get("untrained", "false")
-    if random not in ("true", "false"):
-        raise ConfigError(
-            f"untrained cannot be {random!r}", where="--model-args", hint="true or false"
-        )
-    report: Any = None
-    try:
-        with quiet():
-            if random == "true":
-                model = _untrained(pretrained, revision, DTYPES[dtype])
-            else:
-                model, report = AutoModel.from_pretrained(
-                    pretrained,
-                    revision=revision,
-                    dtype=DTYPES[dtype],
-                    use_safetensors=True,
-                    output_loading_info=True,
-                )
-        tokenizer = AutoTokenizer.from_pretrained(pretrained, revision=revision)
-        sentence = sentence_config(pretrained, revision)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ConfigError(
-            f"the checkpoint cannot be loaded: {str(error).splitlines()[0]}",
-            where=f"pretrained={pretrained}",
-            hint="give a folder in Hugging Face format with safetensors weights, or a hub id",
-        ) from error
-    allowed = args.get("allow_unused_weights") == "true"
-    unused: tuple[str, ...] = ()
-    if report is not None:
-        unused = check_weights(report, f"pretrained={pretrained}", allowed=allowed, encoder=True)
+    loaded = load_encoder(args)
     encoding = Encoding(
         normalize=args.get("normalize", "true") == "true",
         max_length=positive(args, "max_length", 1) if "max_length" in args else None,
         batch_size=rows_a_batch(args),
         allow_overrun=args.get("allow_overrun") == "true",
     )
-    weights = (
-        weights_of(pretrained, revision or "", model)
-        if report is not None
-        else fingerprint_tensors(model)
+    encoder = EncoderModel(
+        loaded.model,
+        loaded.tokenizer,
+        encoding,
+        loaded.name,
+        loaded.weights,
+        loaded.sentence,
+        loaded.maps,
     )
-    model = model.to(pick_device(args.get("device", "auto"))).requires_grad_(False)
-    name = args.get("name") or display_name(pretrained)
-    name = name if report is not None else f"{name}-{UNTRAINED}"
-    maps = maps_beside(Path(pretrained))
-    encoder = EncoderModel(model, tokenizer, encoding, name, weights, sentence, maps)
-    encoder.identity = {**encoder.identity, **unused_weights(unused)}
+    encoder.identity = {**encoder.identity, **unused_weights(loaded.unused)}
     return encoder
-
-
-def _untrained(pretrained: str, revision: str | None, dtype: torch.dtype) -> Any:
-    """An encoder of the checkpoint's configuration with the weights that training begins with.
-
-    They are drawn in float32 on the CPU from one fixed seed, and torch's own generator is left as
-    it was.
-    """
-    config = AutoConfig.from_pretrained(pretrained, revision=revision)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        model = AutoModel.from_config(config, dtype=torch.float32)
-    return model.to(dtype)
 
 
 def _none(sha256: str) -> Any:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from headbench._reading import user_path
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import check_args
@@ -103,7 +104,7 @@ class RecordedModel(BaseModel):
                 f"the task asks in several steps ({step!r}, {job.request.step!r}), and a recorded "
                 "row does not say which step its outputs answer",
                 where=str(self._path),
-                hint="score it with `headbench rescore`, or record one file a step",
+                hint="score it with `headbench rescore`, or record one file per step",
             )
         self._check_question(job.request, job.role)
         outputs = self._outputs.get(job.request.document, ())
@@ -212,5 +213,5 @@ def create(args: Mapping[str, str]) -> RecordedModel:
     check_args_early(args)
     roles = {"id": "id", "response": "output", "question": "question"}
     fields = {role: args[key] for role, key in roles.items() if args.get(key)}
-    path = Path(args["path"]).expanduser()
+    path = user_path(args["path"])
     return RecordedModel(path, fields, args.get("name", ""), args.get("join", ""))

@@ -37,6 +37,8 @@ class NullFacts(Frozen):
     """Standard deviation of the figure over the permutations."""
     draws: int
     """Permutations."""
+    exchanged: Literal["documents", "clusters"] = "documents"
+    """What was exchanged: single documents, or whole clusters with others of their size."""
 
 
 class Estimate(Frozen):
@@ -69,6 +71,31 @@ class Estimate(Frozen):
     null: NullFacts | None = None
     """The figure's own null, for correlations and their kin; null where there is none, and not
     recorded before."""
+
+
+class ProfileFacts(Frozen):
+    """One metric of every layer, or of every head of every layer, over all documents.
+
+    The task's own figure is not the greatest of these: that is chosen on other documents or
+    subjects than it is scored on.
+    """
+
+    metric: str
+    """Registry name of the metric, e.g. ``brain.table_rsa``."""
+    layers: tuple[int, ...]
+    """Layer of each row, 0-based, ascending."""
+    heads: tuple[int, ...] = ()
+    """Head of each column, 0-based; empty: layers without heads, and one column."""
+    values: tuple[tuple[float | None, ...], ...]
+    """``[row][column]``; null: undefined, such as of a silenced head."""
+    floor: float | None = None
+    """Lower bound of the noise ceiling; null where there is none."""
+    ceiling: float | None = None
+    """Upper bound of it."""
+    chance: float | None = None
+    """What unrelated features have; null where that is not known."""
+    note: str = ""
+    """How to read it."""
 
 
 class Coverage(Frozen):
@@ -147,6 +174,9 @@ class ArmFacts(Frozen):
     """What the arm is for."""
     canonical: tuple[str, ...] = ()
     """Canonical form of each composed intervention, resolved parameters included."""
+    defaults: dict[str, str] | None = None
+    """Strengths that were not written: method -> the value that it took and where that comes from,
+    e.g. ``alpha=2, the default: ...``; null: not recorded."""
     artefacts: dict[str, str] = {}
     """SHA-256 of every head map and tensor file that the arm read, by parameter."""
     of: str | None = None
@@ -317,6 +347,9 @@ class Result(Frozen):
     """Figures by metric name."""
     breakdowns: dict[str, dict[str, dict[str, Estimate]]] = {}
     """Figures by breakdown, group and metric, e.g. ``depth`` -> ``0.5`` -> ``accuracy``."""
+    profiles: tuple[ProfileFacts, ...] = ()
+    """The main figure of each layer or head, where a task compares several; empty for others and
+    for control cells, and not recorded before."""
     diagnostics: Diagnostics | None = None
     """Present for measured cells."""
     reasoning: ReasoningFacts | None = None

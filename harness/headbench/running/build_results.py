@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Literal
 
+from headbench.interventions.strengths import assumed_strengths
 from headbench.jobs import Condition
 from headbench.nouns import Answer, Document, Record, Request, Role
 from headbench.results import provenance
@@ -15,6 +16,7 @@ from headbench.results.cell import Cell
 from headbench.results.figures import Sampling, figures, split_figures
 from headbench.results.files import Entry, as_read
 from headbench.results.keys import artefacts_of, result_id, seed_for
+from headbench.results.profiles import profiles_of
 from headbench.results.reasoning import reasoning_facts
 from headbench.results.schema import (
     ArmFacts,
@@ -104,6 +106,7 @@ class _Builder:
             headline=None if self._no_headline else self.facts.main_metric,
             metrics=figures(self.metrics, records, sampling, where),
             breakdowns=split_figures(self.metrics, records, task.config.breakdown, sampling),
+            profiles=() if sampling is None else profiles_of(task.scorer, records),
             diagnostics=self._diagnostics(condition, exchanges, records),
             reasoning=reasoning_facts(records, outputs, self.marks),
             run=self._run(exchanges),
@@ -169,6 +172,7 @@ class _Builder:
             name=condition.name,
             role=condition.role,
             canonical=tuple(part.canonical for part in condition.interventions),
+            defaults=assumed_strengths(condition.interventions),
             artefacts={name: sha for found in read for name, sha in found.items()},
             of=condition.of,
             draw=condition.draw,

@@ -37,6 +37,7 @@ from headbench.running.respondents import (
 )
 from headbench.running.spec import RunSpec
 from headbench.statistics import smallest_p
+from headbench.tasks.all_layers import Models, checkable, with_layers
 from headbench.tasks.loader import resolve_names
 from headbench.tasks.task import Task
 
@@ -112,13 +113,15 @@ def make_plan(spec: RunSpec) -> RunPlan:
     check_early(spec)
     tasks = tuple(resolve_names(spec.tasks, include, spec.task_args, spec.changes))
     for task in tasks:
-        task.check_scorer()
+        checkable(task).check_scorer()
     spec, notes = _with_model(spec, tasks)
     documents = [_documents(task, spec) for task in tasks]
     seen = preview_respondents(spec, tasks)
     # Weights take minutes to read, and the configuration shows much of what is impossible.
+    shapes: Models = {role: look.info for role, look in seen.items()}
+    tasks = tuple(with_layers(task, shapes) for task in tasks)
     for task in tasks:
-        task.check_scorer({role: look.info for role, look in seen.items()})
+        checkable(task, shapes).check_scorer(shapes)
     planned = tuple(
         plan_task(task, asked, spec.seed) for task, asked in zip(tasks, documents, strict=True)
     )
@@ -127,8 +130,15 @@ def make_plan(spec: RunSpec) -> RunPlan:
         _check_needs(conditions, tasks)
         _check_jobs(seen[SUBJECT], conditions, planned)
     respondents = load_respondents(spec, tasks)
+    shapes = {role: one.model.info for role, one in respondents.items()}
+    counted = tuple(with_layers(task, shapes, final=True) for task in tasks)
+    planned = tuple(
+        one if task is one.task else plan_task(task, one.documents, spec.seed)
+        for task, one in zip(counted, planned, strict=True)
+    )
+    tasks = counted
     for task in tasks:  # adapters without a preview, such as the shipped models
-        task.check_scorer({role: one.model.info for role, one in respondents.items()})
+        task.check_scorer(shapes)
     model = respondents[SUBJECT].model
     interventions, more = _interventions(spec, model)
     _check_needs([one.condition for one in interventions], tasks)

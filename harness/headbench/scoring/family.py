@@ -14,23 +14,23 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Literal, cast, get_args
 
+from headbench._catalogue import Catalogue, Found
 from headbench._code import OWN, Code, merged, of_entry_point, of_modules
-from headbench._include import Loaded
-from headbench._plugins import entry_points
+from headbench._include import FAULTS, Loaded
 from headbench.errors import ConfigError
 from headbench.scoring.views import View
 
-GROUP = "headbench.families"
 PACKAGED = "headbench.families"
-NAME = "FAMILY"
 
 Kind = Literal[
     "metrics",
@@ -120,8 +120,6 @@ class Known:
     code: Code = field(default_factory=Code)
 
 
-_added: dict[str, Known] = {}
-"""Families of user's files and of :func:`register`, by name."""
 _tables: dict[Kind, dict[str, tuple[Known, object]]] = {}
 """Kind -> name -> family and thing; built when first asked for."""
 
@@ -130,28 +128,49 @@ _tables: dict[Kind, dict[str, tuple[Known, object]]] = {}
 
 
 def known() -> Mapping[str, Known]:
-    """Every family by name: packaged, installed, added.
+    """Every family by name: packaged, installed, added; broken ones of packages are left out."""
+    return _known()[0]
 
-    Raises:
-        ConfigError: An installed package offers no family under its entry point, or one whose name
-            is taken.
-    """
-    found = dict(_packaged())
-    for one in (*_installed(), *_added.values()):
-        name = one.family.name
-        if name in found:
-            raise ConfigError(
-                f"there are two families called {name!r}",
-                where=f"{found[name].place} and {one.place}",
-                hint="rename one of them",
-            )
-        found[name] = one
-    return found
+
+def problems() -> tuple[ConfigError, ...]:
+    """What is wrong with families of installed packages, which are left out."""
+    return _known()[1]
+
+
+def advice(name: str) -> str:
+    """One more hint for a name that nothing has: which installed families are left out, and why."""
+    return " ".join(f"({one.what})" for one in problems())
+
+
+@cache
+def _known() -> tuple[Mapping[str, Known], tuple[ConfigError, ...]]:
+    every, broken = FAMILIES.everything()
+    families: dict[str, Known] = {}
+    problems = list(broken)
+    # headbench's own come first, so that of two that clash it is the other one that is left out or
+    # refused, and what both bring alike counts as headbench's own.
+    offered = FAMILIES.offered
+    for name in sorted(every, key=lambda name: (name in FAMILIES.added, name in offered)):
+        found = every[name]
+        one = Known(found.thing, _home(found.module), found.place, found.code)
+        clash = _clash(one, families.values())
+        if clash is None:
+            families[name] = one
+        elif name in offered:
+            problems.append(clash)
+        else:
+            raise clash
+    return families, tuple(problems)
 
 
 def names(kind: Kind) -> tuple[str, ...]:
     """Names of all things of a kind, in the families' order; nothing of theirs is imported."""
     return tuple(_table(kind))
+
+
+def has(kind: Kind, name: str) -> bool:
+    """Whether a family brings a thing of this name."""
+    return name in _table(kind)
 
 
 def place_of(kind: Kind, name: str) -> str:
@@ -173,7 +192,7 @@ def load(kind: Kind, name: str) -> object:
     module, _, attribute = thing.partition(":")
     try:
         return getattr(import_module(module, owner.home or None), attribute)
-    except (ImportError, AttributeError, TypeError) as error:
+    except FAULTS as error:
         raise ConfigError(
             f"the family {owner.family.name!r} names {thing!r} for {name!r}: {error}",
             where=owner.place,
@@ -217,15 +236,24 @@ def _table(kind: Kind) -> dict[str, tuple[Known, object]]:
         table: dict[str, tuple[Known, object]] = {}
         for owner in known().values():
             for name, thing in owner.family.things(kind).items():
-                other = table.setdefault(name, (owner, thing))
-                if _absolute(*other) != _absolute(owner, thing):
-                    raise ConfigError(
-                        f"two families bring {name!r} among their {kind.replace('_', ' ')}",
-                        where=f"{other[0].place} and {owner.place}",
-                        hint="rename one of them, so that results do not confuse the two",
-                    )
+                table.setdefault(name, (owner, thing))
         _tables[kind] = table
     return _tables[kind]
+
+
+def _clash(new: Known, others: Iterable[Known]) -> ConfigError | None:
+    """What to say where a family brings a name that another one brings, for another thing."""
+    for other in others:
+        for kind in get_args(Kind):
+            ours, theirs = new.family.things(kind), other.family.things(kind)
+            for name in sorted(ours.keys() & theirs.keys()):
+                if _absolute(new, ours[name]) != _absolute(other, theirs[name]):
+                    return ConfigError(
+                        f"two families bring {name!r} among their {kind.replace('_', ' ')}",
+                        where=f"{other.place} and {new.place}",
+                        hint="rename one of them, so that results do not confuse the two",
+                    )
+    return None
 
 
 def _absolute(owner: Known, thing: object) -> object:
@@ -238,37 +266,32 @@ def _absolute(owner: Known, thing: object) -> object:
 
 
 @cache
-def _packaged() -> Mapping[str, Known]:
-    package = import_module(PACKAGED)
-    found: dict[str, Known] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.ispkg:  # plain modules are what several families share
-            home = f"{PACKAGED}.{module.name}"
-            found[module.name] = Known(import_module(home).FAMILY, home, home)
-    return found
+def _packaged() -> frozenset[str]:
+    """Folders of the package; plain modules there are what several families share."""
+    modules = pkgutil.iter_modules(import_module(PACKAGED).__path__)
+    return frozenset(module.name for module in modules if module.ispkg)
 
 
-@cache
-def _installed() -> tuple[Known, ...]:
-    """Families of installed packages; their code counts with the modules that they name."""
-    found = []
-    for point in entry_points(GROUP):
-        place = f"entry point {point.name} = {point.value}"
-        try:
-            family = point.load()
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(
-                f"the installed family {point.name!r} does not load: {error}",
-                where=place,
-                hint="correct or uninstall the package",
-            ) from error
-        _check(family, place)
-        module = import_module(point.module)
-        home = _home(module)
-        own = frozenset({point.module.partition(".")[0]})
-        code = merged([of_entry_point(point), of_modules(_modules(family, home), own=own)])
-        found.append(Known(family, home, place, code))
-    return tuple(found)
+def _load(name: str) -> Found[Family]:
+    home = f"{PACKAGED}.{name}"
+    return Found(import_module(home).FAMILY, home, home)
+
+
+def _code_of_point(point: EntryPoint, family: object) -> Code:
+    """The code of an installed family counts with the modules that it names."""
+    own = frozenset({point.module.partition(".")[0]})
+    modules = _modules(cast("Family", family), _home(point.module))
+    return merged([of_entry_point(point), of_modules(modules, own=own)])
+
+
+FAMILIES = Catalogue(
+    "family",
+    "headbench.families",
+    wanted=lambda: Family,
+    shipped=_packaged,
+    load=_load,
+    code=_code_of_point,
+)
 
 
 def accept(thing: object, loaded: Loaded, path: Path) -> str:
@@ -277,13 +300,13 @@ def accept(thing: object, loaded: Loaded, path: Path) -> str:
     Raises:
         ConfigError: It is no family, or brings a name that is taken.
     """
-    _check(thing, str(path))
-    family = cast("Family", thing)
-    home = _home(loaded.module)
-    inner = f"{home.partition('.')[0]}."
-    others = [one for one in _modules(family, home) if not one.startswith(inner)]
-    _add(Known(family, home, str(path), merged([loaded.code, of_modules(others)])))
-    return f"the family {family.name!r}"
+    if isinstance(thing, Family):  # modules that it only names in text count too
+        home = _home(loaded.module.__name__)
+        inner = f"{home.partition('.')[0]}."
+        others = [one for one in _modules(thing, home) if not one.startswith(inner)]
+        loaded = replace(loaded, code=merged([loaded.code, of_modules(others)]))
+    with _undone_if_refused():
+        return FAMILIES.accept(thing, loaded, path)
 
 
 def register(family: Family) -> Family:
@@ -298,39 +321,36 @@ def register(family: Family) -> Family:
     modules = set(_modules(family, ""))
     if _brings_values(family):
         modules |= set(_caller())
-    _add(Known(family, "", "headbench.extend", of_modules(sorted(modules))))
+    with _undone_if_refused():
+        FAMILIES.register(family, family.name, of_modules(sorted(modules)))
     return family
 
 
-def _add(new: Known) -> None:
-    """Add a family, or leave everything as it was where one of its names is taken."""
-    global _revision
-    before = _added.pop(new.family.name, None)
-    _added[new.family.name] = new
-    _tables.clear()
-    _revision += 1
+@contextmanager
+def _undone_if_refused() -> Iterator[None]:
+    """Check what was added against all families, and leave everything as it was if it clashes."""
+    before = dict(FAMILIES.added)
     try:
-        for kind in get_args(Kind):
-            _table(kind)
+        yield
+        forget()
+        known()
     except ConfigError:
-        del _added[new.family.name]
-        if before is not None:
-            _added[new.family.name] = before
-        _tables.clear()
+        FAMILIES.restore(before)
+        forget()
         raise
 
 
-def _check(family: object, place: str) -> None:
-    if not isinstance(family, Family):
-        raise ConfigError(
-            f"{NAME} is a {type(family).__name__}, not a Family",
-            where=place,
-            hint="write FAMILY = headbench.extend.Family(...)",
-        )
+def forget() -> None:
+    """Ask anew what families there are, after one was added or installed."""
+    global _revision
+    _known.cache_clear()
+    _tables.clear()
+    _revision += 1
 
 
-def _home(module: ModuleType) -> str:
-    return module.__package__ or ""
+def _home(module: str) -> str:
+    """Package that relative modules start from; empty for a family of a notebook."""
+    return (import_module(module).__package__ or "") if module else ""
 
 
 def _modules(family: Family, home: str) -> tuple[str, ...]:

@@ -9,13 +9,11 @@ texts), therefore a metric is registered as ``prefix.name``; its :attr:`Metric.n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.metadata import EntryPoint
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
-from headbench._code import Code, of_entry_point
-from headbench._plugins import entry_points
-from headbench.errors import ConfigError, nearest
+from headbench._catalogue import Catalogue, Found
+from headbench._code import Code
+from headbench.errors import ConfigError
 from headbench.scoring import family as families
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import Scorer
@@ -27,7 +25,6 @@ _TABLES: Mapping[Kind, families.Kind] = {
     "parser": "parsers",
     "scorer": "scorers",
 }
-_Thing = TypeVar("_Thing", Metric, Parser, Scorer)
 _Versioned = TypeVar("_Versioned", Parser, Scorer)
 
 
@@ -43,13 +40,16 @@ def metric(name: str, family: str | None = None) -> Metric:
         ConfigError: No metric has this name, or several families have it.
     """
     found = _metric_name(name, family)
-    return _find("metric", found, Metric)  # type: ignore[type-abstract]
+    return cast("Metric", CATALOGUES["metric"].get(found).thing)
 
 
 def _metric_name(name: str, family: str | None = None) -> str:
     """A metric's registry name; an unknown name is returned unchanged."""
+    wanted = ([f"{family}.{name}"] if family else []) + [name]
+    if "@" not in wanted[0] and families.has(_TABLES["metric"], wanted[0]):
+        return wanted[0]  # asked for every figure of every result: no list of all names is made
     known = metric_names()
-    for full in ([f"{family}.{name}"] if family else []) + [name]:
+    for full in wanted:
         if full in known:
             return full
     matches = [full for full in known if full.partition(".")[2] == name]
@@ -69,13 +69,8 @@ def code_of(kind: Kind, name: str) -> Code:
         Nothing for headbench's own, and for names that stand in results without being registered.
     """
     short = _metric_name(name) if kind == "metric" else name.partition("@")[0]
-    if short in families.names(_TABLES[kind]):
-        return families.code_of(_TABLES[kind], short)
-    point = _plugins(kind).get(short)
-    if point is None:
-        return Code()
-    point.load()
-    return of_entry_point(point)
+    catalogue = CATALOGUES[kind]
+    return catalogue.get(short).code if short in catalogue.names() else Code()
 
 
 def metrics_of(scorer: Scorer) -> tuple[Metric, ...]:
@@ -124,25 +119,48 @@ def scorer_names() -> tuple[str, ...]:
 
 def _names(kind: Kind) -> tuple[str, ...]:
     """Current names of a kind, sorted; earlier versions (``name@1``) are left out."""
-    brought = (name for name in families.names(_TABLES[kind]) if "@" not in name)
-    return tuple(sorted({*brought, *_plugins(kind)}))
+    return tuple(name for name in CATALOGUES[kind].names() if "@" not in name)
 
 
-@cache
-def _plugins(kind: Kind) -> Mapping[str, EntryPoint]:
-    """What other packages registered; read once, because scanning installed packages is slow."""
-    return {point.name: point for point in entry_points(group=f"headbench.{kind}s")}
+def _catalogue(kind: Kind, wanted: type[Any]) -> Catalogue[Any]:
+    """What the families bring of a kind, and what packages offer one by one."""
+    table = _TABLES[kind]
+
+    def load(name: str) -> Found[Any]:
+        thing, place = families.load(table, name), families.place_of(table, name)
+        if not isinstance(thing, wanted):
+            raise catalogue.wrong_type(thing, place)
+        return Found(thing, "", place, families.code_of(table, name))
+
+    catalogue: Catalogue[Any] = Catalogue(
+        kind,
+        f"headbench.{table}",
+        wanted=lambda: wanted,
+        shipped=lambda: families.names(table),
+        load=load,
+        named=kind != "metric",  # a metric is registered as prefix.name, and has the short name
+        advice=families.advice,
+    )
+    return catalogue
+
+
+CATALOGUES: Mapping[Kind, Catalogue[Any]] = {
+    "metric": _catalogue("metric", Metric),
+    "parser": _catalogue("parser", Parser),
+    "scorer": _catalogue("scorer", Scorer),
+}
 
 
 def _versioned(kind: Kind, name: str, wanted: type[_Versioned]) -> _Versioned:
     """The current version of a name, or the one that is asked for."""
-    brought = families.names(_TABLES[kind])
-    if name in brought:
-        return _find(kind, name, wanted)
+    catalogue = CATALOGUES[kind]
+    known = catalogue.names()
+    if name in known:
+        return cast("_Versioned", catalogue.get(name).thing)
     short, _, version = name.partition("@")
-    found = _find(kind, short, wanted)
+    found = cast("_Versioned", catalogue.get(short).thing)
     if version and version != str(found.version):
-        kept: list[str] = [old.partition("@")[2] for old in brought if old.startswith(f"{short}@")]
+        kept: list[str] = [old.partition("@")[2] for old in known if old.startswith(f"{short}@")]
         here = " or ".join([str(found.version), *kept])
         raise ConfigError(
             f"{kind} {short!r} is here in version {here}, not {version}",
@@ -150,27 +168,3 @@ def _versioned(kind: Kind, name: str, wanted: type[_Versioned]) -> _Versioned:
             hint=f"rescore the outputs with a {kind} that is here, or install the other headbench",
         )
     return found
-
-
-def _find(kind: Kind, name: str, wanted: type[_Thing]) -> _Thing:
-    """Load a name from the families, else from an entry point, and check its type."""
-    table = _TABLES[kind]
-    thing: object
-    if name in families.names(table):
-        thing, where = families.load(table, name), families.place_of(table, name)
-    elif name in _plugins(kind):
-        point = _plugins(kind)[name]
-        thing, where = point.load(), point.value
-    else:
-        raise ConfigError(
-            f"there is no {kind} called {name!r}",
-            where=f"{kind} {name!r}",
-            hint=nearest(name, _names(kind)),
-        )
-    if not isinstance(thing, wanted):
-        raise ConfigError(
-            f"{kind} {name!r} is registered, but is a {type(thing).__name__}",
-            where=where,
-            hint=f"let the entry name an instance of headbench.scoring.{wanted.__name__}",
-        )
-    return thing

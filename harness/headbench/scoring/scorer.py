@@ -12,7 +12,7 @@ from headbench.scoring import thoughts
 from headbench.scoring.parser import Parser
 
 if TYPE_CHECKING:
-    from headbench.scoring.pictures import Matrices
+    from headbench.scoring.pictures import LayerProfile, Matrices
 
 Score = Callable[[Document, tuple[str, ...], Parser, Mapping[str, object]], Mapping[str, object]]
 """``(document, outputs, parser, options) -> parts``."""
@@ -62,6 +62,8 @@ class Scorer:
         summary: One line for ``headbench ls``.
         picture: Records -> what ``headbench show result --plot`` draws of them; ``None`` of either:
             nothing is drawn.
+        profiles: Records -> its metric of every layer or head, which results keep; ``None`` or
+            nothing: there is one candidate only.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Scorer:
     summary: str = ""
     check: Check | None = None
     picture: Callable[[Sequence[Record]], Matrices | None] | None = None
+    profiles: Callable[[Sequence[Record]], Sequence[LayerProfile]] | None = None
 
     @property
     def id(self) -> str:

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from headbench._json import strict_json
+from headbench._reading import resolved
 from headbench.errors import ConfigError, nearest
 from headbench.tasks.merge import Merged, Origin
+from headbench.tasks.schema import ALL
 from headbench.tasks.yamlfile import KeyPath, dotted
 
 OPTION = "--task-args"
@@ -117,7 +119,9 @@ def overlaid(merged: Merged, given: Arguments) -> Merged:
     for name, text in chosen.items():
         for path in places[name]:
             holder = _holder(data, path, name, merged)
-            holder[path[-1]] = _read(text, holder[path[-1]], f"{OPTION} {name}={text}")
+            word = path[-1] == "layers" and text == ALL  # in the place of numbers
+            where = f"{OPTION} {name}={text}"
+            holder[path[-1]] = [ALL] if word else _read(text, holder[path[-1]], where)
             origins = {one: at for one, at in origins.items() if one[: len(path)] != path}
             origins[path] = Origin(Path(OPTION), 0)
     return replace(merged, data=data, origins=origins)
@@ -156,7 +160,7 @@ def available(merged: Merged) -> dict[str, tuple[KeyPath, ...]]:
             for path in paths:
                 _holder(merged.data, path, name, merged)
         except ConfigError:
-            if origin is None or origin.path.resolve() == merged.path.resolve():
+            if origin is None or resolved(origin.path) == resolved(merged.path):
                 raise
             continue
         found[name] = paths

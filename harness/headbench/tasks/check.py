@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from headbench._reading import is_folder
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.nouns import CapturedArrays, Document, Request, ScoredText
+from headbench.tasks.all_layers import checkable
 from headbench.tasks.arguments import overlaid
 from headbench.tasks.data.source import AbsentDataError
 from headbench.tasks.index import Index, build_index, task_files
@@ -184,7 +185,7 @@ def _check_rendering(merged: Merged, limit: int) -> Report:
     documents: tuple[Document, ...] = ()
     found: Survey | None = None
     try:
-        task = Task.build(checked(TaskConfig, merged.data, merged), overlaid(merged, {}))
+        task = checkable(Task.build(checked(TaskConfig, merged.data, merged), overlaid(merged, {})))
         task.check_scorer()
         found = task.survey()
         documents = task.documents(limit=limit)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from headbench import _plugins
 from headbench._paths import tasks_root
-from headbench._plugins import entry_points
-from headbench._reading import is_file, is_folder
+from headbench._reading import is_file, is_folder, resolved
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.tasks.merge import Merged, read_merged
 from headbench.tasks.yamlfile import YamlFile
@@ -46,7 +46,7 @@ class Index:
 
     Attributes:
         entries: Name -> entry.
-        problems: Files that could not be read; they hide no other file.
+        problems: Files and installed folders that could not be read; they hide no other file.
     """
 
     entries: Mapping[str, Entry]
@@ -81,7 +81,7 @@ class Index:
         hint = nearest(name, {*self.entries, *tags})
         if self.problems:
             first = str(self.problems[0]).replace("\n", " ")
-            hint = f"{hint} ({len(self.problems)} task file(s) could not be read: {first})"
+            hint = f"{hint} ({len(self.problems)} files or folders cannot be used: {first})"
         if "/" in name:
             return ConfigError(
                 "there is no such task file",
@@ -95,57 +95,74 @@ class Index:
         )
 
 
-def search_path(include: Sequence[Path] = ()) -> tuple[Path, ...]:
-    """What is searched: the packaged folder, installed plugins', the user's folders and task files.
-
-    Python files may be included too; they hold no task.
+def _given(include: Sequence[Path]) -> list[Path]:
+    """The user's folders and task files; Python files may be included too, and hold no task.
 
     Raises:
-        ConfigError: A folder or file of ``include`` does not exist.
+        ConfigError: A folder or file does not exist.
     """
-    plugins: list[Path] = []
-    for point in sorted(entry_points(group="headbench.tasks"), key=lambda p: p.name):
-        folder = Path(str(point.load()))
-        if not is_folder(folder):
-            raise ConfigError(
-                f"the plugin {point.name!r} names a task folder that does not exist",
-                where=str(folder),
-                hint="reinstall the plugin",
-            )
-        plugins.append(folder)
-    folders_given = [path for path in include if not (path.suffix == ".py" and is_file(path))]
-    for path in folders_given:
+    given = [path for path in include if not (path.suffix == ".py" and is_file(path))]
+    for path in given:
         if not is_folder(path) and not (path.suffix in SUFFIXES and is_file(path)):
             raise ConfigError(
                 "there is no such folder or task file", where=str(path), hint="check --include"
             )
-    return (tasks_root(), *plugins, *folders_given)
+    return given
+
+
+def _installed() -> tuple[list[Path], list[HeadbenchError]]:
+    """Task folders of installed packages; and what is wrong with those that are left out."""
+    found: list[Path] = []
+    problems: list[HeadbenchError] = []
+    for point in sorted(_plugins.entry_points("headbench.tasks"), key=lambda point: point.name):
+        try:
+            folder = Path(str(_plugins.load(point, "task folder")))
+        except ConfigError as problem:
+            problems.append(problem)
+            continue
+        if is_folder(folder):
+            found.append(folder)
+        else:
+            problems.append(
+                ConfigError(
+                    f"the plugin {point.name!r} names a task folder that does not exist",
+                    where=f"{folder}, {_plugins.described(point)}",
+                    hint="correct the package or uninstall it",
+                )
+            )
+    return found, problems
 
 
 def build_index(include: Sequence[Path] = ()) -> Index:
-    """Read every task file of the search path; ``_name.yaml`` are fragments for ``include``.
+    """Read every task file: packaged, of installed packages, of the user's folders and files.
+
+    Files called ``_name.yaml`` are fragments for ``include``.
 
     Raises:
-        ConfigError: Two files claim one name.
+        ConfigError: Two files claim one name, or a folder or file of ``include`` does not exist.
     """
     entries: dict[str, Entry] = {}
-    problems: list[HeadbenchError] = []
     parsed: dict[Path, YamlFile] = {}
-    for folder in search_path(include):
+    installed, problems = _installed()
+    for folder in (tasks_root(), *installed, *_given(include)):
         for path in task_files(folder):
             try:
                 entry = _entry(read_merged(path, parsed))
             except HeadbenchError as problem:
                 problems.append(problem)
                 continue
-            known = entries.get(entry.name)
-            if known is not None and known.path.resolve() != path.resolve():
-                raise ConfigError(
-                    f"two files claim the name {entry.name!r}",
-                    where=f"{known.path} and {path}",
-                    hint="rename one",
-                )
-            entries[entry.name] = entry
+            known = entries.setdefault(entry.name, entry)
+            if resolved(known.path) == resolved(path):
+                continue
+            twice = ConfigError(
+                f"two files claim the name {entry.name!r}",
+                where=f"{known.path} and {path}",
+                hint="rename one",
+            )
+            # A package that was installed for another reason must not stop every run.
+            if folder not in installed or known.path.is_relative_to(folder):
+                raise twice
+            problems.append(twice)
     return Index(entries, tuple(problems))
 
 

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from headbench._paths import tasks_root
-from headbench._reading import is_file
+from headbench._reading import is_file, resolved
 from headbench.errors import ConfigError, nearest
 from headbench.tasks.yamlfile import KeyPath, YamlFile, dotted, read_yaml
 
@@ -84,23 +84,23 @@ def read_merged(path: Path, parsed: dict[Path, YamlFile] | None = None) -> Merge
 
 
 def _merge(path: Path, chain: tuple[Path, ...], parsed: dict[Path, YamlFile]) -> Merged:
-    resolved = path.resolve()
-    if resolved in chain:
-        circle = " -> ".join(str(step.name) for step in (*chain, resolved))
+    place = resolved(path)
+    if place in chain:
+        circle = " -> ".join(str(step.name) for step in (*chain, place))
         raise ConfigError(
             f"files include each other in a circle: {circle}",
             where=str(path),
             hint="remove one `include`",
         )
-    if resolved not in parsed:
-        parsed[resolved] = read_yaml(path)
-    own = parsed[resolved]
+    if place not in parsed:
+        parsed[place] = read_yaml(path)
+    own = parsed[place]
     data: dict[str, object] = {}
     origins: dict[KeyPath, Origin] = {}
     files: list[Path] = []
     for name in _includes(own):
         target = _target(path, name, f"{path}:{own.lines.get(('include',), 1)}")
-        part = _merge(target, (*chain, resolved), parsed)
+        part = _merge(target, (*chain, place), parsed)
         _overlay(data, origins, part.data, part.origins)
         files.extend(file for file in part.files if file not in files)
     lines = {key: Origin(path, line) for key, line in own.lines.items()}
@@ -115,11 +115,11 @@ def _target(path: Path, name: str, where: str) -> Path:
         ConfigError: There is none, or the name is both a file's and a packaged task's.
     """
     beside = path.parent / name
-    packaged = packaged_tasks().get(name)
+    plain = re.fullmatch(r"\w+", name) is not None
+    packaged = packaged_tasks().get(name) if plain else None
     if packaged is None and is_file(beside):
         return beside
     if packaged is None:
-        plain = re.fullmatch(r"\w+", name) is not None
         hint = nearest(name, packaged_tasks()) if plain else ""
         raise ConfigError(
             f"there is no {'file or packaged task' if plain else 'included file'} {name!r}",

@@ -6,7 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from headbench.nouns import CaptureSite, Kind, Role
 
@@ -38,6 +45,12 @@ KINDS: Mapping[str, Kind] = {
     "represent": "represent",
 }
 """Output type of a task file -> kind of request."""
+
+
+ALL: Literal["all"] = "all"
+"""What `layers` says instead of every number."""
+OUTSIDE_ATTENTION = ("residual", "residual_in", "router")
+"""Sites that every layer has, with attention or without."""
 
 
 class Strict(BaseModel):
@@ -79,8 +92,11 @@ class CaptureConfig(Strict):
         "layer 0: the embeddings), `z_out` what each head adds to the residual stream, `z` times "
         "its rows of the output projection.",
     )
-    layers: tuple[int, ...] = Field(
-        (-1,), min_length=1, description="0-based layers; negative ones count from the top."
+    layers: tuple[int | Literal["all"], ...] = Field(
+        (-1,),
+        min_length=1,
+        description="0-based layers, each once; negative ones count from the top. `all`: every "
+        "layer of the model, and of sites inside attention every layer with heads.",
     )
     rows: str = Field(
         "all",
@@ -102,8 +118,19 @@ class CaptureConfig(Strict):
         "text", description="`vision`: inside the vision tower, while it looks at the one image."
     )
 
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _listed(cls, layers: object) -> object:
+        return (ALL,) if layers == ALL else layers
+
     @model_validator(mode="after")
     def _possible(self) -> CaptureConfig:
+        if repeated := [one for one in self.layers if self.layers.count(one) > 1]:
+            raise ValueError(f"layer {repeated[0]} stands twice in layers")
+        if ALL in self.layers and len(self.layers) > 1:
+            raise ValueError("layers: all stands alone: it names every layer")
+        if ALL in self.layers and self.tower == "vision":
+            raise ValueError("layers: all counts those of the text model; name the tower's")
         by_key = self.site in ("pattern", "scores")
         if self.keys is not None and not by_key:
             raise ValueError(f"keys: {self.keys} needs the site pattern or scores, not {self.site}")

@@ -284,4 +284,6 @@ def request_seed(run_seed: int, document: str, step: str, index: int) -> int:
 
 
 def _capture(config: CaptureConfig) -> Capture:
-    return Capture(config.site, config.layers, config.rows, config.keys, config.pool, config.tower)
+    # `all` names none until the model is known: `headbench.tasks.all_layers`.
+    layers = tuple(one for one in config.layers if isinstance(one, int))
+    return Capture(config.site, layers, config.rows, config.keys, config.pool, config.tower)

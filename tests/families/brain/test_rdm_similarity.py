@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.families.brain.noise_ceiling import noise_ceiling
-from headbench.families.brain.ranks import ranks_and_tie_variance
+from headbench.families.brain.ranks import average_ranks, ranks_and_tie_variance
 from headbench.families.brain.rdm import condense, crossnobis, rdm, square
 from headbench.families.brain.rdm_similarity import (
     METHODS,
@@ -298,3 +298,24 @@ def test_many_values_are_ranked_as_few_are() -> None:
     ranks, ties = ranks_and_tie_variance(values)
     np.testing.assert_array_equal(ranks, rankdata(values))
     assert ties is not None and (ties > 0).sum() == 12002
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(0).integers(0, 7, 30_000).astype(float),
+        np.zeros(25_000),
+        np.append(np.random.default_rng(0).random(30_000) * 1e-12, 5.0),  # one value far away
+        1 + np.random.default_rng(0).random(30_000) * 1e-9,
+        np.random.default_rng(0).standard_normal(30_000),
+        np.random.default_rng(0).random(30_000) * 1e305,
+        np.array([1e-310, 0.0] * 15_000),
+    ],
+    ids=["few", "zero", "outlier", "close", "signed", "great", "subnormal"],
+)
+def test_ranks_of_any_scale_are_those_of_scipy(values: np.ndarray) -> None:
+    np.testing.assert_array_equal(average_ranks(values), rankdata(values))
+    _, place, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    _, ties = ranks_and_tie_variance(values)
+    wanted = (sizes[place] ** 2.0 - 1) / 12
+    np.testing.assert_array_equal(np.zeros(len(values)) if ties is None else ties, wanted)

@@ -17,7 +17,18 @@ from headbench.families.brain.human_sides import human_side
 from headbench.families.brain.noise_ceiling import noise_ceiling
 from headbench.families.brain.rdm import rdm
 from headbench.families.brain.rdm_similarity import similarity
-from headbench.families.brain.rsa_scorer import CEILING_LOWER, NORMALISED, RSA, RSA_HEAD, SUBJECTS
+from headbench.families.brain.rsa_statistics import (
+    BEST_HEAD,
+    BEST_LAYER,
+    CEILING_LOWER,
+    NORMALISED,
+    OPTIMISM_GAP,
+    RSA,
+    RSA_CHARACTERS,
+    RSA_HEAD,
+    RSA_PIXELS,
+    SUBJECTS,
+)
 from headbench.families.brain.vendored_data import things_concepts
 from headbench.nouns import Capture, CapturedArrays, Document, Record
 from headbench.reference.shipped import checkpoint
@@ -26,6 +37,7 @@ from headbench.results.schema import Result
 from headbench.running.execute import RunOutcome
 from headbench.scoring import lookup
 from headbench.scoring.parser import VERBATIM
+from headbench.scoring.scorer import AskedStep
 from headbench.tasks.loader import load, load_file
 from helpers_models import answers, jobs
 
@@ -214,3 +226,77 @@ def test_one_geometry_has_no_ceiling_and_its_own_features_reach_one() -> None:
     assert SUBJECTS.of(records) == 1
     assert np.isnan(CEILING_LOWER.of(records))
     assert np.isnan(NORMALISED.of(records))
+
+
+def several(features: np.ndarray, people: str = "simulated_subjects") -> list[Record]:
+    """Records of features ``[stimulus, layer, (head,) unit]`` of the concepts."""
+    scorer, words = lookup.scorer("rsa"), concept_world().words
+    options = {"people": people, "layers": list(range(features.shape[1]))}
+    return [
+        scorer.record(Document(word, word, {}), captured(one[:, None]), VERBATIM, options)
+        for word, one in zip(words, features, strict=False)
+    ]
+
+
+def test_a_planted_layer_is_found_on_other_stimuli_and_an_unrelated_one_gains_nothing() -> None:
+    world = concept_world()
+    random = np.random.default_rng(0)
+    layers = random.standard_normal((60, 4, 23))
+    layers[:, 2] = world.features[:60] + 0.2 * random.standard_normal((60, 23))
+    made = several(layers)
+    assert BEST_LAYER.of(made) == 2 and np.isnan(BEST_HEAD.of(made))
+    alone = RSA.of(several(layers[:, [2]]))
+    assert RSA.of(made) == pytest.approx(alone, abs=0.05)  # of pairs within halves
+    assert OPTIMISM_GAP.of(made) == pytest.approx(alone - RSA.of(made), abs=1e-9)
+    nothing = several(random.standard_normal((60, 20, 23)))
+    assert OPTIMISM_GAP.of(nothing) > 0.03 > abs(RSA.of(nothing))
+    heads = several(np.stack([layers[:, [0, 1]], layers[:, [2, 3]]], axis=1))  # two of two heads
+    assert (BEST_LAYER.of(heads), BEST_HEAD.of(heads)) == (1, 0)
+    (profile,) = lookup.scorer("rsa").profiles(heads)  # type: ignore[misc]
+    assert (profile.layers, profile.heads) == ((0, 1), (0, 1))
+    assert profile.values[1][0] == pytest.approx(alone)
+    assert profile.floor == pytest.approx(CEILING_LOWER.of(heads))
+    assert lookup.scorer("rsa").profiles(several(layers[:, [2]])) == []  # type: ignore[misc]
+
+
+def test_a_silent_layer_is_never_chosen() -> None:
+    random = np.random.default_rng(1)
+    one = random.standard_normal((40, 1, 8))
+    flat = np.concatenate([one, np.ones((40, 1, 8))], axis=1)
+    made = several(flat)
+    assert BEST_LAYER.of(made) == 0
+    assert NORMALISED.of(made) == pytest.approx(RSA.of(made) / CEILING_LOWER.of(made))
+
+
+def test_letters_are_a_geometry_that_stands_next_to_the_score() -> None:
+    words = concept_world().words[:50]
+    lengths = np.array([len(word) for word in words], dtype=float)
+    rows, columns = np.triu_indices(50, 1)
+    expected = similarity(
+        np.abs(lengths[rows] - lengths[columns]),
+        human_side("simulated_subjects").geometry.over(words),
+        "pearson",
+    ).mean()
+    made = several(np.random.default_rng(0).standard_normal((50, 1, 8)))
+    assert RSA_CHARACTERS.of(made) == pytest.approx(expected)
+    assert np.isnan(RSA_PIXELS.of(made))
+    assert np.isnan(RSA_CHARACTERS.of([]))
+
+
+def test_layers_that_are_not_those_captured_are_refused() -> None:
+    scorer = lookup.scorer("rsa")
+    step = AskedStep(
+        "answer", "represent", captures=(Capture("residual", (0, 1), "all", None, "mean"),)
+    )
+    scorer.check_options({"people": "simulated_subjects", "layers": [0, 1]}, [step])
+    for layers in (None, [0], [1, 0]):
+        said = {"people": "simulated_subjects"} | ({} if layers is None else {"layers": layers})
+        with pytest.raises(ConfigError, match="are not the layers that are captured"):
+            scorer.check_options(said, [step])
+    whole = replace(step, captures=(replace(step.captures[0], pool="none"),))
+    with pytest.raises(ConfigError, match="a capture of several rows gives no state"):
+        scorer.check_options({"people": "simulated_subjects", "layers": [0, 1]}, [whole])
+    rows = several(np.ones((1, 2, 92)), "rdm92_fmri_given")
+    made = [replace(rows[0], document=f"image-{at:02d}") for at in range(1, 21)]
+    with pytest.raises(ConfigError, match="have no layers"):
+        RSA.of(made)

@@ -89,12 +89,13 @@ def type_page(page: Path, folder: Path, session: Session, *, check: bool = True)
 
 
 def type_mark(block: Block, folder: Path, session: Session) -> str:
-    """What the command of a marked output prints, in an empty folder.
+    """A marked command, and what it prints in an empty folder.
 
     Raises:
         PageError: It fails.
     """
-    return clean(_succeeded(session.bash(block.output_of, folder), block).out, folder)
+    printed = _succeeded(session.bash(block.output_of, folder), block).out
+    return f"$ {block.output_of}\n{clean(printed, folder)}"
 
 
 def _write_files(blocks: list[Block], folder: Path) -> None:

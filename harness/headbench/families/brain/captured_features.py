@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError, DataError
@@ -131,6 +132,56 @@ def head_features(array: Features, head: int, document: str) -> Features:
             hint=f"heads of this layer run from 0 to {array.shape[2] - 1}",
         )
     return _finite(array[0, 0, head], document)
+
+
+def candidates(array: Features, document: str) -> tuple[Features, list[int]]:
+    """Every layer, or every head of every layer, at one row.
+
+    Args:
+        array: ``[layer, row, (head,) unit]``, of one row.
+        document: For errors.
+
+    Returns:
+        ``[candidate, unit]``, and the head of each; -1 where layers have none.
+
+    Raises:
+        ConfigError: Several rows were captured.
+        DataError: A state that is not finite.
+    """
+    states = one_row(array, document)
+    layers = array.shape[0]
+    heads = [-1] * layers if array.ndim == 3 else list(range(array.shape[2])) * layers
+    return states.reshape(-1, array.shape[-1]), heads
+
+
+def one_row(array: Features, document: str) -> Features:
+    """Layers at one row: ``[layer, row, (head,) unit]`` -> ``[layer, (head,) unit]``.
+
+    Raises:
+        ConfigError: Several rows were captured.
+        DataError: A state that is not finite.
+    """
+    if array.ndim not in (3, 4) or array.shape[1] != 1:
+        raise ConfigError(
+            f"a capture of shape {list(array.shape)} holds several rows",
+            where=f"document {document}: captures",
+            hint="say `pool: mean`, or `rows: last`",
+        )
+    return _finite(array[:, 0], document)
+
+
+def numbered(layers: Sequence[int], heads: Sequence[int]) -> dict[str, str]:
+    """Layers and heads of candidates as record parts: ``layers`` and ``heads``.
+
+    Args:
+        layers: Those captured, in order.
+        heads: Of every candidate, layer by layer.
+    """
+    each = len(heads) // len(layers)
+    return {
+        "layers": ",".join(str(layer) for layer in layers for _ in range(each)),
+        "heads": ",".join(map(str, heads)),
+    }
 
 
 def _finite(features: Features, document: str) -> Features:

@@ -1,17 +1,22 @@
-"""Documents of the concept tasks: packaged words, THINGS concepts and triplets, uses of objects."""
+"""Documents of the concept tasks: packaged words and scenes, THINGS, uses of objects, 92 images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic import Field
+
 from headbench.errors import ConfigError
 from headbench.families.brain.concept_world import concept_world
+from headbench.families.brain.scene_geometry import MOST, scene_geometry, world
+from headbench.families.brain.scene_geometry import SPLITS as SCENE_SPLITS
 from headbench.families.brain.vendored_data import (
     IMAGE_IDS,
     alternate_uses,
     things_concepts,
     things_triplets,
 )
+from headbench.families.scene_rows import picture
 from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
@@ -66,6 +71,37 @@ def use_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
                 "words": len(response.split()),
                 "target": rated,
             }
+        )
+
+
+class SceneStimuli(Strict):
+    """``dataset_kwargs`` of scenes that simulated people have seen."""
+
+    n: int = Field(MOST, ge=1, le=MOST, description="Scenes.")
+
+
+def scene_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
+    """Drawn scenes: ``calibration`` to choose a layer on, ``test`` to score."""
+    options = spec.options(SceneStimuli)
+    if spec.split not in SCENE_SPLITS:
+        raise ConfigError(
+            f"there is no split {spec.split!r}",
+            where=spec.where("split"),
+            hint="calibration (to choose a layer or head on) or test",
+        )
+    known = scene_geometry()
+    seen = [scene for scene, split in zip(known.scenes, known.splits, strict=True)
+            if split == spec.split]  # fmt: skip
+    drawing = world(spec.split)
+    for scene in seen[: options.n]:
+        yield DataRow(
+            {
+                "id": scene.id,
+                "cluster": scene.id,
+                "question": "What is in the picture?",
+                "target": ", ".join(scene.objects),
+            },
+            {"picture": picture(drawing, scene, images)},
         )
 
 

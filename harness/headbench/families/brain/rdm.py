@@ -78,6 +78,21 @@ def square(condensed: ArrayLike) -> Floats:
     Returns:
         ``[..., stimulus, stimulus]``.
     """
+    table = upper(condensed)
+    return table + np.swapaxes(table, -1, -2)
+
+
+def upper(condensed: ArrayLike) -> Floats:
+    """The matrix of a condensed RDM with zeros on and below its diagonal.
+
+    Sums over pairs need no more, and mirroring costs as much as filling.
+
+    Args:
+        condensed: ``[..., pair]``.
+
+    Returns:
+        ``[..., stimulus, stimulus]``.
+    """
     values = np.asarray(condensed, dtype=np.float64)
     stimuli = stimulus_count(values.shape[-1])
     table = np.zeros((*values.shape[:-1], stimuli, stimuli))
@@ -86,7 +101,7 @@ def square(condensed: ArrayLike) -> Floats:
         stop = start + stimuli - 1 - row
         table[..., row, row + 1 :] = values[..., start:stop]
         start = stop
-    return table + np.swapaxes(table, -1, -2)
+    return table
 
 
 def subset(condensed: ArrayLike, stimuli: ArrayLike) -> Floats:

@@ -279,8 +279,8 @@ def _read(records: Sequence[Record], arm: str, only: Integers | None) -> _Found 
         rated = np.array([one.parts["high"] for one in records], dtype=np.float64).T
         seen &= rated == (1.0 if arm == "high" else 0.0)
     candidates = features.shape[1]
-    halved = candidates > 1 and choose == "stimuli"
-    halves = _halves([one.document for one in records]) if halved else ()
+    by_halves = candidates > 1 and choose == "stimuli"
+    halves = _halves([one.document for one in records]) if by_halves else ()
     enough = seen.sum(axis=1) >= LEAST_OWN
     for half in halves:
         enough &= seen[:, half].sum(axis=1) >= LEAST_OWN
@@ -291,7 +291,6 @@ def _read(records: Sequence[Record], arm: str, only: Integers | None) -> _Found 
         return None
     people, seen = people[kept], seen[kept]
     how = cast("Kind", kind), cast("Method", method)
-    whole = Geometries(features, people, seen, *how)
     parts: tuple[tuple[Integers, Integers], ...] = ()
     if candidates > 1 and choose == "subjects":
         if len(kept) < FOLDS:
@@ -301,13 +300,38 @@ def _read(records: Sequence[Record], arm: str, only: Integers | None) -> _Found 
             for repeat in range(REPEATS)
             for split in folds(np.arange(len(kept)), FOLDS, repeat)
         )
-    split_up = tuple(
-        (half, Geometries(features[half], people[:, half][:, :, half], seen[:, half], *how))
-        for half in halves
-    )
-    chosen = Chosen(whole, len(records), split_up, parts)
+    if by_halves:
+        chosen = halved(features, people, seen, *how, [one.document for one in records])
+    else:
+        chosen = Chosen(Geometries(features, people, seen, *how), len(records), (), parts)
     of_layer, of_head = (np.array(str(one).split(","), dtype=np.int64) for one in (layers, heads))
     return chosen, kept, people, seen, how[1], of_layer, of_head
+
+
+def halved(
+    features: Floats,
+    people: Floats,
+    seen: Booleans,
+    kind: Kind,
+    method: Method,
+    names: Sequence[str],
+) -> Chosen:
+    """Candidates, each half of the stimuli choosing for the other.
+
+    Args:
+        features: ``[stimulus, candidate, unit]``.
+        people: ``[subject, stimulus, stimulus]``.
+        seen: ``[subject, stimulus]``.
+        kind: Dissimilarity of the features.
+        method: The comparator.
+        names: ``[stimulus]``, on which alone the halves depend.
+    """
+    whole = Geometries(features, people, seen, kind, method)
+    halves = tuple(
+        (half, Geometries(features[half], people[:, half][:, :, half], seen[:, half], kind, method))
+        for half in _halves(names)
+    )
+    return Chosen(whole, len(names), halves)
 
 
 def _key(name: str, weights: Floats) -> str:

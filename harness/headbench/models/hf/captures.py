@@ -26,6 +26,12 @@ def captures_of(request: Request) -> tuple[Capture, ...]:
     where = f"document {request.document!r}, step {request.step!r}"
     if not asked:
         raise ConfigError("a represent request needs 'captures'", where=where)
+    if any(isinstance(one, Capture) and not one.layers for one in asked):
+        raise ConfigError(
+            "a capture names no layer",
+            where=where,
+            hint="`layers: all` of a task is counted by headbench.tasks.all_layers.with_layers",
+        )
     found = []
     for one in asked:
         if isinstance(one, Capture):
@@ -133,6 +139,12 @@ def absolute(capture: Capture, layers: int, attending: Sequence[int] | None = No
             hint=f"layers run from 0 to {layers - 1}; -1 is the last, -{layers} the first",
         )
     counted = tuple(layer % layers for layer in capture.layers)
+    if repeated := [layer for layer in counted if counted.count(layer) > 1]:
+        raise RefusedError(
+            f"layer {repeated[0]} is captured twice",
+            where=f"capture at {capture.site!r}: layers {list(capture.layers)}",
+            hint=f"name each layer once; of {layers} layers, -1 is {layers - 1}",
+        )
     without = [layer for layer in counted if attending is not None and layer not in attending]
     if without and capture.site not in WITHOUT_HEADS:
         raise without_attention("the model", without[0], attending or ())

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from headbench.models.runtime.sequence import TokenSequence
 
 
+KEPT = 8192
+"""Prompts that stay tokenised."""
+
+
 class EncoderPrompter:
     """Tokenises requests: the contents of their turns, joined by a line break.
 
@@ -28,13 +32,23 @@ class EncoderPrompter:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._kept: dict[object, Prompt] = {}
 
     def resolve(self, request: Request) -> Prompt:
-        """Token ids and spans of a request.
+        """Token ids and spans of a request; the latest are kept, since planning asks often.
 
         Raises:
             RefusedError: The request names spans, and the tokenizer reports no offsets.
         """
+        contents = tuple(turn["content"] for turn in request.messages)
+        key = contents, tuple(sorted(request.spans.items()))
+        if key not in self._kept:
+            if len(self._kept) >= KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = self._resolve(request)
+        return self._kept[key]
+
+    def _resolve(self, request: Request) -> Prompt:
         contents = [turn["content"] for turn in request.messages]
         text = "\n".join(contents)
         fast = bool(getattr(self._tokenizer, "is_fast", False))
