@@ -136,7 +136,7 @@ def serve(path: str) -> None:
 
     import headbench.cli.run
     import headbench.models.hf.load
-    import headbench.reference.loader
+    import headbench.reference.reference_adapter
     import headbench.running.execute  # noqa: F401
 
     listening = socket.socket(socket.AF_UNIX)
