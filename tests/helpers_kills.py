@@ -37,7 +37,7 @@ def load() -> None:
     import transformers  # noqa: F401
 
     import headbench.models.hf.adapter
-    import headbench.reference.loader
+    import headbench.reference.reference_adapter
     import headbench.running.execute  # noqa: F401
     from headbench.results import provenance
 

@@ -1,4 +1,4 @@
-"""What other packages registered under headbench's entry-point groups, scanned once a process."""
+"""What other packages registered under headbench's entry-point groups, scanned once per process."""
 
 from __future__ import annotations
 

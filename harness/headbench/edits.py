@@ -48,8 +48,8 @@ class Probe:
 class Case:
     """One row as the adapter resolved it: token ids, token spans, shapes.
 
-    ``spans`` always holds ``first`` (first unpadded position), ``last`` (row t0) and, where there
-    are images, ``image``; the template's own spans (``question``, ``needle``) come beside them.
+    ``spans`` always holds ``first`` (first unpadded position), ``last`` (last prompt token) and,
+    where there are images, ``image``; the template's own spans (``question``, ``needle``) follow.
     """
 
     request: Request
@@ -105,7 +105,7 @@ class View:
 
 
 Select = Callable[[View, "Tensor"], "Tensor"]
-"""z of row t0 ``[head, dim]`` -> bool ``[head]``; asked once a layer, then remembered."""
+"""z of the last prompt token ``[head, dim]`` -> bool ``[head]``; called once per layer and kept."""
 
 
 @dataclass(frozen=True)

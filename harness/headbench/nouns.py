@@ -32,7 +32,7 @@ Phase = Literal["prefill", "decode", "both", "from_last"]
 position >= prompt length - 1, every row that predicts a token of the answer. The second is what
 code does that prefills all but the prompt's last token, which becomes its first decoding step."""
 Rows = Literal["all", "last", "after_image"]
-"""Query rows. ``last`` is row t0 (prompt length - 1) in prefill, and every row in decode."""
+"""Query rows. ``last`` is the last prompt token in prefill, and every row in decode."""
 Positions = tuple[int, ...]
 """Positions in the unpadded prompt; the engine adds padding and window offsets."""
 Heads = tuple[int, ...]
@@ -208,8 +208,8 @@ class ModelInfo:
         family: The configuration's ``model_type`` (``llava``, ``llama``, ...): strengths have
             defaults per family.
         layers: Decoder layers.
-        heads: Query heads a layer.
-        kv_heads: Key/value heads a layer.
+        heads: Query heads per layer.
+        kv_heads: Key/value heads per layer.
         head_dim: Width of a head's queries and keys.
         images: Whether the model takes images.
         maps: Name -> path of the head maps that ship beside the checkpoint.

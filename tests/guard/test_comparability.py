@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from headbench.cli import app
 from headbench.guard.comparability import differences, unstated
-from headbench.guard.published import Verdict, check_cells, compare
+from headbench.guard.printed_figures import Verdict, check_cells, compare
 from headbench.guard.published_cells import NOT_STATED, PublishedCell, load_cells
 from headbench.results.recipe import Facts
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from headbench.cli.guard import guard
 from headbench.errors import DataError
-from headbench.guard.published import check_cells
+from headbench.guard.printed_figures import check_cells
 from headbench.guard.published_cells import load_cells, load_pinned
 
 ROOT = Path(__file__).resolve().parents[2]

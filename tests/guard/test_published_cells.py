@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from headbench.errors import DataError
-from headbench.guard.published import check_cells, compare, impossible
+from headbench.guard.printed_figures import check_cells, compare, impossible
 from headbench.guard.published_cells import PublishedCell, load_cells
 
 ROOT = Path(__file__).resolve().parents[2]

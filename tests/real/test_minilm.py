@@ -34,7 +34,7 @@ from headbench.models.encoder import EncoderModel
 from headbench.nouns import Capture
 from helpers_models import request
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.real_model
 
 CURVE = (0.070, 0.080, 0.088, 0.094, 0.080, 0.080, 0.077)
 """Spearman with the eleven rated properties: embeddings and six layers, content tokens averaged."""
@@ -127,8 +127,8 @@ def test_categories_are_found_as_well_as_one_clustering_tells(
     assert human.information == pytest.approx(4.186, abs=5e-4)
     assert human.distortion == pytest.approx(0.525, abs=5e-4)
     # The wanted figures are of one clustering each, and k-means ends elsewhere from every start:
-    # twelve seeds of scikit-learn's (ten restarts each) spread from .229 to .347 over the embeddings,
-    # with a standard deviation of .027. They are met within two of these; chance is 0.
+    # twelve seeds of scikit-learn's (ten restarts each) spread from .229 to .347 over the
+    # embeddings, with a standard deviation of .027. They are met within two; chance is 0.
     found = [
         adjusted_mutual_information(kmeans(unit(state[kept]), 21, seed=0), names)
         for state in words[0]

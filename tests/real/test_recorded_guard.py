@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headbench.guard.published import check_cells
+from headbench.guard.printed_figures import check_cells
 from headbench.guard.published_cells import load_cells
 
 pytestmark = pytest.mark.real

@@ -207,6 +207,18 @@ def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ what cannot be shown
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_broken_file_hides_no_whole_one_of_its_id(folder: Path, check: bool) -> None:
+    whole = next((folder / "measured").rglob("baseline-*.json"))
+    forged = whole.with_name("a.json")  # read first
+    said = json.loads(whole.read_text(encoding="utf-8"))
+    next(iter(said["metrics"].values()))["value"] = 0.123
+    forged.write_text(json.dumps(said), encoding="utf-8")
+    found = Collection([folder], check=check)
+    assert whole in {cell.path for cell in found.cells}
+    assert [one.path for one in found.not_shown] == [forged]
+
+
 def test_broken_files_are_listed_and_break_nothing(folder: Path) -> None:
     whole = len(headbench.load(folder).cells)
     colours = folder / "measured/fake-1/colours"
@@ -314,7 +326,7 @@ def test_the_frame_of_an_outcome_is_that_of_its_files(tmp_path: Path) -> None:
 def test_nothing_is_read_before_it_is_asked_for(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, *, check: bool) -> None:
+    def refuse(path: Path, *, check: bool, beside: bool) -> None:
         raise AssertionError(path)
 
     monkeypatch.setattr("headbench.results.collection.read_cell", refuse)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headbench._reading import user_path
 from headbench.cli.printing import say, show_table
 
 if TYPE_CHECKING:
     from headbench.guard.pins import Pin, Pins
-    from headbench.guard.published import Verdict
+    from headbench.guard.printed_figures import Verdict
     from headbench.guard.stored_results import Fault
 
 
@@ -54,15 +55,15 @@ def guard(
 ) -> None:
     """Recompute published cells, check pinned prompts and stored results; exit 1 on drift."""
     from headbench import _extensions
-    from headbench.guard.paper_cells import check_papers
+    from headbench.guard.paper_cell_structure import check_papers
     from headbench.guard.pins import check_pins, current, read_pins, write_pins
-    from headbench.guard.published import check_cells
+    from headbench.guard.printed_figures import check_cells
     from headbench.guard.published_cells import load_cells, load_pinned
     from headbench.guard.stored_results import check_stored
 
     _extensions.include(include or [])
     named = os.environ.get("HEADBENCH_DATA", "")
-    folder = data or (Path(named).expanduser() if named else None)
+    folder = data or (user_path(named) if named else None)
     pins_file = results / "pins" / "prompts.json"
     if pin:
         write_pins(pins_file, current(include or [])[0])

@@ -13,9 +13,9 @@ from headbench.families.chair.chair_lexicon import lexicon_of
 from headbench.families.chair.chair_truth import coco_truth
 from headbench.families.pope.pope_build import SETTINGS, Annotated, Setting, build
 from headbench.results.image_keys import ImageKeys, image_key
-from headbench.tasks.data.files import ImageFolder
 from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import read_json
+from headbench.tasks.data.user_files import ImageFolder
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 

@@ -24,11 +24,11 @@ from headbench.guard.yaml_forms import Frozen, read_form
 from headbench.nouns import Record
 from headbench.reference.shipped import LATEST
 from headbench.results.cell import Cell
-from headbench.results.check import SLACK
 from headbench.results.collection import Collection
 from headbench.results.disk import told, write_atomic
 from headbench.results.run_list import FILE_NAME
 from headbench.results.schema import Result
+from headbench.results.stated_facts import SLACK
 from headbench.results.timing import FILE as TIMING
 from headbench.running.spec import RunSpec
 

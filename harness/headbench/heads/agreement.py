@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from headbench.heads.headmap import Head, HeadMap
 
@@ -87,9 +88,30 @@ def jaccard(one: Collection[Head], other: Collection[Head]) -> float:
 
 def spearman(one: HeadMap, other: HeadMap) -> float | None:
     """Rank correlation over all heads, -1 to 1; ``None`` without any order to compare."""
-    from scipy.stats import spearmanr
-
     flat = [[score for layer in found.scores for score in layer or ()] for found in (one, other)]
     if any(len(set(scores)) == 1 for scores in flat):
         return None
-    return float(spearmanr(*flat).statistic)
+    return _correlation(*map(_ranks, flat))
+
+
+def _ranks(scores: Sequence[float]) -> list[float]:
+    """Each score's place in ascending order, from 1; equal scores share the mean of theirs."""
+    places: dict[float, list[int]] = {}
+    for place, score in enumerate(sorted(scores), 1):
+        places.setdefault(score, []).append(place)
+    return [sum(places[score]) / len(places[score]) for score in scores]
+
+
+def _correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Pearson's, of two lists that each hold two values or more.
+
+    ``scipy.stats`` has both, and takes half a second to import.
+    """
+    means = [math.fsum(values) / len(values) for values in (one, other)]
+    apart = [
+        [value - mean for value in values] for values, mean in zip((one, other), means, strict=True)
+    ]
+    lengths = [math.fsum(value * value for value in values) for values in apart]
+    return math.fsum(a * b for a, b in zip(*apart, strict=True)) / math.sqrt(
+        lengths[0] * lengths[1]
+    )

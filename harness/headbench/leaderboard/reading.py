@@ -22,6 +22,7 @@ from headbench.results.figures import Sampling
 from headbench.results.files import read_entries
 from headbench.results.keys import seed_for
 from headbench.statistics.clusters import pair
+from headbench.statistics.metric import rows_kept
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def read_runs(paths: Sequence[Path]) -> Shown:
     Raises:
         StoreError: a path does not exist.
     """
-    found = Collection(paths, check=False)
+    found = Collection(paths, check=False, beside=False)  # each file is read below
     with _fewer_collections():
         parts = _Parts(found.runs)
         runs = tuple(parts.assembled(place, run) for place, run in enumerate(found.runs))
@@ -104,7 +105,8 @@ class _Parts:
                 key = (cell.result.task.name, cell.result.model.name)
                 tasks.setdefault(key, {}).setdefault(place, []).append(cell)
         for by_run in tasks.values():
-            self._read(runs, by_run)
+            with rows_kept():
+                self._read(runs, by_run)
 
     def _read(self, runs: Sequence[Run], by_run: Mapping[int, Sequence[Cell]]) -> None:
         """One task of one model: its records are in memory here, and nowhere else."""

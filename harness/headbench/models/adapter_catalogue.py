@@ -33,13 +33,19 @@ class Adapter:
 # Named by module, so that `headbench ls models` imports no torch.
 SHIPPED: Mapping[str, tuple[str, str]] = {
     "hf": ("headbench.models.hf.adapter:create", "a transformers model: folder or hub id"),
-    "reference": ("headbench.reference.loader:create", "a shipped reference model (name=...)"),
-    "ref-lm": ("headbench.reference.loader:create_lm", "the shipped language model"),
+    "reference": (
+        "headbench.reference.reference_adapter:create",
+        "a shipped reference model (name=...)",
+    ),
+    "ref-lm": ("headbench.reference.reference_adapter:create_lm", "the shipped language model"),
     "ref-lm-v2": (
-        "headbench.reference.loader:create_lm_v2",
+        "headbench.reference.reference_adapter:create_lm_v2",
         "the shipped language model for walls and labels",
     ),
-    "ref-vlm": ("headbench.reference.loader:create_vlm", "the shipped vision-language model"),
+    "ref-vlm": (
+        "headbench.reference.reference_adapter:create_vlm",
+        "the shipped vision-language model",
+    ),
     "recorded": ("headbench.models.recorded:create", "stored outputs, by document id"),
     "encoder": ("headbench.models.encoder:create", "a sentence encoder: mean-pooled states"),
     "features": ("headbench.models.features:create", "vectors from a file, by document id"),
@@ -50,7 +56,10 @@ PREVIEWS: Mapping[str, str] = {"hf": "headbench.models.hf.adapter:preview"}
 """Adapter -> what tells of a model before its weights are read, which may take minutes."""
 
 
-EARLY_CHECKS: Mapping[str, str] = {"hf": "headbench.models.hub:check_reachable"}
+EARLY_CHECKS: Mapping[str, str] = {
+    "hf": "headbench.models.hub_reach:check_reachable",
+    "recorded": "headbench.models.recorded:check_args_early",
+}
 """Adapter -> what refuses arguments before any model library is imported."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from headbench.nouns import Record
@@ -60,16 +61,21 @@ class Cell:
     @property
     def records(self) -> list[Record]:
         """The documents' outcomes; see :attr:`entries`."""
-        return [entry.record for entry in self.entries]
+        return self._held if self.in_memory is not None else [e.record for e in self.entries]
+
+    @cached_property
+    def _held(self) -> list[Record]:
+        return [entry.record for entry in self.in_memory or ()]
 
 
-def read_cell(path: Path, *, check: bool = True) -> Cell:
+def read_cell(path: Path, *, check: bool = True, beside: bool = True) -> Cell:
     """Read a cell; its records stay in their file.
 
     Args:
         path: The result file.
         check: Whether every figure is computed again from the records. Without it only the
             digests of the files beside the result are checked.
+        beside: Whether these are, where ``check`` is false.
 
     Raises:
         StoreError: a file is missing or damaged, or the records do not give the figures.
@@ -78,5 +84,6 @@ def read_cell(path: Path, *, check: bool = True) -> Cell:
         found = read_checked(path)
         return Cell(found.result, path=path, unchecked=found.unchecked)
     result, version = read_with_version(path)
-    check_beside(path, result)
+    if beside:
+        check_beside(path, result)
     return Cell(result, path=path, version=version)

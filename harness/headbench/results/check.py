@@ -24,12 +24,21 @@ import numpy as np
 
 from headbench.errors import HeadbenchError, StoreError
 from headbench.nouns import Record
-from headbench.results.canonical import digest
 from headbench.results.figures import Sampling, estimate, labelled_groups
 from headbench.results.files import Entry, read_entries, read_with_version
 from headbench.results.keys import seed_for
 from headbench.results.profiles import profile_faults
-from headbench.results.schema import SCHEMA_VERSION, Diagnostics, Estimate, NullFacts, Result
+from headbench.results.schema import SCHEMA_VERSION, Estimate, NullFacts, Result
+from headbench.results.stated_facts import (
+    SLACK,
+    diagnostics_faults,
+    drift,
+    extent_faults,
+    near,
+    state_faults,
+    thoughts_faults,
+    value_of,
+)
 from headbench.scoring import lookup
 from headbench.statistics import check_all, value_limits
 from headbench.statistics.bootstrap import DRAWS
@@ -38,8 +47,6 @@ from headbench.statistics.metric import Metric
 if TYPE_CHECKING:
     from pathlib import Path
 
-SLACK = 1e-9
-"""What summing in another order may change."""
 BOUND_SLACK = 1e-6
 """What another machine's root finding may change in the end of an interval."""
 RESAMPLED = "bootstrap-t"
@@ -144,15 +151,15 @@ def faults(
     Yields:
         One sentence per fault.
     """
-    yield from _state(result)
+    yield from state_faults(result)
     if result.records is None and result.kind == "published":
         return
     if result.records is None and result.coverage.answered:
         yield "it has no item records"
         return
-    yield from _extent(result, entries)
-    yield from _diagnostics(result, entries)
-    yield from _thoughts(result, entries)
+    yield from extent_faults(result, entries)
+    yield from diagnostics_faults(result, entries)
+    yield from thoughts_faults(result, entries)
     drawn = _Drawn.of(result, version)
     yield from _figures(result, [entry.record for entry in entries], drawn)
 
@@ -200,7 +207,7 @@ def _figures(result: Result, records: Sequence[Record], drawn: _Drawn) -> Iterat
             continue
         metrics[name] = metric
         yield from _told(name, partial(_one, name, metric, one, records, drawn))
-    values = {name: _value(result.metrics[name]) for name in metrics}
+    values = {name: value_of(result.metrics[name]) for name in metrics}
     yield from _told("the figures", partial(_possible, metrics, values, len(records)))
     for part, split in result.breakdowns.items():
         yield from _told(f"breakdown {part}", partial(_split, metrics, part, split, records, drawn))
@@ -223,6 +230,8 @@ def metric_of(name: str, one: Estimate) -> Metric | None:
         metric = lookup.metric(one.metric)
     except HeadbenchError:  # not installed, or installed in part
         return None
+    if metric.name == name:
+        return metric
     # A rescored log may call a family's metric by a name of its own, which no other metric has.
     taken = {full.rpartition(".")[2] for full in lookup.metric_names()}
     return metric if name in taken else metric.called(name)
@@ -251,7 +260,7 @@ def _one(
     again = estimate(
         one.metric, metric, records, Sampling(draws=1, level=level) if wanted else None
     )
-    yield from _drift(where, _value(one), _value(again))
+    yield from drift(where, value_of(one), value_of(again))
     yield from _facts(where, one, again)
     if wanted:
         yield from _interval(where, metric, one, again, drawn)
@@ -296,7 +305,7 @@ def _interval(
         yield f"{where}: its interval is said to be made by {one.method!r}, and is made {rightly}"
     elif one.method == again.method:
         for end, stored, right in (("low", one.low, again.low), ("high", one.high, again.high)):
-            if right is None or not _near(stored, right, BOUND_SLACK):
+            if right is None or not near(stored, right, BOUND_SLACK):
                 yield f"{where}: {end} is stored as {stored:g}, its records give {right}"
     inside = one.low - SLACK <= one.value <= one.high + SLACK
     below = metric.low is not None and one.low < metric.low - SLACK
@@ -363,117 +372,3 @@ def _possible(
 ) -> Iterator[str]:
     check_all(metrics.values(), values, count)
     return iter(())
-
-
-def _drift(name: str, stored: float, again: float) -> Iterator[str]:
-    if math.isnan(stored) and math.isnan(again):
-        return
-    if not _near(stored, again, SLACK):
-        yield f"{name} is stored as {stored:g}, its records give {again:g}"
-
-
-def _value(one: Estimate) -> float:
-    return math.nan if one.value is None else float(one.value)
-
-
-def _near(one: float, two: float, slack: float) -> bool:
-    return math.isclose(one, two, rel_tol=slack, abs_tol=slack)
-
-
-# ------------------------------------------------------------------ everything but figures
-
-
-def _state(result: Result) -> Iterator[str]:
-    """Status, coverage, headline and the run, as far as the file alone shows them."""
-    answered, expected = result.coverage.answered, result.coverage.expected
-    if not 0 <= answered <= expected:
-        yield f"{answered} documents answered, of {expected}"
-    if result.status == "partial" and answered == expected > 0:
-        yield "it is called partial, and every document is answered"
-    if result.status == "ok" and not answered and result.kind != "published":
-        yield "it is called ok, and no document is answered"
-    if result.status == "inert" and result.arm.role == "baseline":
-        yield "a baseline is called inert"
-    if result.headline is not None:
-        if result.headline not in result.metrics:
-            yield f"its headline {result.headline!r} is none of its figures"
-        elif result.headline != result.task.main_metric:
-            yield (
-                f"its headline is {result.headline!r}, "
-                f"and the task's main metric {result.task.main_metric!r}"
-            )
-    if result.run.digest and digest(result.run.spec) != result.run.digest:
-        yield "its run's spec is not the one whose digest it states"
-
-
-def _extent(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
-    """Counts and coverage."""
-    count, expected = len(entries), result.coverage.expected
-    if result.records is not None and result.records.count != count:
-        yield f"{count} records, but {result.records.count} are announced"
-    if count != result.coverage.answered:
-        yield f"{count} records, but {result.coverage.answered} answered"
-    share, number = result.metrics.get("coverage"), result.metrics.get("n")
-    if share is not None and not share.metric:
-        yield from _drift("coverage", _value(share), count / expected if expected else 0.0)
-    if number is not None and not number.metric:
-        yield from _drift("n", _value(number), count)
-    if len({entry.record.document for entry in entries}) < count:
-        yield "a document has two records"
-
-
-def _diagnostics(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
-    """What the edits did, against what the records say of each answer."""
-    told = result.diagnostics
-    if told is None:
-        return
-    for name in ("visited", "changed", "rewritten"):
-        counts = [entry.facts.get(name) for entry in entries]
-        known = [count for count in counts if isinstance(count, int)]
-        stored = getattr(told, name) or 0
-        if len(known) == len(entries) and sum(known) != stored:
-            yield f"{name} is stored as {stored}, its records give {sum(known)}"
-    if result.status == "inert" and told.changed:
-        yield f"it is called inert, and {told.changed} heads were altered"
-    if result.status == "inert" and told.rewritten:
-        yield f"it is called inert, and {told.rewritten} requests were rewritten"
-    altered = told.changed or told.rewritten
-    if result.status == "ok" and result.arm.role != "baseline" and not altered:
-        yield "it is called ok, and it altered nothing"
-    for name in ("changed_share", "truncated_share"):
-        share = getattr(told, name)
-        if share is not None and not 0 <= share <= 1:
-            yield f"{name} is {share:g}"
-    kls = [kl for entry in entries if isinstance(kl := entry.facts.get("kl"), int | float)]
-    if told.first_token_kl is not None and not (
-        kls and min(kls) - SLACK <= told.first_token_kl <= max(kls) + SLACK
-    ):
-        yield f"first_token_kl {told.first_token_kl:g} is no mean of its records'"
-    yield from _neutral(told)
-
-
-def _neutral(told: Diagnostics) -> Iterator[str]:
-    """The loss on neutral text against the losses of its passages."""
-    if told.neutral_loss is not None and told.neutral_loss < 0:
-        yield f"neutral_loss is {told.neutral_loss:g}"
-    for one in told.neutral:
-        tokens = sum(one.tokens)
-        mean = math.fsum(one.losses) / tokens if tokens > 0 else math.nan
-        yield from _drift(f"the loss on {one.text}", one.loss, mean)
-        change, low, high = one.change or 0.0, one.low, one.high
-        if low is not None and high is not None and not low - SLACK <= change <= high + SLACK:
-            yield f"{low:g} .. {high:g} is no interval around {change:g}"
-    if told.neutral and told.neutral_loss is not None:
-        yield from _drift("neutral_loss", told.neutral_loss, told.neutral[0].loss)
-
-
-def _thoughts(result: Result, entries: Sequence[Entry]) -> Iterator[str]:
-    """Shares of outputs with thoughts, against the records that hold any."""
-    facts = result.reasoning
-    if facts is None:
-        return
-    for name in ("closed", "unclosed"):
-        share = getattr(facts, name)
-        held = any(entry.record.parts.get(f"{name}_thoughts") for entry in entries)
-        if share is not None and (not 0 <= share <= 1 or held != (share > 0)):
-            yield f"the share of outputs with {name} thoughts is {share:g}"

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from headbench._reading import exists, is_file
+from headbench._reading import exists, is_file, resolved
 from headbench.errors import HeadbenchError, StoreError
 from headbench.results.canonical import digest
 from headbench.results.cell import Cell, NotShown, read_cell
@@ -151,14 +151,17 @@ class Collection:
         paths: Folders, searched with all folders below them but hidden ones, and result files.
         check: Whether every figure is computed again from its records. Without it, files and
             digests are checked only, which is many times faster.
+        beside: Whether digests of records are checked where ``check`` is false; a caller that reads
+            the records finds what is wrong with them.
 
     Raises:
         StoreError: a path does not exist.
     """
 
-    def __init__(self, paths: Sequence[Path], *, check: bool = True) -> None:
+    def __init__(self, paths: Sequence[Path], *, check: bool = True, beside: bool = True) -> None:
         self.paths = tuple(paths)
         self.check = check
+        self.beside = beside
         for path in self.paths:
             if not exists(path):
                 raise StoreError(
@@ -202,17 +205,30 @@ class Collection:
                 if FILE_NAME.fullmatch(path.name):
                     lists.append((path, read_run_list(path)))
                     continue
-                cell = read_cell(path, check=self.check)
+                cell = read_cell(path, check=self.check, beside=self.beside)
             except HeadbenchError as error:
                 not_shown.append(NotShown(path, error.what))
                 continue
             key = (_root(path), cell.result.id)
-            if key in cells:
-                twin = cells[key].path
-                not_shown.append(NotShown(path, f"the same result as {twin}"))
-            else:
+            twin = cells.get(key)
+            if twin is None:
                 cells[key] = cell
+            elif wrong := self._wrong(twin):  # a broken file must not hide a whole one
+                not_shown.append(NotShown(_path(twin), wrong))
+                cells[key] = cell
+            else:
+                not_shown.append(NotShown(path, f"the same result as {twin.path}"))
         return _Read(tuple(cells.values()), tuple(lists), tuple(not_shown))
+
+    def _wrong(self, cell: Cell) -> str:
+        """Why a cell cannot be shown, where that was not looked at before; empty if it can."""
+        if self.check:
+            return ""
+        try:
+            read_cell(_path(cell))
+        except HeadbenchError as error:
+            return error.what
+        return ""
 
     def rows(self, *, controls: bool = False) -> list[Row]:
         """One row per run, task, condition and metric, with the names of ``frame.COLUMNS``.
@@ -261,13 +277,13 @@ def _files(path: Path) -> Iterator[Path]:
     for found in sorted(path.rglob("*.json")):
         parts = found.relative_to(path).parts
         hidden = any(part.startswith(".") for part in parts)
-        if found.is_file() and not hidden and not found.as_posix().endswith(_NOT_RESULTS):
+        if is_file(found) and not hidden and not found.as_posix().endswith(_NOT_RESULTS):
             yield found
 
 
 def _root(path: Path) -> Path:
     """The model's folder: ``<root>/<task>/<cell>.json``."""
-    return path.resolve().parent.parent
+    return resolved(path).parent.parent
 
 
 def _runs(cells: Sequence[Cell], lists: Sequence[tuple[Path, RunList]]) -> Iterator[Run]:
@@ -275,7 +291,7 @@ def _runs(cells: Sequence[Cell], lists: Sequence[tuple[Path, RunList]]) -> Itera
     known = {(_root(_path(cell)), cell.result.id): cell for cell in cells}
     claimed: set[tuple[Path, str]] = set()
     for path, listed in lists:
-        keys = [(path.resolve().parent, one.id) for one in listed.cells]
+        keys = [(resolved(path).parent, one.id) for one in listed.cells]
         claimed.update(keys)
         yield Run(
             listed.digest,

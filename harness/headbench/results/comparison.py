@@ -28,7 +28,9 @@ from headbench.statistics import (
 )
 from headbench.statistics.metric import Metric
 
-_DECIDED_ELSEWHERE = ("run.spec.interventions", "run.digest", "run.batch_plan", "run.batches")
+_DECIDED_ELSEWHERE = (
+    "run.spec.interventions", "run.digest", "run.batch_plan", "run.batches", "arm.defaults",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -315,8 +317,8 @@ def _neutral(one: Result, two: Result, controls: Sequence[Cell]) -> tuple[Neutra
         change = None if text not in after else _change(base, after[text], level)
         if change is None:
             continue
-        beside = [_change(base, losses[text], level) for losses in drawn if text in losses]
-        shown = tuple(moved for moved in beside if moved is not None)
+        moves = [_change(base, losses[text], level) for losses in drawn if text in losses]
+        shown = tuple(moved for moved in moves if moved is not None)
         few = min((moved.passages for moved in shown), default=0)
         same = _change(base, after[text], level, few) if shown else None
         found.append(NeutralChange(text, base.loss, change, shown, same))

@@ -87,18 +87,18 @@ def write_result(out: Path, result: Result, entries: Iterable[Entry] = ()) -> Pa
     path = result_path(out, result)
     _refuse_other(path, result)
     lines, tensors = _bare(list(entries))
-    beside: dict[str, RecordsFile | ArraysFile] = {}
+    files: dict[str, RecordsFile | ArraysFile] = {}
     if tensors:
         packed = arrays.pack(tensors)
         name, digest = f"{path.stem}.arrays.safetensors", hashlib.sha256(packed).hexdigest()
         write_atomic(path.parent / name, packed)
-        beside["arrays"] = ArraysFile(name=name, sha256=digest, bytes=len(packed))
+        files["arrays"] = ArraysFile(name=name, sha256=digest, bytes=len(packed))
     if lines:
         packed = pack_records(lines)
         name, digest = f"{path.stem}.records.jsonl.gz", hashlib.sha256(packed).hexdigest()
         write_atomic(path.parent / name, packed)
-        beside["records"] = RecordsFile(name=name, sha256=digest, count=len(lines))
-    write_atomic(path, to_bytes(result.model_copy(update=beside)))
+        files["records"] = RecordsFile(name=name, sha256=digest, count=len(lines))
+    write_atomic(path, to_bytes(result.model_copy(update=files)))
     return path
 
 
@@ -188,7 +188,7 @@ def read_entries(path: Path, result: Result) -> tuple[Entry, ...]:
             where=str(path),
             hint="a published cell can be looked at, not compared item by item",
         )
-    packed = _beside(path, result.records, "records")
+    packed = _read_file(path, result.records, "records")
     entries = unpack_records(packed, str(path.parent / result.records.name))
     referring = any(
         type(value) is dict and arrays.MARK in value
@@ -204,7 +204,7 @@ def read_entries(path: Path, result: Result) -> tuple[Entry, ...]:
             hint="restore the result, or run the cell again",
         )
     where = str(path.parent / result.arrays.name)
-    tensors = arrays.unpack(_beside(path, result.arrays, "arrays"), where)
+    tensors = arrays.unpack(_read_file(path, result.arrays, "arrays"), where)
     records = arrays.put_back([entry.record for entry in entries], tensors, where)
     return tuple(Entry(r, entry.facts) for r, entry in zip(records, entries, strict=True))
 
@@ -216,23 +216,23 @@ def check_beside(path: Path, result: Result) -> None:
         StoreError: a file is missing, or is not the one that the result was made of.
     """
     if result.records is not None:
-        _beside(path, result.records, "records")
+        _read_file(path, result.records, "records")
     if result.arrays is not None:
-        _beside(path, result.arrays, "arrays")
+        _read_file(path, result.arrays, "arrays")
 
 
-def _beside(path: Path, told: RecordsFile | ArraysFile, what: str) -> bytes:
+def _read_file(path: Path, told: RecordsFile | ArraysFile, what: str) -> bytes:
     """The bytes of a file beside a result, checked against the digest that the result states."""
-    beside = path.parent / told.name
+    file = path.parent / told.name
     if Path(told.name).name != told.name:
         raise StoreError(
             f"the {what}' name is a path; it must lie beside the result", where=str(path)
         )
-    packed = read_bytes(beside, f"the {what}")
+    packed = read_bytes(file, f"the {what}")
     if hashlib.sha256(packed).hexdigest() != told.sha256:
         raise StoreError(
             f"the {what} are not those the result was made of: their digest differs",
-            where=str(beside),
+            where=str(file),
             hint="restore the file, or run the cell again",
         )
     return packed

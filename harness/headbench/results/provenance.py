@@ -22,7 +22,7 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def _versions() -> Mapping[str, str]:
-    """Reading the metadata of all libraries takes a tenth of a second: once a process."""
+    """Reading the metadata of all libraries takes a tenth of a second: once per process."""
     from headbench._version import __version__
 
     found = {"python": platform.python_version(), "headbench": __version__}

@@ -112,15 +112,15 @@ def collect(plan: RunPlan, askers: Mapping[Role, Asker]) -> Collected:
         for role, asker in askers.items():
             asked = [question for question in questions if question.role == role]
             jobs = [Job(one.request, one.condition, role=one.role) for one in asked]
-            beside = _neutral_jobs(plan, texts) if number == 0 and role == SUBJECT else []
-            if not jobs and not beside:
+            neutral = _neutral_jobs(plan, texts) if number == 0 and role == SUBJECT else []
+            if not jobs and not neutral:
                 continue
             what = f"step {number + 1}" + ("" if role == SUBJECT else f", {role}")
-            replies = asker.ask(jobs + beside, what)
+            replies = asker.ask(jobs + neutral, what)
             for question, reply in zip(asked, replies[: len(jobs)], strict=True):
                 question.exchange.requests.append(question.request)
                 question.exchange.replies.append(reply)
-            losses |= _losses(texts, beside, replies[len(jobs) :])
+            losses |= _losses(texts, neutral, replies[len(jobs) :])
         _read_step(cells, number)
     return Collected(cells, losses)
 

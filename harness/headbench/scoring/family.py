@@ -168,6 +168,11 @@ def names(kind: Kind) -> tuple[str, ...]:
     return tuple(_table(kind))
 
 
+def has(kind: Kind, name: str) -> bool:
+    """Whether a family brings a thing of this name."""
+    return name in _table(kind)
+
+
 def place_of(kind: Kind, name: str) -> str:
     """Where a thing comes from, for errors."""
     owner, thing = _table(kind)[name]

@@ -45,8 +45,11 @@ def metric(name: str, family: str | None = None) -> Metric:
 
 def _metric_name(name: str, family: str | None = None) -> str:
     """A metric's registry name; an unknown name is returned unchanged."""
+    wanted = ([f"{family}.{name}"] if family else []) + [name]
+    if "@" not in wanted[0] and families.has(_TABLES["metric"], wanted[0]):
+        return wanted[0]  # asked for every figure of every result: no list of all names is made
     known = metric_names()
-    for full in ([f"{family}.{name}"] if family else []) + [name]:
+    for full in wanted:
         if full in known:
             return full
     matches = [full for full in known if full.partition(".")[2] == name]

@@ -13,7 +13,7 @@ def number(record: Record, name: str) -> float:
         DataError: The record has no such part, or it is not a number.
     """
     value = record.parts.get(name)
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):  # called per record: a tuple is faster than a union
         return float(value)
     raise DataError(
         f"a record's part {name!r} must be a number, not {value!r}",

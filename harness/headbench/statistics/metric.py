@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
@@ -33,6 +35,23 @@ Floats: TypeAlias = "NDArray[np.float64]"
 Integers: TypeAlias = "NDArray[np.intp]"
 Unit = Literal["fraction", "count", "words", "points"]
 Resampling = Literal["leave-one-out", "bootstrap"]
+
+
+_Kept: TypeAlias = "dict[tuple[int, ...], tuple[object, tuple[Record, ...], Floats]]"
+_KEPT: ContextVar[_Kept | None] = ContextVar("_KEPT", default=None)
+
+
+@contextmanager
+def rows_kept() -> Iterator[None]:
+    """Within it, a metric reads the same records once: they are checked, compared and ranked.
+
+    Rows are held until it ends, so it should enclose the work on few records.
+    """
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
 
 
 class Metric(ABC):
@@ -112,8 +131,16 @@ class SumMetric(Metric):
         """Stack the records' parts: ``[record, part]``; ``[0, part]`` for no records."""
         import numpy as np
 
+        kept = _KEPT.get()
+        key = (id(self.row), len(self.parts), *map(id, records)) if kept is not None else ()
+        if kept is not None and key in kept:
+            return kept[key][-1]
         table = np.array([self.row(record) for record in records], dtype=np.float64)
-        return table.reshape(len(records), len(self.parts))
+        table = table.reshape(len(records), len(self.parts))
+        if kept is not None:
+            table.flags.writeable = False
+            kept[key] = (self.row, tuple(records), table)  # ids are keys as long as these live
+        return table
 
     def of(self, records: Sequence[Record]) -> float:
         """The metric over all records; NaN where it is undefined, and for none."""
@@ -140,6 +167,8 @@ class Weighted:
             records themselves show is enough.
         permuted: Permutations ``[draw, k]`` -> what the statistic is when one of its sides takes
             the records in that order, shaped as ``values`` gives it. ``None``: it has no sides.
+        whole_clusters: Where records share clusters, whole clusters of equal size may be exchanged
+            in place of single records.
     """
 
     takes_part: NDArray[np.bool_]
@@ -147,6 +176,7 @@ class Weighted:
     subjects: int = 0
     independent: float | None = None
     permuted: Callable[[Integers], Floats] | None = None
+    whole_clusters: bool = False
 
 
 @dataclass(frozen=True)

@@ -196,14 +196,14 @@ def hash_documents(documents: Sequence[Document]) -> str:
     """SHA-256 over everything that the documents hold, images by their content hash."""
     digest = hashlib.sha256()
     for document in documents:
-        held = [
+        contents = [
             document.id,
             document.cluster,
             document.fields,
             document.target,
             document.images,
         ]
-        digest.update(json.dumps(held, sort_keys=True, default=_plain).encode())
+        digest.update(json.dumps(contents, sort_keys=True, default=_plain).encode())
         digest.update(b"\n")
     return digest.hexdigest()
 

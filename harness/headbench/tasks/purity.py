@@ -21,7 +21,7 @@ from headbench.tasks import budget
 if TYPE_CHECKING:
     from jinja2.runtime import Context
 
-MEND = "a prompt must be a function of its document: put what varies into the data, as a field"
+NO_CHANCE = "a prompt must be a function of its document: put what varies into the data, as a field"
 RANDOM_FILTERS = frozenset({"random"})
 RANDOM_GLOBALS = frozenset({"lipsum"})
 _CLOCK = frozenset({"astimezone", "fromtimestamp", "now", "timestamp", "today", "utcnow"})
@@ -94,7 +94,7 @@ def refuse_impure(tree: nodes.Template, where: str) -> None:
         raise ConfigError(
             f"{name!r} gives another prompt each time",
             where=f"{where}, line {line} of the template",
-            hint=MEND,
+            hint=NO_CHANCE,
         )
 
 

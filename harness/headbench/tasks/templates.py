@@ -17,10 +17,11 @@ from jinja2 import Template as Compiled
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.meta import find_undeclared_variables
 
+from headbench._json import is_whole
 from headbench.errors import ConfigError, DataError, nearest
 from headbench.tasks.budget import begin, joined
 from headbench.tasks.purity import (
-    MEND,
+    NO_CHANCE,
     RANDOM_FILTERS,
     RANDOM_GLOBALS,
     PureEnvironment,
@@ -90,7 +91,7 @@ class Template:
             match = _UNDEFINED.search(str(error))
             hint = nearest(match.group(1), fields) if match else "check the names in the template"
             if match and match.group(1) in ("now", "today", "random", *RANDOM_GLOBALS):
-                hint = MEND
+                hint = NO_CHANCE
             raise ConfigError(
                 f"the template asks for something the document has not: {error}",
                 where=self.where,
@@ -101,8 +102,14 @@ class Template:
             raise ConfigError(
                 f"the template fails: {_reason(bad)}",
                 where=self.where,
-                hint=MEND if random else "",
+                hint=NO_CHANCE if random else "",
             ) from bad
+        if not is_whole(made.text):
+            raise ConfigError(
+                "the template writes half of a character that takes two",
+                where=self.where,
+                hint="write the character itself",
+            )
         refuse_addresses(made.text, fields, self.where)
         return made
 

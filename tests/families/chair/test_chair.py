@@ -223,7 +223,7 @@ def test_hit_ratio_is_a_mean_over_captions_that_hallucinate() -> None:
 def test_rankings_by_frequency_and_by_company() -> None:
     truth = {"1": ["dog", "cat"], "2": ["dog", "bird"], "3": ["cat", "bird", "dog"], "4": ["cat"]}
     assert chair.by_frequency(truth) == ["cat", "dog", "bird"]
-    assert chair.by_frequency(truth, beside="bird") == ["dog", "cat"]
+    assert chair.by_frequency(truth, with_object="bird") == ["dog", "cat"]
 
 
 @pytest.mark.parametrize(

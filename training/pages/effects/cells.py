@@ -111,7 +111,7 @@ def _vectors(folder: Path) -> dict[str, Any]:
     from headbench._paths import tasks_root
     from headbench.jobs import Condition, Job
     from headbench.nouns import Capture
-    from headbench.reference.loader import create_vlm
+    from headbench.reference.reference_adapter import create_vlm
     from headbench.tasks.loader import load
 
     path = folder / "pope_calibration.yaml"

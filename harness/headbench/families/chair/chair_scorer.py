@@ -293,17 +293,17 @@ def hit_ratio(hallucinated: Sequence[Collection[str]], ranked: Sequence[str], k:
     return math.fsum(shares) / len(shares) if shares else float("nan")
 
 
-def by_frequency(truth: Mapping[str, Collection[str]], beside: str | None = None) -> list[str]:
+def by_frequency(truth: Mapping[str, Collection[str]], with_object: str | None = None) -> list[str]:
     """Objects by the number of images they occur in, ties by name.
 
     Args:
         truth: Image -> its objects.
-        beside: Count only images that hold this object, and leave it out (co-occurrence).
+        with_object: Count only images that hold this object, and leave it out (co-occurrence).
     """
     counts: dict[str, int] = {}
     for objects in truth.values():
-        if beside is None or beside in objects:
+        if with_object is None or with_object in objects:
             for name in objects:
-                if name != beside:
+                if name != with_object:
                     counts[name] = counts.get(name, 0) + 1
     return sorted(counts, key=lambda name: (-counts[name], name))

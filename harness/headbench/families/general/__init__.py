@@ -12,10 +12,10 @@ FAMILY = Family(
     parsers={"verbatim": "headbench.scoring.parser:VERBATIM"},
     sources={
         "world": "headbench.tasks.data.world:rows",
-        "json": "headbench.tasks.data.files:rows",
-        "jsonl": "headbench.tasks.data.files:rows",
-        "csv": "headbench.tasks.data.files:rows",
-        "datasets": "headbench.tasks.data.hub:rows",
+        "json": "headbench.tasks.data.user_files:rows",
+        "jsonl": "headbench.tasks.data.user_files:rows",
+        "csv": "headbench.tasks.data.user_files:rows",
+        "datasets": "headbench.tasks.data.hub_datasets:rows",
     },
     recipes={
         "heads": ".recipes:Heads",

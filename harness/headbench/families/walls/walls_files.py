@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from headbench.families.walls.walls_forms import wall_of
-from headbench.tasks.data.files import split_file
 from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import read_table
+from headbench.tasks.data.user_files import split_file
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 

@@ -60,16 +60,16 @@ def asked_ids(request: Request, prompt: Prompt, prompter: Prompter) -> tuple[tup
 
 def positions_taken(request: Request, prompt: Prompt, prompter: Prompter, room: Room) -> int:
     """Positions that a request takes: its prompt, images included, and the longest answer."""
-    held = len(prompt.tokens)
+    length = len(prompt.tokens)
     if request.kind == "generate":
-        return held + DecodingSettings.read(request.ask, request.document).new_tokens
+        return length + DecodingSettings.read(request.ask, request.document).new_tokens
     if request.kind == "represent":
-        return held + len(answer_ids(request, prompt, prompter) or ())
+        return length + len(answer_ids(request, prompt, prompter) or ())
     if request.kind == "nexttoken":
-        return held + 1
+        return length + 1
     texts = cast("Sequence[str]", request.ask.get("continuations") or ())
     # Plain text has no more tokens than characters: most is known as short without a tokenizer.
     most = max((len(text) + 1 for text in texts), default=0)
-    if texts and all(map(str.isascii, texts)) and not room.beyond(held + most):
-        return held + most
-    return held + max(len(ids) for ids in asked_ids(request, prompt, prompter))
+    if texts and all(map(str.isascii, texts)) and not room.beyond(length + most):
+        return length + most
+    return length + max(len(ids) for ids in asked_ids(request, prompt, prompter))

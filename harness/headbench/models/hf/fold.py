@@ -185,12 +185,12 @@ def output_columns(module: nn.Module, layer: int) -> Tensor:
 def head_columns(engine: Engine, layer: int) -> Tensor:
     """The output projection of a layer by head, ``[head, dim, width]``.
 
-    BERT and its kin keep it beside the attention module, in ``attention.output``.
+    BERT and models like it keep it outside the attention module, in ``attention.output``.
     """
     module = engine.modules[layer]
-    beside = getattr(getattr(engine.blocks[layer], "attention", None), "output", None)
-    held = module if beside is None or module is beside else beside
-    columns = output_columns(held, layer).detach()  # [width, head x dim]
+    output = getattr(getattr(engine.blocks[layer], "attention", None), "output", None)
+    projecting = module if output is None else output
+    columns = output_columns(projecting, layer).detach()  # [width, head x dim]
     return columns.T.reshape(engine.shape.heads, engine.shape.value_dim, -1)
 
 

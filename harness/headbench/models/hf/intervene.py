@@ -26,7 +26,7 @@ from headbench.models.hf.forward_pass import HFBackend
 from headbench.models.hf.joined_plans import join, merge
 from headbench.models.hf.preparation import likeliest
 from headbench.models.runtime import CallLayout, Runtime, TokenSequence
-from headbench.models.runtime.runtime import Captured
+from headbench.models.runtime.batch import Captured
 from headbench.nouns import Capture, ModelInfo, Positions, Request
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from headbench.models.hf.cache import known_cache
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
 from headbench.models.hf.settings import DTYPES, Settings
 from headbench.models.hf.weights import check_weights
-from headbench.models.hub import check_reachable, is_hub_id
+from headbench.models.hub_reach import check_reachable, is_hub_id
 from headbench.nouns import ModelInfo
 
 UNTRAINED, UNTRAINED_SEED = "untrained", 0

@@ -119,8 +119,8 @@ def _in_float32(model: torch.nn.Module) -> Iterator[None]:
     Tensor by tensor, because ``model.to`` would also narrow what stays in float32 all along, such
     as rotary frequencies.
     """
-    held = [*model.parameters(), *model.buffers()]
-    narrow = [(one, one.dtype) for one in held if one.dtype in (torch.bfloat16, torch.float16)]
+    weights = [*model.parameters(), *model.buffers()]
+    narrow = [(one, one.dtype) for one in weights if one.dtype in (torch.bfloat16, torch.float16)]
     try:
         for one, _ in narrow:
             one.data = one.data.float()

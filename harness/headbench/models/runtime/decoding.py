@@ -21,7 +21,8 @@ from headbench.models.runtime.sequence import SequenceGroup
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headbench.models.runtime.runtime import Batch, Runtime
+    from headbench.models.runtime.batch import Batch
+    from headbench.models.runtime.runtime import Runtime
 
 DEFAULT_NEW_TOKENS = 64
 LOOK_BACK = 12

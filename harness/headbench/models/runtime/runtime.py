@@ -1,9 +1,7 @@
 """The one piece of code that drives forward passes.
 
-Layout: all rows of a batch END at the same padded position, always (left padding). The position of
-a token is its padded index minus its row's padding, and the padding follows from the batch's length
-and the row's tokens. No verb leaves this layout, so positions, masks and cache rows are computed in
-one place, and what comes out of a verb is an ordinary batch: step it, drop rows, fork it again.
+What comes out of a verb is an ordinary batch (:mod:`headbench.models.runtime.batch`): step it, drop
+rows, fork it again.
 
 Verbs: :meth:`Runtime.encode`, :meth:`~Runtime.step`, :meth:`~Runtime.select` (drop, repeat or
 reorder rows), :meth:`~Runtime.join`, :meth:`~Runtime.fork`. Loops over them live in ``decoding``
@@ -14,15 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from headbench.edits import Objective
-from headbench.errors import HeadbenchError, RefusedError
+from headbench.errors import RefusedError
 from headbench.interventions.edits.edit_session import EditSession
-from headbench.interventions.edits.sequence_edits import SequenceEdits
+from headbench.models.runtime.batch import (
+    Batch,
+    Captured,
+    check_alive,
+    check_distinct,
+    engine_rows,
+    laid_out,
+)
 from headbench.models.runtime.call_layout import CallLayout
 from headbench.models.runtime.sequence import SequenceGroup, TokenSequence
 from headbench.models.runtime.threads import threads
@@ -40,46 +44,6 @@ PREFILL_TOKENS = 1024
 Activations of a larger pass leave the processor's cache, and rows of one length need no padding:
 a batch of 16 prompts of 400 tokens runs faster in several passes than in one.
 """
-
-Captured = Mapping[int, Mapping[Capture, "Tensor"]]
-"""Row -> capture -> tensor."""
-
-
-@dataclass(eq=False)
-class Batch:
-    """Rows that share forward passes.
-
-    Attributes:
-        rows: The sequences; row ``i`` stands at padded positions ``[seen - len(tokens), seen)``.
-        seen: Padded length.
-        cache: What the model has read; ``None`` where nothing follows.
-        right: Padding to the right of each row, where another library laid the batch out.
-        logits: ``[row, kept position, vocabulary]`` of the latest pass, float32.
-        captured: Captures of the latest pass.
-    """
-
-    rows: list[TokenSequence]
-    seen: int
-    cache: Any | None = None
-    logits: Tensor = field(default_factory=lambda: torch.empty(0))
-    captured: Captured = field(default_factory=dict)
-    right: tuple[int, ...] = ()
-    _session: EditSession | None = None
-    _accounted: list[int] = field(default_factory=list)
-    _alive: bool = True
-
-    def spend(self) -> None:
-        """Give up what the batch holds; another one goes on with its rows."""
-        self._alive = False
-        self.cache, self._session, self.captured = None, None, {}
-
-    @property
-    def pads(self) -> list[int]:
-        """Padding to the left of each row."""
-        right = self.right or (0,) * len(self.rows)
-        return [
-            self.seen - end - len(row.tokens) for row, end in zip(self.rows, right, strict=True)
-        ]
 
 
 class Runtime:
@@ -127,7 +91,7 @@ class Runtime:
         Returns:
             The batch, with the logits of the last ``keep`` positions.
         """
-        batch = _laid_out(rows, layout)
+        batch = laid_out(rows, layout)
         batch.cache = self.backend.new_cache() if cache else None
         self._pass(batch, 0, keep, captures, recorded)
         return batch
@@ -150,7 +114,7 @@ class Runtime:
         Returns:
             Row -> capture -> gradient, float32.
         """
-        batch = _laid_out(rows, layout)
+        batch = laid_out(rows, layout)
         engine = self.check_engine()
         session = self._compiled(batch)
         with engine.running(session), engine.gradients(captures, session.sequences) as recorder:
@@ -169,7 +133,7 @@ class Runtime:
             tokens: One per row.
             captures: What to record at this position, for every row.
         """
-        self._check_alive(batch)
+        check_alive(batch)
         for row, token in zip(batch.rows, tokens, strict=True):
             row.tokens.append(int(token))
         batch.seen += 1
@@ -188,10 +152,10 @@ class Runtime:
                 stays usable. Without them the source's own sequences are handed over, and it is
                 spent.
         """
-        self._check_alive(batch)
+        check_alive(batch)
         self._settle(batch)
         kept = [batch.rows[pick] for pick in picks] if rows is None else list(rows)
-        _check_distinct(kept)
+        check_distinct(kept)
         cache = None if batch.cache is None else self.backend.take_rows(batch.cache, picks)
         index = torch.tensor(list(picks), device=batch.logits.device)
         selected = Batch(kept, batch.seen, cache, batch.logits[index])
@@ -211,7 +175,7 @@ class Runtime:
                 stand.
         """
         for batch in batches:
-            self._check_alive(batch)
+            check_alive(batch)
             self._settle(batch)
         rows = [row for batch in batches for row in batch.rows]
         place = list(range(len(rows))) if order is None else list(order)
@@ -219,7 +183,7 @@ class Runtime:
         if len(batches) == 1 and straight:
             batches[0].logits = batches[0].logits[:, -1:]
             return batches[0]
-        _check_distinct(rows)
+        check_distinct(rows)
         cache = self.backend.join_caches([b.cache for b in batches], [b.seen for b in batches])
         logits = torch.cat([batch.logits[:, -1:] for batch in batches])
         seen = max(batch.seen for batch in batches)
@@ -291,8 +255,8 @@ class Runtime:
         Yields:
             Numbers of the rows whose tails have one length, and their batch.
         """
-        self._check_alive(batch)
-        _check_distinct(rows)
+        check_alive(batch)
+        check_distinct(rows)
         tails = [self._tail(batch.rows[pick], row) for pick, row in zip(picks, rows, strict=True)]
         self._settle(batch)
         for row, pick in zip(rows, picks, strict=True):
@@ -346,7 +310,7 @@ class Runtime:
             EditSession: Tell its ``begin`` of every pass: batch rows, a multiple of ``rows`` under
             beams and samples, and the padded position where the pass starts.
         """
-        session = self._compiled(_laid_out(rows, layout))
+        session = self._compiled(laid_out(rows, layout))
         with self.check_engine().running(session, announce=False):
             yield session
 
@@ -413,7 +377,7 @@ class Runtime:
     def _compiled(self, batch: Batch) -> EditSession:
         """The edits of a batch; they are compiled once for each layout."""
         if batch._session is None:
-            batch._session = EditSession(_engine_rows(batch), self.check_engine().shape)
+            batch._session = EditSession(engine_rows(batch), self.check_engine().shape)
             batch._accounted = [0] * len(batch.rows)
         return batch._session
 
@@ -455,41 +419,3 @@ class Runtime:
                 hint="encode the whole prompt at once",
             )
         return length
-
-    def _check_alive(self, batch: Batch) -> None:
-        if not batch._alive:
-            raise HeadbenchError("this batch was handed over to another one")
-
-
-def _engine_rows(batch: Batch) -> list[SequenceEdits]:
-    """The rows as the engine reads them; companions by their place."""
-    place = {id(row): number for number, row in enumerate(batch.rows)}
-    return [
-        SequenceEdits(
-            plan=row.plan,
-            prompt=row.prompt,
-            pad=pad,
-            length=len(row.tokens) if batch.right else None,
-            spans=row.spans,
-            probes=row.probes,
-            memory=row.memory,
-            companion=None if row.companion is None else place.get(id(row.companion)),
-        )
-        for row, pad in zip(batch.rows, batch.pads, strict=True)
-    ]
-
-
-def _laid_out(rows: Sequence[TokenSequence], layout: CallLayout | None) -> Batch:
-    """A batch that nothing was fed to yet: its ends aligned, or as another library laid it out."""
-    _check_distinct(rows)
-    if layout is None:
-        return Batch(list(rows), max(len(row.tokens) for row in rows))
-    return Batch(list(rows), layout.padded, right=layout.right)
-
-
-def _check_distinct(rows: Sequence[TokenSequence]) -> None:
-    """Two rows that are one object would both receive every token."""
-    if len({id(row) for row in rows}) != len(rows):
-        raise HeadbenchError(
-            "one sequence stands in two rows of a batch", hint="use TokenSequence.continued(())"
-        )
