@@ -130,7 +130,7 @@ def test_arrays_that_are_not_those_of_the_result_are_named(
         array.write_bytes(array.read_bytes()[:-40])
     else:
         save_file({name: one[::-1].copy() for name, one in load_file(array).items()}, array)
-    with pytest.raises(StoreError) as told:
+    with pytest.raises(StoreError, match="arrays") as told:
         read_checked(tmp_path / path.name)
     assert array.name in str(told.value.where)
 
