@@ -47,9 +47,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "heads detectors": ("headbench heads detectors",),
     "heads show": ("headbench heads show heads.json --svg heads.svg",),
     "heads agree": ("headbench heads agree one.json other.json",),
-    "fold": (
-        "headbench fold --intervention 'mask_heads(heads=[[2,5]])' \\\n      --pretrained FOLDER --out OUT",
-    ),
+    "fold": ("headbench fold --pretrained IN --out OUT --intervention 'rope_zero(dose=4)'",),
     "leaderboard": ("headbench leaderboard build --results results",),
     "leaderboard build": ("headbench leaderboard build --results results --out board",),
     "leaderboard check": ("headbench leaderboard check --results results --out board",),
