@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headbench.errors import HeadbenchError
+from headbench.leaderboard.foreign import unfit
 from headbench.leaderboard.ties import tie_letters
 from headbench.results.cell import Cell, NotShown
 from headbench.results.check import metric_of, refuse_faults, unchecked
@@ -21,6 +22,7 @@ from headbench.results.comparison import Comparison, adjust
 from headbench.results.figures import Sampling
 from headbench.results.files import read_entries
 from headbench.results.keys import seed_for
+from headbench.results.schema import Result
 from headbench.statistics.clusters import pair
 from headbench.statistics.metric import rows_kept
 
@@ -114,6 +116,7 @@ class _Parts:
         for cell in (one for cells in by_run.values() for one in cells):
             if _path(cell) not in held and (read := self._with_records(cell)):
                 held[_path(cell)] = read
+        standing: dict[str, list[Standing]] = {}
         for place, cells in by_run.items():
             # A run may say of its own what draws a cell had, so its cells lend the records only.
             own = [
@@ -124,13 +127,18 @@ class _Parts:
             part = replace(runs[place], cells=tuple(own))
             self._compared.setdefault(place, []).extend(part.comparisons)
             self._not_compared.setdefault(place, []).extend(part.not_compared)
+            for one in _standings(part):
+                standing.setdefault(one.result.arm.baseline or "", []).append(one)
         for group in _by_baseline(list(held.values())):
-            self._ties |= _ties(group)
+            self._ties |= _ties(group, standing)
         self._shown |= {path: replace(cell, in_memory=None) for path, cell in held.items()}
 
     def _with_records(self, cell: Cell) -> Cell | None:
         """The cell with its records, or ``None`` where they do not give its figures."""
         path = _path(cell)
+        if reason := unfit(cell.result):
+            self.broken[path] = NotShown(path, reason)
+            return None
         try:
             entries = read_entries(path, cell.result) if cell.result.records is not None else ()
             refuse_faults(cell.result, entries, cell.version, path)
@@ -168,10 +176,57 @@ def _by_baseline(cells: Sequence[Cell]) -> list[list[Cell]]:
     return list(groups.values())
 
 
-def _ties(cells: Sequence[Cell]) -> dict[Path, str]:
+@dataclass(frozen=True)
+class Standing:
+    """An intervention that can be compared with its baseline, and how well it is known.
+
+    Attributes:
+        result: The intervention.
+        base: The baseline that it was compared with.
+        known: Larger: ranked among more controls; among equals, the run's digest decides.
+    """
+
+    result: Result
+    base: Result
+    known: tuple[int, str]
+
+
+def _standings(run: Run) -> Iterator[Standing]:
+    for one in run.comparisons:
+        if one.other.status == "ok" and not otherwise(one):
+            yield Standing(one.other, one.base, known(one, run.digest))
+
+
+def known(comparison: Comparison | None, run_digest: str) -> tuple[int, str]:
+    """By which a board takes one of several results of a condition: the larger."""
+    line = None if comparison is None else comparison.main
+    return (line.rank.of if line and line.rank else 0, run_digest)
+
+
+def otherwise(comparison: Comparison | None) -> str:
+    """Why a measured result is none against the baseline whose id it states; empty if it is one.
+
+    The id of a baseline covers its task and its model, so a run cannot write two that differ.
+    """
+    if comparison is None or comparison.other.kind != "measured":
+        return ""
+    names = [
+        name for name, _, _ in comparison.differs if name.startswith(("task.", "model.identity."))
+    ]
+    return f"its baseline is of another {', '.join(names[:3])}" if names else ""
+
+
+def same_file(one: Result, two: Result) -> bool:
+    """Whether two results are one: of the same id, and made of the same records."""
+    return (one.id, one.records) == (two.id, two.records)
+
+
+def _ties(cells: Sequence[Cell], standing: Mapping[str, Sequence[Standing]]) -> dict[Path, str]:
     """Letters of a task's baseline and interventions; inert cells are their baseline again.
 
-    What cannot be paired with the baseline has no letter, and takes none from the others.
+    What the board does not show as a difference to this baseline has no letter, and takes none
+    from the others: what cannot be paired with it, was compared with another file of its id, is of
+    another task or model, or is a second result of a condition.
     """
     shown = [
         cell
@@ -181,8 +236,18 @@ def _ties(cells: Sequence[Cell]) -> dict[Path, str]:
     base = next((cell for cell in shown if cell.result.arm.role == "baseline"), None)
     if base is None:
         return {}
+    best: dict[str, Standing] = {}
+    for one in standing.get(base.result.id, ()):
+        name = one.result.arm.name
+        if same_file(one.base, base.result) and (name not in best or one.known > best[name].known):
+            best[name] = one
+    taken = {one.result.id: one.result for one in best.values()} | {base.result.id: base.result}
     # One result that lies in two folders is one condition.
-    kept = {cell.result.id: cell for cell in reversed(shown) if _pairs(base, cell)}
+    kept = {
+        cell.result.id: cell
+        for cell in reversed(shown)
+        if (own := taken.get(cell.result.id)) and same_file(own, cell.result) and _pairs(base, cell)
+    }
     first = base.result
     figure = first.metrics.get(first.task.main_metric)
     metric = metric_of(first.task.main_metric, figure) if figure and figure.metric else None
