@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -61,19 +61,33 @@ class LazyCommand(TyperCommand):
 class Verbs(TyperGroup):
     """The group of all verbs."""
 
-    def main(self, *arguments: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run a command line; a word that cannot be read ends in a message and status 2."""
-        if not standalone_mode:
-            return super().main(*arguments, standalone_mode=False, **extra)
         try:
-            status = super().main(*arguments, standalone_mode=False, **extra)
+            status = super().main(
+                args, prog_name, complete_var, False, windows_expand_args, **extra
+            )
         except _UNREADABLE as error:
+            if not standalone_mode:
+                raise
             say(f"error: {usage_error(error)}", err=True)
             sys.exit(2)
         except typer.Abort:
+            if not standalone_mode:
+                raise
             say("stopped", err=True)
             sys.exit(1)
-        sys.exit(status if isinstance(status, int) else 0)
+        if standalone_mode:
+            sys.exit(status if isinstance(status, int) else 0)
+        return status
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Verbs in the order of the table."""

@@ -251,7 +251,7 @@ def _label(parameter: Any) -> str:
         return ""
     if parameter.param_type_name == "argument":
         return str(parameter.metavar or parameter.name).upper()
-    return max(parameter.opts, key=len)
+    return str(max(parameter.opts, key=len))
 
 
 def _near(option: str, context: Any) -> str:

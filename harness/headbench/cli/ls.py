@@ -82,9 +82,9 @@ def _print(rows: Rows) -> None:
     last = "summary" if "summary" in names else names[-1]
     names.sort(key=lambda name: name == last)  # what is long stands last
     cells = [[visible(row[name]) for name in names] for row in rows]
-    for cell, row in zip(cells, rows, strict=True):
-        if row.get("files"):
-            cell[-1] += f" Your files: {visible(row['files'])}."
+    for shown, entry in zip(cells, rows, strict=True):
+        if entry.get("files"):
+            shown[-1] += f" Your files: {visible(entry['files'])}."
     sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
     width = columns(console)
     indent = sum(sizes[:-1]) + 2 * len(sizes[:-1])
