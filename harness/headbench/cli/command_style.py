@@ -9,53 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from headbench.errors import ConfigError, nearest
 
-EXAMPLES: Mapping[str, tuple[str, ...]] = {
-    "run": (
-        "headbench run --tasks niah,pope --intervention vhr",
-        'headbench run --tasks pope --intervention "vhr(alpha=[1.25,1.5,2])"',
-        "headbench run --tasks pope --model hf --model-args pretrained=ORG/NAME",
-        "headbench run --from RESULT.json",
-    ),
-    "compare": (
-        "headbench compare results",
-        "headbench compare A.json B.json C.json --format markdown",
-    ),
-    "rescore": (
-        "headbench rescore --task walls --predictions answers.jsonl",
-        "headbench rescore --task pope --predictions a.jsonl --questions q.json",
-        "headbench rescore --task chair --predictions c.jsonl --ground-truth o.json",
-    ),
-    "ls": ("headbench ls tasks", "headbench ls interventions", "headbench ls tasks niah"),
-    "show": (
-        "headbench show task pope",
-        "headbench show intervention vhr",
-        "headbench show result RESULT.json",
-    ),
-    "validate": ("headbench validate", "headbench validate my_task.yaml --limit 20"),
-    "heads": ("headbench heads detect --detector retrieval --out heads.json",),
-    "heads detect": (
-        "headbench heads detect --detector retrieval --out heads.json",
-        "headbench heads detect --detector vhd --model ref-vlm --limit 100",
-    ),
-    "heads import": ("headbench heads import scores.json --out heads.json",),
-    "heads detectors": ("headbench heads detectors",),
-    "heads show": ("headbench heads show heads.json --svg heads.svg",),
-    "heads agree": ("headbench heads agree one.json other.json",),
-    "fold": ("headbench fold --pretrained IN --out OUT --intervention 'rope_zero(dose=4)'",),
-    "leaderboard": ("headbench leaderboard build --results results",),
-    "leaderboard build": ("headbench leaderboard build --results results --out board",),
-    "leaderboard check": ("headbench leaderboard check --results results --out board",),
-    "submit": ("headbench submit results/measured/MODEL/pope/RESULT.json",),
-    "guard": ("headbench guard --without-data", "headbench guard --measure"),
-    "doctor": ("headbench doctor", "headbench doctor --no-test"),
-}
-"""Command -> what its help ends with."""
+EXAMPLES = Path(__file__).parent / "examples.txt"
+"""What the help of each command ends with: data, as this package names no family of tasks."""
 
 VALUES: Mapping[str, str] = {
     "tasks": "NAMES",
@@ -87,6 +50,19 @@ _TYPES = (
 """How Typer shows a type -> how this help does."""
 
 
+@cache
+def examples() -> Mapping[str, tuple[str, ...]]:
+    """Command -> command lines, as :data:`EXAMPLES` lists them."""
+    found: dict[str, tuple[str, ...]] = {}
+    path = ""
+    for line in EXAMPLES.read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            path = line.strip("[]")
+        elif line.startswith("headbench "):
+            found[path] = (*found.get(path, ()), line)
+    return found
+
+
 def styled(command: Any, path: str) -> Any:
     """Give a command, and the commands of a group, their value names, examples and completions.
 
@@ -100,8 +76,8 @@ def styled(command: Any, path: str) -> Any:
             _complete(parameter, COMPLETED[parameter.name])
         elif (path, parameter.name) == ("show", "name"):
             _complete(parameter, _what_is_shown)
-    if path in EXAMPLES:
-        command.epilog = "\b\nExamples:\n" + "\n".join(f"  {one}" for one in EXAMPLES[path])
+    if path in examples():
+        command.epilog = "\b\nExamples:\n" + "\n".join(f"  {one}" for one in examples()[path])
     for name, inner in getattr(command, "commands", {}).items():
         styled(inner, f"{path} {name}")
     return command
