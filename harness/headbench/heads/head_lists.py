@@ -3,8 +3,8 @@
 * ``retrieval_head``: JSON ``{"layer-head": [score per trial]}`` (Wu et al. 2024, arXiv 2404.15574);
   a head's score is the mean of its trials.
 * ``scores``: JSON ``{"layer-head": score}``.
-* ``profile``, ``profile_copy``: a profile with ``argmax_heads`` or ``argmax_scores``, or those of its
-  second detector ``copy`` (:mod:`headbench.heads.head_profiles`).
+* ``profile``, ``profile_copy``: a profile with ``argmax_heads`` or ``argmax_scores``, or those of
+  its second detector ``copy`` (:mod:`headbench.heads.head_profiles`).
 * ``duo``: a table of numbers, one line per layer, with ``config.json`` beside it (Xiao et al. 2024,
   arXiv 2410.10819, DuoAttention); heads are key/value heads. The configuration's sizes of sink and
   recent cache (those for deployment, where it names them) go into the map.

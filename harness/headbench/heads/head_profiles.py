@@ -2,8 +2,8 @@
 
 The file says ``n_layers`` and ``n_heads``, and for a detector ``NAME`` the detected heads,
 ``NAME_heads``: ``[[layer, head], ...]``, its scores of all heads, ``NAME_scores``:
-``[layer][head]``, or both. ``NAME`` is ``argmax`` (the largest weight lies on the needle's token) or
-``copy`` (a teacher-forced copy score).
+``[layer][head]``, or both. ``NAME`` is ``argmax`` (the largest weight lies on the needle's token)
+or ``copy`` (a teacher-forced copy score).
 """
 
 from __future__ import annotations
