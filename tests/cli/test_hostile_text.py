@@ -83,7 +83,7 @@ for words in (
     try:
         main()
     except SystemExit as end:
-        print("ENDED", words[0][:3], end.code)
+        print("ENDED", end.code)
 """
 
 
@@ -101,7 +101,7 @@ def test_no_usage_error_sends_commands_to_a_terminal() -> None:
     process.wait(timeout=60)
     shown = b"".join(pieces).decode()
     assert shown.count("ENDED") == 13
-    assert not re.search(r"ENDED \S* 0", shown)
+    assert not re.search(r"ENDED 0", shown)
     assert "Traceback" not in shown
     assert not set(shown) & {"\x1b", "\x9b", "\x07"}
     assert "\\x1b[31m" in shown
