@@ -170,6 +170,14 @@ def test_questions_on_one_prefix_are_as_whole_prompts(name: str, plan: str) -> N
     case(name).check(plan)
 
 
+@pytest.mark.parametrize("name", sorted(set(DECODERS) - {*TEXT, "LLaVA", "Qwen2-VL"}))
+def test_every_other_class_is_forked(name: str) -> None:
+    """Texts, two whole prompts of 18 questions: an edit of all rows, one of columns, a late one."""
+    found = case(name)
+    for plan in ("z", "bias", "decode"):
+        found.check(plan, every=14)
+
+
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("name", FORKED)
 def test_recurrent_states_are_forked_and_joined_under_edits(name: str, plan: str) -> None:
