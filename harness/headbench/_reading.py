@@ -12,6 +12,7 @@ import stat
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from headbench.errors import DataError, HeadbenchError
 
@@ -59,15 +60,11 @@ def read_file(
         # A pipe that nobody writes to would block open() for ever.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as stream:
-            facts = os.fstat(handle)
-            kind = next((name for is_kind, name in _KINDS if is_kind(facts.st_mode)), "")
+            mode = os.fstat(handle).st_mode
+            kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "")
             if kind:
                 raise error(f"cannot read {what}: it is {kind}", where=shown(path), hint=hint)
-            # read() sets aside as much memory as it is asked for, so it is asked for the file's
-            # size; what a file holds beyond that (one that grows, or of /proc) is read after.
-            content = stream.read(min(most, facts.st_size) + 1)
-            if facts.st_size < len(content) <= most:
-                content += stream.read(most + 1 - len(content))
+            content = _within(stream, most)
     except OSError as bad:
         reason = _reason(bad)
         raise error(f"cannot read {what}: {reason}", where=shown(path), hint=hint) from bad
@@ -82,8 +79,36 @@ def read_file(
     return content
 
 
+def _within(stream: BinaryIO, most: int) -> bytes:
+    """What a stream holds, up to one byte more than ``most``.
+
+    One call with so large a number would ask for all of that memory first.
+    """
+    pieces, left = [], most + 1
+    while left and (piece := stream.read(min(left, _STEP))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
 def _reason(bad: OSError) -> str:
     return "its name is too long" if bad.errno == errno.ENAMETOOLONG else bad.strerror or str(bad)
+
+
+def user_path(text: str | Path) -> Path:
+    """A path as a user wrote it, with ``~`` replaced; where no such user is known, as it is."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def resolved(path: Path) -> Path:
+    """The absolute path without links; without looking at it where no file can have this name."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):  # too long, NUL, links in a circle
+        return path.absolute()
 
 
 def is_folder(path: Path | str) -> bool:

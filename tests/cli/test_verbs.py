@@ -114,7 +114,8 @@ def test_show_says_where_each_value_came_from_and_shows_a_prompt(headbench: Verb
 
 def test_show_intervention(headbench: Verb) -> None:
     _, out, _ = headbench("show", "intervention", "vhr")
-    assert "alpha = 2.0" in out
+    assert "  alpha=1.5 on ref-vlm-v2: chosen on calibration scenes\n" in out
+    assert "  alpha=2 on llava, llava_next, instructblip: arXiv 2412.13949" in out
     assert "2412.13949" in out
     status, _, err = headbench("show", "intervention", "vrh")
     assert status == 2

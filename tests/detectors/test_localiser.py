@@ -75,7 +75,7 @@ def test_the_shipped_model_tells_order_and_random_weights_do_so_less() -> None:
 
 
 def test_lists_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="list of stimuli is missing"):
+    with pytest.raises(DataError, match="cannot read the list of stimuli: No such file"):
         load(LocaliserParams(one=str(tmp_path / "no.txt")), None, 0)
     (tmp_path / "few.txt").write_text("a\nb\n\n", encoding="utf-8")
     with pytest.raises(DataError, match="2 stimuli in the list 'other'"):

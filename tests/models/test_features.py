@@ -70,5 +70,5 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, arrays: dict, told:
 def test_without_a_file_it_says_what_it_needs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="needs a file"):
         create("features", {})
-    with pytest.raises(DataError, match="the file of features is missing"):
+    with pytest.raises(DataError, match="cannot read the file of features: No such file"):
         create("features", {"path": str(tmp_path / "none.npz")})

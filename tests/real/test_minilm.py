@@ -20,7 +20,7 @@ from headbench.models.adapter_catalogue import create
 from headbench.models.encoder import EncoderModel
 from headbench.nouns import Capture
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.real_model
 
 CURVE = (0.070, 0.080, 0.088, 0.094, 0.080, 0.080, 0.077)
 """Spearman with the eleven rated properties: embeddings and six layers, content tokens averaged."""

@@ -197,6 +197,22 @@ def test_labels_of_documents_that_share_a_cluster_are_not_permuted() -> None:
     assert figure.null is None and "no permutation test: documents share" in figure.note
 
 
+def test_whole_clusters_change_places_with_others_of_their_size() -> None:
+    sizes = [2] * 21 + [3] * 4 + [5]
+    clusters = [f"c{at}" for at, size in enumerate(sizes) for _ in range(size)]
+    drawn = permuted_values(lambda orders: orders, 59, seed=1, draws=40, clusters=clusters)
+    assert (np.sort(drawn, axis=1) == np.arange(59)).all()
+    assert (drawn[:, 54:] == np.arange(54, 59)).all()  # the only cluster of five stays
+    first = drawn[:, :42:2]
+    assert (first % 2 == 0).all() and (drawn[:, 1:42:2] == first + 1).all()  # the order within
+    assert len(np.unique(first, axis=0)) == 40
+    assert set(drawn[:, 42].tolist()) == {42, 45, 48, 51}
+    with pytest.raises(RefusedError, match="4 of 24 clusters have another of their size"):
+        sizes = [*range(4, 24), 2, 2, 3, 3]
+        names = [f"c{at}" for at, size in enumerate(sizes) for _ in range(size)]
+        permuted_values(lambda orders: orders, len(names), seed=1, clusters=names)
+
+
 def test_sum_metrics_have_no_sides_to_permute() -> None:
     records = answers(["yes", "no"] * 20, ["yes"] * 40)
     assert label_null(ACCURACY, records, seed=0, draws=100) is None

@@ -5,10 +5,10 @@ A page marks the place, and the command stands in the mark::
     <!-- output: headbench run --tasks niah,pope --intervention vhr -->
     <!-- /output -->
 
-``python -m training.pages.command_output`` runs each command in an empty folder and puts what it
-prints between the marks. With ``--check`` it writes nothing and fails when a page says something
-else: words must be equal, and numbers may differ by :data:`TOLERANCE`, because another processor
-may flip the odd answer that lies within rounding.
+``python -m training.pages.command_output`` runs each command in an empty folder, and writes it and
+its output between the marks. With ``--check`` it writes nothing and fails when a page says
+something else: words must be equal, and numbers may differ by :data:`TOLERANCE`, because another
+processor may flip the odd answer that lies within rounding.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def output(command: str) -> str:
         return done.stdout.replace(f"{Path(folder).resolve()}/", "")
 
 
-def fenced(text: str) -> str:
-    """The text as a block, trailing blanks removed."""
+def fenced(command: str, text: str) -> str:
+    """The command and what it prints as a block, trailing blanks removed."""
     lines = "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
-    return f"```text\n{lines}\n```\n"
+    return f"```text\n$ {command}\n{lines}\n```\n"
 
 
 def same(shown: str, now: str) -> bool:
@@ -79,7 +79,7 @@ def main() -> int:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for found in MARK.finditer(text):
-            body = fenced(output(found["command"]))
+            body = fenced(found["command"], output(found["command"]))
             if not same(found["body"], body):
                 name = page.relative_to(ROOT)
                 failed += check

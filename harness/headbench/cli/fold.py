@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headbench._reading import exists, is_folder
 from headbench.cli.printing import say
 
 
@@ -29,8 +30,8 @@ def fold(
     from headbench.models.hf.load import load
     from headbench.models.hf.settings import Settings
 
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError("the folder is not empty", where=str(out), hint="give a new --out")
+    if exists(out) and (not is_folder(out) or any(out.iterdir())):
+        raise ConfigError("this is no empty folder", where=str(out), hint="give a new --out")
     settings = Settings.read({"pretrained": pretrained, "dtype": dtype, "device": "cpu"})
     loaded = load(settings)
     conditions = resolve(intervention, loaded.info)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headbench._reading import user_path
 from headbench.cli.printing import say, show_table
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def guard(
 
     _extensions.include(include or [])
     named = os.environ.get("HEADBENCH_DATA", "")
-    folder = data or (Path(named).expanduser() if named else None)
+    folder = data or (user_path(named) if named else None)
     pins_file = results / "pins" / "prompts.json"
     if pin:
         write_pins(pins_file, current(include or [])[0])

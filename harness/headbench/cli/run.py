@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from headbench._reading import resolved
 from headbench.cli.printing import say
 from headbench.errors import ConfigError
 
@@ -137,7 +138,7 @@ def run(
         "seed": seed,
         "draws": draws,
         "level": level,
-        "include": tuple(str(folder.resolve()) for folder in include or ()),
+        "include": tuple(str(resolved(folder)) for folder in include or ()),
         "reasoning_marks": split_names(reasoning_marks),
         "allow_overrun": allow_overrun or None,
     }

@@ -165,6 +165,7 @@ def _line(key: str, value: Any, source: str) -> str:
 
 def _intervention_data(name: str) -> dict[str, Any]:
     from headbench.interventions import method_catalogue
+    from headbench.interventions.strengths import defaults_of
 
     method = method_catalogue.get(name)
     schema = method.params_model.model_json_schema()
@@ -173,6 +174,7 @@ def _intervention_data(name: str) -> dict[str, Any]:
         "summary": method.summary,
         "source": method.source,
         "needs": sorted(method.needs),
+        "defaults": defaults_of(method.name, method.strength) if method.strength else [],
         "parameters": {
             key: {
                 "type": _type(said),
@@ -201,6 +203,10 @@ def _show_intervention(data: dict[str, Any]) -> None:
     say(f"source: {data['source']}")
     if data["needs"]:
         say(f"needs: {', '.join(data['needs'])}")
+    if data["defaults"]:
+        say("defaults of its strength:")
+        for line in data["defaults"]:
+            say(f"  {line}")
     say("parameters:")
     for name, said in data["parameters"].items():
         default = "" if said["default"] is None else f" = {json.dumps(said['default'])}"

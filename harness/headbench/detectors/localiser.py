@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, JsonValue
 
+from headbench._reading import read_file, shown
 from headbench.detectors import alignment
 from headbench.detectors.detector import (
     Detector,
@@ -108,13 +109,14 @@ def _texts(name: str, seed: int) -> tuple[str, ...]:
     if name in ("texts", "shuffled"):
         return _packaged(seed, shuffled=name == "shuffled")
     path = Path(name)
-    if not path.is_file():
+    hint = "give a text file with one stimulus per line; or texts, shuffled"
+    try:
+        text = read_file(path, "the list of stimuli", hint=hint).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise DataError(
-            "the list of stimuli is missing",
-            where=str(path),
-            hint="give a text file with one stimulus per line; or texts, shuffled",
-        )
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+            "the list of stimuli is not UTF-8", where=shown(path), hint="save it as UTF-8"
+        ) from error
+    lines = [line.strip() for line in text.splitlines()]
     return tuple(line for line in lines if line)
 
 

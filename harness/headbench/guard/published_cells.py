@@ -18,6 +18,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from headbench._reading import exists
 from headbench.errors import DataError, nearest
 from headbench.guard.yaml_forms import Frozen, read_form
 from headbench.results.recipe import Recipe
@@ -177,7 +178,7 @@ def load_cells(folder: Path) -> tuple[PublishedCell, ...]:
     Raises:
         DataError: A file is broken, the folder is there and holds none, or a cell is named twice.
     """
-    if not folder.exists():
+    if not exists(folder):
         return ()  # whoever demands cells says so with --at-least
     cells = [cell for path in sorted(folder.glob("*.yaml")) for cell in cells_of(path)]
     if not cells:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headbench._reading import is_file, resolved
 from headbench.errors import ConfigError
 from headbench.guard.published_cells import NOT_STATED, PublishedTable
 from headbench.results.recipe import Recipe, Recomputed, Stated
@@ -27,7 +28,7 @@ def recompute(recipe: Recipe, table: PublishedTable, data: Path | None) -> Recom
     if names and data is None:
         return None
     paths = {name: _inside(data, text) for name, text in names.items()} if data else {}
-    if not all(path.is_file() for path in paths.values()):
+    if not all(is_file(path) for path in paths.values()):
         return None
     stated = Stated(table.table, _stated(table.parser), _stated(table.profile))
     return recipe.recompute(paths, stated)
@@ -38,8 +39,8 @@ def _stated(value: str | None) -> str | None:
 
 
 def _inside(data: Path, name: str) -> Path:
-    path = (data / name).resolve()
-    if not path.is_relative_to(data.resolve()):
+    path = resolved(data / name)
+    if not path.is_relative_to(resolved(data)):
         raise ConfigError(
             "a recipe names a file outside the data folder",
             where=name,

@@ -24,7 +24,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headbench._csv import csv_errors
 from headbench._json import strict_json
+from headbench._reading import is_file
 from headbench.errors import ConfigError, DataError, nearest
 from headbench.heads.headmap import FORMAT, RECENT, SINK, HeadMap, read_text
 
@@ -168,7 +170,8 @@ def read_rows(text: str, where: str) -> ListedScores:
     else:
         lines = text.strip().splitlines()
         separator = "\t" if lines and "\t" in lines[0] else ","
-        loaded = list(csv.DictReader(lines, delimiter=separator, skipinitialspace=True))
+        with csv_errors(where):
+            loaded = list(csv.DictReader(lines, delimiter=separator, skipinitialspace=True))
     if not isinstance(loaded, list):
         raise _wrong("rows", where)
     cells: dict[tuple[int, int], float] = {}
@@ -292,7 +295,7 @@ class DuoFacts:
 def _duo_facts(path: Path) -> DuoFacts:
     """DuoAttention's ``config.json`` beside the table, where there is one."""
     config = path.parent / "config.json"
-    if not config.is_file():
+    if not is_file(config):
         return DuoFacts()
     loaded = _json(read_text(config), str(config))
     if not isinstance(loaded, dict):

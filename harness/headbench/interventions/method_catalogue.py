@@ -25,6 +25,7 @@ from headbench.edits import Intervention
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.interventions import methods
 from headbench.interventions.grammar import MethodSpec
+from headbench.interventions.strengths import PaperStrength
 from headbench.nouns import ModelInfo
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Method:
         summary: One line.
         source: The paper and equation it follows.
         needs: What must be there: ``image``, ``head_map``, ``artefact``, ...
+        strength: The defaults of its strength, where it may be left out.
         code: What it runs that is not headbench's own; found when the method is registered.
     """
 
@@ -60,6 +62,7 @@ class Method:
     summary: str
     source: str
     needs: frozenset[str] = frozenset()
+    strength: PaperStrength | None = None
     code: Code = field(default_factory=Code, compare=False, repr=False)
 
     def params(self, spec: MethodSpec) -> MethodParams:

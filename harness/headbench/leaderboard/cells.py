@@ -143,6 +143,11 @@ def direction(estimate: Estimate | None) -> str:
     return "higher is better" if estimate.higher_is_better else "lower is better"
 
 
+def better(estimate: Estimate | None) -> str:
+    """``higher``, for a column that is called "better"."""
+    return direction(estimate).removesuffix(" is better")
+
+
 def rows(sources: Sources) -> list[ShownRow]:
     """Every baseline of a run with its conditions, in the board's order."""
     baselines: dict[tuple[str, ...], ShownCell] = {}
@@ -264,11 +269,10 @@ def _better_known(one: ShownCell, two: ShownCell) -> bool:
 
 
 def _row(baseline: ShownCell, cells: Mapping[str, ShownCell]) -> ShownRow:
-    ends = [
-        abs(end)
+    # By the differences alone: one wide interval would make every other bar a dot.
+    sizes = [
+        abs(line.paired.difference)
         for cell in cells.values()
-        if (line := cell.line) and line.paired
-        for end in (line.paired.low, line.paired.high, line.paired.difference)
-        if end is not None and not math.isnan(end)
+        if (line := cell.line) and line.paired and not math.isnan(line.paired.difference)
     ]
-    return ShownRow(baseline, dict(sorted(cells.items())), numbers.reach(max(ends, default=1.0)))
+    return ShownRow(baseline, dict(sorted(cells.items())), numbers.reach(max(sizes, default=1.0)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from headbench._reading import exists, is_file, is_folder
 from headbench.errors import StoreError
 from headbench.leaderboard.environment import environment
 from headbench.leaderboard.page import Asset, Page, Part, Shard
@@ -65,7 +66,7 @@ def write(files: Mapping[str, bytes], out: Path) -> int:
         StoreError: the folder holds something that is no board, or cannot be written.
     """
     old = listed(out)
-    if old is None and out.exists() and any(out.iterdir()):
+    if old is None and exists(out) and (not is_folder(out) or any(out.iterdir())):
         raise StoreError(
             "this folder holds files, and none of them says that it is a board",
             where=str(out),
@@ -88,7 +89,7 @@ def write(files: Mapping[str, bytes], out: Path) -> int:
 def listed(out: Path) -> list[str] | None:
     """The files that a built folder says it has; ``None`` where it is no board."""
     mark = out / MARK
-    if not mark.is_file():
+    if not is_file(mark):
         return None
     names = mark.read_text(encoding="utf-8").split("\n")
     # Nothing outside the folder is ever touched, whatever the list says.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headbench._reading import is_file, resolved
 from headbench.errors import HeadbenchError
 from headbench.leaderboard.licences import may_show_texts
 from headbench.results.check import Checked, read_checked
@@ -91,11 +92,11 @@ def _place(path: Path, result: Result) -> Iterator[str]:
     if not _DIGEST.fullmatch(result.id):
         yield "its id is no SHA-256 digest"
     wanted = result_path(Path(), result)
-    if path.resolve().parts[-len(wanted.parts) :] != wanted.parts:
+    if resolved(path).parts[-len(wanted.parts) :] != wanted.parts:
         yield f"it lies in another place than a run writes it to: {wanted}"
     beside = [path, *(path.parent / one.name for one in (result.records, result.arrays) if one)]
     for one in beside:
-        if one.is_file() and one.stat().st_size > MOST_BYTES:
+        if is_file(one) and one.stat().st_size > MOST_BYTES:
             yield f"{one.name} has more than {MOST_BYTES // 1_000_000} MB"
 
 

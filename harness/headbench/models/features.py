@@ -11,10 +11,11 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from zipfile import BadZipFile
 
 import numpy as np
 
+from headbench._npz import open_npz
+from headbench._reading import read_file, user_path
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import check_args
@@ -104,31 +105,24 @@ def create(args: Mapping[str, str]) -> FeaturesModel:
             where="--model-args",
             hint="add path=FILE: an npz with `document` and `features`",
         )
-    return FeaturesModel(Path(args["path"]).expanduser(), args.get("name", ""))
+    return FeaturesModel(user_path(args["path"]), args.get("name", ""))
 
 
 def _read(path: Path) -> tuple[list[str], np.ndarray, str]:
     """Documents, features ``[document, layer, unit]`` in single precision, and the file's hash."""
-    if not path.is_file():
-        raise DataError("the file of features is missing", where=str(path), hint="check path=")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in COLUMNS if name not in file.files]
-            if missing:
-                raise DataError(
-                    f"the file of features lacks {', '.join(missing)}",
-                    where=str(path),
-                    hint="numpy.savez(path, document=ids, features=vectors)",
-                )
-            documents = [str(one) for one in file["document"].tolist()]
-            features = np.asarray(file["features"], dtype=np.float32)
-    except (ValueError, BadZipFile) as error:
-        raise DataError(
-            "the file of features cannot be read",
-            where=f"{path}: {error}",
-            hint="save it with numpy.savez",
-        ) from error
+    digest = hashlib.sha256(read_file(path, "the file of features", hint="check path=")).hexdigest()
+    with open_npz(path, "the file of features") as file:
+        missing = [name for name in COLUMNS if name not in file]
+        if missing:
+            raise DataError(
+                f"the file of features lacks {', '.join(missing)}",
+                where=str(path),
+                hint="numpy.savez(path, document=ids, features=vectors)",
+            )
+        documents = [str(one) for one in np.atleast_1d(file["document"]).tolist()]
+        if np.iscomplexobj(file["features"]):
+            raise DataError("the features are complex numbers", where=str(path))
+        features = np.asarray(file["features"], dtype=np.float32)
     if features.ndim == 2:
         features = features[:, None]
     if features.ndim != 3 or len(features) != len(documents) or not features.size:

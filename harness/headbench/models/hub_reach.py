@@ -6,9 +6,11 @@ loaded for as long.
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -17,13 +19,36 @@ from headbench.errors import ConfigError
 
 SECONDS = 3.0
 """How long the hub has to answer at all."""
-_CONFIG = "config.json"
+_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
+
+
+BUILT = "HEADBENCH_REAL_MODELS"
+"""Environment variable: the folder of the models that ``make real`` builds, where it is not
+``headbench/models`` in the user's cache."""
+
+
+def built_models() -> Path:
+    """The folder of the models that ``make real`` builds; it need not exist."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get(BUILT) or Path(cache) / "headbench" / "models")
+
+
+def checkpoint_of(named: str) -> str:
+    """A checkpoint's folder where its name is that of a built model; else the name as it is.
+
+    A folder of that name where the command runs comes first. The names of built models say how
+    their weights were made, so that none of them is one of the hub's.
+    """
+    if not named or "/" in named or named.startswith((".", "~")) or exists(named):
+        return named
+    folder = built_models().expanduser() / named
+    return str(folder) if exists(str(folder / _WEIGHTS)) else named
 
 
 def is_hub_id(named: str) -> bool:
     """Whether a checkpoint's name is a hub id, ``name`` or ``organisation/name``, and no path."""
     is_path = named.startswith(("/", ".", "~")) or named.count("/") > 1
-    return bool(named) and not is_path and not exists(named)
+    return bool(named) and not is_path and not exists(checkpoint_of(named))
 
 
 def check_reachable(args: Mapping[str, str]) -> None:

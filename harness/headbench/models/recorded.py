@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from headbench._reading import user_path
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.jobs import Job
 from headbench.models.adapter_catalogue import check_args
@@ -200,5 +201,5 @@ def create(args: Mapping[str, str]) -> RecordedModel:
         )
     roles = {"id": "id", "response": "output", "question": "question"}
     fields = {role: args[key] for role, key in roles.items() if args.get(key)}
-    path = Path(args["path"]).expanduser()
+    path = user_path(args["path"])
     return RecordedModel(path, fields, args.get("name", ""), args.get("join", ""))

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from headbench._reading import exists, is_file
+from headbench._reading import exists, is_file, resolved
 from headbench.errors import HeadbenchError, StoreError
 from headbench.results.canonical import digest
 from headbench.results.cell import Cell, NotShown, read_cell
@@ -277,13 +277,13 @@ def _files(path: Path) -> Iterator[Path]:
     for found in sorted(path.rglob("*.json")):
         parts = found.relative_to(path).parts
         hidden = any(part.startswith(".") for part in parts)
-        if found.is_file() and not hidden and not found.as_posix().endswith(_NOT_RESULTS):
+        if is_file(found) and not hidden and not found.as_posix().endswith(_NOT_RESULTS):
             yield found
 
 
 def _root(path: Path) -> Path:
     """The model's folder: ``<root>/<task>/<cell>.json``."""
-    return path.resolve().parent.parent
+    return resolved(path).parent.parent
 
 
 def _runs(cells: Sequence[Cell], lists: Sequence[tuple[Path, RunList]]) -> Iterator[Run]:
@@ -291,7 +291,7 @@ def _runs(cells: Sequence[Cell], lists: Sequence[tuple[Path, RunList]]) -> Itera
     known = {(_root(_path(cell)), cell.result.id): cell for cell in cells}
     claimed: set[tuple[Path, str]] = set()
     for path, listed in lists:
-        keys = [(path.resolve().parent, one.id) for one in listed.cells]
+        keys = [(resolved(path).parent, one.id) for one in listed.cells]
         claimed.update(keys)
         yield Run(
             listed.digest,

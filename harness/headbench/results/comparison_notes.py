@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from headbench.results.comparison import Comparison
-from headbench.results.schema import Result
+from headbench.results.schema import NullFacts, Result
 from headbench.statistics import PairedResult
 
 LEAST_PRINTED = 1e-4
@@ -63,7 +63,7 @@ def _nulls(results: Sequence[Result]) -> list[str]:
     for result in results:
         told = [
             f"{name} p {one.null.p:.3f} ({one.null.mean:+.3f}, sd {one.null.sd:.3f}; "
-            f"{one.null.draws:,} permutations)"
+            f"{one.null.draws:,} permutations{_of_clusters(one.null)})"
             for name, one in result.metrics.items()
             if one.null is not None
         ]
@@ -71,6 +71,10 @@ def _nulls(results: Sequence[Result]) -> list[str]:
             where = f"{result.task.name}, {result.arm.name}"
             lines.append(f"labels permuted: {where}: {', '.join(told)}")
     return lines
+
+
+def _of_clusters(null: NullFacts) -> str:
+    return " of whole clusters" if null.exchanged == "clusters" else ""
 
 
 def count(n: int, clusters: int | None) -> str:

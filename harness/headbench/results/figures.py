@@ -63,7 +63,9 @@ def estimate(
     if untested:
         made["note"] = "; ".join(filter(None, (limits.note, f"no permutation test: {untested}")))
     if null is not None:
-        made["null"] = NullFacts(p=null.p, mean=null.mean, sd=null.sd, draws=null.draws)
+        made["null"] = NullFacts(
+            p=null.p, mean=null.mean, sd=null.sd, draws=null.draws, exchanged=null.exchanged
+        )
     return figure.model_copy(update=made)
 
 

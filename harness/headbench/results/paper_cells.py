@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from headbench._json import strict_json
-from headbench._reading import read_file
+from headbench._reading import exists, is_folder, read_file
 from headbench.errors import DataError
 
 NOT_STATED = "not_stated"
@@ -197,7 +197,7 @@ def load_paper_cells(folder: Path) -> PaperCells:
     """
     cells: list[PaperCell] = []
     faults: list[tuple[Path, str]] = []
-    for path in sorted(folder.glob(f"*{ENDING}")):
+    for path in sorted(folder.glob(f"*{ENDING}")) if is_folder(folder) else ():
         try:
             cells.extend(read_paper(path))
         except DataError as error:
@@ -267,7 +267,8 @@ def _table(table: object, head: Mapping[str, Any], path: Path) -> Iterator[Paper
         (columns, list),
         (table["cells"], list),
     )
-    if not all(isinstance(value, form) for value, form in forms):
+    named = isinstance(columns, list) and all(isinstance(one, str) for one in columns)
+    if not named or not all(isinstance(value, form) for value, form in forms):
         raise DataError(
             f"the table {str(name)[:60]!r} does not have the form of one", where=str(path)
         )
@@ -384,7 +385,7 @@ def _check_links(cells: list[PaperCell], path: Path) -> None:
 
 
 def _contradictions(path: Path) -> tuple[Contradiction, ...]:
-    if not path.exists():
+    if not exists(path):
         return ()
     found = []
     for one in _document(path).get("contradictions", ()):

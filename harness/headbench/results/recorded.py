@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headbench._csv import csv_errors
 from headbench._json import json_values
 from headbench._reading import expanded, is_folder, read_file
 from headbench.errors import DataError
@@ -180,11 +181,8 @@ def _mappings(values: Sequence[object], path: Path) -> list[LogRow]:
 def _table_rows(text: str, path: Path) -> list[LogRow]:
     header = text.splitlines()[0]
     delimiter = "\t" if header.count("\t") > header.count(",") else ","
-    csv.field_size_limit(2**24)  # comments of a data set may be long; the default is 128 KiB
-    try:
+    with csv_errors(str(path)):
         rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
-    except csv.Error as error:
-        raise DataError(f"this is no table: {error}", where=str(path)) from error
     if any(None in row for row in rows):
         raise DataError(
             "a row has more columns than the header",

@@ -167,6 +167,8 @@ class Weighted:
             records themselves show is enough.
         permuted: Permutations ``[draw, k]`` -> what the statistic is when one of its sides takes
             the records in that order, shaped as ``values`` gives it. ``None``: it has no sides.
+        whole_clusters: Where records share clusters, whole clusters of equal size may be exchanged
+            in place of single records.
     """
 
     takes_part: NDArray[np.bool_]
@@ -174,6 +176,7 @@ class Weighted:
     subjects: int = 0
     independent: float | None = None
     permuted: Callable[[Integers], Floats] | None = None
+    whole_clusters: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -17,10 +17,8 @@ from headbench.nouns import Record
 from headbench.statistics.metric import Floats, Integers, Metric, SampleStatistic
 from headbench.statistics.resamplable import CELLS, SLACK, resamplable_pair
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 Tail = Literal["two-sided", "greater", "less"]
+Exchanged = Literal["documents", "clusters"]
 PERMUTATIONS = 1_000
 """Most permutations of labels per figure; the smallest p is then .002."""
 LEAST_LABELS = 20
@@ -104,6 +102,8 @@ class Null:
         draws: Permutations.
         undefined: Share of the permutations in which the figure is not finite, 0..1. They count as
             extreme.
+        exchanged: What was exchanged: single documents, or whole clusters with others of their
+            size.
     """
 
     p: float
@@ -111,6 +111,7 @@ class Null:
     sd: float
     draws: int
     undefined: float = 0.0
+    exchanged: Exchanged = "documents"
 
 
 def label_null(metric: Metric, records: Sequence[Record], *, seed: int, draws: int) -> Null | None:
@@ -131,8 +132,9 @@ def label_null(metric: Metric, records: Sequence[Record], *, seed: int, draws: i
         take part, and where the figure is undefined.
 
     Raises:
-        RefusedError: Records that take part share a cluster: permuting single labels would break
-            up what belongs together, and p would be too small.
+        RefusedError: Records that take part share a cluster, so that permuting single labels would
+            break up what belongs together and p would be too small; and the metric cannot have
+            whole clusters exchanged, or fewer than :data:`LEAST_LABELS` have another of their size.
     """
     if not isinstance(metric, SampleStatistic) or not records:
         return None
@@ -140,33 +142,37 @@ def label_null(metric: Metric, records: Sequence[Record], *, seed: int, draws: i
     count = int(prepared.takes_part.sum())
     if prepared.permuted is None or count < metric.fewest or draws < 2:
         return None
-    if shares_clusters(prepared.takes_part, records):
+    clusters = [one.cluster for one, part in zip(records, prepared.takes_part, strict=True) if part]
+    shared = len(set(clusters)) < len(clusters)
+    if shared and not prepared.whole_clusters:
         raise RefusedError("documents share clusters, so single labels cannot be exchanged")
     observed = float(prepared.values(np.ones((1, count))).mean())
     if not np.isfinite(observed):
         return None
-    null = permuted_values(prepared.permuted, count, seed=seed, draws=min(draws, PERMUTATIONS))
+    exchanged: Exchanged = "clusters" if shared else "documents"
+    null = permuted_values(
+        prepared.permuted,
+        count,
+        seed=seed,
+        draws=min(draws, PERMUTATIONS),
+        clusters=clusters if shared else None,
+    )
     values = null.reshape(len(null), -1).mean(axis=1)
     tails = (permutation_p(observed, values, tail) for tail in ("greater", "less"))
     p, undefined = min(1.0, 2 * min(tails)), float(1 - np.isfinite(values).mean())
     if undefined:
-        return Null(p, math.nan, math.nan, len(values), undefined)
-    return Null(p, float(values.mean()), float(values.std(ddof=1)), len(values))
-
-
-def shares_clusters(takes_part: NDArray[np.bool_], records: Sequence[Record]) -> bool:
-    """Whether two records that take part share a cluster.
-
-    Args:
-        takes_part: ``[record]``.
-        records: In the same order.
-    """
-    clusters = [one.cluster for one, part in zip(records, takes_part, strict=True) if part]
-    return len(set(clusters)) < len(clusters)
+        return Null(p, math.nan, math.nan, len(values), undefined, exchanged)
+    mean, sd = float(values.mean()), float(values.std(ddof=1))
+    return Null(p, mean, sd, len(values), exchanged=exchanged)
 
 
 def permuted_values(
-    permuted: Callable[[Integers], Floats], count: int, *, seed: int, draws: int = PERMUTATIONS
+    permuted: Callable[[Integers], Floats],
+    count: int,
+    *,
+    seed: int,
+    draws: int = PERMUTATIONS,
+    clusters: Sequence[str] | None = None,
 ) -> Floats:
     """A statistic under random permutations of labels.
 
@@ -175,12 +181,15 @@ def permuted_values(
         count: Labels.
         seed: Of the permutations: the same seed permutes all candidates and conditions alike.
         draws: Permutations.
+        clusters: Of each label, where whole clusters are exchanged, with others of their size;
+            the order within each stays. ``None``: single labels.
 
     Returns:
         ``[draw, ...]``.
 
     Raises:
-        RefusedError: There are fewer than :data:`LEAST_LABELS` labels.
+        RefusedError: There are fewer than :data:`LEAST_LABELS` labels, or clusters that can be
+            exchanged.
     """
     if count < LEAST_LABELS:
         raise RefusedError(
@@ -188,13 +197,42 @@ def permuted_values(
             where=f"at least {LEAST_LABELS} are needed",
             hint="use more stimuli",
         )
+    blocks = None if clusters is None else _alike(clusters)
     random = np.random.default_rng(seed)
     size = max(1, CELLS // count)
     chunks = []
     for start in range(0, draws, size):
         labels = np.tile(np.arange(count), (min(size, draws - start), 1))
-        chunks.append(np.asarray(permuted(random.permuted(labels, axis=1))))
+        if blocks is None:
+            labels = random.permuted(labels, axis=1)
+        for block in blocks or ():  # [cluster, place]
+            order = np.tile(np.arange(len(block)), (len(labels), 1))
+            labels[:, block] = block[random.permuted(order, axis=1)]
+        chunks.append(np.asarray(permuted(labels)))
     return np.concatenate(chunks)
+
+
+def _alike(clusters: Sequence[str]) -> list[Integers]:
+    """Places of the labels of clusters of one size: ``[cluster, place]`` per size.
+
+    Raises:
+        RefusedError: Fewer than :data:`LEAST_LABELS` clusters have another of their size.
+    """
+    members: dict[str, list[int]] = {}
+    for place, name in enumerate(clusters):
+        members.setdefault(name, []).append(place)
+    by_size: dict[int, list[list[int]]] = {}
+    for places in members.values():
+        by_size.setdefault(len(places), []).append(places)
+    found = [np.array(places, dtype=np.int64) for places in by_size.values() if len(places) > 1]
+    movable = sum(map(len, found))
+    if movable < LEAST_LABELS:
+        raise RefusedError(
+            f"{movable} of {len(members)} clusters have another of their size, too few to exchange",
+            where=f"at least {LEAST_LABELS} are needed",
+            hint="use more groups of equal size",
+        )
+    return found
 
 
 def max_statistic_p(observed: Sequence[float], null: Floats, tail: Tail = "greater") -> Floats:

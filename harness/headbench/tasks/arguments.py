@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from headbench._json import strict_json
+from headbench._reading import resolved
 from headbench.errors import ConfigError, nearest
 from headbench.tasks.merge import Merged, Origin
 from headbench.tasks.schema import ALL
@@ -150,7 +151,7 @@ def available(merged: Merged) -> dict[str, tuple[KeyPath, ...]]:
             for path in paths:
                 _holder(merged.data, path, name, merged)
         except ConfigError:
-            if origin is None or origin.path.resolve() == merged.path.resolve():
+            if origin is None or resolved(origin.path) == resolved(merged.path):
                 raise
             continue
         found[name] = paths

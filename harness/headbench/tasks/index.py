@@ -9,7 +9,7 @@ from typing import Literal
 
 from headbench import _plugins
 from headbench._paths import tasks_root
-from headbench._reading import is_file, is_folder
+from headbench._reading import is_file, is_folder, resolved
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.tasks.merge import Merged, read_merged
 from headbench.tasks.yamlfile import YamlFile
@@ -152,7 +152,7 @@ def build_index(include: Sequence[Path] = ()) -> Index:
                 problems.append(problem)
                 continue
             known = entries.setdefault(entry.name, entry)
-            if known.path.resolve() == path.resolve():
+            if resolved(known.path) == resolved(path):
                 continue
             twice = ConfigError(
                 f"two files claim the name {entry.name!r}",

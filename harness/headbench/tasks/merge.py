@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headbench._reading import is_file
+from headbench._reading import is_file, resolved
 from headbench.errors import ConfigError
 from headbench.tasks.yamlfile import KeyPath, YamlFile, dotted, read_yaml
 
@@ -63,17 +63,17 @@ def read_merged(path: Path, parsed: dict[Path, YamlFile] | None = None) -> Merge
 
 
 def _merge(path: Path, chain: tuple[Path, ...], parsed: dict[Path, YamlFile]) -> Merged:
-    resolved = path.resolve()
-    if resolved in chain:
-        circle = " -> ".join(str(step.name) for step in (*chain, resolved))
+    place = resolved(path)
+    if place in chain:
+        circle = " -> ".join(str(step.name) for step in (*chain, place))
         raise ConfigError(
             f"files include each other in a circle: {circle}",
             where=str(path),
             hint="remove one `include`",
         )
-    if resolved not in parsed:
-        parsed[resolved] = read_yaml(path)
-    own = parsed[resolved]
+    if place not in parsed:
+        parsed[place] = read_yaml(path)
+    own = parsed[place]
     data: dict[str, object] = {}
     origins: dict[KeyPath, Origin] = {}
     files: list[Path] = []
@@ -85,7 +85,7 @@ def _merge(path: Path, chain: tuple[Path, ...], parsed: dict[Path, YamlFile]) ->
                 where=f"{path}:{own.lines.get(('include',), 1)}",
                 hint="paths are relative to the including file",
             )
-        part = _merge(target, (*chain, resolved), parsed)
+        part = _merge(target, (*chain, place), parsed)
         _overlay(data, origins, part.data, part.origins)
         files.extend(file for file in part.files if file not in files)
     lines = {key: Origin(path, line) for key, line in own.lines.items()}

@@ -17,6 +17,7 @@ from jinja2 import Template as Compiled
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.meta import find_undeclared_variables
 
+from headbench._json import is_whole
 from headbench.errors import ConfigError, DataError, nearest
 from headbench.tasks.budget import begin, joined
 from headbench.tasks.purity import (
@@ -103,6 +104,12 @@ class Template:
                 where=self.where,
                 hint=NO_CHANCE if random else "",
             ) from bad
+        if not is_whole(made.text):
+            raise ConfigError(
+                "the template writes half of a character that takes two",
+                where=self.where,
+                hint="write the character itself",
+            )
         refuse_addresses(made.text, fields, self.where)
         return made
 

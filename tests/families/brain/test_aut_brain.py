@@ -14,7 +14,7 @@ from headbench.families.brain.packed_rows import pack, unpack
 from headbench.families.brain.rdm import rdm, square
 from headbench.families.brain.rdm_similarity import similarity
 from headbench.families.brain.subject_tests import sign_flip_p, sign_p
-from headbench.families.brain.table_rsa_scorer import (
+from headbench.families.brain.table_rsa_statistics import (
     BEYOND,
     CONTRAST,
     GAP,

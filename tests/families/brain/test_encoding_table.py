@@ -168,6 +168,32 @@ def test_stimuli_without_groups_have_a_null_that_is_seldom_significant() -> None
     assert passed / 300 <= 0.07
 
 
+def test_whole_passages_are_exchanged_and_drift_within_them_is_no_relation() -> None:
+    """A planted null of passages that drift: at most 7 % of 300 runs pass p <= .05."""
+    groups = np.repeat(np.arange(20), 2)
+    random = np.random.default_rng(9)
+    features = random.standard_normal((40, 1, 3))
+    clean = features[:, 0] @ random.standard_normal((3, 2))
+    people = clean[:, None] + random.standard_normal((40, 1, 2))
+    known = label_null(R, records(features, people, groups), seed=0, draws=99)
+    assert known is not None and (known.exchanged, known.p) == ("clusters", 0.02)
+    passed = naive = 0
+    for run in range(300):
+        random = np.random.default_rng(run)
+        shared = np.repeat(random.standard_normal((20, 1, 5)), 2, axis=0)  # of a passage's two
+        mixed = shared + 0.3 * random.standard_normal((40, 1, 5))
+        features, people = mixed[..., :3], mixed[..., 3:]
+        null = label_null(R, records(features, people, groups, folds=3), seed=0, draws=39)
+        assert null is not None
+        passed += null.p <= 0.05
+        if run < 60:
+            single = np.arange(40)
+            alone = label_null(R, records(features, people, single, folds=3), seed=0, draws=39)
+            naive += alone is not None and alone.p <= 0.05
+    assert passed / 300 <= 0.07
+    assert naive / 60 > 0.1  # single sentences are not exchangeable here
+
+
 def test_a_null_that_would_take_hours_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     features, people = planted(5)
     made = records(features[:24], people[:24], np.arange(24))
@@ -209,7 +235,8 @@ def test_it_runs_from_a_table(table: Path, tmp_path: Path) -> None:
     assert figures["encoding_r"].clusters == 20
     assert figures["encoding_nuisance_r"].value is not None
     assert figures["encoding_ceiling"].value is not None
-    assert "share clusters" in figures["encoding_r"].note
+    null = figures["encoding_r"].null
+    assert null is not None and (null.exchanged, null.draws) == ("clusters", 60)
     kept = [entry.record for entry in read_entries(done.files[0], base)]
     assert R.of(kept) == figures["encoding_r"].value
     (compared,) = done.comparisons
@@ -220,7 +247,7 @@ def test_it_runs_from_a_table(table: Path, tmp_path: Path) -> None:
     ("args", "error", "told"),
     [
         ({"fold_kind": "shuffled"}, RefusedError, "shuffled folds split passages"),
-        ({"fold_kind": "random"}, ConfigError, "no folds 'random'"),
+        ({"fold_kind": "random"}, ConfigError, "fold_kind cannot be 'random'"),
         ({"folds": 21}, DataError, "21 folds of 20 groups"),
         ({"delays": "-1"}, ConfigError, "delays are numbers of stimuli"),
         ({"fold_seed": "-1"}, ConfigError, "seed must be a whole number from 0 on"),

@@ -14,7 +14,7 @@ from headbench.families.brain.noise_ceiling import noise_ceiling, normalise_subj
 from headbench.families.brain.packed_rows import pack, unpack
 from headbench.families.brain.rdm import crossnobis, rdm, square
 from headbench.families.brain.rdm_similarity import similarity
-from headbench.families.brain.table_rsa_scorer import (
+from headbench.families.brain.table_rsa_statistics import (
     BEYOND,
     CHARACTERS,
     GAP,

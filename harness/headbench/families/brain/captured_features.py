@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError, DataError
@@ -148,15 +148,26 @@ def candidates(array: Features, document: str) -> tuple[Features, list[int]]:
         ConfigError: Several rows were captured.
         DataError: A state that is not finite.
     """
+    states = one_row(array, document)
+    layers = array.shape[0]
+    heads = [-1] * layers if array.ndim == 3 else list(range(array.shape[2])) * layers
+    return states.reshape(-1, array.shape[-1]), heads
+
+
+def one_row(array: Features, document: str) -> Features:
+    """Layers at one row: ``[layer, row, (head,) unit]`` -> ``[layer, (head,) unit]``.
+
+    Raises:
+        ConfigError: Several rows were captured.
+        DataError: A state that is not finite.
+    """
     if array.ndim not in (3, 4) or array.shape[1] != 1:
         raise ConfigError(
             f"a capture of shape {list(array.shape)} holds several rows",
             where=f"document {document}: captures",
             hint="say `pool: mean`, or `rows: last`",
         )
-    layers, units = array.shape[0], array.shape[-1]
-    heads = [-1] * layers if array.ndim == 3 else list(range(array.shape[2])) * layers
-    return _finite(array.reshape(-1, units), document), heads
+    return _finite(array[:, 0], document)
 
 
 def numbered(layers: Sequence[int], heads: Sequence[int]) -> dict[str, str]:
@@ -171,35 +182,6 @@ def numbered(layers: Sequence[int], heads: Sequence[int]) -> dict[str, str]:
         "layers": ",".join(str(layer) for layer in layers for _ in range(each)),
         "heads": ",".join(map(str, heads)),
     }
-
-
-def check_layer_numbers(options: Mapping[str, object], capture: Capture) -> None:
-    """Refuse ``scorer_options.layers`` that are not the layers captured, in their order.
-
-    Raises:
-        ConfigError: They differ.
-    """
-    told = options.get("layers")
-    if not isinstance(told, list | tuple) or list(told) != list(capture.layers):
-        raise ConfigError(
-            "scorer_options.layers are not the layers that are captured",
-            where=f"{told} and {list(capture.layers)}",
-            hint="let one argument set both, or write the same numbers twice",
-        )
-
-
-def check_one_row(capture: Capture) -> None:
-    """Refuse a capture of several rows that nothing pools.
-
-    Raises:
-        ConfigError: It is one.
-    """
-    if capture.rows != "last" and capture.pool == "none":
-        raise ConfigError(
-            "a capture of several rows gives no state",
-            where=f"captures: rows {capture.rows}, pool {capture.pool}",
-            hint="say `pool: mean`, or `rows: last`",
-        )
 
 
 def _finite(features: Features, document: str) -> Features:

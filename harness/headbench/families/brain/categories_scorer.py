@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError, DataError
 from headbench.families.brain.one_state import check_state, state_of
+from headbench.families.brain.sample_figures import nothing
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.parts import number
@@ -74,12 +75,6 @@ def _taken(records: Sequence[Record]) -> tuple[np.ndarray, list[Record], Floats]
     part = np.array(["features" in record.parts for record in records], dtype=bool)
     taken = [record for record, one in zip(records, part, strict=True) if one]
     return part, taken, np.array([record.parts["features"] for record in taken], np.float64)
-
-
-def _nothing(records: Sequence[Record]) -> Weighted:
-    import numpy as np
-
-    return Weighted(np.zeros(len(records), dtype=bool), lambda draws: np.full(len(draws), np.nan))
 
 
 @lru_cache(64)
@@ -181,7 +176,7 @@ def _clustered(summary: Callable[[list[Floats]], Floats], *, sides: bool) -> (
         part, taken, features = _taken(records)
         labels = np.array([str(record.parts.get("category")) for record in taken])
         if len(taken) < 3 or len(set(labels)) < 2 or not features.any(axis=1).all():
-            return _nothing(records)
+            return nothing(records)
         every = [_Recovered(one, labels) for one in _found(features, labels)]
         return Weighted(
             part,
@@ -214,7 +209,7 @@ def _by_length(records: Sequence[Record]) -> Weighted:
     labels = np.array([str(record.parts.get("category")) for record in taken])
     length = np.array([record.parts.get("characters", 0) for record in taken], dtype=np.intp)
     if len(taken) < 3 or len(set(labels)) < 2:
-        return _nothing(records)
+        return nothing(records)
     found = _Recovered(length, labels)
     return Weighted(part, found.values, permuted=found.permuted)
 
@@ -230,7 +225,7 @@ def _partition(read: Callable[[Floats, Floats, Floats, float], Floats], clustere
         part, taken, features = _taken(records)
         labels = np.array([str(record.parts.get("category")) for record in taken])
         if len(taken) < 3 or not features.any(axis=1).all():
-            return _nothing(records)
+            return nothing(records)
         beta = number(taken[0], "beta")
         groups = labels
         if clustered:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from headbench.errors import DataError
 from headbench.families.brain.one_state import check_state, state_of
+from headbench.families.brain.sample_figures import nothing
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.parts import number
@@ -92,9 +93,7 @@ def _typicality(part: str) -> Callable[[Sequence[Record]], Weighted]:
         groups = [np.flatnonzero(labels == name) for name in dict.fromkeys(labels.tolist())]
         groups = [group for group in groups if len(group) > 2]
         if not groups:
-            return Weighted(
-                np.zeros(len(records), dtype=bool), lambda draws: np.full(len(draws), np.nan)
-            )
+            return nothing(records)
         plain = [weighted_spearman(ours[group], people[group]) for group in groups]
         mixed = [permuted_spearman(ours[group], people[group]) for group in groups]
 

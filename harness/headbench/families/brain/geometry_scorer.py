@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError
 from headbench.families.brain.one_state import check_state, state_of
+from headbench.families.brain.sample_figures import nothing
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.parts import number
@@ -68,9 +69,7 @@ def _spectrum(
         part = np.array(["features" in record.parts for record in records], dtype=bool)
         taken = [record for record, one in zip(records, part, strict=True) if one]
         if len(taken) < 3:
-            return Weighted(
-                np.zeros(len(records), dtype=bool), lambda draws: np.full(len(draws), np.nan)
-            )
+            return nothing(records)
         features = np.array([record.parts["features"] for record in taken], np.float64)
         first, last = (int(number(taken[0], name)) for name in ("first", "last"))
         if features.shape[1] > len(features):

@@ -9,8 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from headbench.errors import ConfigError, DataError, nearest
-from headbench.families.brain.captured_features import WITHOUT_HEADS, arrays_of
+from headbench.errors import ConfigError
+from headbench.families.brain.captured_features import (
+    WITHOUT_HEADS,
+    arrays_of,
+    candidates,
+    numbered,
+)
+from headbench.families.brain.option_checks import (
+    check_layer_numbers,
+    check_one_of,
+    check_one_row,
+    check_whole,
+)
+from headbench.families.brain.sample_figures import nothing, of_the_sample
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.parts import number
@@ -62,38 +74,19 @@ def check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
             where="captures",
             hint="one capture of `z`, with `pool: mean` or `rows: last`",
         )
-    if captures[0].rows != "last" and captures[0].pool != "mean":
-        raise ConfigError(
-            "a capture of several rows gives no state",
-            where=f"captures.0: rows {captures[0].rows}, pool {captures[0].pool}",
-            hint="say `pool: mean`, or `rows: last`",
-        )
-    if list(captures[0].layers) != list(options["layers"]):  # type: ignore[call-overload]
-        raise ConfigError(
-            "scorer_options.layers are not the layers that are captured",
-            where=f"{options['layers']} and {list(captures[0].layers)}",
-            hint="let one argument set both, or write the same numbers twice",
-        )
+    check_one_row(captures[0])
+    check_layer_numbers(options, captures[0])
 
 
 def _options(options: Mapping[str, object]) -> tuple[str, int, tuple[int, ...]]:
     refuse_unknown("mutual_neighbours", options, OPTIONS)
-    people, k, layers = (options.get(name) for name in OPTIONS)
-    if people not in TARGETS:
-        raise ConfigError(
-            f"there are no neighbours of {people!r}",
-            where="scorer_options.people",
-            hint=nearest(str(people), tuple(TARGETS)) or f"one of {', '.join(TARGETS)}",
-        )
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise ConfigError(
-            f"k cannot be {k!r}", where="scorer_options.k", hint="neighbours of each stimulus: 10"
-        )
+    people = check_one_of(options, "people", TARGETS)
+    k, layers = check_whole(options, "k", least=1), options.get("layers")
     if not isinstance(layers, list | tuple) or not layers:
         raise ConfigError(
             "no layers are named", where="scorer_options.layers", hint="those that are captured"
         )
-    return str(people), k, tuple(int(one) for one in layers)
+    return people, k, tuple(int(one) for one in layers)
 
 
 def score(
@@ -112,27 +105,20 @@ def score(
         DataError: A state that is not finite.
         ConfigError: A capture of another shape.
     """
-    import numpy as np
-
     people, k, layers = _options(options)
     array = arrays_of(outputs[0], document.id)[0]
-    if array.ndim != 4 or array.shape[1] != 1 or array.shape[0] != len(layers):
+    features, heads = candidates(array, document.id)
+    if array.ndim != 4 or array.shape[0] != len(layers):
         raise ConfigError(
             f"a capture of shape {list(array.shape)} holds no heads of {len(layers)} layers",
             where=f"document {document.id}: captures",
             hint="capture `z` at one row: a pooled one, or the last",
         )
-    if not np.isfinite(array).all():
-        raise DataError(
-            "a captured state is not finite",
-            where=f"document {document.id}",
-            hint="run the model with dtype=float32",
-        )
-    heads = array.shape[2]
+    named = numbered(layers, heads)
     return {
-        "heads": np.ascontiguousarray(array.reshape(-1, array.shape[-1]), dtype=np.float32),
-        "layers": ",".join(str(layer) for layer in layers for _ in range(heads)),
-        "head_numbers": ",".join(str(head) for _ in layers for head in range(heads)),
+        "heads": features,
+        "layers": named["layers"],
+        "head_numbers": named["heads"],
         "people": people,
         "k": k,
     }
@@ -204,12 +190,6 @@ class _Halves:
                 found[head] = near[rows, columns].reshape(-1, self.k).mean(axis=1)
         return found
 
-    def nothing(self) -> Weighted:
-        import numpy as np
-
-        none = np.zeros(len(self.takes_part), dtype=bool)
-        return Weighted(none, lambda draws: np.full(len(draws), np.nan))
-
 
 Read = Callable[["Floats", "Floats"], "Floats"]
 """Scores of two halves ``[draw, head]`` each -> ``[draw]``."""
@@ -221,7 +201,7 @@ def _over_heads(read: Read, *, sides: bool = True) -> Callable[[Sequence[Record]
 
         found = _Halves(records)
         if not found.usable:
-            return found.nothing()
+            return nothing(records)
         shares = [found.shares(half) for half in (0, 1)]
 
         def values(weights: Floats) -> Floats:
@@ -282,16 +262,11 @@ def _once(figure: Callable[[_Halves], float]) -> Callable[[Sequence[Record]], We
     """A figure of the sample as it is: a resample of it says nothing."""
 
     def prepare(records: Sequence[Record]) -> Weighted:
-        import numpy as np
 
         found = _Halves(records)
         if not found.usable:
-            return found.nothing()
-        value = figure(found)
-        return Weighted(
-            found.takes_part,
-            lambda weights: np.where((weights == 1).all(axis=1), value, np.nan),
-        )
+            return nothing(records)
+        return of_the_sample(found.takes_part, figure(found))
 
     return prepare
 

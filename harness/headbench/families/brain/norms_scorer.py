@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError, DataError
 from headbench.families.brain.rating_scale import answer_scores, check_scale, scale_of
+from headbench.families.brain.sample_figures import nothing
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import AskedStep, Scorer
@@ -118,8 +119,7 @@ def _over_norms(
         taken = [record for record in records if "norms" in record.parts]
         columns = [at for at, name in enumerate(names) if only in ("", name)]
         if not columns or len(taken) < 2:
-            nothing = np.zeros(len(records), dtype=bool)
-            return Weighted(nothing, lambda draws: np.full(len(draws), np.nan))
+            return nothing(records)
         rated = np.array([record.parts["rated"] for record in taken], dtype=np.float64)
         ours = np.array([record.parts[reading] for record in taken], dtype=np.float64)
         ours = ours if ours.ndim == 2 else np.repeat(ours[:, None], len(names), axis=1)
@@ -167,9 +167,7 @@ def _ceiling(records: Sequence[Record]) -> Weighted:
     taken = [record for record in records if "norms" in record.parts]
     _names(records)
     if len(taken) < 2:
-        return Weighted(
-            np.zeros(len(records), dtype=bool), lambda draws: np.full(len(draws), np.nan)
-        )
+        return nothing(records)
     rated = np.array([record.parts["rated"] for record in taken], dtype=np.float64)
     errors = np.array([record.parts["errors"] for record in taken], dtype=np.float64)
     errors[errors < 0] = np.nan

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from headbench.errors import DataError
 from headbench.families.brain.packed_rows import unpack
 from headbench.families.brain.rating_scale import answer_scores, check_scale, scale_of
+from headbench.families.brain.sample_figures import nothing
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.parts import number
@@ -127,12 +128,6 @@ class _Pairs:
         length = np.array([record.parts["characters"] for record in taken], np.float64)
         self.length = condense(np.abs(length[:, None] - length))
 
-    def nothing(self) -> Weighted:
-        import numpy as np
-
-        none = np.zeros(len(self.takes_part), dtype=bool)
-        return Weighted(none, lambda draws: np.full(len(draws), np.nan))
-
 
 def _against(
     model: Callable[[_Pairs], Floats], people: Callable[[_Pairs], Floats]
@@ -150,7 +145,7 @@ def _against(
 
         pairs = _Pairs(records)
         if pairs.count < 3 or not len(people(pairs)):
-            return pairs.nothing()
+            return nothing(records)
         ours, theirs = model(pairs), people(pairs)
         if np.ptp(ours) == 0:
             return Weighted(
@@ -177,7 +172,7 @@ def _ceiling(bound: int) -> Callable[[Sequence[Record]], Weighted]:
         pairs = _Pairs(records)
         people = pairs.complete
         if pairs.count < 3 or len(people) < LEAST_RATERS:
-            return pairs.nothing()
+            return nothing(records)
         return Weighted(
             pairs.takes_part,
             lambda weights: np.asarray(weighted_ceiling(people, weights, "spearman")[bound]),
@@ -193,7 +188,7 @@ def _asymmetry(records: Sequence[Record]) -> Weighted:
 
     pairs = _Pairs(records)
     if pairs.count < 3:
-        return pairs.nothing()
+        return nothing(records)
     gaps = np.abs(pairs.ratings - pairs.ratings.T)
     np.fill_diagonal(gaps, 0.0)
     other = 1.0 - np.eye(pairs.count)
@@ -212,7 +207,7 @@ def _raters(records: Sequence[Record]) -> Weighted:
 
     pairs = _Pairs(records)
     if pairs.count < 3:
-        return pairs.nothing()
+        return nothing(records)
     count = float(len(pairs.complete))
     return Weighted(pairs.takes_part, lambda draws: np.full(len(draws), count))
 

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from headbench._csv import csv_errors
+from headbench._reading import read_file
 from headbench.errors import DataError
+from headbench.families.brain.external_data import refuse_named_set
 from headbench.families.brain.rdm import Floats
 from headbench.statistics.permutation import LEAST_LABELS
 from headbench.tasks.data.source import AbsentDataError, DataSpec
@@ -88,6 +91,7 @@ def named_table(spec: DataSpec, table: str, sha256: str, needs: Sequence[str]) -
             where=spec.where("table"),
             hint=f"add --task-args table=FILE: a CSV with the columns {', '.join(needs)}",
         )
+    refuse_named_set(table)
     return read_ratings(spec.locate("table", table), needs, sha256)
 
 
@@ -102,7 +106,7 @@ def read_ratings(path: Path, needs: Sequence[str], sha256: str = "") -> RatingTa
     Raises:
         DataError: Another file than the hash says, a column missing, or a row of another length.
     """
-    raw = path.read_bytes()
+    raw = read_file(path, "the table")
     digest = hashlib.sha256(raw).hexdigest()
     if sha256 and digest != sha256:
         raise DataError(
@@ -119,8 +123,9 @@ def read_ratings(path: Path, needs: Sequence[str], sha256: str = "") -> RatingTa
     if path.suffix == ".txt":
         header, rows = list(needs), [line.split() for line in lines if line.strip()]
     else:
-        read = csv.reader(lines, delimiter="\t" if path.suffix == ".tsv" else ",")
-        header, *rows = [*read] or [[]]
+        with csv_errors(str(path)):
+            read = csv.reader(lines, delimiter="\t" if path.suffix == ".tsv" else ",")
+            header, *rows = [*read] or [[]]
         rows = [row for row in rows if row]
     header = [name.strip() for name in header]
     missing = [name for name in needs if name not in header]

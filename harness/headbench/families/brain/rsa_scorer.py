@@ -14,12 +14,11 @@ from headbench.families.brain.captured_features import (
     candidates,
     check_head_capture,
     check_layer_capture,
-    check_layer_numbers,
-    check_one_row,
     head_features,
     layer_features,
     numbered,
 )
+from headbench.families.brain.option_checks import check_layer_numbers, check_one_row
 from headbench.families.brain.rsa_statistics import profiles
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from headbench.errors import ConfigError
+from headbench.families.brain.sample_figures import nothing, of_the_sample
 from headbench.nouns import Record
 from headbench.statistics.metric import SampleStatistic, Weighted
 
@@ -114,13 +115,6 @@ def _kept() -> Kept[Chosen]:
     return Kept()
 
 
-def _none(records: Sequence[Record]) -> Weighted:
-    """No record takes part."""
-    import numpy as np
-
-    return Weighted(np.zeros(len(records), dtype=bool), lambda draws: np.full(len(draws), np.nan))
-
-
 def _similarity(part: str) -> Callable[[Sequence[Record]], Weighted]:
     """The model's geometry, by some features, against each person's."""
 
@@ -129,7 +123,7 @@ def _similarity(part: str) -> Callable[[Sequence[Record]], Weighted]:
 
         side = _side(records)
         if side is None:
-            return _none(records)
+            return nothing(records)
         if part == "features" and (several := _candidates(records)) is not None:
             chosen = several.chosen
             return Weighted(
@@ -156,12 +150,12 @@ def _ceiling(bound: str) -> Callable[[Sequence[Record]], Weighted]:
 
         side = _side(records)
         if side is None or len(side.geometry.rdms) < LEAST_SUBJECTS:
-            return _none(records)
+            return nothing(records)
         known = frozenset(side.geometry.stimuli)
         part = np.array([record.document in known for record in records], dtype=bool)
         stimuli = [record.document for record in records if record.document in known]
         if len(stimuli) < 3:
-            return _none(records)
+            return nothing(records)
         people, method = side.geometry.over(stimuli), side.method
 
         def values(weights: Floats) -> Floats:
@@ -180,7 +174,7 @@ def _normalised(part: str) -> Callable[[Sequence[Record]], Weighted]:
 
         raw, ceiling = _similarity(part)(records), _ceiling("lower")(records)
         if not (ceiling.takes_part == raw.takes_part).all() or not raw.takes_part.any():
-            return _none(records)
+            return nothing(records)
 
         def values(weights: Floats) -> Floats:
             lower = ceiling.values(weights).mean(axis=1, keepdims=True)  # [draw, 1]
@@ -196,15 +190,10 @@ def _once(figure: Callable[[_Candidates], float]) -> Callable[[Sequence[Record]]
     """A figure of the sample as it is: a resample of it says nothing."""
 
     def prepare(records: Sequence[Record]) -> Weighted:
-        import numpy as np
-
         found = _candidates(records)
         if found is None:
-            return _none(records)
-        value = figure(found)
-        return Weighted(
-            found.takes_part, lambda draws: np.where((draws == 1).all(axis=1), value, np.nan)
-        )
+            return nothing(records)
+        return of_the_sample(found.takes_part, figure(found))
 
     return prepare
 
@@ -244,15 +233,15 @@ def _nuisance(name: str) -> Callable[[Sequence[Record]], Weighted]:
 
         side = _side(records)
         if side is None or name not in (rdms := side.nuisance()):
-            return _none(records)
+            return nothing(records)
         place = {stimulus: at for at, stimulus in enumerate(side.geometry.stimuli)}
         part = np.array([record.document in place for record in records], dtype=bool)
         stimuli = [record.document for record in records if record.document in place]
         if len(stimuli) < 3:
-            return _none(records)
+            return nothing(records)
         own = subset(rdms[name][None], [place[one] for one in stimuli])
         if np.ptp(own) == 0:
-            return _none(records)
+            return nothing(records)
         model = ready(own, side.method)
         people = ready(side.geometry.over(stimuli), side.method)
         return Weighted(
@@ -300,7 +289,7 @@ def _subjects(records: Sequence[Record]) -> Weighted:
 
     side = _side(records)
     if side is None:
-        return _none(records)
+        return nothing(records)
     count = float(len(side.geometry.rdms))
     return Weighted(np.ones(len(records), dtype=bool), lambda draws: np.full(len(draws), count))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from headbench.errors import ConfigError, DataError, nearest
-from headbench.families.brain.captured_features import arrays_of
+from headbench.errors import ConfigError, DataError
+from headbench.families.brain.captured_features import arrays_of, one_row
+from headbench.families.brain.option_checks import check_one_of, check_whole, last_capture
 from headbench.families.brain.packed_rows import unpack
+from headbench.families.brain.sample_figures import nothing
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
@@ -26,19 +28,9 @@ def check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
     from headbench.families.brain.ridge_encoding import FOLD_KINDS
 
     refuse_unknown("table_encoding", options, OPTIONS)
-    if options.get("fold_kind") not in FOLD_KINDS:
-        raise ConfigError(
-            f"no folds {options.get('fold_kind')!r}",
-            where="scorer_options.fold_kind",
-            hint=nearest(str(options.get("fold_kind")), FOLD_KINDS),
-        )
-    for name, least in (("folds", 2), ("seed", 0)):
-        value = options.get(name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigError(
-                f"{name} must be a whole number from {least} on, not {value!r}",
-                where=f"scorer_options.{name}",
-            )
+    check_one_of(options, "fold_kind", FOLD_KINDS)
+    check_whole(options, "folds", least=2)
+    check_whole(options, "seed", least=0)
     delays = options.get("delays")
     if not isinstance(delays, list | tuple) or not all(
         isinstance(one, int) and one >= 0 for one in delays
@@ -48,12 +40,7 @@ def check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
             where="scorer_options.delays",
             hint="for example delays=1,2,3,4",
         )
-    if not steps or steps[-1].outputs != 1 or len(steps[-1].captures) != 1:
-        raise ConfigError(
-            "the last step must capture one site",
-            where="captures",
-            hint="`residual` or `z`, at one row: a pooled one, or the last",
-        )
+    last_capture(steps)
 
 
 def score(
@@ -73,8 +60,6 @@ def score(
         DataError: The document is not one of the source ``vector_table`` with responses.
         ConfigError: A capture is of several rows.
     """
-    import numpy as np
-
     fields, where = document.fields, f"document {document.id}"
     subjects, nuisance = fields.get("subjects"), fields.get("nuisance")
     of_responses = fields.get("people_are") == "responses"
@@ -84,20 +69,10 @@ def score(
             where=where,
             hint="use `dataset_path: vector_table` with `give: responses`",
         )
-    array = arrays_of(outputs[-1], document.id)[0]
-    if array.ndim not in (3, 4) or array.shape[1] != 1:
-        raise ConfigError(
-            f"a capture of shape {list(array.shape)} holds several rows",
-            where=f"{where}: captures",
-            hint="say `pool: mean`, or `rows: last`",
-        )
-    if not np.isfinite(array).all():
-        raise DataError(
-            "a captured state is not finite", where=where, hint="run the model with dtype=float32"
-        )
+    states = one_row(arrays_of(outputs[-1], document.id)[0], document.id)
     delays = list(options["delays"])  # type: ignore[call-overload]
     return {
-        "features": np.ascontiguousarray(array.reshape(len(array), -1), dtype=np.float32),
+        "features": states.reshape(len(states), -1),
         "people": unpack(fields["people"], subjects, where),
         "place": fields["place"],
         "folds": options["folds"],
@@ -117,25 +92,24 @@ def _read(records: Sequence[Record]) -> EncodingRecords | None:
     return read_records(records)
 
 
-def _nothing(records: Sequence[Record]) -> Weighted:
-    import numpy as np
-
-    return Weighted(np.zeros(len(records), dtype=bool), lambda draws: np.full(len(draws), np.nan))
-
-
 def _fitted(fit: Fit, *, tested: bool = False) -> Callable[[Sequence[Record]], Weighted]:
-    """Held-out r of one kind of model, per subject; ``tested`` against permuted stimuli."""
+    """Held-out r of one kind of model, per subject; ``tested`` against permuted stimuli.
+
+    Of grouped stimuli whole groups are exchanged with others of their size: passages keep what
+    neighbours have in common, on both sides.
+    """
 
     def prepare(records: Sequence[Record]) -> Weighted:
         found = _read(records)
         predicted = None if found is None else fit(found)
         if found is None or predicted is None:
-            return _nothing(records)
+            return nothing(records)
         return Weighted(
             found.takes_part,
             found.weighted(predicted),
             found.subjects,
             permuted=found.permuted if tested and found.testable else None,
+            whole_clusters=True,
         )
 
     return prepare
@@ -147,7 +121,7 @@ def _normalised(records: Sequence[Record]) -> Weighted:
 
     found = _read(records)
     if found is None or found.ceiling is None:
-        return _nothing(records)
+        return nothing(records)
     score, ceiling = found.weighted(found.model), found.weighted(found.ceiling)
 
     def values(weights: Floats) -> Floats:
@@ -164,7 +138,7 @@ def _beyond(records: Sequence[Record]) -> Weighted:
 
     found = _read(records)
     if found is None or found.both is None or found.bare is None:
-        return _nothing(records)
+        return nothing(records)
     both, bare = found.weighted(found.both), found.weighted(found.bare)
     return Weighted(
         found.takes_part,
@@ -179,7 +153,7 @@ def _count(count: Callable[[EncodingRecords], int]) -> Callable[[Sequence[Record
 
         found = _read(records)
         if found is None:
-            return _nothing(records)
+            return nothing(records)
         value = float(count(found))
         return Weighted(found.takes_part, lambda weights: np.full(len(weights), value))
 

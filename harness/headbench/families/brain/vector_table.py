@@ -20,10 +20,11 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from headbench._csv import csv_errors
+from headbench._npz import open_npz
 from headbench._reading import is_file, read_file
 from headbench.errors import DataError
 from headbench.families.brain.rdm import Booleans, Floats, Kind, crossnobis, rdm
@@ -212,52 +213,44 @@ Columns = dict[str, tuple[str, ...]]
 
 def _npz(path: Path, vectors: str) -> tuple[Columns, Floats]:
     wanted = f"{VECTOR}_{vectors}" if vectors else VECTOR
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in (*COLUMNS, wanted) if name not in file.files]
-            others = [
-                name.removeprefix(f"{VECTOR}_")
-                for name in file.files
-                if name.startswith(f"{VECTOR}_")
-            ]
-            if missing == [wanted] and others:
-                raise DataError(
-                    f"the table has vectors of {', '.join(others)}, and none called {wanted}",
-                    where=str(path),
-                    hint=f"name one of them: vectors={others[0]}",
-                )
-            if missing:
-                raise _missing(path, missing)
-            names = [name for name in (*COLUMNS, *EXTRAS) if name in file.files]
-            # A number that is missing is an empty cell, as in a CSV.
-            columns = {
-                name: tuple("" if one != one else str(one) for one in file[name].tolist())
-                for name in names
-            }
-            vectors = file[wanted]
-            if np.iscomplexobj(vectors):
-                raise DataError(
-                    "the vectors are complex numbers",
-                    where=f"{path}, {wanted}",
-                    hint="save real numbers, such as magnitudes",
-                )
-            return columns, np.asarray(vectors, dtype=np.float64)
-    except (ValueError, BadZipFile) as error:
-        raise DataError(
-            "the table cannot be read", where=f"{path}: {error}", hint="save it with numpy.savez"
-        ) from error
+    with open_npz(path, "the table") as file:
+        missing = [name for name in (*COLUMNS, wanted) if name not in file]
+        others = [name.removeprefix(f"{VECTOR}_") for name in file if name.startswith(f"{VECTOR}_")]
+        if missing == [wanted] and others:
+            raise DataError(
+                f"the table has vectors of {', '.join(others)}, and none called {wanted}",
+                where=str(path),
+                hint=f"name one of them: vectors={others[0]}",
+            )
+        if missing:
+            raise _missing(path, missing)
+        names = [name for name in (*COLUMNS, *EXTRAS) if name in file]
+        # A number that is missing is an empty cell, as in a CSV.
+        columns = {
+            name: tuple("" if one != one else str(one) for one in file[name].tolist())
+            for name in names
+        }
+        units = file[wanted]
+        if np.iscomplexobj(units):
+            raise DataError(
+                "the vectors are complex numbers",
+                where=f"{path}, {wanted}",
+                hint="save real numbers, such as magnitudes",
+            )
+        return columns, np.asarray(units, dtype=np.float64)
 
 
 def _csv(path: Path) -> tuple[Columns, Floats]:
     try:
         text = read_file(path, "the table").decode("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise DataError(
             f"the table is no CSV: {error}", where=str(path), hint="save it as UTF-8 CSV"
         ) from error
+    with csv_errors(str(path), "the table is no CSV"):
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        names = next(csv.reader(io.StringIO(text, newline="")), [])
     header = list(rows[0]) if rows else []
-    names = next(csv.reader(io.StringIO(text, newline="")), [])
     twice = [name for name in names if names.count(name) > 1]
     if twice:  # a reader by names keeps the last of them
         raise DataError(
@@ -265,6 +258,13 @@ def _csv(path: Path) -> tuple[Columns, Floats]:
             where=str(path),
             hint="give every unit a name of its own",
         )
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise DataError(
+                "a row has not as many cells as the header",
+                where=f"{path}, row {number}",
+                hint="quote cells that hold a comma",
+            )
     missing = [name for name in COLUMNS if name not in header]
     units = [name for name in header if name not in (*COLUMNS, *EXTRAS)]
     if missing or not units:

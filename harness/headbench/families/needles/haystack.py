@@ -10,11 +10,16 @@ from __future__ import annotations
 import re
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from headbench.errors import DataError
 from headbench.tasks.data.tables import read_text
 
 _WORD = re.compile(r"\S+\s*")
+Words = Annotated[int, Field(le=2_000_000)]
+"""Length of a context in words; no model reads more."""
 _SUFFIXES = (".txt", ".md", ".rst")
 
 

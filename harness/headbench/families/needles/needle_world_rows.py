@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 from pydantic import Field
 
+from headbench.families.needles.haystack import Words
 from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
@@ -16,14 +17,14 @@ from headbench.worlds.needles import NeedleDocument, NeedleWorld, Split
 class NeedleOptions(Strict):
     """``dataset_kwargs`` of the world ``needles``."""
 
-    lengths: tuple[int, ...] = Field((128, 256, 512), description="Words of the longest prompt.")
+    lengths: tuple[Words, ...] = Field((128, 256, 512), description="Words of the longest prompt.")
     depths: tuple[float, ...] = Field(
         (0.0, 0.25, 0.5, 0.75, 1.0), description="Share of the filler before the needle."
     )
     needles: tuple[int, ...] = Field((1,), description="Hidden facts; all but one distract.")
     queries: int = Field(1, ge=1, description="Facts asked about, each in a document of its own.")
     family: Literal["words", "numbers", "mixed"] = Field("words", description="What is hidden.")
-    repeats: int = Field(3, ge=1, description="Documents per cell of the grid.")
+    repeats: int = Field(3, ge=1, le=10_000, description="Documents per cell of the grid.")
     seed: int = Field(0, description="Which documents.")
 
 

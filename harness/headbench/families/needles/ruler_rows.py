@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import Field
 
 from headbench.errors import ConfigError
-from headbench.families.needles.haystack import Haystack
+from headbench.families.needles.haystack import Haystack, Words
 from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
@@ -40,8 +40,8 @@ class RulerOptions(Strict):
     num_keys: int = Field(1, ge=1, le=40, description="Needles with different keys.")
     num_values: int = Field(1, ge=1, le=10, description="Values of each key, a needle each.")
     num_queries: int = Field(1, ge=1, le=10, description="Keys asked for.")
-    lengths: tuple[int, ...] = Field((500, 1000, 2000), description="Words of the context.")
-    repeats: int = Field(20, ge=1, description="Documents per length.")
+    lengths: tuple[Words, ...] = Field((500, 1000, 2000), description="Words of the context.")
+    repeats: int = Field(20, ge=1, le=10_000, description="Documents per length.")
     seed: int = Field(0, description="Which documents.")
 
 

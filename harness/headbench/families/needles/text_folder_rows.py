@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from headbench.errors import ConfigError
-from headbench.families.needles.haystack import Haystack, place
+from headbench.families.needles.haystack import Haystack, Words, place
 from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
@@ -21,7 +21,7 @@ class TextFolderOptions(Strict):
     needle: str = Field(description="The sentence that is hidden.")
     question: str = Field(description="The question about it.")
     answer: str | tuple[str, ...] = Field(description="What an answer must hold.")
-    lengths: tuple[int, ...] = Field((1000, 2000, 4000), description="Words of the context.")
+    lengths: tuple[Words, ...] = Field((1000, 2000, 4000), description="Words of the context.")
     depths: tuple[float, ...] = Field(
         (0.0, 0.11, 0.22, 0.33, 0.44, 0.56, 0.67, 0.78, 0.89, 1.0),
         description="Share of the haystack before the needle, 0 to 1.",

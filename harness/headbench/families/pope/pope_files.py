@@ -63,6 +63,8 @@ def _questions(path: Path, setting: str) -> Iterator[dict[str, object]]:
         if label not in ("yes", "no"):
             raise DataError(f"a label is yes or no, not {row['label']!r}", where=where)
         known = row.get("question_id", number)
+        if not isinstance(known, str | int | float):
+            raise DataError(f"question_id is a {type(known).__name__}, not an id", where=where)
         # Two released files ask one question twice, under one id.
         seen[known] = seen.get(known, 0) + 1
         repeat = "" if seen[known] == 1 else f"-{seen[known]}"

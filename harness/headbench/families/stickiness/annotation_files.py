@@ -19,6 +19,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from headbench._reading import is_file, is_folder
 from headbench.errors import DataError
 from headbench.tasks.data.source import DataRow, DataSpec
 from headbench.tasks.data.tables import Table, read_table, read_text
@@ -60,12 +61,12 @@ def rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
 
 
 def _gametox(place: Path, split: str) -> tuple[Path, Table]:
-    path = _only(place, "*.csv") if place.is_dir() else place
+    path = _only(place, "*.csv") if is_folder(place) else place
     return path, _plain(path, read_table(path), text="message")
 
 
 def _vicomtech(place: Path, split: str) -> tuple[Path, Table]:
-    path = place / _METADATA if place.is_dir() else place
+    path = place / _METADATA if is_folder(place) else place
     table = read_table(path)
     if table and "file_id" not in table[0]:
         return path, _plain(path, table)
@@ -74,7 +75,7 @@ def _vicomtech(place: Path, split: str) -> tuple[Path, Table]:
     for number, row in enumerate(table, start=1):
         name = str(row["file_id"])
         file = folder / f"{name}.txt"
-        if "/" in name or not file.is_file():
+        if "/" in name or not is_file(file):
             raise DataError(
                 f"the text of item {name!r} is not there",
                 where=f"{path.name}, row {number}",
@@ -86,9 +87,9 @@ def _vicomtech(place: Path, split: str) -> tuple[Path, Table]:
 
 def _olid(place: Path, split: str) -> tuple[Path, Table]:
     path = place
-    if place.is_dir():
+    if is_folder(place):
         training = place / _TRAIN
-        path = training if split == "train" and training.is_file() else place / _TEST
+        path = training if split == "train" and is_file(training) else place / _TEST
     if path.suffix != ".tsv":
         return path, _plain(path, read_table(path))
     table = _unquoted(path)

@@ -20,7 +20,7 @@ Meaning = Literal["prior", "animal", "food", "water"]
 class LabelOptions(Strict):
     """``dataset_kwargs`` of the world ``labels``."""
 
-    n: int = Field(120, ge=1, description="Messages.")
+    n: int = Field(120, ge=1, le=100_000, description="Messages.")
     definition: Meaning = Field("animal", description="What the label means in this data set.")
     misaligned: Meaning = Field("food", description="Another data set's meaning.")
     seed: int = Field(0, ge=0, description="Which messages.")

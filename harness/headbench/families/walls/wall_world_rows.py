@@ -18,7 +18,7 @@ _SEEDS_APART = 1_000_000
 class WallOptions(Strict):
     """``dataset_kwargs`` of the world ``walls``."""
 
-    n: int = Field(60, ge=1, description="Walls.")
+    n: int = Field(60, ge=1, le=100_000, description="Walls.")
     herrings: tuple[int, ...] = Field(
         (0, 2), description=f"Red herrings per wall, 0 to {MAX_HERRINGS}; walls take turns."
     )

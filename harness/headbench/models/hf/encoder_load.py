@@ -24,6 +24,7 @@ from headbench.models.hf.load import (
 )
 from headbench.models.hf.settings import DTYPES
 from headbench.models.hf.weights import check_weights
+from headbench.models.hub_reach import checkpoint_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def load_encoder(args: Mapping[str, str]) -> LoadedEncoder:
     Raises:
         ConfigError: A value that an argument cannot have, or a checkpoint that cannot be loaded.
     """
-    pretrained = args.get("pretrained", "")
+    pretrained = checkpoint_of(args.get("pretrained", ""))
     if not pretrained:
         raise ConfigError(
             "the 'encoder' adapter needs a checkpoint",

@@ -28,6 +28,7 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
         "name": loaded.info.name,
         "architecture": type(model).__name__,
         "weights": loaded.weights,
+        **weights_source(model),
         "config": _short(config_text(model)),
         "tokenizer": _short(tokenizer_text(loaded.tokenizer)),
         "dtype": str(model.dtype).removeprefix("torch."),
@@ -50,6 +51,16 @@ def identity_of(loaded: Loaded, settings: Settings, chat: bool) -> dict[str, str
 def unused_weights(unused: Sequence[str]) -> dict[str, str]:
     """Number of the checkpoint's unused weights, and a digest of their names; nothing if none."""
     return {"unused_weights": f"{len(unused)}:{_short(' '.join(unused))}"} if unused else {}
+
+
+def weights_source(model: Any) -> dict[str, str]:
+    """What a checkpoint says its weights were made from; nothing where it says nothing.
+
+    ``weights_from`` of its configuration: one line, e.g. that they were quantised and expanded
+    again, so that nobody takes them for the weights of the same name on a hub.
+    """
+    said = getattr(model.config, "weights_from", None)
+    return {"weights_from": said} if isinstance(said, str) and said else {}
 
 
 def _template_facts(settings: Settings) -> dict[str, str]:

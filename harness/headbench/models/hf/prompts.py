@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from headbench._json import is_whole
 from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.models.hf.chat import FAILURES, template_errors
 from headbench.models.hf.settings import ChatFlag
@@ -160,6 +161,12 @@ class Prompter:
         text, spans = take_marks(rendered, names, where)
         if request.images:
             text, spans = self._expand(text, spans, request.images, where)
+        if not is_whole(text):
+            raise DataError(
+                "the prompt holds half of a character that takes two, which no tokenizer reads",
+                where=where,
+                hint="remove it from the data or the template",
+            )
         begins = self._begins_with_bos(text)
         specials = not begins
         if spans and not getattr(self._tokenizer, "is_fast", False):

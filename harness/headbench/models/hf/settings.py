@@ -11,6 +11,7 @@ import torch
 from headbench.errors import ConfigError
 from headbench.models.adapter_catalogue import check_args, positive, rows_a_batch
 from headbench.models.hf.chat import Argument, read_arguments, read_today
+from headbench.models.hub_reach import checkpoint_of
 
 ChatFlag = Literal["auto", "on", "off"]
 DTYPES = {
@@ -28,7 +29,7 @@ class Settings:
     """Arguments of the ``hf`` adapter.
 
     Attributes:
-        pretrained: Folder or hub id.
+        pretrained: Folder or hub id; a built model's name (``make real``) becomes its folder.
         dtype: ``auto``: float32 on a CPU, the checkpoint's own elsewhere; or a name of ``DTYPES``.
         device: ``auto``: the first GPU if there is one; or anything torch knows.
         revision: Branch, tag or commit of a hub id.
@@ -91,6 +92,7 @@ class Settings:
             _one_of(args, switch, ("true", "false"))
         rows_a_batch(args)
         values = cast("dict[str, Any]", dict(args))
+        values["pretrained"] = checkpoint_of(args["pretrained"])
         values |= {switch: args.get(switch) == "true" for switch in switches}
         if "threads" in args:
             values["threads"] = positive(args, "threads", 1)

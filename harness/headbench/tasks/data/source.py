@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from headbench._reading import exists
+from headbench._reading import exists, user_path
 from headbench.errors import ConfigError, DataError
 from headbench.tasks.images import Images
 from headbench.tasks.merge import Merged
@@ -95,7 +95,7 @@ class DataSpec:
         text = _VARIABLE.sub(lambda match: os.environ[match.group(1)], value)
         origin = self.merged.origins.get(("dataset_kwargs", option))
         folder = (origin.path if origin else self.merged.path).parent
-        path = folder / Path(text).expanduser()
+        path = folder / user_path(text)
         if not exists(path):
             raise AbsentDataError(
                 f"there is no such file or folder: {path}",

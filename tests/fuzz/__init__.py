@@ -1,0 +1,1 @@
+"""Random, mostly damaged inputs for everything that reads what a user brings."""
