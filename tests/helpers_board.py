@@ -43,9 +43,13 @@ class Arm:
     status: str = "ok"
 
 
-def write_cells(out: Path, arms: Sequence[Arm], task: str = "niah", model: str = "m") -> list[Path]:
+def write_cells(
+    out: Path, arms: Sequence[Arm], task: str = "niah", model: str = "m", level: float = 0.95
+) -> list[Path]:
     """Write a baseline and conditions as a run would; returns the result files."""
     paths, baseline = [], None
+    spec = SPEC | {"level": level}
+    run = RUN.model_copy(update={"spec": spec, "digest": digest(spec)})
     for arm in arms:
         role = "control" if arm.of else "baseline" if arm.name == "baseline" else "toggle"
         changed = 0 if role == "baseline" or arm.status == "inert" else 2
@@ -61,7 +65,7 @@ def write_cells(out: Path, arms: Sequence[Arm], task: str = "niah", model: str =
         ]  # fmt: skip
         drawn = sum(one.of == arm.name for one in arms)
         n = len(arm.right)
-        sampling = Sampling(seed_for(0, "interval", task), 200)
+        sampling = Sampling(seed_for(0, "interval", task), 200, level)
         result = Result(
             kind="measured",
             id=digest([task, model, arm.name]),
@@ -82,7 +86,7 @@ def write_cells(out: Path, arms: Sequence[Arm], task: str = "niah", model: str =
             metrics=figures(METRICS, [entry.record for entry in entries], sampling, task),
             diagnostics=Diagnostics(visited=n, changed=changed * n) if role != "baseline"
             else Diagnostics(),
-            run=RUN,
+            run=run,
         )  # fmt: skip
         paths.append(write_result(out, result, entries))
         baseline = baseline or result.id

@@ -284,6 +284,36 @@ def test_what_another_model_or_task_answered_is_no_difference(
     assert fact in str(row["reason"])
 
 
+def test_one_board_has_one_confidence_level_and_names_it(tmp_path: Path) -> None:
+    write_cells(tmp_path / "own", ARMS[:2], level=0.9)
+    found = build([tmp_path / "own"])
+    cells = next(path for path in found if path.startswith("cells-"))
+    for path in ("index.html", "by-intervention.html", "intervention-vhr.html", cells):
+        assert "90 % interval" in text(found, path), path
+        assert "95 %" not in text(found, path), path
+    write_cells(tmp_path / "usual", ARMS[:2], model="n")
+    both = build([tmp_path / "own", tmp_path / "usual"])
+    assert {row["model"] for row in rows(both, "data/board-measured.js")} == {"n"}
+    told = "its intervals have the level 0.9, those of this board 0.95: build a board of its own"
+    assert text(both, "not-shown.html").count(told) == 2
+    assert "95 % interval" in text(both)
+
+
+def test_ids_that_begin_alike_are_two_results(tmp_path: Path) -> None:
+    write_cells(tmp_path, (*ARMS[:2], Arm("pai", "1" * 40)))
+    for stem, end in (("vhr", "0"), ("pai", "1")):
+        edited(tmp_path, stem, lambda said, end=end: said.update(id="ab" * 31 + "0" + end))
+    found = build([tmp_path])
+    assert list(link_faults(found)) == []
+    for end in "01":
+        assert f'#r-{"ab" * 31}0{end}"' in text(found)
+        assert f"id={'ab' * 31}0{end}&amp;only=differs" in "".join(
+            text(found, path) for path in found if path.startswith("cells-")
+        )
+    shards = [path for path in found if path.startswith("data/i-")]
+    assert len(shards) == 2
+
+
 def test_the_protocol_names_the_arguments_of_tasks(tmp_path: Path) -> None:
     """Two results that differ in an argument alone look alike otherwise."""
     write_cells(tmp_path, ARMS[:1])

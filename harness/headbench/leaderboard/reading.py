@@ -7,6 +7,7 @@ comparisons. A board has all runs at once, so here both happen while the records
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -57,10 +58,12 @@ class Shown:
     Attributes:
         runs: Every run, with its comparisons.
         not_shown: Files that are broken, and why.
+        level: Confidence level of every interval.
     """
 
     runs: tuple[ShownRun, ...]
     not_shown: tuple[NotShown, ...]
+    level: float = Sampling.level
 
 
 def read_runs(paths: Sequence[Path]) -> Shown:
@@ -71,9 +74,29 @@ def read_runs(paths: Sequence[Path]) -> Shown:
     """
     found = Collection(paths, check=False, beside=False)  # each file is read below
     with _fewer_collections():
-        parts = _Parts(found.runs)
+        level = _level_of(found.cells)
+        parts = _Parts(found.runs, level)
         runs = tuple(parts.assembled(place, run) for place, run in enumerate(found.runs))
-    return Shown(runs, (*found.not_shown, *parts.broken.values()))
+    return Shown(runs, (*found.not_shown, *parts.broken.values()), level)
+
+
+def _level_of(cells: Sequence[Cell]) -> float:
+    """The one confidence level that a board shows: the usual one where any result has it.
+
+    Otherwise the most frequent; one heading stands over all intervals, and intervals of two levels
+    do not compare.
+    """
+    counts = Counter(_stated_level(cell.result) for cell in cells)
+    if not counts or Sampling().level in counts:
+        return Sampling().level
+    return max(counts, key=lambda level: (counts[level], level))
+
+
+def _stated_level(result: Result) -> float:
+    """The level of a result's intervals; the usual one where it states none that can be."""
+    stated = [result.run.spec.get("level"), *(one.level for one in result.metrics.values())]
+    possible = (level for level in stated if isinstance(level, float) and 0 < level < 1)
+    return next(possible, Sampling().level)
 
 
 @contextmanager
@@ -94,7 +117,8 @@ class _Parts:
         broken: Files whose records do not give their figures.
     """
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], level: float) -> None:
+        self._level = level
         self.broken: dict[Path, NotShown] = {}
         self._compared: dict[int, list[Comparison]] = {}
         self._not_compared: dict[int, list[NotShown]] = {}
@@ -136,7 +160,7 @@ class _Parts:
     def _with_records(self, cell: Cell) -> Cell | None:
         """The cell with its records, or ``None`` where they do not give its figures."""
         path = _path(cell)
-        if reason := unfit(cell.result):
+        if reason := unfit(cell.result) or self._apart(cell.result):
             self.broken[path] = NotShown(path, reason)
             return None
         try:
@@ -146,6 +170,15 @@ class _Parts:
             self.broken[path] = NotShown(path, error.what)
             return None
         return replace(cell, in_memory=entries, unchecked=tuple(unchecked(cell.result)))
+
+    def _apart(self, result: Result) -> str:
+        own = _stated_level(result)
+        if own == self._level:
+            return ""
+        return (
+            f"its intervals have the level {own:g}, those of this board {self._level:g}: build a "
+            "board of its own"
+        )
 
     def assembled(self, place: int, run: Run) -> ShownRun:
         """A run without what is broken."""
