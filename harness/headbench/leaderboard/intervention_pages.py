@@ -127,6 +127,8 @@ def intervention_parts(sources: Sources) -> Iterator[Part]:
                 "controlled": [one for one in found if one[1].result.arm.controls],
                 "without": [(row, cell) for row, cell in found if cell.reason],
                 "papers": papers.get(name, []),
+                "costs": sources.costs.of.get(name, ()),
+                "machine": sources.costs.machine,
                 "task_page": task_page,
                 "items_page": items_page,
                 "direction": direction,

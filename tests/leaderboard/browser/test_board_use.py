@@ -94,6 +94,27 @@ def test_with_scripts_off_every_row_is_there(without_scripts: Browser) -> None:
     assert not without_scripts.driver.find_element("id", "tools").is_displayed()
 
 
+def test_the_protocol_opens_by_key_without_scripts(without_scripts: Browser) -> None:
+    without_scripts.open("index.html")
+    button = without_scripts.driver.find_element("css selector", "#board button.how")
+    button.send_keys("\n")
+    shown = without_scripts.js("return document.querySelector('.panel:popover-open')?.innerText")
+    for needed in ("prompt", "parser", "decoding"):
+        assert needed in shown, needed
+
+
+def test_tabs_keep_the_filter_and_never_share_a_table(browser: Browser) -> None:
+    browser.open("index.html")
+    type_in(browser, "llava")
+    tabs = browser.driver.find_elements("css selector", ".kinds a")
+    assert [tab.get_attribute("aria-current") for tab in tabs] == ["page", None, None]
+    tabs[1].send_keys("\n")
+    wait_for(browser, "return location.pathname.endsWith('rescored.html')")
+    assert browser.js("return document.getElementById('q').value") == "llava"
+    rows = browser.js(ROWS)
+    assert 0 < len(rows) < browser.js("return document.querySelectorAll('#board tbody tr').length")
+
+
 # ------------------------------------------------------------------ six tasks of a stranger
 
 
@@ -141,7 +162,7 @@ def test_find_what_papers_report_for_vhr_on_pope(browser: Browser) -> None:
     card = wait_for(browser, "return document.querySelector(':target')")
     shown = browser.js("return arguments[0].innerText", card)
     assert "85.52" in shown
-    assert "prompt" in shown.lower()
+    assert "prompt: not recorded" in shown.lower()
 
 
 def test_open_a_document_where_outputs_differ(browser: Browser) -> None:
