@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from typer.testing import CliRunner
 from headbench.cli import app
 from headbench.cli.run import split_names
 from headbench.errors import ConfigError, HeadbenchError
+from headbench.heads.headmap import HeadMap
 from headbench.models import adapter_catalogue
 from headbench.running.model_roles import parse_model_args
 from headbench.running.spec import RunSpec, make_spec, spec_from_result
+from headbench.tasks.arguments import parse_task_args
 from helpers_fake_task import write_tasks
 
 TESTS = Path(__file__).parents[1]
@@ -166,6 +169,31 @@ def test_model_args_keep_commas_inside_a_value() -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             parse_model_args(text)
+
+
+@pytest.mark.parametrize(
+    "path", ["heads.json", "runs/2024-05-01/a_b-2.jsonl", "../x.npz", "/data/7b-v1.5", "~/9", "2-5"]
+)
+def test_paths_parse_bare_in_the_arguments_of_models_and_tasks(path: str) -> None:
+    assert parse_model_args(f"path={path},id=question_id") == {"path": path, "id": "question_id"}
+    assert parse_task_args(f"table={path},layers=0,1") == {"table": path, "layers": "0,1"}
+
+
+def test_a_head_map_is_named_without_quotes(tmp_path: Path) -> None:
+    (tmp_path / "my-maps").mkdir()
+    scores = ((0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0))
+    found = HeadMap(detector="mine", model="fake-1", layers=2, heads=4, scores=scores)
+    found.save(tmp_path / "my-maps/heads-2.json")
+    write_tasks(tmp_path / "mine")
+    ran = headbench(
+        *("run", "--tasks", "colours", "--model", "fake", "--include", "mine", "--limit", "2"),
+        *("--intervention", "mask_heads(map=my-maps/heads-2.json,top=1)", "--controls", "0"),
+        folder=tmp_path,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    (masked,) = (tmp_path / "results").rglob("mask_heads-*.json")
+    arm = json.loads(masked.read_text())["arm"]
+    assert arm["name"] == "mask_heads(map='my-maps/heads-2.json',top=1)"
 
 
 def test_names_are_split_at_commas() -> None:

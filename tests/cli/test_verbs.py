@@ -112,6 +112,24 @@ def test_show_says_where_each_value_came_from_and_shows_a_prompt(headbench: Verb
     assert data["provenance"]["dataset_kwargs.n"].rsplit(":")[-1].isdigit()
 
 
+def test_show_prints_every_step_as_it_is_in_force(headbench: Verb, tmp_path: Path) -> None:
+    """A step takes the rest from the top level, an argument from the command line."""
+    lines = {
+        line.split()[0]: line
+        for line in headbench("show", "task", "aut_brain_late_dmn")[1].splitlines()
+        if line.startswith("  ") and line.strip()
+    }
+    for step in (0, 1):
+        assert "Think of creative uses" in lines[f"steps[{step}].doc_to_text"]
+        assert "_aut_brain_late.yaml:13" in lines[f"steps[{step}].doc_to_text"]
+    assert "doc_to_text" not in lines and "output_type" not in lines
+    assert lines["dataset_path"].endswith("brain/_aut_brain.yaml:4")
+    assert "verbatim@1" in lines["parser"] and "of the scorer table_rsa" in lines["parser"]
+    out = headbench("show", "task", "rsa_table", "--task-args", "layers=3,kind=cosine")[1]
+    line = next(line for line in out.splitlines() if "captures[0].layers" in line)
+    assert "[3]" in line and line.endswith("# --task-args")
+
+
 def test_show_intervention(headbench: Verb) -> None:
     _, out, _ = headbench("show", "intervention", "vhr")
     assert "  alpha=1.5 on ref-vlm-v2: chosen on calibration scenes\n" in out

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from headbench.errors import ConfigError
+import headbench
+from headbench.errors import ConfigError, RefusedError
 from headbench.models import hub_reach
 
 PROBE = """
@@ -38,6 +40,8 @@ def ended(*arguments: str) -> tuple[str, str]:
         (("--intervention", "mask_head(heads=[[0,1]])"), "did you mean 'mask_heads'?"),
         (("--intervention", "mask_heads(headz=[[0,1]])"), "has no parameter 'headz'"),
         (("--model", "hf", "--model-args", "pretrained=nobody/none"), "is not in the local cache"),
+        (("--model", "recorded"), "needs a file of outputs, one row per document"),
+        (("--model", "recorded"), "join=id for a headline where rows hold no question"),
     ],
 )
 def test_no_model_library_is_imported_to_refuse(arguments: tuple[str, ...], words: str) -> None:
@@ -59,3 +63,11 @@ def test_a_hub_that_does_not_answer_is_given_up_within_seconds(
         hub_reach.check_reachable({"pretrained": "nobody/none"})
     assert time.monotonic() - start < 5
     hub_reach.check_reachable({"pretrained": "/a/folder/that/is/no/hub/id"})
+
+
+def test_a_task_of_several_steps_says_that_recorded_rows_cannot_answer_it(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"id": "a", "text": "b"}\n')
+    with pytest.raises(RefusedError, match=r"asks the subject in 8 steps \(zero_shot, ") as caught:
+        headbench.run("stickiness", model="recorded", model_args={"path": log}, out=tmp_path)
+    assert "headbench rescore" in caught.value.hint

@@ -76,7 +76,11 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # ``--model_args`` is ``--model-args`` in every verb: lm-eval's command lines run as they are.
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda token: token.replace("_", "-"),
+    },
     # Plain help: the rich one costs a tenth of a second each time.
     rich_markup_mode=None,
     help="Measure what attention heads do, and how interventions on them change behaviour.",

@@ -130,10 +130,16 @@ def detect_(
 
 
 @heads.command("detectors")
-def detectors() -> None:
+def detectors(
+    include: Annotated[
+        list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
+    ] = None,
+) -> None:
     """List the detectors."""
+    from headbench import _extensions
     from headbench.detectors.detector_catalogue import rows
 
+    _extensions.include(include or [])
     heads = ("name", "a high score says of a head", "source")
     show_table([(one, "left") for one in heads], [[*row.values()] for row in rows()])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,7 +111,7 @@ def make_plan(spec: RunSpec) -> RunPlan:
     for text in spec.interventions:
         check_text(text)
     check_early(spec)
-    tasks = tuple(resolve_names(spec.tasks, include, spec.task_args))
+    tasks = tuple(resolve_names(spec.tasks, include, spec.task_args, spec.changes))
     for task in tasks:
         checkable(task).check_scorer()
     spec, notes = _with_model(spec, tasks)
@@ -175,7 +176,11 @@ def _with_model(spec: RunSpec, tasks: Sequence[Task]) -> tuple[RunSpec, list[str
 
 
 def _documents(task: Task, spec: RunSpec) -> tuple[Document, ...]:
-    documents = task.documents(spec.seed, spec.limit)
+    if isinstance(spec.limit, float):
+        whole = task.documents(spec.seed)
+        documents = whole[: math.ceil(len(whole) * spec.limit)]
+    else:
+        documents = task.documents(spec.seed, spec.limit)
     if not documents:
         raise DataError("the task has no documents", where=f"task {task.name}")
     return documents

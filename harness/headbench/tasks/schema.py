@@ -212,10 +212,10 @@ class FewshotConfig(Strict):
     doc_to_text: str | None = Field(None, description="Template of an example's question.")
     doc_to_target: str | None = Field(None, description="Template of an example's answer.")
     delimiter: str = Field("\n\n", description="Put after each example.")
-    placement: Literal["before", "template"] = Field(
+    placement: Literal["before", "turns", "template"] = Field(
         "before",
-        description="`before` the prompt, or where the template says `{{ fewshot }}` "
-        "(a list of the examples' fields).",
+        description="`before` the prompt; as `turns` of the conversation, a question and its "
+        "answer each; or where the template says `{{ fewshot }}` (a list of the examples' fields).",
     )
 
 
