@@ -41,7 +41,7 @@ def cell_of(sources: Sources, task: str, condition: str) -> tuple[ShownRow, Show
 
 
 def test_documents_are_those_whose_outputs_differ(sources: Sources, parts: list[Part]) -> None:
-    row, cell = cell_of(sources, "chair", "vhr")
+    row, cell = cell_of(sources, "chair", "vhr(alpha=2)")
     files = {one.result.id: one for one in sources.cells}
     before = {record.document: record for record in files[row.result.id].records}
     after = {record.document: record for record in files[cell.result.id].records}
@@ -83,7 +83,7 @@ def test_texts_are_withheld_where_the_licence_says_nothing() -> None:
 
 def test_prompts_of_other_data_are_not_shown(sources: Sources) -> None:
     """Ids of documents may be the same where the documents are not."""
-    row, _ = cell_of(sources, "chair", "vhr")
+    row, _ = cell_of(sources, "chair", "vhr(alpha=2)")
     task = sources.task(row.result)
     assert _shown(task, row).prompts
     facts = row.result.task.model_copy(update={"data_hash": "0" * 64})
@@ -93,7 +93,7 @@ def test_prompts_of_other_data_are_not_shown(sources: Sources) -> None:
 
 
 def test_doses_are_joined_where_all_else_is_equal(sources: Sources) -> None:
-    row, cell = cell_of(sources, "chair", "vhr")
+    row, cell = cell_of(sources, "chair", "vhr(alpha=2)")
 
     def named(condition: str) -> tuple[ShownRow, ShownCell]:
         arm = cell.result.arm.model_copy(update={"name": condition})
@@ -119,7 +119,7 @@ def test_a_long_prompt_says_what_is_left_out_and_keeps_its_needle(at: int) -> No
 
 
 def test_the_axis_of_a_dose_curve_holds_intervals_that_are_not_far_wider(sources: Sources) -> None:
-    row, cell = cell_of(sources, "chair", "vhr")
+    row, cell = cell_of(sources, "chair", "vhr(alpha=2)")
     assert cell.comparison is not None
 
     def dosed(dose: int, low: float, high: float) -> tuple[ShownRow, ShownCell]:
@@ -146,7 +146,7 @@ def test_the_axis_of_a_dose_curve_holds_intervals_that_are_not_far_wider(sources
 def test_a_task_with_arguments_is_known_and_reads_no_file_that_they_name(
     sources: Sources, tmp_path: Path
 ) -> None:
-    row, _ = cell_of(sources, "chair", "vhr")
+    row, _ = cell_of(sources, "chair", "vhr(alpha=2)")
 
     def asked(name: str, args: dict[str, str], **loaded: str) -> ShownRow:
         task = row.result.task.model_copy(

@@ -31,6 +31,8 @@ def submit(
             say(f"  {visible(told)}: figures recomputed from {len(entries):,} records")
         for fault in one.faults:
             say(f"  - {visible(fault)}")
+        for note in one.notes:
+            say(f"  note: {visible(note)}")
     wrong = sum(bool(one.faults) for one in found)
     if wrong:
         say(f"{wrong} of {len(found)} need a correction")

@@ -53,9 +53,10 @@ def _files(sources: Sources) -> dict[str, bytes]:
 
 
 def frame_facts(sources: Sources) -> dict[str, object]:
-    """What the frame of every page shows: ``summary`` and the number of files ``not_shown``."""
+    """What every page may show: ``summary``, how many files are ``not_shown``, the ``level``."""
     cells = sources.cells
     measured = sum(cell.result.kind == "measured" for cell in cells)
     rescored = sum(cell.result.kind == "rescored" for cell in cells)
     summary = f"{measured:,} measured and {rescored:,} rescored results."
-    return {"summary": summary, "not_shown": len(sources.not_shown)}
+    level = f"{100 * sources.shown.level:g} %"
+    return {"summary": summary, "not_shown": len(sources.not_shown), "level": level}

@@ -25,6 +25,7 @@ from headbench._json import strict_json
 from headbench.edits import Contrast
 from headbench.errors import ConfigError, StoreError
 from headbench.nouns import Role
+from headbench.results.bounds import MOST_DRAWS
 from headbench.results.canonical import digest
 from headbench.results.files import read_result
 from headbench.running.model_roles import SUBJECT, model_words
@@ -98,8 +99,8 @@ class RunSpec(BaseModel):
     """Every request's seed, every control draw and every random swap is derived from it."""
     include: tuple[str, ...] = ()
     """Folders of the user's own tasks and interventions."""
-    draws: PositiveInt = DEFAULT_DRAWS
-    """Random swaps of the permutation tests."""
+    draws: int = Field(DEFAULT_DRAWS, gt=0, le=MOST_DRAWS)
+    """Random swaps of the permutation tests; at most 100,000."""
     level: float = Field(DEFAULT_LEVEL, gt=0.5, lt=1)
     """Confidence level of the intervals."""
     reasoning_marks: tuple[str, ...] = (CLOSED,)

@@ -30,6 +30,7 @@ from headbench.families.brain.table_rsa_statistics import (
     WITHOUT,
 )
 from headbench.nouns import CapturedArrays, Document, Record
+from headbench.results.figures import ABOVE, estimate
 from headbench.results.files import read_entries
 from headbench.scoring import lookup
 from headbench.scoring.parser import VERBATIM
@@ -98,6 +99,29 @@ def test_one_layer_is_the_similarity_and_ceiling_of_the_group(truth: np.ndarray)
     assert np.isnan(HEAD.of(made))
     assert np.isnan(POSITION.of(made))  # no column that varies
     assert RSA.of(made[::-1]) == pytest.approx(RSA.of(made))
+
+
+def test_a_score_above_its_ceiling_is_marked_and_not_clipped(truth: np.ndarray) -> None:
+    people = noisy_people(truth, 5, 0)
+    made = estimate("brain.table_normalised", NORMALISED, records(truth[:, None], people), None)
+    assert made.value is not None and made.value > 1
+    assert made.note == f"{ABOVE} (1), which is an estimate: not clipped"
+    noise = np.random.default_rng(99).standard_normal((24, 1, 10))
+    low = estimate("brain.table_normalised", NORMALISED, records(noise, people), None)
+    assert low.value is not None and low.value < 1 and low.note == ""
+    marked = [
+        name
+        for name in lookup.metric_names()
+        if getattr(lookup.metric(name), "marked_above", None) is not None
+    ]
+    assert marked == [
+        "brain.encoding_normalised",
+        "brain.normalised",
+        "brain.normalised_head",
+        "brain.rt_normalised",
+        "brain.table_normalised",
+        "brain.table_subject_median",
+    ]
 
 
 def test_each_subject_is_compared_over_what_it_saw(truth: np.ndarray) -> None:

@@ -22,6 +22,8 @@ FAMILY = Family(
         "brain.rsa_objects": ".rsa_statistics:RSA_OBJECTS",
         "brain.odd_one_out": ".odd_one_out_scorer:ACCURACY",
         "brain.tied": ".odd_one_out_scorer:TIED",
+        "brain.order_decides": ".odd_one_out_scorer:FICKLE",
+        "brain.option_mass": ".odd_one_out_scorer:MASS",
         "brain.gpt4": ".odd_one_out_scorer:GPT4",
         "brain.chatgpt": ".odd_one_out_scorer:CHATGPT",
         "brain.originality_r": ".originality_scorer:ORIGINALITY",
@@ -122,6 +124,7 @@ FAMILY = Family(
     scorers={
         "rsa": ".rsa_scorer:RSA_SCORER",
         "odd_one_out": ".odd_one_out_scorer:ODD_ONE_OUT",
+        "odd_one_out_options": ".odd_one_out_scorer:ODD_ONE_OUT_OPTIONS",
         "originality": ".originality_scorer:ORIGINALITY_SCORER",
         "table_rsa": ".table_rsa_scorer:TABLE_RSA",
         "norms": ".norms_scorer:NORMS",

@@ -254,7 +254,12 @@ BACK = _statistic("rt_shifted_back", _shifted(-1), _r, every=True)
 ON = _statistic("rt_shifted_on", _shifted(1), _r, every=True)
 CEILING = SampleStatistic("rt_ceiling", _moments(_with_error, _ceiling), None, low=0.0)
 NORMALISED = SampleStatistic(
-    "rt_normalised", _moments(_with_error, _normalised), True, low=None, high=None
+    "rt_normalised",
+    _moments(_with_error, _normalised),
+    True,
+    low=None,
+    high=None,
+    marked_above=1.0,
 )
 WORDS = SampleStatistic("rt_words", _count, None, unit="count", low=0.0, high=None)
 

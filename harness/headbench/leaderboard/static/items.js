@@ -118,7 +118,10 @@
   async function open() {
     const view = hb.state.read();
     const id = view.get("id") || "";
-    const option = [...choose.options].find((one) => one.value === id) || choose.options[0];
+    // Links of older boards hold the first twelve digits of an id.
+    const options = [...choose.options];
+    const begin = id.length >= 12 ? options.filter((one) => one.value.startsWith(id)) : [];
+    const option = options.find((one) => one.value === id) || (begin.length === 1 ? begin[0] : options[0]);
     choose.value = option.value;
     only.value = view.get("only") in wanted ? view.get("only") : "differs";
     document.getElementById("cell").href = option.dataset.cell;
