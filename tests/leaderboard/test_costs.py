@@ -30,9 +30,10 @@ def written(root: Path, *rows: dict[str, object], machine: object = MACHINE) -> 
 
 def test_ratios_are_over_the_unedited_run(tmp_path: Path) -> None:
     longer = {**ROW, "length": 2048, "mib": None}
-    probe = {**ROW, "kind": "probe"}
+    probe = {**ROW, "arm": "vhr, its probe alone", "kind": "probe", "mib": None}
     costs, faults = read_costs([tmp_path / "empty", written(tmp_path / "a", longer, ROW, probe)])
     assert faults == ()
+    assert [one.condition for one in costs.of["vhr"]] == ["vhr, its probe alone"]
     (short, long) = costs.of["mask_heads"]
     assert (short.length, short.time, short.fastest, short.slowest, short.n) == (
         512, 1.1, 1.0, 1.5, 3,

@@ -1,4 +1,4 @@
-hb.put("i-3ca456e682d8",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+hb.put("i-8b0d55284ad0",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
 ["adam","not scored alone",["float32[1, 1, 128] 5acb0199f4bd622a"],["float32[1, 1, 128] 35feebd6c8fe415b"],"men",[],[],""],
 ["anna","not scored alone",["float32[1, 1, 128] 792d8335450b2c1b"],["float32[1, 1, 128] a1b129c85701d9b7"],"women",[],[],""],
 ["apple","not scored alone",["float32[1, 1, 128] a70b7f1b846b1889"],["float32[1, 1, 128] 515c3a1ca2d7f26d"],"fruits",[],[],""],

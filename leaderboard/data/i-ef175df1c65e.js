@@ -1,4 +1,4 @@
-hb.put("i-ff159d0d5d8d",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+hb.put("i-ef175df1c65e",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
 ["carrot","not scored alone",["treasures"],["vegetables"],"",[],[],""],
 ["coat","not scored alone",["clothes"],["tools"],"",[],[],""],
 ["crown","not scored alone",["clothes"],["treasures"],"",[],[],""],

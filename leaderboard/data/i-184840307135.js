@@ -1,4 +1,4 @@
-hb.put("i-29b62e0467fd",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+hb.put("i-184840307135",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
 ["amber","not scored alone",["float32[1, 1, 128] f80d12a23bed1a2d; float32[1, 1, 8, 32] cb0ab080b7e8b915"],["float32[1, 1, 128] 26dbd3b85cef6c59; float32[1, 1, 8, 32] 598ab34290cb35fb"],"amber",[],[],""],
 ["apple","not scored alone",["float32[1, 1, 128] 48f6abd2c0c035aa; float32[1, 1, 8, 32] 849d5847b372dc2c"],["float32[1, 1, 128] a312fddbf6c78aa7; float32[1, 1, 8, 32] 56b41988419b2c09"],"apple",[],[],""],
 ["april","not scored alone",["float32[1, 1, 128] d6dacf7576a96647; float32[1, 1, 8, 32] 1c596340d3b3d094"],["float32[1, 1, 128] 5017125fd007ef2b; float32[1, 1, 8, 32] aea041fcf8e835fb"],"april",[],[],""],

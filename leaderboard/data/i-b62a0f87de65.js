@@ -1,4 +1,4 @@
-hb.put("i-75bfaacffd07",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+hb.put("i-b62a0f87de65",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
 ["amber","not scored alone",["float32[1, 1, 128] f80d12a23bed1a2d; float32[1, 1, 8, 32] cb0ab080b7e8b915"],["float32[1, 1, 128] b424a1ad35860558; float32[1, 1, 8, 32] a2310a29d06e669f"],"amber",[],[],""],
 ["apple","not scored alone",["float32[1, 1, 128] 48f6abd2c0c035aa; float32[1, 1, 8, 32] 849d5847b372dc2c"],["float32[1, 1, 128] 1599cb6fdf032000; float32[1, 1, 8, 32] 7cf3911f4d27832c"],"apple",[],[],""],
 ["april","not scored alone",["float32[1, 1, 128] d6dacf7576a96647; float32[1, 1, 8, 32] 1c596340d3b3d094"],["float32[1, 1, 128] 39fba74c71a5f079; float32[1, 1, 8, 32] 68d8c7ba112799e1"],"april",[],[],""],

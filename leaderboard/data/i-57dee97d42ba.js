@@ -1,4 +1,4 @@
-hb.put("i-9194f4b32e46",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+hb.put("i-57dee97d42ba",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
 ["amber","not scored alone",["float32[2, 1, 8, 32] 45d3180380223d50"],["float32[2, 1, 8, 32] 2c4d33f04bed5f69"],"amber",[],[],""],
 ["apple","not scored alone",["float32[2, 1, 8, 32] 1ffe115cfbf72c81"],["float32[2, 1, 8, 32] e3e0ad67fa880925"],"apple",[],[],""],
 ["april","not scored alone",["float32[2, 1, 8, 32] 269af7e8ec2e45b5"],["float32[2, 1, 8, 32] 425f963816a7f3ce"],"april",[],[],""],

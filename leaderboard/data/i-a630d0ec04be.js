@@ -1,4 +1,4 @@
-hb.put("i-6629fb01496b",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+hb.put("i-a630d0ec04be",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
 ["amber","not scored alone",["float32[1, 1, 128] f80d12a23bed1a2d; float32[1, 1, 8, 32] cb0ab080b7e8b915"],["float32[1, 1, 128] d217d3f9359731b2; float32[1, 1, 8, 32] 8428b4cf4e224389"],"amber",[],[],""],
 ["apple","not scored alone",["float32[1, 1, 128] 48f6abd2c0c035aa; float32[1, 1, 8, 32] 849d5847b372dc2c"],["float32[1, 1, 128] faf8ca6c83389f69; float32[1, 1, 8, 32] 149a03703120c1d6"],"apple",[],[],""],
 ["april","not scored alone",["float32[1, 1, 128] d6dacf7576a96647; float32[1, 1, 8, 32] 1c596340d3b3d094"],["float32[1, 1, 128] c8ec65a7897f3535; float32[1, 1, 8, 32] 10dccb964e741fa5"],"april",[],[],""],

@@ -1,4 +1,4 @@
-hb.put("i-a2fbafdffbb8",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+hb.put("i-669595ad88a6",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
 ["amber","not scored alone",["float32[1, 1, 128] f80d12a23bed1a2d; float32[1, 1, 8, 32] cb0ab080b7e8b915"],["float32[1, 1, 128] 2fd470289c0d71ef; float32[1, 1, 8, 32] bf9ecc3e9d3ab1ae"],"amber",[],[],""],
 ["apple","not scored alone",["float32[1, 1, 128] 48f6abd2c0c035aa; float32[1, 1, 8, 32] 849d5847b372dc2c"],["float32[1, 1, 128] 433be8fa6b88448f; float32[1, 1, 8, 32] 44e33ca9478fd68a"],"apple",[],[],""],
 ["april","not scored alone",["float32[1, 1, 128] d6dacf7576a96647; float32[1, 1, 8, 32] 1c596340d3b3d094"],["float32[1, 1, 128] 11dda9c6278dbc2c; float32[1, 1, 8, 32] 148ea65b76c35776"],"april",[],[],""],

@@ -1,4 +1,4 @@
-hb.put("i-2b2a358b7954",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+hb.put("i-b60da9526f21",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
 ["amber","not scored alone",["float32[1, 1, 128] f80d12a23bed1a2d; float32[1, 1, 8, 32] cb0ab080b7e8b915"],["float32[1, 1, 128] d7f60793ac68e5ca; float32[1, 1, 8, 32] ac3fd794f963c147"],"amber",[],[],""],
 ["apple","not scored alone",["float32[1, 1, 128] 48f6abd2c0c035aa; float32[1, 1, 8, 32] 849d5847b372dc2c"],["float32[1, 1, 128] 26d4e99a667aa00e; float32[1, 1, 8, 32] fdbc62c7b5c0254d"],"apple",[],[],""],
 ["april","not scored alone",["float32[1, 1, 128] d6dacf7576a96647; float32[1, 1, 8, 32] 1c596340d3b3d094"],["float32[1, 1, 128] 6551325fd61397e8; float32[1, 1, 8, 32] 64cdcf711470995f"],"april",[],[],""],

@@ -1,4 +1,4 @@
-hb.put("i-c29047765b7c",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
+hb.put("i-105bde9d9dbf",["document","change","unedited","edited","target","marks","edited_marks","picture"],[
 ["amber","not scored alone",["float32[1, 1, 128] d5bd0a2c5df03b2b"],["float32[1, 1, 128] 11a3072cce6a34df"],"amber",[],[],""],
 ["apple","not scored alone",["float32[1, 1, 128] a70b7f1b846b1889"],["float32[1, 1, 128] 515c3a1ca2d7f26d"],"apple",[],[],""],
 ["april","not scored alone",["float32[1, 1, 128] 9eb848ad9279b319"],["float32[1, 1, 128] 072273ae2508b66d"],"april",[],[],""],
