@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +84,30 @@ def test_the_blocks_have_their_columns_and_the_files_are_counted(done: tuple[Pat
     assert len(list((folder / "results/measured/fake-1").glob("*/*.json"))) == 8
     assert files.startswith("files: 4 results and 4 of controls under ")
     assert "\x1b[" not in printed
+
+
+def test_the_line_again_repeats_the_run_where_it_was(tmp_path: Path) -> None:
+    write_tasks(tmp_path / "mine")
+    out = tmp_path / "my results"
+    words = ["run", "--tasks", "colours", "--intervention", "mask_heads(heads=[[0, 1]])"]
+    words += ["--model", "fake", "--include", "mine", "--controls", "1", "--limit", "4"]
+    ran = headbench(*words, "--seed", "3", "--out", str(out), folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    first = {path: path.read_bytes() for path in sorted((out / "measured").rglob("*.json"))}
+    shutil.rmtree(out)
+    (line,) = (line for line in ran.stdout.splitlines() if line.startswith("again: "))
+    program, *typed = shlex.split(line.removeprefix("again: "))
+    assert program == "headbench"
+    elsewhere = tmp_path / "elsewhere"  # extensions and folder are named in full
+    elsewhere.mkdir()
+    again = headbench(*typed, folder=elsewhere)
+    assert again.returncode == 0, again.stderr
+    assert not list(elsewhere.iterdir())
+    timing = "timing.json"
+    second = {path: path.read_bytes() for path in sorted((out / "measured").rglob("*.json"))}
+    assert first.keys() == second.keys()
+    assert all(second[path] == text for path, text in first.items() if path.name != timing)
+    assert len(first) > 3
 
 
 @pytest.mark.bits

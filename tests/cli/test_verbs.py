@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,31 @@ def test_a_list_fits_the_terminal_and_elides_nothing(
     text = " ".join(out.split())
     for row in rows:
         assert row["summary"] in text
+
+
+def test_ls_marks_the_tasks_that_need_the_users_files(
+    headbench: Verb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exactly those whose documents cannot be had where no variable is set."""
+    from headbench.tasks.data.source import AbsentDataError
+    from headbench.tasks.loader import load
+
+    for variable in [name for name in os.environ if name.startswith("HEADBENCH_")]:
+        monkeypatch.delenv(variable)
+    rows = json.loads(headbench("ls", "tasks", "--json")[1])
+    marked = {row["name"]: row["files"] for row in rows if row["files"]}
+    absent = set()
+    for row in rows:
+        if row["kind"] == "task":
+            try:
+                load(row["name"], []).documents(limit=1)
+            except AbsentDataError as error:
+                absent.add(row["name"])
+                named = [one for one in marked[row["name"]].split(", ") if one in str(error)]
+                assert named, f"{row['name']}: {error} names none of {marked[row['name']]}"
+    assert absent == set(marked) and "niah" not in absent and "pope_files" in absent
+    text = " ".join(headbench("ls", "tasks", "pope_coco")[1].split())
+    assert text.endswith("Your files: HEADBENCH_DATA.")
 
 
 def test_ls_finds_the_users_tasks(headbench: Verb, tmp_path: Path) -> None:

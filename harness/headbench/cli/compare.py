@@ -37,7 +37,7 @@ def compare(
     results: Annotated[
         list[Path],
         typer.Argument(
-            metavar="A B...",
+            metavar="RESULT",
             help="Result files or folders; the first is the baseline. One folder: each "
             "intervention against the baseline of its run.",
         ),

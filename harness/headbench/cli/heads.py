@@ -41,6 +41,9 @@ class Form(StrEnum):
 
     AUTO = "auto"
     RETRIEVAL_HEAD = "retrieval_head"
+    SCORES = "scores"
+    PROFILE = "profile"
+    PROFILE_COPY = "profile_copy"
     DUO = "duo"
     ROWS = "rows"
     PER_LAYER = "per_layer"

@@ -11,9 +11,7 @@ from headbench.cli.printing import say
 
 
 def submit(
-    results: Annotated[
-        list[Path], typer.Argument(metavar="RESULT.json...", help="Result files of runs.")
-    ],
+    results: Annotated[list[Path], typer.Argument(help="Result files of runs.")],
 ) -> None:
     """Check results for the board as its CI does, and say what to correct; exit status 1.
 
