@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from headbench.leaderboard import about
 from headbench.leaderboard.build import board_faults, build
 from headbench.leaderboard.site import write
 from headbench.leaderboard.site_links import link_faults
@@ -151,6 +152,17 @@ def test_broken_files_are_listed_and_change_nothing_else(
     assert found["data/board-measured.csv"] == files["data/board-measured.csv"]
     table = re.compile(r"<table.*</table>", re.DOTALL)
     assert table.findall(text(found)) == table.findall(text(files))
+
+
+def test_a_page_of_what_is_not_shown_has_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(about, "MOST_LISTED", 2)
+    for number in range(5):
+        (tmp_path / f"broken-{number}.json").write_text("{", encoding="utf-8")
+    page = text(build([tmp_path]), "not-shown.html")
+    assert page.count("broken-") == 2
+    assert "3 more are not listed" in page
 
 
 def test_foreign_names_are_text(tmp_path: Path) -> None:

@@ -185,13 +185,13 @@ def run(
         return
     from rich.console import Console
 
-    from headbench.results.unusable import unusable
+    from headbench.results.unusable import cut_off, unusable
     from headbench.running.execute import run_plan
     from headbench.running.outcome_table import print_outcome
 
     outcome = run_plan(plan, out)
     empty = unusable(outcome.run.cells)
-    for line in empty:
+    for line in (*empty, *cut_off(outcome.run.cells)):
         say(line, err=True)
     print_outcome(outcome, Console(), full=show_all)
     if empty:

@@ -37,6 +37,14 @@ class MethodParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def needed(self, declared: frozenset[str]) -> frozenset[str]:
+        """What must be there with these values.
+
+        Args:
+            declared: What the method declares for any values, :attr:`Method.needs`.
+        """
+        return declared
+
 
 @dataclass(frozen=True)
 class Method:

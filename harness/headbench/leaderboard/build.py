@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headbench.leaderboard.contents import all_parts
+from headbench.leaderboard.reading import fewer_collections
 from headbench.leaderboard.site import render
 from headbench.leaderboard.site_links import link_faults
 from headbench.leaderboard.sources import Sources, read_sources
@@ -25,7 +26,8 @@ def build(paths: Sequence[Path]) -> dict[str, bytes]:
         StoreError: a path does not exist. A broken result raises nothing: it is listed on the
             page "not shown".
     """
-    return _files(read_sources(paths))
+    with fewer_collections():
+        return _files(read_sources(paths))
 
 
 def board_faults(paths: Sequence[Path], out: Path) -> Iterator[str]:
@@ -40,10 +42,11 @@ def board_faults(paths: Sequence[Path], out: Path) -> Iterator[str]:
     Raises:
         StoreError: a path does not exist.
     """
-    sources = read_sources(paths)
+    with fewer_collections():
+        sources = read_sources(paths)
+        files = _files(sources)
     for one in sources.not_shown:
         yield f"{one.path} cannot be shown: {one.reason}"
-    files = _files(sources)
     yield from link_faults(files)
     yield from stale(files, out)
 

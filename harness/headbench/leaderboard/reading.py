@@ -73,10 +73,9 @@ def read_runs(paths: Sequence[Path]) -> Shown:
         StoreError: a path does not exist.
     """
     found = Collection(paths, check=False, beside=False)  # each file is read below
-    with _fewer_collections():
-        level = _level_of(found.cells)
-        parts = _Parts(found.runs, level)
-        runs = tuple(parts.assembled(place, run) for place, run in enumerate(found.runs))
+    level = _level_of(found.cells)
+    parts = _Parts(found.runs, level)
+    runs = tuple(parts.assembled(place, run) for place, run in enumerate(found.runs))
     return Shown(runs, (*found.not_shown, *parts.broken.values()), level)
 
 
@@ -100,7 +99,7 @@ def _stated_level(result: Result) -> float:
 
 
 @contextmanager
-def _fewer_collections() -> Iterator[None]:
+def fewer_collections() -> Iterator[None]:
     """Let Python look for cycles less often: millions of small records hold none."""
     before = gc.get_threshold()
     gc.set_threshold(200_000, 50, 100)

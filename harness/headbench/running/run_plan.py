@@ -20,6 +20,7 @@ from headbench.nouns import Document, Role
 from headbench.results.keys import seed_for
 from headbench.results.schema import CodeFacts
 from headbench.running import code, neutral
+from headbench.running.early_checks import check_interventions
 from headbench.running.model_roles import SUBJECT
 from headbench.running.planned_cells import (
     BASELINE,
@@ -115,6 +116,7 @@ def make_plan(spec: RunSpec) -> RunPlan:
     for task in tasks:
         checkable(task).check_scorer()
     spec, notes = _with_model(spec, tasks)
+    check_interventions(spec, tasks)
     documents = [_documents(task, spec) for task in tasks]
     seen = preview_respondents(spec, tasks)
     # Weights take minutes to read, and the configuration shows much of what is impossible.

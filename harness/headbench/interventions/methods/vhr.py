@@ -101,6 +101,10 @@ class VhrParams(MethodParams):
             raise ValueError("per_sample=false needs heads= or map=")
         return self
 
+    def needed(self, declared: frozenset[str]) -> frozenset[str]:
+        """An image, unless the heads are fixed."""
+        return declared if self.per_sample else declared - {"image"}
+
 
 def default_layers(info: ModelInfo, second_layer: bool | None) -> tuple[int, ...]:
     """The layers that are reinforced when none are named.
