@@ -206,7 +206,9 @@ def test_link_and_download_a_filtered_view(browser: Browser) -> None:
 
 # ------------------------------------------------------------------ what others wrote
 
-BAD = "</script><img src=x onerror=\"document.title='hacked'\">\u202e"
+BAD = "</script><img src=x onerror=\"document.title='hacked'\">"
+BIDI = "good\u202edab"
+ODD = "=HYPERLINK(1) & constructor"
 
 
 @pytest.fixture(scope="module")
@@ -215,16 +217,18 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
     kept = folder / "results" / "measured"
     shutil.copytree(GOLDEN / "ref-lm-v1", kept / "honest")
-    for path in (kept / "honest").rglob("*.json"):
-        bad = kept / "bad" / path.relative_to(kept / "honest")
-        bad.parent.mkdir(parents=True, exist_ok=True)
-        said = json.loads(path.read_text(encoding="utf-8"))
-        if "model" in said and isinstance(said["model"], dict):
-            said["model"]["name"] = BAD
-        bad.write_text(json.dumps(said), encoding="utf-8")
-        records = path.with_name(path.name.replace(".json", ".records.jsonl.gz"))
-        if records.exists():
-            shutil.copy(records, bad.with_name(records.name))
+    paths = sorted((kept / "honest").rglob("*.json"))
+    for place, name in (("bad", BAD), ("bidi", BIDI), ("odd", ODD)):
+        for path in paths:
+            bad = kept / place / path.relative_to(kept / "honest")
+            bad.parent.mkdir(parents=True, exist_ok=True)
+            said = json.loads(path.read_text(encoding="utf-8"))
+            if "model" in said and isinstance(said["model"], dict):
+                said["model"]["name"] = name
+            bad.write_text(json.dumps(said), encoding="utf-8")
+            records = path.with_name(path.name.replace(".json", ".records.jsonl.gz"))
+            if records.exists():
+                shutil.copy(records, bad.with_name(records.name))
     (kept / "honest" / "niah" / "broken-00000000.json").write_text(f'{{"{BAD[:9]}": NaN')
     write(build([folder / "results"]), folder / "board")
     return folder / "board"
@@ -239,7 +243,10 @@ def test_a_hostile_result_changes_nothing(browser: Browser, hostile: Path) -> No
         assert browser.driver.title.endswith(" - headbench"), page.name
         assert browser.js("return document.querySelectorAll('img[src=x]').length") == 0
     browser.open(hostile / "not-shown.html")
-    assert "broken-00000000.json" in browser.js("return document.body.innerText")
+    listed = browser.js("return document.body.innerText")
+    assert "broken-00000000.json" in listed
+    assert "its model's name holds markup" in listed
+    assert "its model's name holds control, direction or other invisible characters" in listed
     browser.open(hostile / "index.html")
     rows = browser.js(ROWS)
     assert len(rows) == 2  # the honest row is still there beside the other
