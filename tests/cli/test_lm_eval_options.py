@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from headbench.cli import app
-from headbench.errors import ConfigError
+from headbench.errors import ConfigError, HeadbenchError
 from headbench.models import adapter_catalogue
 from headbench.running.spec import make_spec
 from headbench.tasks.loader import load_file
@@ -221,3 +221,18 @@ def test_the_command_that_a_run_prints_gives_it_again(folder: Path) -> None:
 def test_specs_without_these_options_keep_their_digest() -> None:
     assert set(make_spec(tasks=["niah"]).document()) & set(Overrides.__annotations__) == set()
     assert parse_gen_kwargs("until=a,b,temperature=1") == {"until": "a,b", "temperature": "1"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("heads", "detect", "--detector", "nothing", "--model_args", "pretrained=x"),
+        ("rescore", "--task", "chair", "--predictions", "x", "--ground_truth", "y"),
+        ("show", "task", "nothing", "--task_args", "a=b"),
+        ("guard", "--without_data", "--at_least", "1"),
+    ],
+)
+def test_every_verb_takes_underscores(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, list(words))
+    assert "No such option" not in done.output
+    assert isinstance(done.exception, HeadbenchError), done.output

@@ -79,6 +79,22 @@ def test_commands_in_sentences_name_verbs_and_options_that_there_are(page: Path)
         assert not faults(command), f"{page.name}:{line}: {command}: {faults(command)}"
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("headbench rnu --tasks niah", "no verb 'rnu'"),
+        ("headbench run --taks niah", "run has no option --taks"),
+        ("headbench heads find x", "heads has no command 'find'"),
+        ("headbench rescore --ground-thruth x", "no option --ground-thruth"),
+        ("make nothing", "no target 'nothing'"),
+        ("python benchmarks/nothing.py", "no file benchmarks/nothing.py"),
+        ("python -m training.nothing", "no module training.nothing"),
+    ],
+)
+def test_a_command_that_names_nothing_is_found(command: str, told: str) -> None:
+    assert told in faults(command)
+
+
 def test_commands_are_of_a_known_shape() -> None:
     languages = Counter(block.language for block in every_block())
     known = {*SHELL, "python", "yaml", "json", "csv", "toml", "text"}

@@ -52,6 +52,9 @@ def test_a_score_per_head_is_read(tmp_path: Path) -> None:
     assert (found["scores"][2][5], found["scores"][0][1]) == (0.9, 0.25)
     with pytest.raises(DataError, match="does not say how many heads"):
         imported(tmp_path, {"2-5": 0.9})
+    for few in ({"0-0": 0.9}, {"0-0": 0.9, "0-1": 0.1}, {"0-0": 0.9, "1-0": 0.1}):
+        with pytest.raises(DataError, match="does not say how many heads"):
+            imported(tmp_path, few)
     whole, _ = imported(tmp_path, {f"{n}-{h}": n + h for n in range(2) for h in range(3)})
     assert whole["scores"] == [[0, 1, 2], [1, 2, 3]]
     with pytest.raises(DataError, match="head 2-5 is listed twice"):

@@ -132,6 +132,11 @@ def test_a_hub_that_does_not_answer_is_given_up_within_seconds(
     hub_reach.check_reachable({"pretrained": "/a/folder/that/is/no/hub/id"})
 
 
+def test_recorded_outputs_are_asked_for_before_any_task_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="needs a file of outputs, one row per document"):
+        headbench.run("no_such_task", model="recorded", out=tmp_path)
+
+
 def test_a_task_of_several_steps_says_that_recorded_rows_cannot_answer_it(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text('{"id": "a", "text": "b"}\n')

@@ -12,8 +12,8 @@ from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.families.brain import table_rows
 from headbench.families.brain.noise_ceiling import noise_ceiling, normalise_subjects
 from headbench.families.brain.packed_rows import pack, unpack
-from headbench.families.brain.rdm import crossnobis, rdm, square
-from headbench.families.brain.rdm_similarity import similarity
+from headbench.families.brain.rdm import condense, crossnobis, rdm, square
+from headbench.families.brain.rdm_similarity import METHODS, Method, similarity
 from headbench.families.brain.table_rsa_statistics import (
     BEYOND,
     CHARACTERS,
@@ -237,6 +237,20 @@ def test_heads_of_a_layer_are_candidates(table: Path, tmp_path: Path) -> None:
     figures = done.results[0].metrics
     assert figures["table_best_layer"].value == 1
     assert 0 <= figures["table_best_head"].value < 4
+
+
+@pytest.mark.parametrize("method", [one for one in METHODS if one != "cosine"])
+def test_every_comparator_runs_whitened_ones_over_crossnobis(
+    table: Path, tmp_path: Path, method: Method
+) -> None:
+    people = "crossnobis" if method == "cosine_cov" else "correlation"
+    args = {"table": table, "layers": [1], "method": method, "people_kind": people}
+    done = headbench.run("rsa_table", task_args=args, out=tmp_path, draws=4, controls=0)
+    kept = [entry.record for entry in read_entries(done.files[0], done.results[0])]
+    states = np.array([one.parts["features"][0] for one in kept], dtype=np.float64)
+    theirs = np.array([one.parts["people"] for one in kept], dtype=np.float64)
+    expected = similarity(rdm(states), condense(theirs.transpose(1, 0, 2)), method).mean()
+    assert done.results[0].metrics["table_rsa"].value == pytest.approx(expected, abs=1e-9)
 
 
 def test_people_are_the_rdms_of_the_table(table: Path) -> None:

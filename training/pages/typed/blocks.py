@@ -120,10 +120,10 @@ def _above(lines: list[str], after: int, start: int) -> list[str]:
 
 
 def inline_commands(page: Path) -> Iterator[tuple[int, str]]:
-    """Line and text of every ``headbench ...`` that stands in a sentence or a table."""
+    """Line and text of every command that stands in a sentence or a table."""
     inside = {n for one in blocks_of(page) for n in range(one.line, one.end + 1)}
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
         if number not in inside:
             for text in re.findall(r"(?<!`)`([^`]+)`(?!`)", line):
-                if text.startswith("headbench "):
+                if text.startswith(("headbench ", "python -m ", "python ", "make ")):
                     yield number, text

@@ -1,11 +1,15 @@
-"""Commands in sentences: their verbs and options are ones that there are."""
+"""Commands in sentences: their verbs, options, modules and targets are ones that there are."""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Any
+
+from training.pages.typed.blocks import ROOT
 
 
 def faults(command: str) -> str:
@@ -14,6 +18,8 @@ def faults(command: str) -> str:
     Args:
         command: As it stands in a sentence: an ellipsis or a bracket may leave something out.
     """
+    if not command.startswith("headbench "):
+        return _missing(command.split())
     from headbench.cli import VERBS, load_verb
 
     words = shlex.split(re.sub(r"[\[\]]|\.\.\.", " ", command).replace("'", '"'))
@@ -32,6 +38,18 @@ def faults(command: str) -> str:
         if re.match(r"--[a-z]", name) and name not in known:
             return f"{verb} has no option {name}"
     return ""
+
+
+def _missing(words: Sequence[str]) -> str:
+    """What a command of Python or make names and is not there."""
+    if words[0] == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        return "" if words[1] in targets else f"there is no target {words[1]!r}"
+    if words[1] != "-m":
+        return "" if (ROOT / words[1]).is_file() else f"there is no file {words[1]}"
+    if words[2].isupper() or words[2].rpartition(".")[2].isupper():
+        return ""  # stands for a name
+    return "" if importlib.util.find_spec(words[2]) else f"there is no module {words[2]}"
 
 
 @functools.cache

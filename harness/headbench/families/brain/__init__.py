@@ -95,6 +95,7 @@ FAMILY = Family(
         "brain.mknn": ".neighbours_scorer:HELD_OUT",
         "brain.mknn_mean_head": ".neighbours_scorer:MEAN",
         "brain.mknn_same_stimuli": ".neighbours_scorer:BEST",
+        "brain.mknn_optimism_gap": ".neighbours_scorer:GAP",
         "brain.mknn_chance": ".neighbours_scorer:CHANCE",
         "brain.mknn_best_layer": ".neighbours_scorer:LAYER",
         "brain.mknn_best_head": ".neighbours_scorer:HEAD",
