@@ -54,7 +54,8 @@ def fact_lines(rows: Sequence[tuple[str, str, str]], width: int) -> Iterator[str
     """
     from headbench.results.block_text import wrapped
 
-    names = min(WIDEST_NAME, max((len(name) for name, _, _ in rows), default=0))
+    longest = max((len(name) for name, _, _ in rows), default=0)
+    names = min(WIDEST_NAME, longest, width * 7 // 20)
     origins = max((len(origin) + 4 for _, _, origin in rows if origin), default=0)
     room = max(0, width - names - 4 - origins)
     for name, value, origin in rows:

@@ -188,7 +188,10 @@ def _short_path(path: Path) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """A value as it is read; blanks alone, which nobody would see, in quotes."""
+    if isinstance(value, str) and value.strip():
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 # ------------------------------------------------------------------ interventions

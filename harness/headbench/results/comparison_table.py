@@ -111,7 +111,8 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
     """Notes within the width of a terminal; a pipe without a width gets each on one line."""
     for note in notes:
         if _has_width(console):
-            for line in wrapped(note, columns(console)):
+            indent = len(note) - len(note.lstrip())
+            for line in wrapped(note.lstrip(), columns(console), indent=indent):
                 print_line(console, line)
         else:
             print_line(console, note)
