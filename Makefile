@@ -38,6 +38,8 @@ smoke: $(VENV)/.installed
 # Every decoder class of transformers, tiny, against the library; goes on where it was stopped.
 sweep: $(VENV)/.tests
 	cd tests && ../$(BIN)/python -m sweep
+	$(BIN)/python benchmarks/leaderboard.py
+	$(BIN)/python benchmarks/leaderboard_browser.py
 
 # Random input for every reader, longer than CI does; a seed gives the same inputs again.
 SECONDS ?= 30
@@ -77,6 +79,8 @@ nightly: $(VENV)/.dev
 	$(BIN)/python -m training.pages.statistics --check
 	$(BIN)/python .ci/mutants.py
 	cd tests && ../$(BIN)/python -m sweep
+	$(BIN)/python benchmarks/leaderboard.py
+	$(BIN)/python benchmarks/leaderboard_browser.py
 	cd tests && ../$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED)
 	$(MAKE) real
 	HEADBENCH_REAL_MODELS=$(REAL) HEADBENCH_REAL_MODELS_MINIMUM=$(REAL_MINIMUM) \

@@ -50,11 +50,12 @@ from headbench.statistics.metric import Metric
 TASKS = 20
 INTERVENTIONS = 4
 CONTROLS = 4
-CELLS = 1 + INTERVENTIONS * (1 + CONTROLS)
-"""Cells per model and task, as ``headbench run`` makes them by default."""
+"""Per intervention, as ``headbench run`` makes them by default."""
 DOCUMENTS = 20
 METRICS = ("niah.recall", "niah.fraction")
 DRAWS = 2000
+MOST_SECONDS, MOST_GIB = 20.0, 1.0
+"""What a build may take: the goals for 10,000 results."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,18 @@ class Condition:
     draw: int | None = None
 
 
-def conditions() -> Iterator[Condition]:
+def conditions(controls: int) -> Iterator[Condition]:
     """Every condition of a model and task, the baseline first."""
     yield Condition("baseline", "baseline")
     for number in range(INTERVENTIONS):
         name = f"scale_heads(alpha={(number + 1) / 10:g},fraction=0.5,map=vhd)"
         yield Condition(name, "toggle")
-        for draw in range(CONTROLS):
+        for draw in range(controls):
             yield Condition(f"{name}#control-{draw}", "control", name, draw)
 
 
-def write_results(out: Path, count: int) -> int:
-    """Write about ``count`` results below a folder.
+def write_results(out: Path, count: int, controls: int = CONTROLS) -> int:
+    """Write about ``count`` results below a folder, with so many controls per intervention.
 
     Returns:
         How many were written: whole models.
@@ -87,11 +88,15 @@ def write_results(out: Path, count: int) -> int:
     spec: dict[str, object] = {"draws": DRAWS, "level": 0.95, "seed": 0, "tasks": []}
     run = RunFacts(spec=spec, digest=digest(spec), versions=versions())
     written = 0
-    for model in range(max(1, round(count / (TASKS * CELLS)))):
+    cells = 1 + INTERVENTIONS * (1 + controls)
+    for model in range(max(1, round(count / (TASKS * cells)))):
         for task in range(TASKS):
             baseline: str | None = None
-            for condition in conditions():
+            for condition in conditions(controls):
                 entries, result = _cell(model, task, condition, baseline, metrics, run)
+                if not controls:
+                    arm = result.arm.model_copy(update={"controls": None})
+                    result = result.model_copy(update={"arm": arm})
                 baseline = baseline or result.id
                 write_result(out, result, entries)
                 written += 1
@@ -179,8 +184,10 @@ def _child(results: Path, out: Path) -> None:
     spent = time.process_time() - start
     write(files, out)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    first = len(files["index.html"]) / 2**20
-    print(f"{spent:.1f} CPU-s, {peak:.2f} GiB, {len(files)} files, first page {first:.2f} MiB")
+    first = len(files["index.html"]) / 1e6
+    print(f"{spent:.1f} CPU-s, {peak:.2f} GiB, {len(files)} files, first page {first:.2f} MB")
+    if spent > MOST_SECONDS or peak > MOST_GIB:
+        raise SystemExit(f"more than {MOST_SECONDS:g} CPU-s or {MOST_GIB:g} GiB")
 
 
 def _digest(folder: Path) -> str:

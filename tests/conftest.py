@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from training.pages.typed.session import Session
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -50,6 +55,16 @@ def real_model(name: str) -> str:
     if not (folder / "model.safetensors").is_file():
         pytest.skip(f"HEADBENCH_REAL_MODELS names {named}, which holds no {name}: see `make real`")
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def typed_session() -> Iterator[Session]:
+    """A shell in which ``headbench`` starts at once, each time in a process of its own."""
+    from training.pages.typed.session import session
+
+    # A socket's path has a hundred characters at most, and folders of tests have long names.
+    with tempfile.TemporaryDirectory(prefix="typed") as folder, session(Path(folder)) as inner:
+        yield inner
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import subprocess
 import sys
 import tarfile
@@ -177,3 +178,46 @@ def test_the_sdist_holds_what_the_wheel_and_the_tests_need(dist: Dist) -> None:
     wanted |= {f"tests/{name}" for name in dist.tests}
     wanted |= {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"}
     assert wanted - names == set()
+
+
+VENDORED = (
+    *("rsa", "rsa_scenes", "rsa_things", "rsa_things_last", "rsa_rdm92", "rsa_rdm92_given"),
+    *("ooo_things", "ooo_things_options", "aut_originality", "norms", "norms_things"),
+    *("concept_ib", "concept_ib_things", "geometry", "geometry_things"),
+    *("mknn_heads", "mknn_heads_things"),
+)
+
+
+def test_tasks_with_human_data_run_from_the_wheel_without_any_variable(
+    wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    wheel.extractall(tmp_path / "site")  # noqa: S202  a wheel of our own
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith("HEADBENCH")
+    }
+    variables["PYTHONPATH"] = str(tmp_path / "site")
+
+    def ran(*command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", "from headbench.cli import app; app()", *command],
+            cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout
+
+    told = ran("validate", *VENDORED).splitlines()
+    assert sum(line.startswith("ok") for line in told) == len(VENDORED), told
+    code = (
+        "import headbench, numpy as np\n"
+        "from headbench.families.brain.rdm import square\n"
+        "from headbench.families.brain.vendored_data import IMAGE_IDS, rdm92\n"
+        f"assert headbench.__file__.startswith({str(tmp_path / 'site')!r})\n"
+        "data = rdm92()\n"
+        "animacy = square(data.models[data.model_names.index('animacy')])\n"
+        "np.savez('animacy.npz', document=IMAGE_IDS, features=animacy)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=variables, check=True)
+    args = ("--model", "features", "--model-args", "path=animacy.npz", "--draws", "20")
+    table = ran("run", "--tasks", "rsa_rdm92_given", *args, "--out", "out")
+    figure = next(line for line in table.splitlines() if line.startswith("rsa "))
+    assert figure.split()[1] == ".334"

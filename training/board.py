@@ -27,6 +27,10 @@ FOLDER = Path("results/board")
 OF_A_CELL = re.compile(r"-([0-9a-f]{8})\.[a-z.]+$")
 """The end of a result file's name, and of its records and arrays: eight digits of its id."""
 VECTORS = FOLDER / "there.safetensors"
+TABLE = FOLDER / "words.csv"
+SUBJECTS, WORDS, UNITS = 4, 48, 8
+NOISE = 1.0
+"""Standard deviation of a simulated response around the subjects' shared one, per unit."""
 
 
 class Plan(BaseModel):
@@ -79,6 +83,32 @@ def make_vectors() -> None:
         write_atomic(VECTORS, directions(Path(scratch)).read_bytes())
 
 
+def table() -> str:
+    """Simulated responses to words of known categories, in the form that ``rsa_table`` reads.
+
+    Every subject responds to a word with a random projection of its categories and noise of its
+    own. Committed, so that the runs of the plan name the same bytes on every machine.
+    """
+    import numpy as np
+
+    from headbench.families.brain.concept_world import concept_world
+
+    world = concept_world()
+    draw = np.random.default_rng(0)
+    chosen = np.sort(draw.permutation(len(world.words))[:WORDS])
+    shared = world.features[chosen] @ draw.standard_normal((len(world.categories), UNITS))
+    lines = [",".join(["subject", "stimulus", "text", *(f"unit{at}" for at in range(UNITS))])]
+    for subject in range(SUBJECTS):
+        responses = shared + NOISE * draw.standard_normal(shared.shape)
+        for at, values in zip(chosen.tolist(), responses, strict=True):
+            word = world.words[at]
+            numbers = (f"{value:.3f}" for value in values)
+            lines.append(
+                ",".join([f"s{subject}", word, f"Question: {word} are what? Answer:", *numbers])
+            )
+    return "\n".join(lines) + "\n"
+
+
 def main(
     only: Annotated[str, typer.Option(help="Only runs with this text in their command.")] = "",
     dry_run: Annotated[bool, typer.Option(help="Print the commands and stop.")] = False,
@@ -90,6 +120,8 @@ def main(
     specs = [spec for spec in read_plan().runs if only in spec.command()]
     if not dry_run and not VECTORS.exists():
         make_vectors()
+    if not dry_run and not TABLE.exists():
+        write_atomic(TABLE, table().encode())
     for number, spec in enumerate(specs, 1):
         typer.echo(f"{number} of {len(specs)}: {spec.command()}")
         if dry_run:

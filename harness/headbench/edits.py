@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from headbench.errors import RefusedError
+from headbench.errors import ConfigError, RefusedError
 from headbench.nouns import Capture, HeadTable, ModelInfo, Phase, Positions, Request, Rows, Site
+from headbench.site_names import site_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -188,6 +189,19 @@ class Edit:
     where: HeadTable | Select
     phase: Phase = "both"
     rows: Rows = "all"
+
+    def __post_init__(self) -> None:
+        if "hook_" not in self.site:
+            return
+        site, layer = site_of(self.site, "Edit")
+        elsewhere = not isinstance(self.where, Mapping) or set(self.where) != {layer}
+        if layer is not None and elsewhere:
+            raise ConfigError(
+                f"{self.site!r} names one layer, and the edit's heads say which layers",
+                where="Edit",
+                hint=f"write {site!r}",
+            )
+        object.__setattr__(self, "site", site)
 
 
 Combine = Callable[[Mapping[str, "Tensor"], bool], "Tensor"]

@@ -1,6 +1,6 @@
 """The nouns of headbench, for everybody: documents, requests, records, answers, shapes.
 
-A leaf: it imports nothing of the package, and torch only for the type checker, so that
+A leaf: of the package it imports the names of sites, and torch only for the type checker, so that
 ``headbench --help`` and ``headbench compare`` can use these words without paying for torch.
 Method authors go on in :mod:`headbench.edits`; what a run asks of a model is in
 :mod:`headbench.jobs`. How they connect is drawn in ``docs/architecture.md``.
@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
+
+from headbench.site_names import site_and_layers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,7 +122,7 @@ class Capture:
     """What a probe, a detector or a ``represent`` request brings home.
 
     Attributes:
-        site: Named place in the forward pass.
+        site: Named place in the forward pass; ``blocks.5.attn.hook_z`` becomes ``z``.
         layers: 0-based; in requests also from the top.
         rows: Query rows: one of :data:`Rows`; ``answer``, the tokens of the answer that the request
             continues; or the name of a span of the prompt (``content``: its text without special
@@ -136,6 +138,12 @@ class Capture:
     keys: str | None = None
     pool: Literal["none", "mean", "last"] = "none"
     tower: Literal["text", "vision"] = "text"
+
+    def __post_init__(self) -> None:
+        if "hook_" in self.site:
+            site, layers = site_and_layers(self.site, self.layers, "Capture")
+            object.__setattr__(self, "site", site)
+            object.__setattr__(self, "layers", layers)
 
 
 class GeneratedText(str):

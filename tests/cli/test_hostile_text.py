@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +66,42 @@ def test_what_is_printed_keeps_line_breaks_and_nothing_else(
     assert out.startswith("a\nb\\x1b[2J\\x9b\n")
     assert "[red]\\x07[/nope]" in out
     assert "[/t]" in out
+
+
+USAGE = """
+import sys
+from headbench.cli import main
+
+for words in (
+    ["r\\x1b[31mun"], ["--li\\x1b[2Jmit"], ["run", "ex\\x1b[31mtra"], ["run", "--x\\x9b31m"],
+    ["run", "--seed", "\\x1b]0;title\\x07"], ["compare", "--format", "\\x1b[31mx", "a"],
+    ["run", "--tasks", "\\x1b[31m[/foo]"], ["run", "--tasks", "niah", "--intervention", "\\x1b[2J"],
+    ["show", "task", "\\x1b[31m"], ["rescore", "--task", "\\x1b[1m", "--predictions", "x"],
+    ["validate", "\\x1b[1m.yaml"], ["compare", "\\x1b[1m", "[bold]"], ["ls", "\\x1b[1m"],
+):
+    sys.argv = ["headbench", *words]
+    try:
+        main()
+    except SystemExit as end:
+        print("ENDED", end.code)
+"""
+
+
+def test_no_usage_error_sends_commands_to_a_terminal() -> None:
+    """In a real terminal, where nothing is stripped on the way."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", USAGE], stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL
+    )
+    os.close(theirs)
+    pieces = []
+    with contextlib.suppress(OSError):  # the end of a terminal on Linux
+        while piece := os.read(ours, 65536):
+            pieces.append(piece)
+    process.wait(timeout=60)
+    shown = b"".join(pieces).decode()
+    assert shown.count("ENDED") == 13
+    assert not re.search(r"ENDED 0", shown)
+    assert "Traceback" not in shown
+    assert not set(shown) & {"\x1b", "\x9b", "\x07"}
+    assert "\\x1b[31m" in shown

@@ -124,6 +124,10 @@ def test_a_result_keeps_the_figure_of_every_head_and_a_silenced_one_is_blank(
     baseline, masked, control = heads.results
     (profile,) = baseline.profiles
     assert (profile.layers, len(profile.heads)) == ((0, 1, 2, 3), 8)
+    figures = {name: one.value for name, one in baseline.metrics.items()}
+    assert figures["mknn_optimism_gap"] == pytest.approx(
+        figures["mknn_same_stimuli"] - figures["mknn"]
+    )
     best = max((one or 0, row) for row, cells in enumerate(profile.values) for one in cells)
     assert best[0] == pytest.approx(baseline.metrics["mknn_same_stimuli"].value)
     assert masked.profiles[0].values[1][0] is None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +16,11 @@ from typer.testing import CliRunner
 from headbench.cli import app
 from headbench.cli.run import split_names
 from headbench.errors import ConfigError, HeadbenchError
+from headbench.heads.headmap import HeadMap
 from headbench.models import adapter_catalogue
 from headbench.running.model_roles import parse_model_args
 from headbench.running.spec import RunSpec, make_spec, spec_from_result
+from headbench.tasks.arguments import parse_task_args
 from helpers_fake_task import write_tasks
 
 TESTS = Path(__file__).parents[1]
@@ -79,6 +84,30 @@ def test_the_blocks_have_their_columns_and_the_files_are_counted(done: tuple[Pat
     assert len(list((folder / "results/measured/fake-1").glob("*/*.json"))) == 8
     assert files.startswith("files: 4 results and 4 of controls under ")
     assert "\x1b[" not in printed
+
+
+def test_the_line_again_repeats_the_run_where_it_was(tmp_path: Path) -> None:
+    write_tasks(tmp_path / "mine")
+    out = tmp_path / "my results"
+    words = ["run", "--tasks", "colours", "--intervention", "mask_heads(heads=[[0, 1]])"]
+    words += ["--model", "fake", "--include", "mine", "--controls", "1", "--limit", "4"]
+    ran = headbench(*words, "--seed", "3", "--out", str(out), folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    first = {path: path.read_bytes() for path in sorted((out / "measured").rglob("*.json"))}
+    shutil.rmtree(out)
+    (line,) = (line for line in ran.stdout.splitlines() if line.startswith("again: "))
+    program, *typed = shlex.split(line.removeprefix("again: "))
+    assert program == "headbench"
+    elsewhere = tmp_path / "elsewhere"  # extensions and folder are named in full
+    elsewhere.mkdir()
+    again = headbench(*typed, folder=elsewhere)
+    assert again.returncode == 0, again.stderr
+    assert not list(elsewhere.iterdir())
+    timing = "timing.json"
+    second = {path: path.read_bytes() for path in sorted((out / "measured").rglob("*.json"))}
+    assert first.keys() == second.keys()
+    assert all(second[path] == text for path, text in first.items() if path.name != timing)
+    assert len(first) > 3
 
 
 @pytest.mark.bits
@@ -166,6 +195,31 @@ def test_model_args_keep_commas_inside_a_value() -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             parse_model_args(text)
+
+
+@pytest.mark.parametrize(
+    "path", ["heads.json", "runs/2024-05-01/a_b-2.jsonl", "../x.npz", "/data/7b-v1.5", "~/9", "2-5"]
+)
+def test_paths_parse_bare_in_the_arguments_of_models_and_tasks(path: str) -> None:
+    assert parse_model_args(f"path={path},id=question_id") == {"path": path, "id": "question_id"}
+    assert parse_task_args(f"table={path},layers=0,1") == {"table": path, "layers": "0,1"}
+
+
+def test_a_head_map_is_named_without_quotes(tmp_path: Path) -> None:
+    (tmp_path / "my-maps").mkdir()
+    scores = ((0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0))
+    found = HeadMap(detector="mine", model="fake-1", layers=2, heads=4, scores=scores)
+    found.save(tmp_path / "my-maps/heads-2.json")
+    write_tasks(tmp_path / "mine")
+    ran = headbench(
+        *("run", "--tasks", "colours", "--model", "fake", "--include", "mine", "--limit", "2"),
+        *("--intervention", "mask_heads(map=my-maps/heads-2.json,top=1)", "--controls", "0"),
+        folder=tmp_path,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    (masked,) = (tmp_path / "results").rglob("mask_heads-*.json")
+    arm = json.loads(masked.read_text())["arm"]
+    assert arm["name"] == "mask_heads(map='my-maps/heads-2.json',top=1)"
 
 
 def test_names_are_split_at_commas() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +98,31 @@ def test_a_list_fits_the_terminal_and_elides_nothing(
         assert row["summary"] in text
 
 
+def test_ls_marks_the_tasks_that_need_the_users_files(
+    headbench: Verb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exactly those whose documents cannot be had where no variable is set."""
+    from headbench.tasks.data.source import AbsentDataError
+    from headbench.tasks.loader import load
+
+    for variable in [name for name in os.environ if name.startswith("HEADBENCH_")]:
+        monkeypatch.delenv(variable)
+    rows = json.loads(headbench("ls", "tasks", "--json")[1])
+    marked = {row["name"]: row["files"] for row in rows if row["files"]}
+    absent = set()
+    for row in rows:
+        if row["kind"] == "task":
+            try:
+                load(row["name"], []).documents(limit=1)
+            except AbsentDataError as error:
+                absent.add(row["name"])
+                named = [one for one in marked[row["name"]].split(", ") if one in str(error)]
+                assert named, f"{row['name']}: {error} names none of {marked[row['name']]}"
+    assert absent == set(marked) and "niah" not in absent and "pope_files" in absent
+    text = " ".join(headbench("ls", "tasks", "pope_coco")[1].split())
+    assert text.endswith("Your files: HEADBENCH_DATA.")
+
+
 def test_ls_finds_the_users_tasks(headbench: Verb, tmp_path: Path) -> None:
     write_task(tmp_path, name="mine")
     assert "mine" in headbench("ls", "tasks", "--include", str(tmp_path))[1]
@@ -112,9 +138,28 @@ def test_show_says_where_each_value_came_from_and_shows_a_prompt(headbench: Verb
     assert data["provenance"]["dataset_kwargs.n"].rsplit(":")[-1].isdigit()
 
 
+def test_show_prints_every_step_as_it_is_in_force(headbench: Verb, tmp_path: Path) -> None:
+    """A step takes the rest from the top level, an argument from the command line."""
+    lines = {
+        line.split()[0]: line
+        for line in headbench("show", "task", "aut_brain_late_dmn")[1].splitlines()
+        if line.startswith("  ") and line.strip()
+    }
+    for step in (0, 1):
+        assert "Think of creative uses" in lines[f"steps[{step}].doc_to_text"]
+        assert "_aut_brain_late.yaml:13" in lines[f"steps[{step}].doc_to_text"]
+    assert "doc_to_text" not in lines and "output_type" not in lines
+    assert lines["dataset_path"].endswith("brain/_aut_brain.yaml:4")
+    assert "verbatim@1" in lines["parser"] and "of the scorer table_rsa" in lines["parser"]
+    out = headbench("show", "task", "rsa_table", "--task-args", "layers=3,kind=cosine")[1]
+    line = next(line for line in out.splitlines() if "captures[0].layers" in line)
+    assert "[3]" in line and line.endswith("# --task-args")
+
+
 def test_show_intervention(headbench: Verb) -> None:
     _, out, _ = headbench("show", "intervention", "vhr")
-    assert "alpha = 2.0" in out
+    assert "  alpha=1.5 on ref-vlm-v2: chosen on calibration scenes\n" in out
+    assert "  alpha=2 on llava, llava_next, instructblip: arXiv 2412.13949" in out
     assert "2412.13949" in out
     status, _, err = headbench("show", "intervention", "vrh")
     assert status == 2

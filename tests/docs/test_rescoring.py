@@ -1,10 +1,9 @@
-"""The rescoring page, followed word by word: its lines in files, its commands, its first paper."""
+"""The first paper of the rescoring page; ``test_typed.py`` types the page itself."""
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -40,28 +39,6 @@ def followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HEADBENCH_DATA", raising=False)
     return tmp_path
-
-
-COMMANDS = [
-    line
-    for block in blocks("bash")
-    for line in block.splitlines()
-    if line.startswith("headbench rescore")
-]
-
-
-def test_there_are_commands_to_follow() -> None:
-    assert len(COMMANDS) == 6
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_scores_the_example_lines(followed: Path, command: str) -> None:
-    done = CliRunner().invoke(app, shlex.split(command)[1:])
-    if "--predictions human" in command:  # nobody played the example's wall, and that is said
-        assert "nobody is recorded" in str(done.exception)
-        return
-    assert done.exit_code == 0, done.output or done.exception
-    assert "no headline" not in done.stdout
 
 
 def test_the_example_paper_is_recomputed_from_own_logs(

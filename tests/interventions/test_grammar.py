@@ -71,7 +71,8 @@ def test_a_chain_is_read_left_to_right_however_long() -> None:
         ("vhr(alpha=nan)+1", 16),
         ("vhr(alpha=1+1)", 11),
         ("vhr(alpha=f(1))", 11),
-        ("vhr(alpha=x.y)", 11),
+        ("vhr(alpha=x.(y))", 11),
+        ("vhr.zero(alpha=1)", 1),
         ("vhr(alpha=None)", 11),
         ("vhr(alpha=-true)", 11),
         ("vhr(alpha=-True)", 11),
@@ -101,3 +102,61 @@ def test_hostile_texts_end_in_an_error_of_ours(text: str) -> None:
 def test_endless_texts_are_not_read() -> None:
     with pytest.raises(ConfigError, match="longer"):
         parse("a+" * 20_000 + "a")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "heads.json",
+        "there.safetensors",
+        "runs/2024-05-01/heads-2.json",
+        "/data/a_b/heads.json",
+        "../heads.json",
+        "./0.json",
+        "~/heads.json",
+        "llama-3.1-8b",
+        "org/Name-7B",
+        "1-x",
+        "9b.json",
+        "true.json",
+        "None.json",
+    ],
+)
+def test_file_names_need_no_quotes(name: str) -> None:
+    bare, quoted = f"mask_heads(map={name}, top=2)+vhr", f"mask_heads(map='{name}', top=2)+vhr"
+    assert parse(bare) == parse(quoted)
+    assert parse(bare).parts[0].params["map"] == name
+    assert canonical(parse(bare)) == f"mask_heads(map='{name}',top=2)+vhr"
+
+
+def test_file_names_in_lists_and_beside_other_letters_are_found() -> None:
+    read = parse("a(x=[b.json,c/d.json,'é', e.json],y=-1.5e-3,z=.5,w='q.json')")
+    assert read.parts[0].params == {
+        "x": ("b.json", "c/d.json", "é", "e.json"),
+        "y": -0.0015,
+        "z": 0.5,
+        "w": "q.json",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a(map=2-5)", "'2-5' is no number; quote it if it is a name.*column 7 of"),
+        ("a(map=2024/11)", "'2024/11' is no number; quote it if it is a name"),
+        ("a(map=1.2.3)", r"'1\.2\.3' is no number"),
+        ("a(map=..)", r"'\.\.' is no number"),
+        ("a(map=x.json+b)", r"'x\.json' goes on with '\+'; a bare name holds .*: quote it"),
+        ("a(map=my-own heads.json)", "'my-own' goes on with a blank"),
+        ("a(map=x.json=2)", r"'x\.json' goes on with '='"),
+        ("a(map=köpfe.json)", "'k' goes on with 'ö'.*quote it"),
+        ("a(map=C:/heads.json)", "'C' goes on with ':'.*quote it"),
+        ("a(map=my heads)", "'my' goes on with a blank.*quote it"),
+        ("a(map=x+y)", r"'x' goes on with '\+'.*quote it"),
+        ("a(x='e',map=x.json@main)", r"'x\.json' goes on with '@'.*\n.*column 13 of"),
+        ("a(map=-heads.json)", "a value is a finite number, a word, a file name"),
+    ],
+)
+def test_what_stays_ambiguous_is_refused(text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=f"(?s){told}"):
+        parse(text)

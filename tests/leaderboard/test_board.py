@@ -8,104 +8,29 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headbench.leaderboard.board import COLUMNS
+from headbench.leaderboard import about
 from headbench.leaderboard.build import board_faults, build
 from headbench.leaderboard.site import write
 from headbench.leaderboard.site_links import link_faults
 from headbench.leaderboard.submission import submit
-from headbench.nouns import Record
 from headbench.results.canonical import digest
-from headbench.results.figures import Sampling, figures
-from headbench.results.files import Entry, write_result
-from headbench.results.keys import seed_for
-from headbench.results.schema import (
-    ArmFacts,
-    ControlFacts,
-    Coverage,
-    Diagnostics,
-    ModelFacts,
-    Result,
-    RunFacts,
-    TaskFacts,
-)
-from headbench.scoring import lookup
-
-METRICS = {name: lookup.metric(name) for name in ("niah.recall", "niah.fraction")}
-SPEC: dict[str, object] = {"draws": 200, "level": 0.95, "seed": 0}
-RUN = RunFacts(spec=SPEC, digest=digest(SPEC), versions={"headbench": "0.1.0", "numpy": "2.0"})
-HOSTILE = "</script><img src=x onerror=alert(1)>\u202e\x01=HYPERLINK(1)"
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A condition and which of its documents are right."""
-
-    name: str
-    right: str
-    of: str | None = None
-    draw: int | None = None
-    status: str = "ok"
-
-
-def write_cells(out: Path, arms: Sequence[Arm], task: str = "niah", model: str = "m") -> list[Path]:
-    """Write a baseline and conditions as a run would; returns the result files."""
-    paths, baseline = [], None
-    for arm in arms:
-        role = "control" if arm.of else "baseline" if arm.name == "baseline" else "toggle"
-        changed = 0 if role == "baseline" or arm.status == "inert" else 2
-        entries = [
-            Entry(
-                Record(
-                    f"d{n}", f"d{n}", (char,), char, "verbatim@1",
-                    {"correct": int(char), "fraction": float(char)}, "x",
-                ),
-                {"visited": 1, "changed": changed} if role != "baseline" else {},
-            )
-            for n, char in enumerate(arm.right)
-        ]  # fmt: skip
-        drawn = sum(one.of == arm.name for one in arms)
-        n = len(arm.right)
-        sampling = Sampling(seed_for(0, "interval", task), 200)
-        result = Result(
-            kind="measured",
-            id=digest([task, model, arm.name]),
-            status=arm.status,  # type: ignore[arg-type]
-            reason="it acts on images, and the task shows none" if arm.status == "inert" else "",
-            task=TaskFacts(
-                name=task, version="1", main_metric="recall", scorer="niah@2", parser="verbatim@1",
-                prompt_hash="ab" * 32, data_hash="cd" * 32,
-            ),
-            model=ModelFacts(name=model, adapter="hf", identity={"weights": "ef" * 32}),
-            arm=ArmFacts(
-                name=arm.name, role=role, of=arm.of, draw=arm.draw, baseline=baseline,
-                controls=ControlFacts(unit="heads", drawn=drawn, possible=50, excluded=False,
-                                      test=True) if drawn else None,
-            ),
-            coverage=Coverage(answered=n, expected=n),
-            headline="recall",
-            metrics=figures(METRICS, [entry.record for entry in entries], sampling, task),
-            diagnostics=Diagnostics(visited=n, changed=changed * n) if role != "baseline"
-            else Diagnostics(),
-            run=RUN,
-        )  # fmt: skip
-        paths.append(write_result(out, result, entries))
-        baseline = baseline or result.id
-    return paths
-
-
-VHR = "vhr(alpha=2)"
-ARMS = (
-    Arm("baseline", "1" * 30 + "0" * 10),
-    Arm(VHR, "1" * 12 + "0" * 28),
-    *(Arm(f"{VHR}#control-{n}", "1" * (28 - n) + "0" * (12 + n), VHR, n) for n in range(4)),
-    Arm("pai", "1" * 30 + "0" * 10, status="inert"),
+from helpers_board import (
+    ARMS,
+    HOSTILE,
+    SPEC,
+    VHR,
+    Arm,
+    cells_of,
+    edited,
+    rows,
+    text,
+    write_cells,
 )
 
 
@@ -119,17 +44,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def files(results: Path) -> dict[str, bytes]:
     return build([results])
-
-
-def text(files: dict[str, bytes], path: str = "index.html") -> str:
-    return files[path].decode("utf-8")
-
-
-def rows(files: dict[str, bytes], path: str) -> list[dict[str, object]]:
-    """The rows of a shard, read as a script would."""
-    script = text(files, path)
-    body = script[script.index(",[", script.index("]")) + 1 : script.rindex("]") + 1]
-    return [dict(zip(COLUMNS, row, strict=True)) for row in json.loads(body)]
 
 
 def test_a_cell_says_difference_interval_group_and_rank(files: dict[str, bytes]) -> None:
@@ -240,40 +154,38 @@ def test_broken_files_are_listed_and_change_nothing_else(
     assert table.findall(text(found)) == table.findall(text(files))
 
 
+def test_a_page_of_what_is_not_shown_has_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(about, "MOST_LISTED", 2)
+    for number in range(5):
+        (tmp_path / f"broken-{number}.json").write_text("{", encoding="utf-8")
+    page = text(build([tmp_path]), "not-shown.html")
+    assert page.count("broken-") == 2
+    assert "3 more are not listed" in page
+
+
 def test_foreign_names_are_text(tmp_path: Path) -> None:
-    write_cells(tmp_path, ARMS[:2], model=HOSTILE)
     write_cells(tmp_path, ARMS[:2], model="__proto__")
     write_cells(tmp_path, ARMS[:2], model="constructor")
-    write_cells(tmp_path, ARMS[:2], task="=1+1", model="m" * 100_000)
+    write_cells(tmp_path, ARMS[:2], task="=1+1", model="m" * 10_000)
+    write_cells(tmp_path, ARMS[:2], model="a < b & 'c' \"d\"")
+    edited(tmp_path, "baseline", lambda said: said.update(source={"origin": HOSTILE}))
     found = build([tmp_path])
     for path, content in found.items():
         if path.endswith((".html", ".js")) and not path.startswith("static/"):
             assert b"<img" not in content, path
             assert "\u202e".encode() not in content, path
-    assert len(found["index.html"]) < 100_000
+    assert len(found["index.html"]) < 120_000
     assert list(link_faults(found)) == []
     kept = {row["model"] for row in rows(found, "data/board-measured.js")}
-    assert kept == {HOSTILE, "__proto__", "constructor", "m" * 100_000}
+    assert kept == {"__proto__", "constructor", "m" * 10_000, "a < b & 'c' \"d\""}
     csv = text(found, "data/board-measured.csv")
     assert "'=1+1" in csv
     assert not re.search(r"(?:^|,)\"?[=@]", csv, re.MULTILINE)
 
 
 # ------------------------------------------------------------------ results that share names or ids
-
-
-def cells_of(files: dict[str, bytes], name: str) -> list[dict[str, object]]:
-    return [row for row in rows(files, "data/board-measured.js") if row["condition"] == name]
-
-
-def edited(folder: Path, stem: str, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change what the result files of a condition say, not those of its controls."""
-    found = [one for one in folder.rglob(f"{stem}-*.json") if "control" not in one.name]
-    assert found
-    for path in found:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        change(said)
-        path.write_text(json.dumps(said), encoding="utf-8")
 
 
 def test_letters_are_of_all_folders_that_share_a_baseline(tmp_path: Path) -> None:
@@ -292,6 +204,38 @@ def test_a_condition_over_other_documents_takes_no_letters_away(tmp_path: Path) 
     found = build([tmp_path / "results"])
     ties = {str(row["condition"]): row["tie"] for row in rows(found, "data/board-measured.js")}
     assert ties == {"baseline": "A", VHR: "B", "pai": ""}
+
+
+def test_a_condition_that_is_refused_takes_no_letters_away(tmp_path: Path) -> None:
+    """It answered best, but with other weights than its baseline."""
+    write_cells(tmp_path, (*ARMS[:2], Arm("pai", "1" * 40)))
+    edited(tmp_path, "pai", lambda said: said["model"]["identity"].update(weights="00" * 32))
+    found = build([tmp_path])
+    ties = {str(row["condition"]): row["tie"] for row in rows(found, "data/board-measured.js")}
+    assert ties == {"baseline": "A", VHR: "B", "pai": ""}
+
+
+def test_a_second_result_of_a_condition_takes_no_letters_away(tmp_path: Path) -> None:
+    write_cells(tmp_path / "one", ARMS)  # its vhr is ranked among controls, so it is shown
+    write_cells(tmp_path / "two", (ARMS[0], Arm(VHR, "1" * 40)))
+    edited(tmp_path / "two", "vhr", lambda said: said.update(id=digest("another")))
+    found = build([tmp_path / "one", tmp_path / "two"])
+    ties = {str(row["condition"]): row["tie"] for row in rows(found, "data/board-measured.js")}
+    assert ties == {"baseline": "A", VHR: "B", "pai": ""}
+    assert "another result of vhr(alpha=2) is shown" in text(found, "not-shown.html")
+
+
+def test_what_was_compared_with_another_file_of_its_baseline_s_id_is_refused(
+    tmp_path: Path,
+) -> None:
+    write_cells(tmp_path / "one", ARMS[:2])
+    write_cells(tmp_path / "two", (Arm("baseline", "0" * 40), Arm("pai", "1" * 40)))
+    found = build([tmp_path / "one", tmp_path / "two"])
+    ties = {str(row["condition"]): row["tie"] for row in rows(found, "data/board-measured.js")}
+    assert ties == {"baseline": "A", VHR: "B", "pai": ""}
+    (row,) = cells_of(found, "pai")
+    assert (row["status"], row["difference"]) == ("refused", None)
+    assert row["reason"] == "it was compared with another file of its baseline's id"
 
 
 def test_an_id_that_two_files_state_mixes_nothing(tmp_path: Path) -> None:
@@ -352,6 +296,36 @@ def test_what_another_model_or_task_answered_is_no_difference(
     assert fact in str(row["reason"])
 
 
+def test_one_board_has_one_confidence_level_and_names_it(tmp_path: Path) -> None:
+    write_cells(tmp_path / "own", ARMS[:2], level=0.9)
+    found = build([tmp_path / "own"])
+    cells = next(path for path in found if path.startswith("cells-"))
+    for path in ("index.html", "by-intervention.html", "intervention-vhr.html", cells):
+        assert "90 % interval" in text(found, path), path
+        assert "95 %" not in text(found, path), path
+    write_cells(tmp_path / "usual", ARMS[:2], model="n")
+    both = build([tmp_path / "own", tmp_path / "usual"])
+    assert {row["model"] for row in rows(both, "data/board-measured.js")} == {"n"}
+    told = "its intervals have the level 0.9, those of this board 0.95: build a board of its own"
+    assert text(both, "not-shown.html").count(told) == 2
+    assert "95 % interval" in text(both)
+
+
+def test_ids_that_begin_alike_are_two_results(tmp_path: Path) -> None:
+    write_cells(tmp_path, (*ARMS[:2], Arm("pai", "1" * 40)))
+    for stem, end in (("vhr", "0"), ("pai", "1")):
+        edited(tmp_path, stem, lambda said, end=end: said.update(id="ab" * 31 + "0" + end))
+    found = build([tmp_path])
+    assert list(link_faults(found)) == []
+    for end in "01":
+        assert f'#r-{"ab" * 31}0{end}"' in text(found)
+        assert f"id={'ab' * 31}0{end}&amp;only=differs" in "".join(
+            text(found, path) for path in found if path.startswith("cells-")
+        )
+    shards = [path for path in found if path.startswith("data/i-")]
+    assert len(shards) == 2
+
+
 def test_the_protocol_names_the_arguments_of_tasks(tmp_path: Path) -> None:
     """Two results that differ in an argument alone look alike otherwise."""
     write_cells(tmp_path, ARMS[:1])
@@ -396,7 +370,7 @@ def test_submit_says_what_to_correct(tmp_path: Path) -> None:
     found = faults_of([moved], "vhr")
     assert "it lies in another place than a run writes it to: measured/m/niah/" in found
     assert "does not lie beside it: submit it, too" in found
-    assert "4 controls were drawn, and 0 lie beside it" in found
+    assert "4 controls were drawn, and 0 of them lie beside it" in found
     said = json.loads(moved.read_text(encoding="utf-8"))
     said["metrics"]["recall"]["value"] = 0.5
     moved.write_text(json.dumps(said), encoding="utf-8")
@@ -419,12 +393,3 @@ def test_submit_reports_what_a_result_does_not_say(tmp_path: Path) -> None:
         "it is of version 0 of niah, which is at",
     ):
         assert told in found
-
-
-def test_submit_takes_a_run_of_a_packaged_task(tmp_path: Path) -> None:
-    """A golden measurement, laid where a run would have written it."""
-    golden = Path(__file__).parents[2] / "results" / "measured" / "golden" / "ref-vlm-v2" / "niah"
-    place = tmp_path / "measured" / "ref-vlm-v2" / "niah"
-    shutil.copytree(golden, place)
-    found = submit(sorted(place.glob("*.json")))
-    assert [one.faults for one in found] == [()] * len(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,14 @@ import pytest
 
 from headbench.leaderboard.cells import ShownCell, ShownRow, rows
 from headbench.leaderboard.intervention_pages import sweeps
-from headbench.leaderboard.item_pages import COLUMNS, OTHER_DATA, _shown, item_parts, withheld
+from headbench.leaderboard.item_pages import (
+    COLUMNS,
+    OTHER_DATA,
+    _shortened,
+    _shown,
+    item_parts,
+    withheld,
+)
 from headbench.leaderboard.page import Asset, Page, Part, Shard
 from headbench.leaderboard.sources import Sources, read_sources
 from headbench.tasks.loader import load
@@ -33,7 +41,7 @@ def cell_of(sources: Sources, task: str, condition: str) -> tuple[ShownRow, Show
 
 
 def test_documents_are_those_whose_outputs_differ(sources: Sources, parts: list[Part]) -> None:
-    row, cell = cell_of(sources, "chair", "vhr")
+    row, cell = cell_of(sources, "chair", "vhr(alpha=2)")
     files = {one.result.id: one for one in sources.cells}
     before = {record.document: record for record in files[row.result.id].records}
     after = {record.document: record for record in files[cell.result.id].records}
@@ -75,7 +83,7 @@ def test_texts_are_withheld_where_the_licence_says_nothing() -> None:
 
 def test_prompts_of_other_data_are_not_shown(sources: Sources) -> None:
     """Ids of documents may be the same where the documents are not."""
-    row, _ = cell_of(sources, "chair", "vhr")
+    row, _ = cell_of(sources, "chair", "vhr(alpha=2)")
     task = sources.task(row.result)
     assert _shown(task, row).prompts
     facts = row.result.task.model_copy(update={"data_hash": "0" * 64})
@@ -85,7 +93,7 @@ def test_prompts_of_other_data_are_not_shown(sources: Sources) -> None:
 
 
 def test_doses_are_joined_where_all_else_is_equal(sources: Sources) -> None:
-    row, cell = cell_of(sources, "chair", "vhr")
+    row, cell = cell_of(sources, "chair", "vhr(alpha=2)")
 
     def named(condition: str) -> tuple[ShownRow, ShownCell]:
         arm = cell.result.arm.model_copy(update={"name": condition})
@@ -96,3 +104,68 @@ def test_doses_are_joined_where_all_else_is_equal(sources: Sources) -> None:
     )
     told = [(one.parameter, one.fixed, [dose for dose, _ in one.cells]) for one in found]
     assert told == [("x", "y=1", [1.0, 2.0]), ("y", "x=1", [1.0, 3.0])]
+
+
+@pytest.mark.parametrize("at", [0, 995, 1_005, 4_000, 12_995])
+def test_a_long_prompt_says_what_is_left_out_and_keeps_its_needle(at: int) -> None:
+    text = "a" * at + "bottle goblet dagger" + "b" * (13_000 - at)
+    shown = _shortened(text, "bottle goblet dagger")
+    assert "bottle goblet dagger" in shown
+    cuts = re.findall(r" \[\.\.\. ([\d,]+) characters left out \.\.\.\] ", shown)
+    kept = re.sub(r" \[\.\.\. [\d,]+ characters left out \.\.\.\] ", "", shown)
+    assert sum(int(cut.replace(",", "")) for cut in cuts) + len(kept) == len(text)
+    assert len(kept) < 3_100
+    assert _shortened(kept[:50]) == kept[:50]
+
+
+def test_the_axis_of_a_dose_curve_holds_intervals_that_are_not_far_wider(sources: Sources) -> None:
+    row, cell = cell_of(sources, "chair", "vhr(alpha=2)")
+    assert cell.comparison is not None
+
+    def dosed(dose: int, low: float, high: float) -> tuple[ShownRow, ShownCell]:
+        arm = cell.result.arm.model_copy(update={"name": f"a(x={dose})"})
+        line = cell.comparison.main
+        paired = replace(line.paired, difference=0.1 * dose, low=low, high=high, detectable=0.2)
+        lines = tuple(
+            replace(one, paired=paired) if one.main else one for one in cell.comparison.lines
+        )
+        return row, replace(
+            cell,
+            result=cell.result.model_copy(update={"arm": arm}),
+            comparison=replace(cell.comparison, lines=lines),
+            controls=(),
+        )
+
+    (found,) = sweeps([dosed(1, 0.05, 0.15), dosed(2, -9.0, 0.35)])
+    low, high = found.ends
+    assert -0.2 < low < 0  # the interval from -9 ends at the edge
+    assert 0.35 < high < 0.5
+    assert found.band == [(1.0, 0.2), (2.0, 0.2)]
+
+
+def test_a_task_with_arguments_is_known_and_reads_no_file_that_they_name(
+    sources: Sources, tmp_path: Path
+) -> None:
+    row, _ = cell_of(sources, "chair", "vhr(alpha=2)")
+
+    def asked(name: str, args: dict[str, str], **loaded: str) -> ShownRow:
+        task = row.result.task.model_copy(
+            update={"name": name, "prompt_hash": load(name, args=loaded).prompt_hash}
+        )
+        run = row.result.run.model_copy(update={"spec": {"task_args": args}})
+        result = row.result.model_copy(update={"task": task, "run": run})
+        return replace(row, baseline=replace(row.baseline, result=result))
+
+    known = asked("mknn_heads", {"layers": "1,2"}, layers="1,2")
+    assert sources.task(known.result) is not None
+    assert sources.task(asked("mknn_heads", {}, layers="1,2").result) is None
+    table = tmp_path / "secret.csv"
+    table.write_text("subject,stimulus\n")
+    named = asked("norms_table", {"table": str(table)}, table=str(table))
+    task = sources.task(named.result)
+    assert task is not None
+    opened = task.config.metadata.model_copy(update={"licence": "MIT"})
+    open_task = replace(task, config=task.config.model_copy(update={"metadata": opened}))
+    assert _shown(open_task, named).reason == OTHER_DATA
+    broken = row.result.run.model_copy(update={"spec": {"task_args": ["layers"]}})
+    assert sources.task(row.result.model_copy(update={"run": broken})) is not None

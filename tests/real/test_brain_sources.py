@@ -89,11 +89,24 @@ def test_the_task_of_reading_times_gives_the_figures_of_its_words(
         records.append(replace(blank, parts={**blank.parts, "bits": own}))
     found = {
         name: round(lookup.metric(f"brain.rt_{name}").of(records), 3)
-        for name in ("surprisal_r", "length_r", "in_place", "shifted_back", "shifted_on", "words")
+        for name in (
+            "surprisal_r",
+            "length_r",
+            "log_frequency_r",
+            "previous_r",
+            "beyond_nuisance",
+            "in_place",
+            "shifted_back",
+            "shifted_on",
+            "words",
+        )
     }
     assert found == {
         "surprisal_r": 0.206,
         "length_r": 0.326,
+        "log_frequency_r": -0.306,
+        "previous_r": 0.703,
+        "beyond_nuisance": 0.079,
         "in_place": 0.212,
         "shifted_back": 0.116,
         "shifted_on": 0.176,

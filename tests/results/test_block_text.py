@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,13 @@ from rich.console import Console
 
 import headbench
 from headbench.models import adapter_catalogue
-from headbench.results.block_text import drawn, lines, wrapped
-from headbench.results.comparison_table import print_conditions
+from headbench.results.block_text import drawn, lines, wrapped, wrapped_command
+from headbench.results.comparison import NeutralChange
+from headbench.results.comparison_table import damage_lines, default_lines, print_conditions
 from headbench.results.condition_blocks import Block, Row, blocks, figure_text
 from headbench.running.execute import RunOutcome
 from headbench.running.outcome_table import footer, print_outcome
+from headbench.statistics import LossChange
 from helpers_fake_task import write_tasks
 
 SWEEP = "scale_heads(heads=[[0,1]],alpha=[3,0.5,2])"
@@ -96,7 +100,7 @@ def swept() -> Block:
             p=".010", control="-.100, 1 of 5", changed="12.0 %", loss="+.010",
             span=(-0.3, -0.2, -0.1), facts=("p .005 before adjustment",),
             metrics=(Row("yes_ratio", value=".500", difference="+.010"),),
-            controls=Row("against 4 control sets", value=".800", difference="-.100"),
+            controls=Row("against 4 controls", value=".800", difference="-.100"),
         )
         for strength in ("1.5", "2")
     )  # fmt: skip
@@ -107,6 +111,60 @@ def swept() -> Block:
     )  # fmt: skip
 
 
+def test_a_dose_curve_shows_each_value_and_where_the_model_is_damaged() -> None:
+    block = swept()
+    first, *others = block.rows[1:]
+    block = replace(block, rows=(block.rows[0], first, *(replace(r, damage=True) for r in others)))
+    printed = [line.text for line in lines(block, 80)]
+    at = next(i for i, line in enumerate(printed) if line.startswith("dose curve"))
+    one, two = printed[at + 1 :]
+    assert one.split()[:2] == ["1.5", ".700"] and two.split()[:2] == ["2", ".700"]
+    assert two.endswith("  damage") and "damage" not in one
+    assert printed[at].index("0  ") > 0 and max(map(len, printed)) <= 80
+
+
+def loss(change: float, low: float) -> NeutralChange:
+    return NeutralChange("prose", 1.0, LossChange(change, low, 2 * change - low, 9))
+
+
+def test_damage_is_one_line_however_many_conditions_it_hits(outcome: RunOutcome) -> None:
+    harmless = [replace(one, neutral=(loss(0.05, 0.01),)) for one in outcome.comparisons]
+    assert damage_lines(harmless) == []
+    assert damage_lines([replace(one, neutral=(loss(0.3, -0.1),)) for one in harmless]) == []
+    (line,) = damage_lines([replace(harmless[0], neutral=(loss(0.14, 0.1),)), *harmless[1:]])
+    name = harmless[0].other.arm.name
+    assert line == (
+        f"{name} damages the model: its loss on prose rises by 0.14 nats per token (threshold: 0.1)"
+    )
+    (line,) = damage_lines([replace(one, neutral=(loss(0.14, 0.1),)) for one in harmless])
+    conditions = {one.other.arm.name for one in harmless}
+    assert line.startswith(f"{len(conditions)} conditions damage the model")
+    assert all(f"{name} +0.14" in line for name in conditions)
+
+
+def test_a_default_strength_is_said_below_the_blocks(outcome: RunOutcome) -> None:
+    one = outcome.comparisons[0]
+    assert default_lines([one]) == [], "its strength was written"
+    arm = one.other.arm.model_copy(update={"defaults": {"vhr": "alpha=1.5, the default, why"}})
+    assumed = replace(one, other=one.other.model_copy(update={"arm": arm}))
+    assert default_lines([assumed, assumed]) == ["vhr: alpha=1.5, the default, why"]
+    out = io.StringIO()
+    print_conditions([assumed], Console(file=out, width=80))
+    assert "vhr: alpha=1.5, the default, why" in out.getvalue()
+
+
+def test_a_long_command_breaks_where_a_shell_reads_on() -> None:
+    command = (
+        "headbench run --tasks pope --intervention 'vhr(alpha=[1.25, 1.5])' --out 'my results'"
+    )
+    told = wrapped_command("again", command, 60)
+    assert len(told) > 1 and max(map(len, told)) <= 60
+    assert all(line.endswith(" \\") for line in told[:-1])
+    typed = "\n".join(told).removeprefix("again: ").replace("\\\n", "")
+    assert shlex.split(typed) == shlex.split(command)
+    assert wrapped_command("again", "a b", 80) == ["again: a b"]
+
+
 def test_a_narrow_terminal_draws_a_sweep_below_and_a_wide_one_beside() -> None:
     narrow, wide = ([line.text for line in lines(swept(), width)] for width in (80, 120))
     at = next(i for i, line in enumerate(narrow) if line.startswith("dose curve"))
@@ -115,7 +173,7 @@ def test_a_narrow_terminal_draws_a_sweep_below_and_a_wide_one_beside() -> None:
     assert not any(line.startswith("dose curve") for line in wide)
     assert sum("*" in line for line in wide) == 2 and "changed" in wide[1]
     assert "changed" not in narrow[1]
-    assert sum("against 4 control sets" in line for line in narrow) == 2
+    assert sum("against 4 controls" in line for line in narrow) == 2
     assert not any("against" in line for line in wide)  # the column says it
 
 
@@ -125,7 +183,7 @@ def test_further_metrics_stand_in_the_full_view_alone() -> None:
         full = "\n".join(line.text for line in lines(swept(), width, full=True))
         for words in ("yes_ratio", "before adjustment"):
             assert words not in brief and words in full
-        assert "against 4 control sets" in full
+        assert "against 4 controls" in full
 
 
 @pytest.mark.parametrize(

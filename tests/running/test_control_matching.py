@@ -91,11 +91,11 @@ def test_heads_chosen_per_sample_are_measured_as_they_are_chosen() -> None:
     toggle = toggle_of(model, "vhr(alpha=2)", 2)
     asked = [request("<image> is there a cat?", images=(sha,)) for sha in STORE]
     found = _matched(model, toggle, [asked])
-    assert [c.interventions[0].params.alpha for c in found.controls] != [2.0, 2.0]  # type: ignore[attr-defined]
+    assert [c.interventions[0].alpha for c in found.controls] != [2.0, 2.0]  # type: ignore[attr-defined]
     again = _matched(model, found, [asked])  # matched controls need no further factor
     for one, two in zip(found.controls, again.controls, strict=True):
-        assert two.interventions[0].params.alpha == pytest.approx(  # type: ignore[attr-defined]
-            one.interventions[0].params.alpha,
+        assert two.interventions[0].alpha == pytest.approx(  # type: ignore[attr-defined]
+            one.interventions[0].alpha,
             rel=2e-3,  # type: ignore[attr-defined]
         )
     job = Job(asked[0], found.controls[0])

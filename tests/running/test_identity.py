@@ -305,6 +305,19 @@ def test_a_replay_of_a_result_that_names_no_code_says_so(tmp_path: Path, folder:
     assert any("halve: the result does not say which code made it" in note for note in notes)
 
 
+def test_a_replay_under_another_default_strength_is_refused(tmp_path: Path, folder: Path) -> None:
+    done = run(tmp_path / "out", folder, "colours", "scale_heads(heads=[[0,1]],alpha=2)", "fake")
+    (path,) = [path for path in done.files if read_result(path).arm.role == "toggle"]
+    result = read_result(path)
+    then = tuple(text.replace("alpha=2", "alpha=3") for text in result.arm.canonical)
+    arm = result.arm.model_copy(update={"canonical": then})
+    other = tmp_path / "other.json"
+    other.write_text(result.model_copy(update={"arm": arm}).model_dump_json())
+    plan_from_result(path)
+    with pytest.raises(RefusedError, match=r"it was scale_heads\(alpha=3,.*is .*alpha=2"):
+        plan_from_result(other)
+
+
 # ------------------------------------------------------------------ parts of a task
 
 

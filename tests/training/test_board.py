@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headbench.errors import DataError
-from training.board import leftovers, read_plan
+from training.board import TABLE, leftovers, read_plan, table
 
 RESULTS = Path(__file__).parents[2] / "results" / "board"
 
@@ -22,6 +22,10 @@ def test_every_run_of_the_plan_has_its_cells() -> None:
     assert leftovers(ran, RESULTS) == []
     headline = [spec for spec in plan.runs if spec.controls == 39]
     assert {task for spec in headline for task in spec.tasks} >= {"niah", "chair", "pope", "walls"}
+
+
+def test_the_simulated_responses_are_those_of_the_code() -> None:
+    assert (RESULTS / TABLE.name).read_text(encoding="utf-8") == table()
 
 
 def test_results_of_no_run_are_leftovers(tmp_path: Path) -> None:

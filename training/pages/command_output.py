@@ -1,96 +1,85 @@
-"""Write, or check, what a command prints into the pages that show it.
+"""Write, or check, what pages show of what commands and scripts print.
 
-A page marks the place, and the command stands in the mark::
+A page shows output in three ways: below a command of a ``console`` block, in a ``text`` block that
+follows a block of commands or a script, and between marks that name the command::
 
     <!-- output: headbench run --tasks niah,pope --intervention vhr -->
     <!-- /output -->
 
-``python -m training.pages.command_output`` runs each command in an empty folder and puts what it
-prints between the marks. With ``--check`` it writes nothing and fails when a page says something
-else: words must be equal, and numbers may differ by :data:`TOLERANCE`, because another processor
-may flip the odd answer that lies within rounding.
+``python -m training.pages.command_output`` types each page that shows something, in a folder like a
+reader's (:mod:`training.pages.typed`), and puts what is printed now in the place of what differs.
+``--check`` writes nothing and fails where a page shows something else. Without names of pages, it
+takes every page that shows output.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import os
-import re
-import shlex
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-MARK = re.compile(
-    r"(<!-- output: (?P<command>.+?) -->\n)(?P<body>.*?)(<!-- /output -->)", re.DOTALL
-)
-NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)")
-TOLERANCE = 0.01
+from training.pages.typed.blocks import ROOT, Block, blocks_of, pages
+from training.pages.typed.session import Session, session
+from training.pages.typed.shown import same
+from training.pages.typed.typing import commands, type_mark, type_page
 
 
-def output(command: str) -> str:
-    """What a command prints, run in an empty folder at a fixed width."""
-    environment = os.environ | {
-        "COLUMNS": "80",
-        "NO_COLOR": "1",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(  # noqa: S603 - the command stands in our own page
-            shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise SystemExit(f"$ {command}\n{done.stderr}")
-        return done.stdout.replace(f"{Path(folder).resolve()}/", "")
+def shows_output(block: Block) -> bool:
+    """Whether a block holds something that was printed."""
+    if block.reason:
+        return False
+    shown = block.language == "console" and any(text.strip() for _, text in commands(block))
+    return shown or bool(block.output_of)
 
 
-def fenced(text: str) -> str:
-    """The text as a block, trailing blanks removed."""
-    lines = "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
-    return f"```text\n{lines}\n```\n"
+def is_marked(block: Block) -> bool:
+    """Whether a comment above a block names the command."""
+    return block.output_of not in ("", "above")
 
 
-def same(shown: str, now: str) -> bool:
-    """Equal words, and numbers within the tolerance; digests and runs of blanks do not count."""
-    words = [re.sub(r"[\s─-]+", " ", NUMBER.sub("#", _undigested(text))) for text in (shown, now)]
-    numbers = [
-        [float(x.replace(",", "")) for x in NUMBER.findall(_undigested(t))] for t in (shown, now)
-    ]
-    close = len(numbers[0]) == len(numbers[1]) and all(
-        abs(a - b) <= max(TOLERANCE, TOLERANCE * abs(a)) for a, b in zip(*numbers, strict=True)
-    )
-    return words[0] == words[1] and close
-
-
-def _undigested(text: str) -> str:
-    return re.sub(r"-[0-9a-f]{8}\.json", ".json", text)
+def renewed(page: Path, inner: Session) -> str:
+    """The page's text with what is printed now, where that differs from what it shows."""
+    blocks = [block for block in blocks_of(page) if shows_output(block)]
+    printed: dict[int, str] = {}
+    for block in blocks:
+        if is_marked(block):
+            with tempfile.TemporaryDirectory() as folder:
+                printed[block.line] = type_mark(block, Path(folder), inner)
+    if not all(map(is_marked, blocks)):
+        with tempfile.TemporaryDirectory() as folder:
+            printed |= type_page(page, Path(folder), inner, check=False).printed
+    lines = page.read_text(encoding="utf-8").splitlines()
+    for block in reversed(blocks):
+        now = printed.get(block.line)
+        if now is not None and not same(block.text, now):
+            lines[block.line : block.end - 1] = now.splitlines()
+    return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    """Write or check every marked place; 1 where a check fails."""
+    """Write or check every page that shows output; 1 where a check fails."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail on a difference")
-    check = parser.parse_args().check
-    failed = 0
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        for found in MARK.finditer(text):
-            body = fenced(output(found["command"]))
-            if not same(found["body"], body):
-                name = page.relative_to(ROOT)
-                failed += check
+    parser.add_argument("pages", nargs="*", help="pages; default: all that show output")
+    given = parser.parse_args()
+    chosen = [(ROOT / name).resolve() for name in given.pages] or [
+        page for page in pages() if any(map(shows_output, blocks_of(page)))
+    ]
+    differ = 0
+    with tempfile.TemporaryDirectory(prefix="typed") as folder, session(Path(folder)) as inner:
+        for page in chosen:
+            before, after = page.read_text(encoding="utf-8"), renewed(page, inner)
+            if before != after:
+                differ += 1
+                name = page.relative_to(ROOT).as_posix()
                 diff = difflib.unified_diff(
-                    found["body"].splitlines(), body.splitlines(), "page", "now", lineterm="", n=1
+                    before.splitlines(), after.splitlines(), name, "now", lineterm="", n=1
                 )
-                print(f"{name}: $ {found['command']}", *diff, sep="\n")
-                text = text.replace(found[0], f"{found[1]}{body}{found[4]}")
-        if not check:
-            page.write_text(text, encoding="utf-8")
-    return 1 if failed else 0
+                print(*diff, sep="\n")
+                if not given.check:
+                    page.write_text(after, encoding="utf-8")
+    return 1 if differ and given.check else 0
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def compare(
     results: Annotated[
         list[Path],
         typer.Argument(
-            metavar="A B...",
+            metavar="RESULT",
             help="Result files or folders; the first is the baseline. One folder: each "
             "intervention against the baseline of its run.",
         ),
@@ -50,10 +50,15 @@ def compare(
     show_all: Annotated[
         bool, typer.Option("--all", help="Also print further metrics, KL and detectable sizes.")
     ] = False,
+    include: Annotated[
+        list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
+    ] = None,
 ) -> None:
     """Compare results, document by document, and say in what the runs differ."""
+    from headbench import _extensions
     from headbench.results.compare_many import compare_many
 
+    _extensions.include(include or [])
     found = compare_many(results)
     form = Format.JSON if as_json else form
     if form is Format.TABLE:

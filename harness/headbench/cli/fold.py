@@ -18,11 +18,15 @@ def fold(
     pretrained: Annotated[str, typer.Option(help="Checkpoint: a folder or a hub id.")],
     out: Annotated[Path, typer.Option(help="Folder to write; must be empty or absent.")],
     dtype: Annotated[str, typer.Option(help="Weights' type: auto, float32, bfloat16.")] = "auto",
+    include: Annotated[
+        list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
+    ] = None,
 ) -> None:
     """Write an intervention into a checkpoint's weights.
 
     The result is a standard checkpoint: any engine runs it, at no extra cost.
     """
+    from headbench import _extensions
     from headbench.errors import ConfigError
     from headbench.interventions.resolve import resolve
     from headbench.models.hf.fold import fold as write
@@ -30,6 +34,7 @@ def fold(
     from headbench.models.hf.load import load
     from headbench.models.hf.settings import Settings
 
+    _extensions.include(include or [])
     if exists(out) and (not is_folder(out) or any(out.iterdir())):
         raise ConfigError("this is no empty folder", where=str(out), hint="give a new --out")
     settings = Settings.read({"pretrained": pretrained, "dtype": dtype, "device": "cpu"})

@@ -41,6 +41,9 @@ class Form(StrEnum):
 
     AUTO = "auto"
     RETRIEVAL_HEAD = "retrieval_head"
+    SCORES = "scores"
+    PROFILE = "profile"
+    PROFILE_COPY = "profile_copy"
     DUO = "duo"
     ROWS = "rows"
     PER_LAYER = "per_layer"
@@ -99,6 +102,11 @@ def detect_(
     data: Annotated[
         str, typer.Option(help="needles or scenes; default: the detector's own world.")
     ] = "",
+    task: Annotated[
+        str,
+        typer.Option(help="For rsa: a task whose stimuli, pooling and people are taken."),
+    ] = "",
+    task_args: Annotated[str, typer.Option(help="Its arguments: name=value,name=value.")] = "",
     length: Annotated[int, typer.Option(min=48, help="Words of a needle prompt.")] = 384,
     limit: Annotated[int | None, typer.Option(min=1, help="Number of documents.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the documents.")] = 0,
@@ -119,7 +127,8 @@ def detect_(
 
     _extensions.include(include or [])
     chosen = get(detector)
-    given = _parameters(parameter or [])
+    named = {"task": task, "task_args": task_args}
+    given = _parameters(parameter or []) | {key: value for key, value in named.items() if value}
     trials = trials_for(chosen, read_params(chosen, given), limit, seed, world=data, length=length)
     shipped = "ref-vlm" if trials.images else "ref-lm"
     adapter = create(model or shipped, parse_model_args(model_args))
@@ -130,10 +139,16 @@ def detect_(
 
 
 @heads.command("detectors")
-def detectors() -> None:
+def detectors(
+    include: Annotated[
+        list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
+    ] = None,
+) -> None:
     """List the detectors."""
+    from headbench import _extensions
     from headbench.detectors.detector_catalogue import rows
 
+    _extensions.include(include or [])
     heads = ("name", "a high score says of a head", "source")
     show_table([(one, "left") for one in heads], [[*row.values()] for row in rows()])
 

@@ -21,16 +21,21 @@ Results = Annotated[
     typer.Option("--results", help="Folder of results; repeat it. Default: results."),
 ]
 Out = Annotated[Path, typer.Option(help="Folder of the board.")]
+Include = Annotated[
+    list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
+]
 DEFAULT_RESULTS = Path("results")
 DEFAULT_OUT = Path("leaderboard")
 
 
 @leaderboard.command("build")
-def build_board(results: Results = None, out: Out = DEFAULT_OUT) -> None:
+def build_board(results: Results = None, out: Out = DEFAULT_OUT, include: Include = None) -> None:
     """Write the board: one folder of static files; open its index.html."""
+    from headbench import _extensions
     from headbench.leaderboard.build import build
     from headbench.leaderboard.site import write
 
+    _extensions.include(include or [])
     files = build(results or [DEFAULT_RESULTS])
     moved = write(files, out)
     pages = sum(path.endswith(".html") for path in files)
@@ -39,13 +44,15 @@ def build_board(results: Results = None, out: Out = DEFAULT_OUT) -> None:
 
 
 @leaderboard.command("check")
-def check_board(results: Results = None, out: Out = DEFAULT_OUT) -> None:
+def check_board(results: Results = None, out: Out = DEFAULT_OUT, include: Include = None) -> None:
     """Build the board again in memory; name what differs, is broken or leads nowhere.
 
     Exit status 1 where anything is named.
     """
+    from headbench import _extensions
     from headbench.leaderboard.build import board_faults
 
+    _extensions.include(include or [])
     found = list(board_faults(results or [DEFAULT_RESULTS], out))
     for line in found:
         say(line)

@@ -14,7 +14,7 @@ from headbench.cli.printing import say
 from headbench.errors import HeadbenchError
 
 Rows = list[dict[str, str]]
-BRIEF = ("version", "tags", "data sources", "scorers")
+BRIEF = ("version", "tags", "files", "data sources", "scorers")
 """Columns of ``--json`` alone."""
 LEAST = 40
 """Columns that a summary needs beside its entry; with fewer it goes below."""
@@ -82,6 +82,9 @@ def _print(rows: Rows) -> None:
     last = "summary" if "summary" in names else names[-1]
     names.sort(key=lambda name: name == last)  # what is long stands last
     cells = [[visible(row[name]) for name in names] for row in rows]
+    for shown, entry in zip(cells, rows, strict=True):
+        if entry.get("files"):
+            shown[-1] += f" Your files: {visible(entry['files'])}."
     sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
     width = columns(console)
     indent = sum(sizes[:-1]) + 2 * len(sizes[:-1])
@@ -109,6 +112,7 @@ def _tasks(include: list[Path]) -> Rows:
             "version": entry.version,
             "images": "image" if entry.needs_images else "text",
             "tags": ", ".join(entry.tags),
+            "files": ", ".join(entry.files),
             "summary": entry.summary or ", ".join(entry.members),
         }
         for name, entry in sorted(index.entries.items())

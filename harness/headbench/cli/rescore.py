@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand
 
 from headbench import _extensions
+from headbench.cli.command_style import styled
 from headbench.cli.printing import say, show_table
 from headbench.cli.run import split_names
 from headbench.errors import ConfigError, nearest
@@ -36,9 +37,10 @@ class RescoreCommand(TyperCommand):
     ) -> Any:
         """Hand over to the command with the options of every known family."""
         _extensions.include([Path(value) for value in values_of("--include", args)])
-        verb = typer.Typer(add_completion=False)
+        verb = typer.Typer(add_completion=False, rich_markup_mode=None)
         verb.command("rescore")(with_family_options())
-        return typer.main.get_command(verb).make_context(info_name, args, parent, **extra)
+        command = styled(typer.main.get_command(verb), "rescore")
+        return command.make_context(info_name, args, parent, **extra)
 
 
 def with_family_options() -> Callable[..., None]:

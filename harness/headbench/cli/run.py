@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -13,6 +14,7 @@ from headbench.cli.printing import say
 from headbench.errors import ConfigError
 
 if TYPE_CHECKING:
+    from headbench.nouns import Role
     from headbench.running.run_plan import RunPlan
 
 
@@ -75,8 +77,32 @@ def run(
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Take only the first documents of each task.")
+        str | None,
+        typer.Option(help="Take only the first documents of each task: 24, or a share, 0.5."),
     ] = None,
+    num_fewshot: Annotated[
+        int | None, typer.Option(min=0, help="Solved examples before each prompt.")
+    ] = None,
+    fewshot_as_multiturn: Annotated[
+        bool, typer.Option("--fewshot-as-multiturn", help="Show the examples as chat turns.")
+    ] = False,
+    system_instruction: Annotated[
+        str | None, typer.Option(help="System turn, in place of what the tasks say.")
+    ] = None,
+    gen_kwargs: Annotated[
+        str, typer.Option(help="Generation settings, e.g. temperature=0.7,max_gen_toks=64.")
+    ] = "",
+    apply_chat_template: Annotated[
+        bool,
+        typer.Option("--apply-chat-template", help="The same as --model-args chat_template=on."),
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option(help="The same as --model-args device=..., e.g. cuda:0.")
+    ] = None,
+    log_samples: Annotated[
+        bool,
+        typer.Option("--log-samples", help="Taken as lm-eval's; records always hold the outputs."),
+    ] = False,
     batch_size: Annotated[
         str | None, typer.Option(help="Rows per batch: a number, or auto (default).")
     ] = None,
@@ -87,9 +113,10 @@ def run(
     level: Annotated[
         float | None, typer.Option(help="Confidence level of intervals (default 0.95).")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for results and stored answers.")] = Path(
-        "results"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option("--out", "--output-path", help="Folder for results and stored answers."),
+    ] = Path("results"),
     include: Annotated[
         list[Path] | None,
         typer.Option(help="File or folder of your own extensions; repeat it."),
@@ -133,7 +160,13 @@ def run(
         "control_heads": control_heads,
         "control_below": control_below,
         "control_match": control_match,
-        "limit": limit,
+        "limit": _limit(limit),
+        "num_fewshot": num_fewshot,
+        "fewshot_as_multiturn": fewshot_as_multiturn or None,
+        "system_instruction": system_instruction,
+        "gen_kwargs": gen_kwargs,
+        "apply_chat_template": apply_chat_template or None,
+        "device": device,
         "batch_size": batch_size,
         "seed": seed,
         "draws": draws,
@@ -142,6 +175,7 @@ def run(
         "reasoning_marks": split_names(reasoning_marks),
         "allow_overrun": allow_overrun or None,
     }
+    del log_samples  # records hold the outputs of every run
     plan = _replayed(replay, tasks, given) if replay else _written(tasks, given)
     if dry_run:
         from headbench.running.dry_run import describe
@@ -151,13 +185,13 @@ def run(
         return
     from rich.console import Console
 
-    from headbench.results.unusable import unusable
+    from headbench.results.unusable import cut_off, unusable
     from headbench.running.execute import run_plan
     from headbench.running.outcome_table import print_outcome
 
     outcome = run_plan(plan, out)
     empty = unusable(outcome.run.cells)
-    for line in empty:
+    for line in (*empty, *cut_off(outcome.run.cells)):
         say(line, err=True)
     print_outcome(outcome, Console(), full=show_all)
     if empty:
@@ -170,6 +204,7 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
     from headbench.running.run_plan import make_plan
     from headbench.running.spec import make_spec, template_args
     from headbench.tasks.arguments import parse_task_args
+    from headbench.tasks.overrides import parse_gen_kwargs
 
     names = split_names(tasks)
     if not names:
@@ -179,10 +214,18 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
             hint="for example: headbench run --tasks niah,pope --intervention vhr",
         )
     values = {key: value for key, value in given.items() if value not in (None, (), "")}
+    if "gen_kwargs" in values:
+        values["gen_kwargs"] = parse_gen_kwargs(str(values["gen_kwargs"]))
     if "task_args" in values:
         values["task_args"] = parse_task_args(str(values["task_args"]))
     roles = read_roles(cast("str | None", given["model"]))
     model_args = dict(parse_model_args(str(given["model_args"])))
+    for option, key, value in (
+        ("--apply_chat_template", "chat_template", "on"),
+        ("--device", "device", str(given["device"])),
+    ):
+        if values.pop(option.removeprefix("--"), None) is not None:
+            _say_of_subject(model_args, roles, key, value, option)
     pairs = cast("tuple[str, ...]", values.pop("template_arg", ()))
     if pairs and "chat_template_args" in model_args:
         raise ConfigError(
@@ -200,6 +243,43 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
         model_args["chat_template_args"] = template_args(pairs)
     values |= assign_args(roles, model_args).fields()
     return make_plan(make_spec(tasks=names, **values))
+
+
+def _say_of_subject(
+    args: dict[str, str], roles: Mapping[Role, str], key: str, value: str, option: str
+) -> None:
+    """Give the subject's adapter an argument that has an option of its own."""
+    name = f"subject.{key}" if any(role != "subject" for role in roles) else key
+    if args.get(name, value) != value:
+        raise ConfigError(
+            f"{key} is given in two ways",
+            where=f"{option} and --model-args {name}={args[name]}",
+            hint="give one of the two",
+        )
+    args[name] = value
+
+
+def _limit(text: str | None) -> int | float | None:
+    """``24`` documents, or a share such as ``0.5``.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    if text is None:
+        return None
+    try:
+        value = int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        value = 0
+    if value >= 1 and not isinstance(value, int) and value.is_integer():
+        value = int(value)
+    if value <= 0 or (value >= 1 and not isinstance(value, int)) or not math.isfinite(value):
+        raise ConfigError(
+            f"{text!r} is no limit",
+            where=f"--limit {text}",
+            hint="a number of documents, or a share between 0 and 1",
+        )
+    return value
 
 
 def _replayed(path: Path, tasks: str, given: Mapping[str, object]) -> RunPlan:

@@ -30,6 +30,9 @@ def show(
     include: Annotated[
         list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
     ] = None,
+    task_args: Annotated[
+        str, typer.Option(help="Of a task: show it with these arguments, e.g. table=betas.npz.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Also draw the result: a .png or .svg (needs matplotlib).")
@@ -42,9 +45,10 @@ def show(
 
     _extensions.include(include or [])
     if kind is Kind.TASK:
+        from headbench.tasks.arguments import parse_task_args
         from headbench.tasks.loader import load
 
-        task = load(name, include or [])
+        task = load(name, include or [], args=parse_task_args(task_args))
         say(json.dumps(_task_data(task), indent=2)) if as_json else _show_task(task)
     elif kind is Kind.INTERVENTION:
         data = _intervention_data(name)
@@ -84,15 +88,46 @@ def _check_plot(kind: Kind, path: Path) -> None:
 def _show_task(task: Task) -> None:
     say(f"task {task.name}, version {task.version}")
     say(f"prompt {task.prompt_hash[:16]}, main metric {task.main_metric}\n")
-    data = json.loads(task.config.model_dump_json())
-    origins = task.merged.origins
-    for key, value in _flat(data):
-        origin = origins.get(key)
-        if origin is None and _is_default(value):
-            continue
-        source = f"{_short_path(origin.path)}:{origin.line}" if origin else "default"
-        say(_line(_dotted(key), value, source))
+    for key, value, source in in_force(task):
+        say(_line(key, value, source))
     _show_example(task)
+
+
+def in_force(task: Task) -> list[tuple[str, Any, str]]:
+    """Key, value and origin of all that a task says, included or left out.
+
+    A task of several steps shows each step whole: with what it takes from the top level.
+    """
+    from headbench.scoring import lookup
+    from headbench.tasks.schema import Prompt
+
+    data = json.loads(task.config.model_dump_json())
+    taken: set[str] = set()
+    if data["steps"]:
+        taken = set(Prompt.model_fields)
+        data["steps"] = [json.loads(step.config.model_dump_json()) for step in task.steps]
+    data["parser"] = task.parser
+    shown: list[tuple[str, Any, str]] = []
+    for key, value in _flat({name: data[name] for name in data if name not in taken}):
+        source = _source(task, key)
+        if source == "default" and _is_default(value):
+            continue
+        if key == ("parser",):
+            value = lookup.parser(value).id
+            source = source if task.config.parser else f"of the scorer {task.scorer}"
+        elif key == ("scorer",):
+            value = lookup.scorer(value).id
+        shown.append((_dotted(key), value, source))
+    return shown
+
+
+def _source(task: Task, key: tuple[str | int, ...]) -> str:
+    """Where a value was written: by a step itself, at the top level, or by nobody."""
+    origins = task.merged.origins
+    origin = origins.get(key) or (origins.get(key[2:]) if key[0] == "steps" else None)
+    if origin is None:
+        return "default"
+    return f"{_short_path(origin.path)}:{origin.line}" if origin.line else str(origin.path)
 
 
 def _show_example(task: Task) -> None:
@@ -165,6 +200,7 @@ def _line(key: str, value: Any, source: str) -> str:
 
 def _intervention_data(name: str) -> dict[str, Any]:
     from headbench.interventions import method_catalogue
+    from headbench.interventions.strengths import defaults_of
 
     method = method_catalogue.get(name)
     schema = method.params_model.model_json_schema()
@@ -173,6 +209,7 @@ def _intervention_data(name: str) -> dict[str, Any]:
         "summary": method.summary,
         "source": method.source,
         "needs": sorted(method.needs),
+        "defaults": defaults_of(method.name, method.strength) if method.strength else [],
         "parameters": {
             key: {
                 "type": _type(said),
@@ -201,6 +238,10 @@ def _show_intervention(data: dict[str, Any]) -> None:
     say(f"source: {data['source']}")
     if data["needs"]:
         say(f"needs: {', '.join(data['needs'])}")
+    if data["defaults"]:
+        say("defaults of its strength:")
+        for line in data["defaults"]:
+            say(f"  {line}")
     say("parameters:")
     for name, said in data["parameters"].items():
         default = "" if said["default"] is None else f" = {json.dumps(said['default'])}"

@@ -11,9 +11,7 @@ from headbench.cli.printing import say
 
 
 def submit(
-    results: Annotated[
-        list[Path], typer.Argument(metavar="RESULT.json...", help="Result files of runs.")
-    ],
+    results: Annotated[list[Path], typer.Argument(help="Result files of runs.")],
 ) -> None:
     """Check results for the board as its CI does, and say what to correct; exit status 1.
 
@@ -31,6 +29,8 @@ def submit(
             say(f"  {visible(told)}: figures recomputed from {len(entries):,} records")
         for fault in one.faults:
             say(f"  - {visible(fault)}")
+        for note in one.notes:
+            say(f"  note: {visible(note)}")
     wrong = sum(bool(one.faults) for one in found)
     if wrong:
         say(f"{wrong} of {len(found)} need a correction")

@@ -10,7 +10,7 @@ the head that one half chooses scores on the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -165,12 +165,7 @@ def load(params: AlignmentParams, limit: int | None, seed: int) -> Trials:
     order = np.arange(len(target.stimuli))
     if limit is not None and limit < len(order):
         order = np.sort(np.random.default_rng(seed).permutation(len(order))[:limit])
-    if len(order) < LEAST:
-        raise DataError(
-            f"{len(order)} stimuli, at least {LEAST} make a geometry",
-            where=f"target {params.target}",
-            hint="raise --limit, or take a target with more stimuli",
-        )
+    check_count(len(order), f"target {params.target}")
     texts = [prompt.replace("{}", target.texts[at]) for at in order.tolist()]
     trials = tuple(
         Trial(
@@ -194,6 +189,20 @@ def load(params: AlignmentParams, limit: int | None, seed: int) -> Trials:
         "sha256": digest_of(texts),
     }
     return Trials(trials, facts)
+
+
+def check_count(stimuli: int, where: str) -> None:
+    """Refuse fewer than :data:`LEAST` stimuli.
+
+    Raises:
+        DataError: They are fewer.
+    """
+    if stimuli < LEAST:
+        raise DataError(
+            f"{stimuli} stimuli, at least {LEAST} make a geometry",
+            where=where,
+            hint="raise --limit, or take a target with more stimuli",
+        )
 
 
 def spans_of(pool: str, prompt: str, stimulus: str) -> dict[str, tuple[tuple[int, int, int], ...]]:
@@ -224,26 +233,37 @@ def patterns_of(target: Target, trials: Trials) -> Floats:
     return target.patterns[:, [place[name] for name in names]]
 
 
-def head_features(model: HeadModel, trials: Trials, pool: str) -> np.ndarray:
+def head_features(
+    model: HeadModel, trials: Trials, pool: str, like: Capture | None = None
+) -> np.ndarray:
     """Output of every head for every stimulus: ``[layer with attention, head, stimulus, dim]``.
 
     Prompts run in batches and are pooled inside the pass; what is kept is float32 and one vector
     per head and stimulus, never a state per token.
+
+    Args:
+        model: The adapter.
+        trials: One per stimulus.
+        pool: Name of a pooling.
+        like: A capture whose rows and pooling are taken instead.
 
     Raises:
         DataError: There is no trial.
         RefusedError: The tokenizer does not know the stimuli.
     """
     _refuse_alike(model, trials)
-    capture = pooled("z", attending_layers(model), pool)
+    layers = attending_layers(model)
+    capture = pooled("z", layers, pool)
+    if like is not None:
+        capture = replace(capture, rows=like.rows, pool=like.pool)
     found: np.ndarray | None = None
     at = 0
     for batch in chunks(model, trials.trials):
         for arrays in represent(model, [trial.request for trial in batch], (capture,)):
             z = arrays[capture][:, 0].float().cpu().numpy()  # [layer, head, dim] of the one row
             if found is None:
-                layers, heads, dim = z.shape
-                found = np.empty((layers, heads, len(trials.trials), dim), dtype=np.float32)
+                heads, dim = z.shape[1:]
+                found = np.empty((len(layers), heads, len(trials.trials), dim), dtype=np.float32)
             found[:, :, at] = z
             at += 1
     if found is None:
@@ -276,7 +296,11 @@ def _refuse_alike(model: HeadModel, trials: Trials) -> None:
 
 
 def measure(
-    model: HeadModel, trials: Trials, params: AlignmentParams, scores: Scoring
+    model: HeadModel,
+    trials: Trials,
+    params: AlignmentParams,
+    scores: Scoring,
+    like: Capture | None = None,
 ) -> Measurement:
     """Score every head on all stimuli and on their halves.
 
@@ -285,6 +309,7 @@ def measure(
         trials: One per stimulus.
         params: Pooling and halves.
         scores: The comparison, some heads at a time.
+        like: A capture whose rows and pooling are taken instead of the pooling's.
 
     Returns:
         A head that gives every stimulus the same output has no geometry: it gets the least score
@@ -295,7 +320,7 @@ def measure(
     """
     import torch
 
-    features = head_features(model, trials, params.pool)
+    features = head_features(model, trials, params.pool, like)
     layers, heads, stimuli, _ = features.shape
     splits = halves(stimuli, seed=0, repeats=params.repeats)
     everything = np.arange(stimuli)

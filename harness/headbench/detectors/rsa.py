@@ -22,6 +22,8 @@ from pydantic import Field, JsonValue
 
 from headbench.detectors import alignment
 from headbench.detectors.detector import Detector, Measurement, Trials
+from headbench.detectors.task_alignment import TaskTarget, task_target, task_trials
+from headbench.errors import ConfigError
 from headbench.families.brain.noise_ceiling import LEAST_SUBJECTS, noise_ceiling
 from headbench.families.brain.rdm import Floats, Integers, Kind, constant_rows, rdm
 from headbench.families.brain.rdm_similarity import (
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
     from headbench.detectors.detector import HeadModel
 
 
+REPLACED = ("target", "prompt", "pool", "distance")
+"""Parameters whose place a task takes."""
+
+
 class RsaParams(alignment.AlignmentParams):
     """The target, and how geometries are compared."""
 
@@ -47,6 +53,18 @@ class RsaParams(alignment.AlignmentParams):
     heads is always 1 - Pearson r."""
     null: int = Field(0, ge=0)
     """Random relabellings of the stimuli, for the p of the best head of all."""
+    task: str = ""
+    """A task of the scorer ``rsa`` (``rsa``, ``rsa_things``, ``rsa_scenes``, a file of your own),
+    whose prompts, pooling, people and comparator are taken. It takes the place of ``target``,
+    ``prompt``, ``pool`` and ``distance``; ``method`` may be another."""
+    task_args: str = ""
+    """Arguments of that task: ``name=value,name=value``."""
+    split: str = ""
+    """Split of the task's data; by default the one that the task does not score (``train``,
+    ``calibration``), so that heads are chosen on other stimuli."""
+
+
+DEFAULTS = {name: RsaParams.model_fields[name].default for name in REPLACED}
 
 
 def load(params: RsaParams, limit: int | None, seed: int) -> Trials:
@@ -55,13 +73,54 @@ def load(params: RsaParams, limit: int | None, seed: int) -> Trials:
     Raises:
         RefusedError: ``cosine``, which says nothing of such RDMs.
     """
-    trials = alignment.load(params, limit, seed)
+    target = _task(params)
+    if target is None:
+        trials = alignment.load(params, limit, seed)
+    else:
+        trials = task_trials(target, limit, seed)
     _target_rdms(params, trials)
     return trials
 
 
+def _task(params: RsaParams) -> TaskTarget | None:
+    """The target that a task names; ``None`` where none is named.
+
+    Raises:
+        ConfigError: Parameters of which a task takes the place, or that need one.
+    """
+    given = params.model_fields_set
+    if not params.task:
+        alone = [name for name in ("task_args", "split") if getattr(params, name)]
+        if alone:
+            raise ConfigError(
+                f"{alone[0]} belongs to a task",
+                where=f"--set {alone[0]}={getattr(params, alone[0])}",
+                hint="add --task NAME",
+            )
+        return None
+    own = [name for name in REPLACED if name in given and getattr(params, name) != DEFAULTS[name]]
+    if own:
+        raise ConfigError(
+            f"the task {params.task} brings its own {own[0]}",
+            where=f"--set {own[0]}={getattr(params, own[0])}",
+            hint="leave it out, or leave out --task; arguments of the task go to --task-args",
+        )
+    return task_target(params.task, params.task_args, params.split)
+
+
+def _method(params: RsaParams) -> Method:
+    """The comparator: the given one, or the task's."""
+    target = _task(params)
+    if target is None or "method" in params.model_fields_set:
+        return params.method
+    return target.side.method
+
+
 def _target_rdms(params: RsaParams, trials: Trials) -> Floats:
     """RDMs of the target that the comparator suits, ``[subject, pair]``."""
+    target = _task(params)
+    if target is not None:
+        return target.side.geometry.over([trial.request.document for trial in trials.trials])
     patterns = alignment.patterns_of(alignment.target_of(params.target), trials)
     rdms = np.array([rdm(one, params.distance) for one in patterns])
     refuse_headline(params.method, rdms)
@@ -76,13 +135,14 @@ def run(model: HeadModel, trials: Trials, params: RsaParams) -> Measurement:
         DataError: Trials and target do not fit, or no head tells the stimuli apart.
     """
     rdms = _target_rdms(params, trials)
-    people = prepare(rdms, params.method, "target RDM")
+    method, target = _method(params), _task(params)
+    people = prepare(rdms, method, "target RDM")
 
     random = np.random.default_rng(0)
     orders = np.array([random.permutation(people.stimuli) for _ in range(params.null)])
 
     def scores(features: Floats, sets: Sequence[Integers]) -> alignment.HeadScores:
-        own = prepare(np.array([_head_rdm(one) for one in features]), params.method, constant="nan")
+        own = prepare(np.array([_head_rdm(one) for one in features]), method, constant="nan")
         weights = np.zeros((len(sets), people.stimuli))
         for row, chosen in zip(weights, sets, strict=True):
             row[chosen] = 1.0
@@ -92,8 +152,12 @@ def run(model: HeadModel, trials: Trials, params: RsaParams) -> Measurement:
             relabelled = permuted_similarity(own, people, orders).mean(axis=2)  # [draw, head]
         return alignment.HeadScores(values.T, null_sd(own, people), relabelled.T)
 
-    measured = alignment.measure(model, trials, params, scores)
-    return replace(measured, facts={**measured.facts, **_ceiling(rdms, params.method)})
+    like = None if target is None else target.capture
+    measured = alignment.measure(model, trials, params, scores, like)
+    facts = {**measured.facts, **_ceiling(rdms, method)}
+    if target is not None:
+        facts |= {"method": method, "rows": target.capture.rows, "pool": target.capture.pool}
+    return replace(measured, facts=facts)
 
 
 def _head_rdm(features: Floats) -> Floats:

@@ -2,6 +2,9 @@
 
 * ``retrieval_head``: JSON ``{"layer-head": [score per trial]}`` (Wu et al. 2024, arXiv 2404.15574);
   a head's score is the mean of its trials.
+* ``scores``: JSON ``{"layer-head": score}``.
+* ``profile``, ``profile_copy``: a profile with ``argmax_heads`` or ``argmax_scores``, or those of
+  its second detector ``copy`` (:mod:`headbench.heads.head_profiles`).
 * ``duo``: a table of numbers, one line per layer, with ``config.json`` beside it (Xiao et al. 2024,
   arXiv 2410.10819, DuoAttention); heads are key/value heads. The configuration's sizes of sink and
   recent cache (those for deployment, where it names them) go into the map.
@@ -28,10 +31,11 @@ from headbench._csv import csv_errors
 from headbench._json import strict_json
 from headbench._reading import is_file
 from headbench.errors import ConfigError, DataError, nearest
+from headbench.heads.head_profiles import is_profile, read_profile
 from headbench.heads.headmap import FORMAT, RECENT, SINK, HeadMap, read_text
 
-THRESHOLDS = {"retrieval_head": 0.1, "duo": 0.5, "rows": None, "per_layer": None}
-"""Score from which a head counts as detected, as each paper has it."""
+THRESHOLDS = {"retrieval_head": 0.1, "duo": 0.5}
+"""Score from which a head counts as detected, as each paper has it; other formats name none."""
 _PAIR = re.compile(r"(\d+)-(\d+)")
 _KEYS = ("layer", "head")
 
@@ -44,11 +48,19 @@ class ListedScores:
         cells: (layer, head) -> score.
         full: Whether every head must be there; otherwise absent ones score 0.
         trials: Trials behind each score, where the file says so.
+        shape: Layers and heads of the model, where the file says so.
+        threshold: Score from which a head counts as detected, where the file says which are.
+        model: The model's name, where the file says so.
+        seed: Of the detection, where the file says so.
     """
 
     cells: Mapping[tuple[int, int], float]
     full: bool
     trials: int | None = None
+    shape: tuple[int, int] | None = None
+    threshold: float | None = None
+    model: str = ""
+    seed: int | None = None
 
 
 def import_heads(
@@ -87,16 +99,25 @@ def import_heads(
             hint=nearest(format, [*READERS, "headbench", "auto"]),
         )
     table = READERS[chosen](text, str(path))
-    scores = _grid(table, shape, str(path))
+    if shape and table.shape and shape != table.shape:
+        raise DataError(
+            f"the file is of a model of {table.shape[0]} x {table.shape[1]} heads",
+            where=f"{path}, and a shape of {shape[0]} x {shape[1]}",
+            hint="leave the shape out",
+        )
+    scores = _grid(table, shape or table.shape, str(path))
     facts = _duo_facts(path) if chosen == "duo" else DuoFacts()
     return HeadMap(
         detector=chosen,
-        model=model or facts.model or path.stem,
+        model=model or facts.model or table.model or path.stem,
         layers=len(scores),
         heads=len(scores[0]),
         unit="kv" if chosen == "duo" else "query",
         scores=scores,
-        threshold=THRESHOLDS[chosen] if threshold is None else threshold,
+        threshold=(table.threshold if table.threshold is not None else THRESHOLDS.get(chosen))
+        if threshold is None
+        else threshold,
+        seed=table.seed,
         data={
             "file": path.name,
             "sha256": hashlib.sha256(text.encode()).hexdigest(),
@@ -123,8 +144,10 @@ def sniff(text: str, where: str = "") -> str:
     if isinstance(loaded, dict):
         if loaded.get("format") == FORMAT:
             return "headbench"
+        if is_profile(loaded):
+            return "profile"
         if loaded and all(_PAIR.fullmatch(key) for key in loaded):
-            return "retrieval_head"
+            return "scores" if _numbers(list(loaded.values())) else "retrieval_head"
         if loaded and all(key.isdecimal() for key in loaded):
             return "per_layer"
     elif isinstance(loaded, list) and loaded:
@@ -149,6 +172,51 @@ def read_retrieval_head(text: str, where: str) -> ListedScores:
         trials.add(len(values))
         cells[int(match[1]), int(match[2])] = sum(values) / len(values)
     return ListedScores(cells, full=True, trials=trials.pop() if len(trials) == 1 else None)
+
+
+def read_scores(text: str, where: str) -> ListedScores:
+    """``{"layer-head": score}``: all heads of a model, or some of them."""
+    loaded = _json(text, where)
+    if not isinstance(loaded, dict):
+        raise _wrong("scores", where)
+    cells: dict[tuple[int, int], float] = {}
+    for key, value in loaded.items():
+        match = _PAIR.fullmatch(key)
+        if not match or not _numbers([value]):
+            raise _wrong("scores", f"{where}: key {key!r}")
+        pair = (int(match[1]), int(match[2]))
+        if pair in cells:  # "2-5" and "02-5"
+            raise DataError(
+                f"head {pair[0]}-{pair[1]} is listed twice",
+                where=f"{where}: key {key!r}",
+                hint="keep one entry per head",
+            )
+        cells[pair] = float(value)
+    layers, heads = (1 + max((pair[axis] for pair in cells), default=-1) for axis in (0, 1))
+    # A whole table of several layers says how many heads the model has; fewer heads do not.
+    whole = layers > 1 and heads > 1 and len(cells) == layers * heads
+    return ListedScores(cells, full=whole)
+
+
+def read_profile_of(detector: str) -> Callable[[str, str], ListedScores]:
+    """A reader of one detector of a profile."""
+
+    def reader(text: str, where: str) -> ListedScores:
+        loaded = _json(text, where)
+        if not isinstance(loaded, dict) or not is_profile(loaded):
+            raise _wrong("profile", where)
+        cells, shape, lowest = read_profile(loaded, detector, where)
+        model, seed = loaded.get("model"), loaded.get("seed")
+        return ListedScores(
+            cells,
+            full=False,
+            shape=shape,
+            threshold=lowest,
+            model=model if isinstance(model, str) else "",
+            seed=seed if _is_int(seed) else None,
+        )
+
+    return reader
 
 
 def read_duo(text: str, where: str) -> ListedScores:
@@ -226,6 +294,9 @@ def read_per_layer(text: str, where: str) -> ListedScores:
 
 READERS: dict[str, Callable[[str, str], ListedScores]] = {
     "retrieval_head": read_retrieval_head,
+    "scores": read_scores,
+    "profile": read_profile_of("argmax"),
+    "profile_copy": read_profile_of("copy"),
     "duo": read_duo,
     "rows": read_rows,
     "per_layer": read_per_layer,
@@ -249,7 +320,7 @@ def _grid(
         raise DataError(
             "a list of chosen heads does not say how many heads the model has",
             where=where,
-            hint="give the model's layers and heads",
+            hint="give the model's layers and heads: --shape 32x32, or shape=(32, 32) in Python",
         )
     layers, heads = shape or seen
     if seen[0] > layers or seen[1] > heads:

@@ -1,11 +1,13 @@
 """The intervention grammar: ``vhr(alpha=2)+scale_heads(heads=[[1,2]],alpha=0.5)``.
 
 An intervention is one or more method names with keyword parameters, joined by ``+``. Values are
-finite numbers, bare words, quoted strings, ``true``, ``false`` and lists of values. The text is
-read as a Python expression, of which only these forms are accepted; nothing is ever evaluated.
+finite numbers, bare words, bare file names (``map=runs/heads-2.json``), quoted strings, ``true``,
+``false`` and lists of values. The text is read as a Python expression, of which only these forms
+are accepted; nothing is ever evaluated.
 
 Every intervention has one printed form: parameters sorted by name, no spaces, words unquoted where
-a bare word says the same. ``parse(canonical(spec)) == spec``.
+a plain word says the same; file names print in quotes, as results have always held them.
+``parse(canonical(spec)) == spec``.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from headbench.errors import ConfigError
+from headbench.interventions.bare_values import BareValueError, Readable, replace_names
 
 Value = bool | int | float | str | tuple["Value", ...]
 BASELINE = "baseline"
@@ -65,7 +68,11 @@ def parse(text: str) -> InterventionSpec:
     if source == BASELINE:
         return InterventionSpec()
     try:
-        tree = ast.parse(source, mode="eval").body
+        read = replace_names(source)
+    except BareValueError as error:
+        raise _error(source, error.column, str(error)) from None
+    try:
+        tree = ast.parse(read.text, mode="eval").body
     except SyntaxError as error:
         raise _error(source, error.offset or 1, f"not an intervention: {error.msg}") from None
     except (RecursionError, MemoryError, ValueError) as error:
@@ -76,7 +83,7 @@ def parse(text: str) -> InterventionSpec:
         nodes.append(tree.right)
         tree = tree.left
     nodes.append(tree)
-    return InterventionSpec(tuple(_part(source, node) for node in reversed(nodes)))
+    return InterventionSpec(tuple(_part(read, node) for node in reversed(nodes)))
 
 
 def canonical(spec: InterventionSpec) -> str:
@@ -114,35 +121,38 @@ def _is_bare(word: str) -> bool:
     return _WORD.fullmatch(word) is not None and not reserved
 
 
-def _error(source: str, column: int, what: str) -> ConfigError:
+def _error(source: str | Readable, column: int, what: str) -> ConfigError:
+    source = source.source if isinstance(source, Readable) else source
     return ConfigError(what, where=f"column {column} of {source[:200]!r}", hint=_EXAMPLE)
 
 
-def _part(source: str, node: ast.expr) -> MethodSpec:
+def _part(read: Readable, node: ast.expr) -> MethodSpec:
     column = node.col_offset + 1
     if isinstance(node, ast.Name):
-        return MethodSpec(_word(source, node))
+        return MethodSpec(_word(read, node))
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-        raise _error(source, column, "expected a method's name")
+        raise _error(read, column, "expected a method's name")
     if node.args:
-        raise _error(source, node.args[0].col_offset + 1, "parameters are written key=value")
+        raise _error(read, node.args[0].col_offset + 1, "parameters are written key=value")
     params: dict[str, Value] = {}
     for item in node.keywords:
         if item.arg is None:
-            raise _error(source, item.col_offset + 1, "'**' is not part of the grammar")
+            raise _error(read, item.col_offset + 1, "'**' is not part of the grammar")
         if item.arg in params:
-            raise _error(source, item.col_offset + 1, f"{item.arg!r} is given twice")
-        params[item.arg] = _value(source, item.value)
-    return MethodSpec(_word(source, node.func), params)
+            raise _error(read, item.col_offset + 1, f"{item.arg!r} is given twice")
+        params[item.arg] = _value(read, item.value)
+    return MethodSpec(_word(read, node.func), params)
 
 
-def _word(source: str, node: ast.Name) -> str:
+def _word(read: Readable, node: ast.Name) -> str:
+    if (name := read.name_at(node.col_offset)) is not None:
+        return name
     if not _WORD.fullmatch(node.id):
-        raise _error(source, node.col_offset + 1, f"{node.id!r} is not a plain word; quote it")
+        raise _error(read, node.col_offset + 1, f"{node.id!r} is not a plain word; quote it")
     return node.id
 
 
-def _value(source: str, node: ast.expr) -> Value:
+def _value(read: Readable, node: ast.expr) -> Value:
     match node:
         case ast.Constant(value=bool() | str() as constant):
             return constant
@@ -155,11 +165,11 @@ def _value(source: str, node: ast.expr) -> Value:
         case ast.Name(id="true" | "false" as truth):
             return truth == "true"
         case ast.Name():
-            return _word(source, node)
+            return _word(read, node)
         case ast.List(elts=items):
-            return tuple(_value(source, item) for item in items)
+            return tuple(_value(read, item) for item in items)
     raise _error(
-        source,
+        read,
         node.col_offset + 1,
-        "a value is a finite number, a word, a quoted string, true, false or a list",
+        "a value is a finite number, a word, a file name, a quoted string, true, false or a list",
     )

@@ -41,6 +41,8 @@ class AnyHeads(MethodParams):
     def _one_way(self) -> AnyHeads:
         """Two ways at once would choose different heads, and one of them silently."""
         ways = [w for w in (self.top, self.threshold, self.fraction) if w is not None]
+        if self.heads == ():
+            raise ValueError("heads=[] names no head")
         if self.heads is not None and self.map is not None:
             raise ValueError("give either heads=[[layer,head],...] or map=NAME")
         if self.map is not None and len(ways) != 1:

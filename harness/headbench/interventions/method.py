@@ -13,6 +13,7 @@ from headbench.interventions.control_draws import Draws, other_sets
 from headbench.interventions.grammar import MethodSpec, Value, print_part
 from headbench.interventions.head_choice import AnyHeads, ChosenHeads, choose
 from headbench.interventions.method_catalogue import MethodParams
+from headbench.interventions.strengths import DefaultStrength
 from headbench.nouns import Capture, HeadTable, ModelInfo
 
 if TYPE_CHECKING:
@@ -32,11 +33,14 @@ class BoundMethod:
         name: The method's name in the catalogue.
         params: Its checked parameters.
         info: The model it was built for.
+        assumed: The strength that it took because none was written; ``None`` where one was, or
+            where the method needs one.
     """
 
     name: str
     params: MethodParams
     info: ModelInfo
+    assumed: DefaultStrength | None = field(default=None, kw_only=True)
 
     @property
     def canonical(self) -> str:

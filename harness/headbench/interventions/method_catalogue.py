@@ -25,6 +25,7 @@ from headbench.edits import Intervention
 from headbench.errors import ConfigError, HeadbenchError, nearest
 from headbench.interventions import methods
 from headbench.interventions.grammar import MethodSpec
+from headbench.interventions.strengths import PaperStrength
 from headbench.nouns import ModelInfo
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ class MethodParams(BaseModel):
     """Base of every method's parameters: frozen, unknown keys forbidden."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def needed(self, declared: frozenset[str]) -> frozenset[str]:
+        """What must be there with these values.
+
+        Args:
+            declared: What the method declares for any values, :attr:`Method.needs`.
+        """
+        return declared
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ class Method:
         summary: One line.
         source: The paper and equation it follows.
         needs: What must be there: ``image``, ``head_map``, ``artefact``, ...
+        strength: The defaults of its strength, where it may be left out.
         code: What it runs that is not headbench's own; found when the method is registered.
     """
 
@@ -60,6 +70,7 @@ class Method:
     summary: str
     source: str
     needs: frozenset[str] = frozenset()
+    strength: PaperStrength | None = None
     code: Code = field(default_factory=Code, compare=False, repr=False)
 
     def params(self, spec: MethodSpec) -> MethodParams:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headbench._json import strict_json
 from headbench._reading import read_file
 from headbench.edits import Edit, Offset
 from headbench.errors import DataError, nearest
@@ -93,16 +94,47 @@ class VectorMethod(BoundMethod):
 
 
 def locate(path: str, tensor: str) -> VectorFile:
-    """Check that a file is there, and take its digest.
+    """Check that a file is there and names the tensor, and take its digest.
 
     Raises:
-        DataError: The file cannot be read.
+        DataError: The file cannot be read, is no safetensors file, or has no such tensor.
     """
-    return VectorFile(path, tensor, _digest(path))
+    content = _content(path)
+    names = tensor_names(content, path)
+    if tensor not in names:
+        raise DataError(
+            f"the file holds no tensor {tensor!r}", where=path, hint=nearest(tensor, names)
+        )
+    return VectorFile(path, tensor, _digest(content))
 
 
-def _digest(path: str) -> str:
-    content = read_file(path, "the vectors", hint="give file=PATH")
+def tensor_names(content: bytes, where: str) -> tuple[str, ...]:
+    """The names in the header of a safetensors file; no tensor is read.
+
+    Args:
+        content: The file: eight bytes of length, that many of JSON, then the tensors.
+        where: For errors.
+
+    Raises:
+        DataError: There is no such header.
+    """
+    length = int.from_bytes(content[:8], "little")
+    try:
+        if len(content) < 8 or length > len(content) - 8:
+            raise ValueError("its header is longer than the file")
+        header = strict_json(content[8 : 8 + length].decode())
+        if not isinstance(header, dict):
+            raise ValueError("its header is no JSON object")
+    except ValueError as error:
+        raise DataError(f"not a safetensors file: {error}", where=where) from error
+    return tuple(name for name in header if name != "__metadata__")
+
+
+def _content(path: str) -> bytes:
+    return read_file(path, "the vectors", hint="give file=PATH")
+
+
+def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
@@ -110,7 +142,7 @@ def _digest(path: str) -> str:
 def _read(file: VectorFile) -> Tensor:
     from safetensors import SafetensorError, safe_open
 
-    if _digest(file.path) != file.digest:
+    if _digest(_content(file.path)) != file.digest:
         raise DataError(
             "the vectors were changed after the run was planned",
             where=file.path,
@@ -118,12 +150,6 @@ def _read(file: VectorFile) -> Tensor:
         )
     try:
         with safe_open(file.path, framework="pt") as content:
-            if file.tensor not in content.keys():  # noqa: SIM118 (the handle is no mapping)
-                raise DataError(
-                    f"the file holds no tensor {file.tensor!r}",
-                    where=file.path,
-                    hint=nearest(file.tensor, content.keys()),
-                )
             found: Tensor = content.get_tensor(file.tensor).float()
     except SafetensorError as error:
         raise DataError(f"not a safetensors file: {error}", where=file.path) from None

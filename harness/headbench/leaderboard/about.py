@@ -8,6 +8,9 @@ from headbench.leaderboard.cells import orphans, replaced
 from headbench.leaderboard.page import Page, Part
 from headbench.leaderboard.sources import Sources
 
+MOST_LISTED = 2_000
+"""Lines of one table of the page of what is not shown."""
+
 
 def about_parts(sources: Sources) -> Iterator[Part]:
     """How numbers are made, and with which versions."""
@@ -56,4 +59,13 @@ def not_shown_parts(sources: Sources) -> Iterator[Part]:
     ]
     if others:
         groups.append(("Further results of one condition", "File", others))
+    groups = [(title, said, _first(found)) for title, said, found in groups]
     yield Page("not-shown", "Not shown", "not_shown.html", {"groups": groups}, under="about")
+
+
+def _first(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """As many as a page can hold, and how many more there are."""
+    more = len(found) - MOST_LISTED
+    if more <= 0:
+        return found
+    return [*found[:MOST_LISTED], ("further", f"{more:,} more are not listed")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -130,8 +131,20 @@ def _task_axis(row: ShownRow, place: int) -> Axis:
 
 def _interventions(measured: Sequence[ShownRow], sources: Sources) -> list[Axis]:
     names = {name for row in measured for name in row.cells}
+    compared: Counter[str] = Counter(
+        name for row in measured for name, cell in row.cells.items() if cell.line
+    )
+    of_method: Counter[tuple[str, ...]] = Counter()
+    for name, count in compared.items():
+        of_method[method_names(name)] += count
+
+    def place(name: str) -> tuple[object, ...]:
+        """Methods and conditions that most tasks have come first, so that a view opens full."""
+        methods = method_names(name)
+        return (-of_method[methods], methods, -compared[name], numbers.natural(name))
+
     found = []
-    for name in sorted(names, key=lambda one: (method_names(one), numbers.natural(one))):
+    for name in sorted(names, key=place):
         methods = method_names(name)
         papers = {paper for one in methods if (paper := sources.paper(one))}
         found.append(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headbench.leaderboard.contents import all_parts
+from headbench.leaderboard.reading import fewer_collections
 from headbench.leaderboard.site import render
 from headbench.leaderboard.site_links import link_faults
 from headbench.leaderboard.sources import Sources, read_sources
@@ -25,7 +26,8 @@ def build(paths: Sequence[Path]) -> dict[str, bytes]:
         StoreError: a path does not exist. A broken result raises nothing: it is listed on the
             page "not shown".
     """
-    return _files(read_sources(paths))
+    with fewer_collections():
+        return _files(read_sources(paths))
 
 
 def board_faults(paths: Sequence[Path], out: Path) -> Iterator[str]:
@@ -40,10 +42,11 @@ def board_faults(paths: Sequence[Path], out: Path) -> Iterator[str]:
     Raises:
         StoreError: a path does not exist.
     """
-    sources = read_sources(paths)
+    with fewer_collections():
+        sources = read_sources(paths)
+        files = _files(sources)
     for one in sources.not_shown:
         yield f"{one.path} cannot be shown: {one.reason}"
-    files = _files(sources)
     yield from link_faults(files)
     yield from stale(files, out)
 
@@ -53,9 +56,10 @@ def _files(sources: Sources) -> dict[str, bytes]:
 
 
 def frame_facts(sources: Sources) -> dict[str, object]:
-    """What the frame of every page shows: ``summary`` and the number of files ``not_shown``."""
+    """What every page may show: ``summary``, how many files are ``not_shown``, the ``level``."""
     cells = sources.cells
     measured = sum(cell.result.kind == "measured" for cell in cells)
     rescored = sum(cell.result.kind == "rescored" for cell in cells)
     summary = f"{measured:,} measured and {rescored:,} rescored results."
-    return {"summary": summary, "not_shown": len(sources.not_shown)}
+    level = f"{100 * sources.shown.level:g} %"
+    return {"summary": summary, "not_shown": len(sources.not_shown), "level": level}

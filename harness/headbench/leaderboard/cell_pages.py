@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headbench.leaderboard.cells import ShownCell, ShownRow, direction, rows, tone
+from headbench.leaderboard.cells import ShownCell, ShownRow, better, direction, rows, tone
 from headbench.leaderboard.links import (
     intervention_page,
     items_page,
@@ -37,6 +37,7 @@ def cell_parts(sources: Sources) -> Iterator[Part]:
                 "items_state": items_state,
                 "method_names": method_names,
                 "direction": direction,
+                "better": better,
                 "tone": tone,
                 "differs": differs,
             },

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headbench.leaderboard import numbers
 from headbench.leaderboard.links import cell_anchor, cells_page
+from headbench.leaderboard.reading import known, otherwise, same_file
 from headbench.leaderboard.sources import Sources
 from headbench.nouns import Record
 from headbench.results.cell import Cell
@@ -143,24 +144,41 @@ def direction(estimate: Estimate | None) -> str:
     return "higher is better" if estimate.higher_is_better else "lower is better"
 
 
+def better(estimate: Estimate | None) -> str:
+    """``higher``, for a column that is called "better"."""
+    return direction(estimate).removesuffix(" is better")
+
+
 def rows(sources: Sources) -> list[ShownRow]:
     """Every baseline of a run with its conditions, in the board's order."""
     baselines: dict[tuple[str, ...], ShownCell] = {}
     found: dict[tuple[str, ...], dict[str, ShownCell]] = {}
-    for shown in _cells(sources):
-        result = shown.result
-        # A file may state the id of another's baseline; it must not take that one's place.
-        names = (result.task.name, result.model.name)
+    every = list(_cells(sources))
+    for shown in every:
+        if shown.result.arm.role == "baseline":
+            # A file may state the id of another's baseline; it must not take that one's place.
+            baselines.setdefault(_row_key(shown.result), shown)
+    for one in every:
+        result = one.result
         if result.arm.role == "baseline":
-            baselines.setdefault((result.id, *names), shown)
             continue
-        row = found.setdefault((result.arm.baseline or "", *names), {})
+        shown, base = one, baselines.get(_row_key(result))
+        if base and one.comparison and not same_file(one.comparison.base, base.result):
+            reason = one.reason or "it was compared with another file of its baseline's id"
+            shown = replace(one, reason=reason, letters="")
+        row = found.setdefault(_row_key(result), {})
         if result.arm.name not in row or _better_known(shown, row[result.arm.name]):
             row[result.arm.name] = shown
     return sorted(
         (_row(base, found.get(identity, {})) for identity, base in baselines.items()),
         key=lambda row: row.key,
     )
+
+
+def _row_key(result: Result) -> tuple[str, ...]:
+    """The row of a result: its baseline's id, task and model."""
+    baseline = result.id if result.arm.role == "baseline" else result.arm.baseline or ""
+    return (baseline, result.task.name, result.model.name)
 
 
 def orphans(sources: Sources) -> list[ShownCell]:
@@ -187,7 +205,7 @@ def replaced(sources: Sources) -> list[tuple[ShownCell, ShownCell]]:
     found: dict[str, tuple[ShownCell, ShownCell]] = {}
     for cell in _cells(sources):
         held = places.get(_place(cell.result))
-        if held is not None and _content(held.result) != _content(cell.result):
+        if held is not None and not same_file(held.result, cell.result):
             found[cell.file] = (cell, held)
     return list(found.values())
 
@@ -197,10 +215,6 @@ def _place(result: Result) -> tuple[str, ...]:
     arm = result.arm
     baseline = result.id if arm.role == "baseline" else arm.baseline or ""
     return (result.task.name, result.model.name, baseline, arm.role, arm.name)
-
-
-def _content(result: Result) -> tuple[str, str]:
-    return result.id, result.records.sha256 if result.records else ""
 
 
 def _cells(sources: Sources) -> Iterator[ShownCell]:
@@ -219,7 +233,7 @@ def _cells(sources: Sources) -> Iterator[ShownCell]:
             if arm.role == "control":
                 continue
             path, comparison = cell.path or Path(), compared.get(cell.result.id)
-            reason = _reason(cell, why.get(path, "") or _otherwise(comparison))
+            reason = _reason(cell, why.get(path, "") or otherwise(comparison))
             yield ShownCell(
                 cell.result,
                 comparison,
@@ -240,35 +254,20 @@ def _reason(cell: Cell, not_compared: str) -> str:
     return cell.result.reason if cell.result.status == "inert" else not_compared
 
 
-def _otherwise(comparison: Comparison | None) -> str:
-    """Why a measured result is none against the baseline whose id it states; empty if it is one.
-
-    The id of a baseline covers its task and its model, so a run cannot write two that differ.
-    """
-    if comparison is None or comparison.other.kind != "measured":
-        return ""
-    names = [
-        name for name, _, _ in comparison.differs if name.startswith(("task.", "model.identity."))
-    ]
-    return f"its baseline is of another {', '.join(names[:3])}" if names else ""
-
-
 def _better_known(one: ShownCell, two: ShownCell) -> bool:
-    """Whether the first of two runs of one condition ranks it among more controls."""
+    """Whether the first of two results of one condition takes its place."""
 
-    def known(cell: ShownCell) -> tuple[int, str]:
-        line = cell.line
-        return (line.rank.of if line and line.rank else 0, cell.run)
+    def standing(cell: ShownCell) -> tuple[bool, tuple[int, str]]:
+        return (not cell.reason, known(None if cell.reason else cell.comparison, cell.run))
 
-    return known(one) > known(two)
+    return standing(one) > standing(two)
 
 
 def _row(baseline: ShownCell, cells: Mapping[str, ShownCell]) -> ShownRow:
-    ends = [
-        abs(end)
+    # By the differences alone: one wide interval would make every other bar a dot.
+    sizes = [
+        abs(line.paired.difference)
         for cell in cells.values()
-        if (line := cell.line) and line.paired
-        for end in (line.paired.low, line.paired.high, line.paired.difference)
-        if end is not None and not math.isnan(end)
+        if (line := cell.line) and line.paired and not math.isnan(line.paired.difference)
     ]
-    return ShownRow(baseline, dict(sorted(cells.items())), numbers.reach(max(ends, default=1.0)))
+    return ShownRow(baseline, dict(sorted(cells.items())), numbers.reach(max(sizes, default=1.0)))

@@ -71,12 +71,29 @@ class Sweep:
         return found
 
     @property
+    def band(self) -> list[tuple[float, float]]:
+        """Dose and the smallest difference that its test would have found, where that is known."""
+        found = []
+        for dose, cell in self.cells:
+            paired = cell.line.paired if cell.line else None
+            if paired and paired.detectable is not None and math.isfinite(paired.detectable):
+                found.append((dose, paired.detectable))
+        return found
+
+    @property
     def ends(self) -> tuple[float, float]:
-        """Ends of the axis of differences; intervals may go beyond."""
-        heights = [point[1] for point in self.points]
+        """Ends of the axis of differences; an interval goes beyond where it is far wider."""
+        heights = [0.0, *(point[1] for point in self.points)]
         heights += [height for line in self.controls for _, height in line]
-        low, high = min(0.0, *heights), max(0.0, *heights)
-        room = 0.12 * (high - low) or 0.05
+        spread = (max(heights) - min(heights)) or 0.05
+        reached = [
+            end
+            for point in self.points
+            for end in point[2:]
+            if end is not None and min(heights) - spread <= end <= max(heights) + spread
+        ]
+        low, high = min(*heights, *reached), max(*heights, *reached)
+        room = 0.06 * (high - low)
         return (low - room, high + room)
 
 

@@ -16,7 +16,7 @@ from headbench.leaderboard.cells import ShownCell, ShownRow, rows
 from headbench.leaderboard.licences import may_show_texts
 from headbench.leaderboard.links import items_page, task_page
 from headbench.leaderboard.page import Asset, Page, Part, Shard, ShardValue, page_name
-from headbench.leaderboard.sources import Sources
+from headbench.leaderboard.sources import Sources, task_args
 from headbench.nouns import Record
 from headbench.results.check import metric_of
 from headbench.scoring import family
@@ -142,6 +142,9 @@ def _shown(task: Task | None, row: ShownRow) -> _Shown:
     reason = "they are withheld" if row.result.withheld else withheld(task)
     if reason or task is None:
         return _Shown(False, reason, {}, {}, {})
+    if task_args(row.result) and task.config.dataset_path != "world":
+        # An argument may name a file: a result decides over no file that is read.
+        return _Shown(False, OTHER_DATA, {}, {}, {})
     wanted = {record.document for record in row.baseline.records}
     prompts: dict[str, str] = {}
     pictures: dict[str, str] = {}
@@ -157,7 +160,7 @@ def _shown(task: Task | None, row: ShownRow) -> _Shown:
                 continue
             request = task.requests(document, task.steps[0].name, {}, row.result.run.seed)[0]
             text = "\n\n".join(str(message["content"]) for message in request.messages)
-            prompts[document.id] = text[:LONGEST_TEXT]
+            prompts[document.id] = _shortened(text, _joined(document.target))
             if request.images and len(images) < MOST_PICTURES:
                 path = f"images/{request.images[0][:16]}.png"
                 images[path] = task.image(request.images[0])
@@ -212,13 +215,38 @@ def _line(
     return [
         record.document,
         change,
-        [text[:LONGEST_TEXT] for text in base.outputs],
-        [text[:LONGEST_TEXT] for text in record.outputs],
+        [_shortened(text) for text in base.outputs],
+        [_shortened(text) for text in record.outputs],
         target[:LONGEST_TEXT],
         _marks(base, marked),
         _marks(record, marked),
         shown.pictures.get(record.document, ""),
     ]
+
+
+def _shortened(text: str, keep: str = "") -> str:
+    """A text of at most about ``LONGEST_TEXT`` characters that says what it leaves out.
+
+    Args:
+        text: Any text.
+        keep: What stays in view where it occurs, such as the answer that a needle holds.
+    """
+    if len(text) <= LONGEST_TEXT:
+        return text
+    third = LONGEST_TEXT // 3
+    spans = [(0, third), (len(text) - third, len(text))]
+    at = text.find(keep) if keep else -1
+    around = third // 2
+    start, end = max(third, at - around), min(len(text) - third, at + len(keep) + around)
+    if at >= 0 and start < end:
+        spans.insert(1, (start, end))
+    shown, last = "", 0
+    for start, end in spans:
+        if start > last:
+            shown += f" [... {start - last:,} characters left out ...] "
+        shown += text[max(start, last) : end]
+        last = max(last, end)
+    return shown
 
 
 def _marks(record: Record, marked: Mapping[str, str]) -> list[ShardValue]:

@@ -26,8 +26,8 @@ def cells_page(result: Result) -> str:
 
 
 def cell_anchor(result: Result) -> str:
-    """A cell's element on :func:`cells_page`."""
-    return f"r-{result.id[:12]}"
+    """A cell's element on :func:`cells_page`: by the whole id, as others may begin alike."""
+    return f"r-{result.id}"
 
 
 def items_page(task: str) -> str:
@@ -42,7 +42,7 @@ def items_state(result: Result, only: str = "differs") -> str:
         result: The condition.
         only: Which documents: ``differs``, ``worse``, ``better``, ``unparsed`` or ``all``.
     """
-    return f"v=1&id={result.id[:12]}&only={only}"
+    return f"v=1&id={result.id}&only={only}"
 
 
 def published_page(family: str) -> str:

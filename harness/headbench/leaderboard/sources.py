@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -71,7 +71,7 @@ class Sources:
         return {name: tuple(sorted(values)) for name, values in sorted(found.items())}
 
     @cached_property
-    def _tasks(self) -> dict[str, Task | None]:
+    def _tasks(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], Task | None]:
         return {}
 
     @cached_property
@@ -80,13 +80,14 @@ class Sources:
 
     def task(self, result: Result) -> Task | None:
         """The packaged task of a result; ``None`` where its prompt is not the one it asked."""
-        name = result.task.name
-        if name not in self._tasks:
+        name, given = result.task.name, task_args(result)
+        key = (name, tuple(sorted(given.items())))
+        if key not in self._tasks:
             try:
-                self._tasks[name] = load_task(name, index=self._index)
+                self._tasks[key] = load_task(name, index=self._index, args=given)
             except HeadbenchError:  # a user's own task, or one that was renamed
-                self._tasks[name] = None
-        found = self._tasks[name]
+                self._tasks[key] = None
+        found = self._tasks[key]
         return found if found and found.prompt_hash == result.task.prompt_hash else None
 
     @cached_property
@@ -108,6 +109,22 @@ class Sources:
             if path.is_relative_to(root):
                 return path.relative_to(root).as_posix()
         return path.name
+
+
+def task_args(result: Result) -> dict[str, str]:
+    """Arguments of tasks that a result says its run had; what is no text is left out.
+
+    They may name files. The board loads a task with them for its prompt and its metadata, and reads
+    no data that they name.
+    """
+    given = (result.run.spec or {}).get("task_args")
+    if not isinstance(given, Mapping):
+        return {}
+    return {
+        name: value
+        for name, value in given.items()
+        if isinstance(name, str) and isinstance(value, str)
+    }
 
 
 def read_sources(paths: Sequence[Path]) -> Sources:

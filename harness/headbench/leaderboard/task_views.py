@@ -95,6 +95,21 @@ def drawn(row: ShownRow) -> Iterator[Drawn]:
             yield made
 
 
+def undrawn(row: ShownRow) -> tuple[View, ...]:
+    """Views of the row's metrics whose parts none of its records has: silence would hide them."""
+    figure = row.baseline.main
+    if figure is None or row.result.kind != "measured":
+        return ()
+    figures = _by_registry(row.result)
+    return tuple(
+        view
+        for view in family.views(figure.metric)
+        if view.parts
+        and view.metrics[0] in figures
+        and not any(part in record.parts for part in view.parts for record in row.baseline.records)
+    )
+
+
 def _draw(view: View, base: Result, shown: Sequence[ShownCell]) -> Drawn | None:
     figures = _by_registry(base)
     if view.metrics[0] not in figures:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from headbench.errors import HeadbenchError
 from headbench.leaderboard import numbers
-from headbench.leaderboard.cells import ShownCell, ShownRow, direction, rows
+from headbench.leaderboard.cells import ShownCell, ShownRow, better, direction, rows
+from headbench.leaderboard.layer_profiles import profiles
 from headbench.leaderboard.licences import may_show_texts
 from headbench.leaderboard.links import intervention_page, items_page, method_names, task_page
 from headbench.leaderboard.page import Page, Part
 from headbench.leaderboard.sources import Sources
-from headbench.leaderboard.task_views import drawn
+from headbench.leaderboard.task_views import drawn, undrawn
 from headbench.results.schema import Estimate, Result
 from headbench.tasks.data.source import AbsentDataError
 from headbench.tasks.task import Task
@@ -74,13 +75,17 @@ def task_parts(sources: Sources) -> Iterator[Part]:
                 "meta": task.config.metadata if task else None,
                 "example": example(task) if task else None,
                 "metrics": definitions(found[name]),
-                "found": [(row, tuple(drawn(row))) for row in found[name]],
+                "found": [
+                    (row, tuple(drawn(row)), tuple(profiles(row)), undrawn(row))
+                    for row in found[name]
+                ],
                 "forest": (plots := forest(found[name])),
                 "reaches": {model: common_reach(lines) for model, lines in plots.items()},
                 "items_page": items_page,
                 "intervention_page": intervention_page,
                 "method_names": method_names,
                 "direction": direction,
+                "better": better,
                 "inert": [
                     cell for row in found[name] for cell in row.cells.values() if cell.reason
                 ],

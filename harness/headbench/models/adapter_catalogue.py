@@ -56,7 +56,10 @@ PREVIEWS: Mapping[str, str] = {"hf": "headbench.models.hf.adapter:preview"}
 """Adapter -> what tells of a model before its weights are read, which may take minutes."""
 
 
-EARLY_CHECKS: Mapping[str, str] = {"hf": "headbench.models.hub_reach:check_reachable"}
+EARLY_CHECKS: Mapping[str, str] = {
+    "hf": "headbench.models.hub_reach:check_reachable",
+    "recorded": "headbench.models.recorded:check_args_early",
+}
 """Adapter -> what refuses arguments before any model library is imported."""
 
 

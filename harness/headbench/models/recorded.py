@@ -40,6 +40,8 @@ class RecordedModel(BaseModel):
     """
 
     images = True  # whoever made the outputs saw them
+    one_step = True
+    """A row does not say which step of a task its outputs answer."""
 
     def __init__(
         self, path: Path, fields: Mapping[str, str], name: str = "", join: str = ""
@@ -179,19 +181,19 @@ def _reading(rows: Sequence[LogRow], fields: Mapping[str, str], where: str) -> R
     return Fields(told).reading(rows, ("response", "id", "question"), where)
 
 
-def create(args: Mapping[str, str]) -> RecordedModel:
-    """Build the adapter from its ``--model-args``.
+def check_args_early(args: Mapping[str, str]) -> None:
+    """Refuse arguments without which no output is found, before any task is read.
 
-    Args:
-        args: ``path=FILE``, and where needed ``id=``, ``output=``, ``question=`` (fields),
-            ``name=`` and ``join=id``.
+    Raises:
+        ConfigError: An argument is unknown, wrong or missing.
     """
     check_args("recorded", args, ARGS)
     if not args.get("path"):
         raise ConfigError(
-            "the 'recorded' adapter needs a file",
+            "the 'recorded' adapter needs a file of outputs, one row per document of the task",
             where="--model-args",
-            hint="add path=FILE (JSON, JSON lines or CSV)",
+            hint="path=FILE (JSON, JSON lines or CSV); id=FIELD, output=FIELD and question=FIELD "
+            "where its fields have other names; join=id for a headline where rows hold no question",
         )
     if args.get("join", "id") != "id":
         raise ConfigError(
@@ -199,6 +201,16 @@ def create(args: Mapping[str, str]) -> RecordedModel:
             where=f"--model-args join={args['join']}",
             hint="write join=id, or leave it out",
         )
+
+
+def create(args: Mapping[str, str]) -> RecordedModel:
+    """Build the adapter from its ``--model-args``.
+
+    Args:
+        args: ``path=FILE``, and where needed ``id=``, ``output=``, ``question=`` (fields),
+            ``name=`` and ``join=id``.
+    """
+    check_args_early(args)
     roles = {"id": "id", "response": "output", "question": "question"}
     fields = {role: args[key] for role, key in roles.items() if args.get(key)}
     path = user_path(args["path"])

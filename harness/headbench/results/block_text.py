@@ -7,6 +7,7 @@ a line of its own. A pipe gets the same text as a terminal of 120 columns, witho
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -57,6 +58,20 @@ def wrapped(text: str, width: int, *, indent: int = 0) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def wrapped_command(label: str, command: str, width: int) -> list[str]:
+    r"""``label: command`` within the width, broken between words of the shell with ``\``.
+
+    What stands behind the label can be copied into a shell, however many lines it takes.
+    """
+    found, line = [], f"{label}:"
+    for word in map(shlex.quote, shlex.split(visible(command))):
+        if len(line) + len(word) + 3 > width and not line.endswith(":"):
+            found.append(line + " \\")
+            line = "   "
+        line += f" {word}"
+    return [*found, line]
 
 
 @dataclass(frozen=True)
@@ -204,20 +219,21 @@ def drawn(span: tuple[float, float, float], reach: float, size: int) -> str:
 
 
 def _curve(block: Block, sweep: Sequence[tuple[str, str]]) -> Iterator[Line]:
-    """The dose curve of a sweep: one bar per strength, on one scale."""
+    """The dose curve of a sweep: one bar per strength, on one scale, and where it does damage."""
     rows = {row.name: row for row in block.rows}
     members = [(strength, rows[name]) for name, strength in sweep]
     spans = [row for _, row in members if row.span is not None]
     if len(spans) < 2:
         return
     reach = _reach(spans)
-    longest = max(len(strength) for strength, _ in members)
+    doses = max(len("dose curve") - 2, *(len(strength) for strength, _ in members))
+    values = max(len(row.value) for _, row in members)
     yield Line("")
-    head = "dose curve".ljust(max(12, longest + 4))
-    yield Line(head + _axis(reach, block.unit, _CURVE))
+    yield Line("dose curve".ljust(doses + values + 6) + _axis(reach, block.unit, _CURVE))
     for strength, row in members:
         bar = row.words or "" if row.span is None else drawn(row.span, reach, _CURVE)
-        yield Line((strength.rjust(longest + 2).ljust(len(head)) + bar).rstrip(), row.stands_out)
+        text = f"  {strength:>{doses}}  {row.value:>{values}}  {bar:<{_CURVE}}"
+        yield Line((text + ("  damage" if row.damage else "")).rstrip(), row.stands_out)
 
 
 def _reach(rows: Iterable[Row]) -> float:

@@ -24,6 +24,7 @@ import numpy as np
 
 from headbench.errors import HeadbenchError, StoreError
 from headbench.nouns import Record
+from headbench.results.bounds import out_of_bounds
 from headbench.results.figures import Sampling, estimate, labelled_groups
 from headbench.results.files import Entry, read_entries, read_with_version
 from headbench.results.keys import seed_for
@@ -151,6 +152,10 @@ def faults(
     Yields:
         One sentence per fault.
     """
+    asked = list(out_of_bounds(result))
+    if asked:  # nothing is computed from what no run writes
+        yield from asked
+        return
     yield from state_faults(result)
     if result.records is None and result.kind == "published":
         return

@@ -28,7 +28,9 @@ from headbench.statistics import (
 )
 from headbench.statistics.metric import Metric
 
-_DECIDED_ELSEWHERE = ("run.spec.interventions", "run.digest", "run.batch_plan", "run.batches")
+_DECIDED_ELSEWHERE = (
+    "run.spec.interventions", "run.digest", "run.batch_plan", "run.batches", "arm.defaults",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

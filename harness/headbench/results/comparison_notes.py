@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from headbench.results.comparison import Comparison
+from headbench.results.figures import ABOVE
 from headbench.results.schema import NullFacts, Result
 from headbench.statistics import PairedResult
 
@@ -32,7 +33,7 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
         notes += _grouped(comparison.other.task.name, told)
     seen = {result.id: result for c in comparisons for result in (c.base, c.other)}
     # Conditions of one task often share a note: said once.
-    return [*dict.fromkeys(notes), *_nulls(list(seen.values()))]
+    return [*dict.fromkeys(notes), *_above(list(seen.values())), *_nulls(list(seen.values()))]
 
 
 def main_notes(comparisons: Sequence[Comparison]) -> list[str]:
@@ -45,7 +46,7 @@ def main_notes(comparisons: Sequence[Comparison]) -> list[str]:
         for note in _grouped(comparison.other.task.name, [(line.name, line.paired.note)])
     ]
     seen = {result.id: result for c in comparisons for result in (c.base, c.other)}
-    return [*dict.fromkeys(notes), *_nulls(list(seen.values()))]
+    return [*dict.fromkeys(notes), *_above(list(seen.values())), *_nulls(list(seen.values()))]
 
 
 def result_notes(results: Sequence[Result]) -> list[str]:
@@ -55,6 +56,21 @@ def result_notes(results: Sequence[Result]) -> list[str]:
         for result in results
         for note in _grouped(result.task.name, [(k, e.note) for k, e in result.metrics.items()])
     ] + _nulls(results)
+
+
+def _above(results: Sequence[Result]) -> list[str]:
+    """Figures above the ceiling of their data, by task and condition."""
+    lines = []
+    for result in results:
+        told = [
+            f"{name} {one.value:.3f}"
+            for name, one in result.metrics.items()
+            if one.value is not None and one.note.startswith(ABOVE)
+        ]
+        if told:
+            where = f"{result.task.name}, {result.arm.name}"
+            lines.append(f"{ABOVE}, not clipped: {where}: {', '.join(told)}")
+    return lines
 
 
 def _nulls(results: Sequence[Result]) -> list[str]:

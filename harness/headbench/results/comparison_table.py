@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headbench.results.block_text import WIDE, lines, wrapped
+from headbench.results.block_text import WIDE, lines, wrapped, wrapped_command
 from headbench.results.comparison import Comparison, MetricComparison
 from headbench.results.comparison_notes import (
     comparison_notes,
@@ -17,7 +17,7 @@ from headbench.results.comparison_notes import (
     printed_p,
     result_notes,
 )
-from headbench.results.condition_blocks import Block, blocks, result_blocks
+from headbench.results.condition_blocks import DAMAGE, Block, blocks, damage, result_blocks
 from headbench.results.markup import visible
 from headbench.results.schema import Estimate, Result
 
@@ -42,9 +42,6 @@ COLUMNS = (
 )
 """Headings; ``interval``, ``intervention`` and ``p`` are made exact when a table is filled."""
 NONE = "-"
-DAMAGE = 0.1
-"""Nats per token by which the loss on a neutral text must rise, its interval above zero, before a
-condition is said to damage the model. A choice of ours, not calibrated on any model."""
 
 
 def flat_header(comparisons: Sequence[Comparison]) -> list[str]:
@@ -88,6 +85,7 @@ def print_conditions(
     """
     _print_blocks(blocks(comparisons, labels, base=base), console, full=full)
     told = [legend(comparisons, full=full)] if comparisons else []
+    told += default_lines(comparisons)
     told += damage_lines(comparisons)
     told += comparison_notes(comparisons) if full else main_notes(comparisons)
     if full:
@@ -119,6 +117,15 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
             print_line(console, note)
 
 
+def print_command(label: str, command: str, console: Console) -> None:
+    """A command within the width of a terminal, so that it can be copied; a pipe gets one line."""
+    if _has_width(console):
+        for line in wrapped_command(label, command, columns(console)):
+            print_line(console, line)
+    else:
+        print_line(console, f"{label}: {command}")
+
+
 def columns(console: Console) -> int:
     """How wide to print: the terminal's width; for a pipe ``COLUMNS``, or else 120."""
     return console.width if _has_width(console) else WIDE
@@ -138,7 +145,7 @@ def legend(comparisons: Sequence[Comparison], *, full: bool = False) -> str:
     if family > 1:
         parts.append(f"p adj: Holm over {family} tests")
     if any(line.against for c in comparisons for line in c.lines):
-        parts.append("control: to the mean of the control sets, and the rank among them")
+        parts.append("control: to the mean of the controls, and the rank among them")
     if any(c.neutral for c in comparisons):
         parts.append("loss: on neutral text, nats per token")
     if not full:
@@ -146,23 +153,42 @@ def legend(comparisons: Sequence[Comparison], *, full: bool = False) -> str:
     return "; ".join(parts)
 
 
+def default_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """Strengths that nobody wrote, one line per condition: the value, and where it comes from."""
+    found: dict[str, str] = {}
+    for comparison in comparisons:
+        condition = comparison.other.arm
+        for method, words in (condition.defaults or {}).items():
+            found[condition.name] = f"{method}: {words}"
+    return list(found.values())
+
+
 def damage_lines(comparisons: Sequence[Comparison]) -> list[str]:
-    """Which conditions damage the model by the loss on neutral text, one line each.
+    """Which conditions damage the model by the loss on neutral text, one line per text.
 
     Every task's cell carries the same losses, so a condition is named once.
     """
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, float]] = {}
     for comparison in comparisons:
-        name = comparison.other.arm.name
-        for change in comparison.neutral:
-            moved = change.change
-            sure = moved.low is not None and moved.low > 0
-            if name not in found and sure and moved.change >= DAMAGE:
-                found[name] = (
-                    f"{name} damages the model: its loss on {change.text} rises by "
-                    f"{moved.change:.2f} nats per token (threshold: {DAMAGE:g})"
-                )
-    return list(found.values())
+        worst = damage(comparison)
+        if worst is not None:
+            found.setdefault(comparison.other.arm.name, (worst.text, worst.change.change))
+    lines = []
+    for text in dict.fromkeys(text for text, _ in found.values()):
+        rises = {name: change for name, (of, change) in found.items() if of == text}
+        if len(rises) == 1:
+            ((name, change),) = rises.items()
+            lines.append(
+                f"{name} damages the model: its loss on {text} rises by {change:.2f} nats per "
+                f"token (threshold: {DAMAGE:g})"
+            )
+        else:
+            told = ", ".join(f"{name} +{change:.2f}" for name, change in rises.items())
+            lines.append(
+                f"{len(rises)} conditions damage the model, by the rise of the loss on {text} in "
+                f"nats per token (threshold: {DAMAGE:g}): {told}"
+            )
+    return lines
 
 
 def adjustment(family: int) -> str:

@@ -16,6 +16,9 @@ from headbench.results.comparison_notes import printed_p
 from headbench.results.schema import Estimate, Result
 
 NONE = "-"
+DAMAGE = 0.1
+"""Nats per token by which the loss on a neutral text must rise, its interval above zero, before a
+condition is said to damage the model. A choice of ours, not calibrated on any model."""
 PLACES = {"fraction": 3, "count": 0}
 """Digits after the point by unit; two for every other unit."""
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
@@ -38,6 +41,7 @@ class Row:
         words: Instead of figures, e.g. why a condition is inert.
         span: Low end, difference and high end, for a bar; ``None`` where there is no interval.
         stands_out: Whether the adjusted p is below 1 - level.
+        damage: Whether the loss on a neutral text says that the model is damaged.
         controls: The same figures against the mean of the controls.
         losses: One line per neutral text.
         metrics: The task's further metrics.
@@ -56,6 +60,7 @@ class Row:
     words: str = ""
     span: tuple[float, float, float] | None = None
     stands_out: bool = False
+    damage: bool = False
     controls: Row | None = None
     losses: tuple[Row, ...] = ()
     metrics: tuple[Row, ...] = ()
@@ -128,6 +133,15 @@ def result_blocks(results: Sequence[Result]) -> list[Block]:
             )
         )
     return found
+
+
+def damage(one: Comparison) -> NeutralChange | None:
+    """The first neutral text whose loss rises by :data:`DAMAGE` or more, if there is one."""
+    for found in one.neutral:
+        low = found.change.low
+        if low is not None and low > 0 and found.change.change >= DAMAGE:
+            return found
+    return None
 
 
 def level_text(result: Result) -> str:
@@ -226,6 +240,7 @@ def _row(one: Comparison, label: str) -> Row:
         loss="" if moved is None else _nats(moved.change.change),
         span=row.span,
         stands_out=main.holm is not None and main.holm < 1 - paired.level,
+        damage=damage(one) is not None,
         controls=_controls(main, one),
         losses=tuple(_loss_row(found) for found in one.neutral),
         metrics=rest,
@@ -262,7 +277,7 @@ def _controls(line: MetricComparison, one: Comparison) -> Row | None:
     unit = one.other.metrics[line.name].unit
     known = found.low is not None and found.high is not None
     return Row(
-        f"against {found.draws:,} control sets",
+        f"against {found.draws:,} controls",
         value=figure_text(found.mean, unit),
         difference=figure_text(found.difference, unit, signed=True),
         low=figure_text(found.low, unit, signed=True) if known else "",
@@ -299,7 +314,7 @@ def _loss_row(found: NeutralChange) -> Row:
         mean = sum(control.change for control in found.controls) / len(found.controls)
         told = f"controls {_nats(mean)}"
     return Row(
-        f"loss on {found.text}",
+        f"loss, {found.text}",
         value=figure_text(found.base + moved.change, "fraction"),
         difference=_nats(moved.change),
         low=_nats(moved.low) if known and moved.low is not None else "",

@@ -14,7 +14,7 @@ from headbench.results.schema import Estimate, NullFacts
 from headbench.scoring.breakdown import groups
 from headbench.scoring.parts import exact
 from headbench.statistics import check_all, label_null, value_limits
-from headbench.statistics.metric import Metric
+from headbench.statistics.metric import Metric, SampleStatistic
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,12 @@ def estimate(
     value = metric.of(records) if records else math.nan
     known = None if math.isnan(value) else value
     figure = _plain_estimate(name, metric, known, records)
+    mark = _mark(metric, known)
     if known is None or sampling is None:
-        return figure
+        return figure.model_copy(update={"note": mark}) if mark else figure
     limits = value_limits(metric, records, sampling.level, seed=sampling.seed, draws=sampling.draws)
-    made: dict[str, object] = {"low": limits.low, "high": limits.high, "note": limits.note}
+    notes = [mark, limits.note]
+    made: dict[str, object] = {"low": limits.low, "high": limits.high}
     if limits.low is not None:
         made |= {"level": sampling.level, "method": limits.method}
     untested = ""
@@ -61,12 +63,24 @@ def estimate(
         share = f"{100 * null.undefined:.2g} % of the permutations"
         null, untested = None, f"the figure is undefined in {share}"
     if untested:
-        made["note"] = "; ".join(filter(None, (limits.note, f"no permutation test: {untested}")))
+        notes.append(f"no permutation test: {untested}")
+    made["note"] = "; ".join(filter(None, notes))
     if null is not None:
         made["null"] = NullFacts(
             p=null.p, mean=null.mean, sd=null.sd, draws=null.draws, exchanged=null.exchanged
         )
     return figure.model_copy(update=made)
+
+
+ABOVE = "above the ceiling of the data"
+"""How a figure's note begins that exceeds what the data's noise should allow."""
+
+
+def _mark(metric: Metric, value: float | None) -> str:
+    bound = metric.marked_above if isinstance(metric, SampleStatistic) else None
+    if bound is None or value is None or value <= bound:
+        return ""
+    return f"{ABOVE} ({bound:g}), which is an estimate: not clipped"
 
 
 def figures(

@@ -293,19 +293,23 @@ def _line(entry: Entry) -> dict[str, object]:
 
 def _entry(value: object, text: str = "") -> Entry:
     line = _mapping(value)
-    facts = line.pop("facts", {})
-    tokens = line.pop("tokens", [])
-    record = Record(
+    tokens = line.get("tokens", ())
+    # The constructor of a frozen dataclass sets its fields by one call each, which costs more than
+    # all else here. These are new objects, which nobody else has seen.
+    record = object.__new__(Record)
+    record.__dict__.update(
         document=_text(line["document"]),
         cluster=_text(line["cluster"]),
-        outputs=tuple(_text(output) for output in _list(line["outputs"])),
+        outputs=tuple(map(_text, _list(line["outputs"]))),
         parsed=line.get("parsed"),
         parser=_text(line["parser"]),
         parts=_mapping(line["parts"]),
         target=line.get("target"),
-        tokens=tuple(tuple(_list(row)) for row in _list(tokens)),
+        tokens=tuple(tuple(_list(row)) for row in _list(tokens)) if tokens != () else (),
     )
-    return Entry(record, _mapping(facts), text)
+    entry = object.__new__(Entry)
+    entry.__dict__.update(record=record, facts=_mapping(line.get("facts", {})), _text=text)
+    return entry
 
 
 def _text(value: object) -> str:

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from headbench._json import strict_json
 from headbench.errors import StoreError
+from headbench.results.bounds import controls_out_of_bounds
 from headbench.results.disk import read_bytes, write_atomic
 from headbench.results.schema import ControlFacts, Frozen, Result
 
@@ -93,7 +94,7 @@ def read_run_list(path: Path) -> RunList:
     """
     raw = read_bytes(path, "the list of a run")
     try:
-        return RunList.model_validate(strict_json(raw.decode()))
+        found = RunList.model_validate(strict_json(raw.decode()))
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"])
@@ -102,3 +103,7 @@ def read_run_list(path: Path) -> RunList:
         ) from error
     except ValueError as error:
         raise StoreError(f"not a JSON file: {error}", where=str(path)) from error
+    for cell in found.cells:
+        if cell.controls and (wrong := [*controls_out_of_bounds(cell.controls)]):
+            raise StoreError(f"not the list of a run: {cell.id[:12]}: {wrong[0]}", where=str(path))
+    return found

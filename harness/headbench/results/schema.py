@@ -174,6 +174,9 @@ class ArmFacts(Frozen):
     """What the arm is for."""
     canonical: tuple[str, ...] = ()
     """Canonical form of each composed intervention, resolved parameters included."""
+    defaults: dict[str, str] | None = None
+    """Strengths that were not written: method -> the value that it took and where that comes from,
+    e.g. ``alpha=2, the default: ...``; null: not recorded."""
     artefacts: dict[str, str] = {}
     """SHA-256 of every head map and tensor file that the arm read, by parameter."""
     of: str | None = None

@@ -31,6 +31,26 @@ def unusable(cells: Sequence[Cell]) -> list[str]:
     return lines
 
 
+def cut_off(cells: Sequence[Cell]) -> list[str]:
+    """A line for each cell, controls aside, whose answers were all cut off, and read nevertheless.
+
+    Their figures count: a parser may need the first word alone. Captions are shorter than the
+    model would have them.
+
+    Returns:
+        For example ``chair, baseline: all 40 answers were cut off at max_gen_toks``.
+    """
+    return [
+        f"{cell.result.task.name}, {cell.result.arm.name}: all {len(cell.entries):,} answers were "
+        "cut off at max_gen_toks; a longer limit may change the figures"
+        for cell in cells
+        if cell.result.arm.role != "control"
+        and cell.entries
+        and all(entry.facts.get("truncated") for entry in cell.entries)
+        and not without_reading(cell.entries)
+    ]
+
+
 def without_reading(entries: Sequence[Entry]) -> str:
     """Says that no answer of a cell could be read, and how many of them were cut off.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Literal
 
+from headbench.interventions.strengths import assumed_strengths
 from headbench.jobs import Condition
 from headbench.nouns import Answer, Document, Record, Request, Role
 from headbench.results import provenance
@@ -171,6 +172,7 @@ class _Builder:
             name=condition.name,
             role=condition.role,
             canonical=tuple(part.canonical for part in condition.interventions),
+            defaults=assumed_strengths(condition.interventions),
             artefacts={name: sha for found in read for name, sha in found.items()},
             of=condition.of,
             draw=condition.draw,

@@ -42,7 +42,8 @@ def run(
             task of several as ``{"TASK.table": ...}``.
         out: Where results go.
         options: Any other field of :class:`headbench.running.spec.RunSpec`: ``controls``,
-            ``limit``, ``batch_size``, ``seed``, ``include``, ``draws``, ``level``.
+            ``limit``, ``batch_size``, ``seed``, ``include``, ``draws``, ``level``, and lm-eval's
+            ``num_fewshot``, ``fewshot_as_multiturn``, ``system_instruction``, ``gen_kwargs``.
 
     Raises:
         HeadbenchError: what is wrong, where, and how to correct it.

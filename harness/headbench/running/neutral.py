@@ -23,7 +23,7 @@ from headbench.statistics import loss_change
 from headbench.worlds.filler import sentences
 from headbench.worlds.png import png
 from headbench.worlds.scene_text import CAPTION_REQUEST, caption
-from headbench.worlds.scenes import SceneWorld
+from headbench.worlds.scenes import SceneWorld, Split
 
 STEP = "neutral"
 PASSAGES = 60
@@ -31,7 +31,8 @@ PASSAGES = 60
 CONTROL_PASSAGES = 8
 """Passages under each control draw, the first ones: there are many draws."""
 _SENTENCES = 5
-_SEED = 20240624  # any fixed number: the text must never depend on the run's seed
+FIRST_SCENE = 20240624
+"""Any fixed number: the texts must never depend on the run's seed."""
 
 Text = Literal["scene captions", "prose"]
 
@@ -54,7 +55,7 @@ class Neutral:
 @cache
 def prose() -> Neutral:
     """Passages of filler without an image: the first sentence is the prompt, the rest is scored."""
-    stream = sentences(Random(_SEED), "test")
+    stream = sentences(Random(FIRST_SCENE), "test")
     requests = []
     for index in range(PASSAGES):
         first, *rest = (" ".join(words) for words in itertools.islice(stream, _SENTENCES))
@@ -63,17 +64,21 @@ def prose() -> Neutral:
 
 
 @cache
-def captions() -> Neutral:
-    """True captions of drawn scenes that no packaged task uses."""
-    world = SceneWorld("test")
+def captions(split: Split = "test") -> Neutral:
+    """True captions of drawn scenes that no packaged task uses.
+
+    Args:
+        split: Strengths are chosen on calibration scenes; runs measure on test scenes.
+    """
+    world = SceneWorld(split)
     prompt = f"<image>\n{CAPTION_REQUEST}"
     # Marked as a task's template would mark it, for methods that follow the question.
     question = (0, prompt.index(CAPTION_REQUEST), len(prompt))
     requests, pictures = [], {}
     for index in range(PASSAGES):
-        scene = world.scene(_SEED + index)
+        scene = world.scene(FIRST_SCENE + index)
 
-        def draw(seed: int = _SEED + index) -> bytes:
+        def draw(seed: int = FIRST_SCENE + index) -> bytes:
             return png(world.render(world.scene(seed)))
 
         sha256 = hashlib.sha256(draw()).hexdigest()

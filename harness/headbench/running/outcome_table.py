@@ -5,7 +5,12 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from headbench.results.comparison_table import print_conditions, print_levels, print_notes
+from headbench.results.comparison_table import (
+    print_command,
+    print_conditions,
+    print_levels,
+    print_notes,
+)
 from headbench.results.reasoning import reasoning_lines
 from headbench.running.execute import DEFAULT_OUT, RunOutcome
 
@@ -25,7 +30,11 @@ def print_outcome(outcome: RunOutcome, console: Console, *, full: bool = False) 
         print_conditions(outcome.comparisons, console, full=full)
     else:
         print_levels(outcome.results, console)
-    print_notes(footer(outcome, full=full), console)
+    *notes, page, last = footer(outcome, full=full)
+    print_notes(notes, console)
+    for line in (page, last):
+        label, _, command = line.partition(": ")
+        print_command(label, command, console)
 
 
 def footer(outcome: RunOutcome, *, full: bool = False) -> list[str]:

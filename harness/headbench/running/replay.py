@@ -16,11 +16,32 @@ def plan_from_result(path: Path) -> RunPlan:
     """The plan that makes a result again, for ``run --from``.
 
     Raises:
-        RefusedError: code that the run went through was changed since.
+        RefusedError: code that the run went through was changed since, or a parameter that the run
+            left out has another default now.
         HeadbenchError: the file is no result of a run, or the run cannot be planned any more.
     """
     plan = make_plan(spec_from_result(path))
-    return replace(plan, notes=(*plan.notes, *check_code(read_result(path), plan, str(path))))
+    result = read_result(path)
+    check_parameters(result, plan, str(path))
+    return replace(plan, notes=(*plan.notes, *check_code(result, plan, str(path))))
+
+
+def check_parameters(result: Result, plan: RunPlan, where: str) -> None:
+    """Hold the intervention of a plan against the one that made a result.
+
+    Raises:
+        RefusedError: its resolved parameters are others now, e.g. by another default strength.
+    """
+    for one in plan.interventions:
+        now = tuple(part.canonical for part in one.condition.interventions)
+        if one.condition.name == result.arm.name and now != result.arm.canonical:
+            then = "+".join(result.arm.canonical)
+            raise RefusedError(
+                f"{result.arm.name} is not the intervention that made this result: it was {then}, "
+                f"and is {'+'.join(now)} now",
+                where=where,
+                hint="run it with the parameter that changed written out, instead of --from",
+            )
 
 
 def check_code(result: Result, plan: RunPlan, where: str) -> list[str]:

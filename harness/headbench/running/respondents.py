@@ -162,6 +162,14 @@ def _check_answers(role: Role, model: Model | ModelPreview, tasks: Sequence[Task
                 where=where,
                 hint="choose a vision-language model with --model, or leave the task out",
             )
+        if len(steps) > 1 and getattr(model, "one_step", False):
+            named = ", ".join(step.name for step in steps)
+            raise RefusedError(
+                f"task {task.name!r} asks the {role} in {len(steps)} steps ({named}), and a "
+                "recorded row does not say which step its outputs answer",
+                where=where,
+                hint="score the outputs with `headbench rescore`, or ask a model: --model hf",
+            )
         for step in steps:
             if step.kind not in model.kinds:
                 answered = ", ".join(sorted(model.kinds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from headbench.nouns import Document, Role
 from headbench.results.keys import seed_for
 from headbench.results.schema import CodeFacts
 from headbench.running import code, neutral
+from headbench.running.early_checks import check_interventions
 from headbench.running.model_roles import SUBJECT
 from headbench.running.planned_cells import (
     BASELINE,
@@ -110,10 +112,11 @@ def make_plan(spec: RunSpec) -> RunPlan:
     for text in spec.interventions:
         check_text(text)
     check_early(spec)
-    tasks = tuple(resolve_names(spec.tasks, include, spec.task_args))
+    tasks = tuple(resolve_names(spec.tasks, include, spec.task_args, spec.changes))
     for task in tasks:
         checkable(task).check_scorer()
     spec, notes = _with_model(spec, tasks)
+    check_interventions(spec, tasks)
     documents = [_documents(task, spec) for task in tasks]
     seen = preview_respondents(spec, tasks)
     # Weights take minutes to read, and the configuration shows much of what is impossible.
@@ -175,7 +178,11 @@ def _with_model(spec: RunSpec, tasks: Sequence[Task]) -> tuple[RunSpec, list[str
 
 
 def _documents(task: Task, spec: RunSpec) -> tuple[Document, ...]:
-    documents = task.documents(spec.seed, spec.limit)
+    if isinstance(spec.limit, float):
+        whole = task.documents(spec.seed)
+        documents = whole[: math.ceil(len(whole) * spec.limit)]
+    else:
+        documents = task.documents(spec.seed, spec.limit)
     if not documents:
         raise DataError("the task has no documents", where=f"task {task.name}")
     return documents

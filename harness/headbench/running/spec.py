@@ -8,7 +8,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -25,11 +25,13 @@ from headbench._json import strict_json
 from headbench.edits import Contrast
 from headbench.errors import ConfigError, StoreError
 from headbench.nouns import Role
+from headbench.results.bounds import MOST_DRAWS
 from headbench.results.canonical import digest
 from headbench.results.files import read_result
 from headbench.running.model_roles import SUBJECT, model_words
 from headbench.scoring.thoughts import CLOSED, marks_of
 from headbench.scoring.thoughts import NONE as NO_MARKS
+from headbench.tasks.overrides import Overrides
 
 DEFAULT_CONTROLS = 4
 """Control draws per intervention: enough to see an outlier. A rank p of .05 needs 39."""
@@ -81,16 +83,24 @@ class RunSpec(BaseModel):
     control_match: Literal["none", "norm"] = "none"
     """``norm``: the strength of each control is rescaled, so that the change of the attention
     output (after the output projection) is as large as the intervention's."""
-    limit: PositiveInt | None = None
-    """Take only the first documents of each task."""
+    limit: PositiveInt | Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Take only the first documents of each task: so many, or this share, rounded up."""
+    num_fewshot: NonNegativeInt | None = None
+    """Solved examples before each prompt, in place of what the tasks say."""
+    fewshot_as_multiturn: bool = False
+    """Show solved examples as turns of the conversation."""
+    system_instruction: str | None = None
+    """System turn of the evaluated model, in place of what the tasks say."""
+    gen_kwargs: dict[str, str] = {}
+    """Generation settings of the evaluated model, in place of what the tasks say."""
     batch_size: Literal["auto"] | PositiveInt = "auto"
     """Rows per batch."""
     seed: int = 0
     """Every request's seed, every control draw and every random swap is derived from it."""
     include: tuple[str, ...] = ()
     """Folders of the user's own tasks and interventions."""
-    draws: PositiveInt = DEFAULT_DRAWS
-    """Random swaps of the permutation tests."""
+    draws: int = Field(DEFAULT_DRAWS, gt=0, le=MOST_DRAWS)
+    """Random swaps of the permutation tests; at most 100,000."""
     level: float = Field(DEFAULT_LEVEL, gt=0.5, lt=1)
     """Confidence level of the intervals."""
     reasoning_marks: tuple[str, ...] = (CLOSED,)
@@ -128,13 +138,18 @@ class RunSpec(BaseModel):
     def document(self) -> dict[str, object]:
         """The spec as JSON values, as a result carries it.
 
-        ``roles`` and ``task_args`` are there only where there are some.
+        What most runs do not say is there only where it is said, so that their digests stay.
         """
         said = dict(self.model_dump(mode="json"))
-        for name in ("roles", "task_args"):
-            if not said[name]:
+        for name in ("roles", "task_args", *Overrides.__annotations__):
+            if said[name] in ({}, None, False):
                 del said[name]
         return said
+
+    @property
+    def changes(self) -> Overrides:
+        """What the run changes in every task."""
+        return Overrides(**{name: getattr(self, name) for name in Overrides.__annotations__})
 
     def command(self) -> str:
         """The command line that gives this run again."""
@@ -155,6 +170,8 @@ class RunSpec(BaseModel):
             ("--control-below", self.control_below, None),
             ("--control-match", self.control_match, "none"),
             ("--limit", self.limit, None),
+            ("--num_fewshot", self.num_fewshot, None),
+            ("--system_instruction", self.system_instruction, None),
             ("--batch-size", self.batch_size, "auto"),
             ("--seed", self.seed, 0),
             ("--draws", self.draws, DEFAULT_DRAWS),
@@ -166,6 +183,11 @@ class RunSpec(BaseModel):
             words += ["--reasoning-marks", ",".join(self.reasoning_marks)]
         for folder in self.include:
             words += ["--include", folder]
+        if self.gen_kwargs:
+            pairs = (f"{name}={value}" for name, value in sorted(self.gen_kwargs.items()))
+            words += ["--gen_kwargs", ",".join(pairs)]
+        if self.fewshot_as_multiturn:
+            words.append("--fewshot_as_multiturn")
         if self.allow_overrun:
             words.append("--allow-overrun")
         return shlex.join(words)

@@ -125,11 +125,12 @@ class Scorer:
         Raises:
             HeadbenchError: The document lacks what the scorer needs, or an option is wrong.
         """
+        given = options or {}
         answers = thoughts.cut(outputs, marks, counted)
         unfinished = any(isinstance(text, thoughts.Unfinished) for text in answers.texts)
         reader = _leaving_unfinished(parser) if unfinished else parser
         readings = tuple(reader.read(text) for text in answers.texts)
-        parts = self.score(document, answers.texts, reader, options or {})
+        parts = self.score(document, answers.texts, _having_read(reader, answers, readings), given)
         return Record(
             document=document.id,
             cluster=document.cluster,
@@ -148,6 +149,13 @@ def _leaving_unfinished(parser: Parser) -> Parser:
     return replace(
         parser, read=lambda text: None if isinstance(text, thoughts.Unfinished) else read(text)
     )
+
+
+def _having_read(parser: Parser, answers: thoughts.Cut, readings: Sequence[object]) -> Parser:
+    """The parser, which gives the readings of these very answers without reading them again."""
+    known = {id(text): reading for text, reading in zip(answers.texts, readings, strict=True)}
+    read = parser.read
+    return replace(parser, read=lambda text: known[id(text)] if id(text) in known else read(text))
 
 
 def refuse_unknown(scorer: str, options: Mapping[str, object], known: Sequence[str] = ()) -> None:

@@ -196,6 +196,8 @@ class SampleStatistic(Metric):
             cluster, and the difference of two conditions is tested by swapping them. ``bootstrap``:
             clusters and subjects drawn again (:mod:`headbench.statistics.bootstrap`), for
             statistics of pairs of records, whose conditions cannot be swapped record by record.
+        marked_above: Where the ceiling of the data lies, on the statistic's scale. It is an
+            estimate, so greater values are possible; a figure's note says so.
     """
 
     name: str
@@ -205,6 +207,7 @@ class SampleStatistic(Metric):
     low: float | None = -1.0
     high: float | None = 1.0
     resampling: Resampling = "leave-one-out"
+    marked_above: float | None = None
     fewest: ClassVar[int] = 20
 
     def of(self, records: Sequence[Record]) -> float:

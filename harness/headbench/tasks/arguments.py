@@ -30,8 +30,17 @@ Arguments = Mapping[str, str]
 """``name`` or ``TASK.name`` -> value as it was written."""
 
 
-def parse_task_args(text: str) -> dict[str, str]:
+def parse_task_args(
+    text: str,
+    option: str = OPTION,
+    example: str = "write for example table=betas.npz,kind=correlation",
+) -> dict[str, str]:
     """Read ``table=betas.npz,layers=0,1,2``; a comma separates only where ``name=`` follows it.
+
+    Args:
+        text: What was written.
+        option: Which option it was given to.
+        example: Hint of its errors.
 
     Raises:
         ConfigError: A part has no ``=``, or a name comes twice.
@@ -42,11 +51,11 @@ def parse_task_args(text: str) -> dict[str, str]:
         if not sign or not re.fullmatch(NAME, name):
             raise ConfigError(
                 f"{part.strip()!r} is not name=value",
-                where=f"{OPTION} {text}",
-                hint="write for example table=betas.npz,kind=correlation",
+                where=f"{option} {text}",
+                hint=example,
             )
         if name in found:
-            raise ConfigError(f"{name!r} is given twice", where=f"{OPTION} {text}")
+            raise ConfigError(f"{name!r} is given twice", where=f"{option} {text}")
         found[name] = value.strip()
     return found
 

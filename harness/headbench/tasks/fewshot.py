@@ -30,7 +30,7 @@ class Fewshot:
         self._config, self._merged, self._shaper = config, merged, shaper
         shown = config.fewshot_config
         self._text: Template | None = None
-        if config.num_fewshot and shown.placement == "before":
+        if config.num_fewshot and shown.placement != "template":
             target = shown.doc_to_target or config.doc_to_target
             text = shown.doc_to_text or config.doc_to_text
             self._text = compile_template(text, merged.where(("fewshot_config", "doc_to_text")))
@@ -52,7 +52,7 @@ class Fewshot:
 
     def before(self) -> str:
         """The examples as text to put before a prompt; empty where the template places them."""
-        if self._text is None:
+        if self._text is None or self._config.fewshot_config.placement != "before":
             return ""
         shown = self._config.fewshot_config
         return "".join(
@@ -62,6 +62,14 @@ class Fewshot:
             + shown.delimiter
             for example in self.examples()
         )
+
+    def turns(self) -> list[tuple[str, str]]:
+        """Question and answer of each example; none where they are not turns of their own."""
+        if self._text is None or self._config.fewshot_config.placement != "turns":
+            return []
+        return [
+            (self._text.text(example), self._target.text(example)) for example in self.examples()
+        ]
 
     def ids(self) -> frozenset[str]:
         """Ids of the examples, which no document may have."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from headbench import _plugins
 from headbench._paths import tasks_root
@@ -28,6 +29,7 @@ class Entry:
         summary: ``metadata.description``.
         version: ``metadata.version``.
         needs_images: Whether it asks about images.
+        files: What the user must bring: variables that name a file or folder, or an argument.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Entry:
     summary: str = ""
     version: str = ""
     needs_images: bool = False
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,7 @@ def _entry(merged: Merged) -> Entry:
         summary=str(metadata.get("description", "")),
         version=str(metadata.get("version", "")),
         needs_images=data.get("needs_images") is True,
+        files=_brought(data),
     )
 
 
@@ -207,3 +211,16 @@ def _names(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
+_VARIABLE = re.compile(r"HEADBENCH_[A-Z_]+")
+
+
+def _brought(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a task reads that is the user's: named by a variable, or by an argument of its own."""
+    found = dict.fromkeys(_VARIABLE.findall(repr(dict(data))))
+    options, arguments = data.get("dataset_kwargs"), data.get("arguments")
+    named = isinstance(arguments, dict) and "table" in arguments
+    if named and isinstance(options, dict) and options.get("table") == "":
+        found["--task-args table=FILE"] = None
+    return tuple(found)

@@ -9,6 +9,7 @@ from headbench.errors import ConfigError
 from headbench.tasks.arguments import Arguments, check_known, overlaid
 from headbench.tasks.index import Index, build_index
 from headbench.tasks.merge import read_merged
+from headbench.tasks.overrides import Overrides, check_taken, overridden
 from headbench.tasks.problems import checked
 from headbench.tasks.schema import GroupConfig, TaskConfig
 from headbench.tasks.task import Task
@@ -46,7 +47,10 @@ def load(
 
 
 def resolve_names(
-    names: Sequence[str], include: Sequence[Path] = (), args: Arguments | None = None
+    names: Sequence[str],
+    include: Sequence[Path] = (),
+    args: Arguments | None = None,
+    changes: Overrides | None = None,
 ) -> list[Task]:
     """Load the tasks behind names, groups, tags and files, in order, each once.
 
@@ -54,22 +58,26 @@ def resolve_names(
         names: Tasks, groups, tags or YAML files.
         include: Further folders to search.
         args: Values of the tasks' arguments (:mod:`headbench.tasks.arguments`).
+        changes: What the run changes in all of them (:mod:`headbench.tasks.overrides`).
 
     Raises:
-        ConfigError: Unknown name, a broken file, or an argument that none of the tasks takes.
+        ConfigError: Unknown name, a broken file, or an argument or change that none of the tasks
+            takes.
     """
     files = [name for name in names if name.endswith((".yaml", ".yml"))]
     index = build_index(include) if len(files) < len(names) else Index({})
     tasks: dict[str, Task] = {}
     for name in names:
         if name in files:
-            task = load_file(Path(name), args)
+            task = load_file(Path(name), args, changes)
             tasks.setdefault(task.name, task)
             continue
         for member in index.expand(name):
             if member not in tasks:
-                tasks[member] = load_file(index.entries[member].path, args)
-    check_known(args or {}, [(task.name, task.merged) for task in tasks.values()])
+                tasks[member] = load_file(index.entries[member].path, args, changes)
+    files_read = [(task.name, task.merged) for task in tasks.values()]
+    check_known(args or {}, files_read)
+    check_taken(changes or Overrides(), files_read)
     return list(tasks.values())
 
 
@@ -80,17 +88,18 @@ def _one_file(path: Path, args: Arguments | None) -> Task:
     return task
 
 
-def load_file(path: Path, args: Arguments | None = None) -> Task:
+def load_file(path: Path, args: Arguments | None = None, changes: Overrides | None = None) -> Task:
     """Load one task file.
 
     Args:
         path: The file.
         args: Values of arguments; those that it does not take are left alone.
+        changes: What the run changes in every task.
 
     Raises:
         ConfigError: Broken file, with every wrong key named.
     """
-    merged = overlaid(read_merged(path), args or {})
+    merged = overridden(overlaid(read_merged(path), args or {}), changes or Overrides())
     config = checked(TaskConfig, merged.data, merged)
     return Task.build(config, merged)
 

@@ -1,13 +1,20 @@
-"""``include``: a deep merge of YAML files that remembers where each value came from."""
+"""``include``: a deep merge of YAML files that remembers where each value came from.
+
+A file includes others by their path, relative to itself, or a packaged task by its name. ``null``
+deletes a key that an included file sets.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from headbench._paths import tasks_root
 from headbench._reading import is_file, resolved
-from headbench.errors import ConfigError
+from headbench.errors import ConfigError, nearest
 from headbench.tasks.yamlfile import KeyPath, YamlFile, dotted, read_yaml
 
 
@@ -30,7 +37,7 @@ class Merged:
     Attributes:
         path: The file that was asked for.
         data: The merged mapping; ``include`` is as the file itself wrote it.
-        origins: Key path -> the line that won.
+        origins: Key path -> the line that won, or that deleted the key.
         files: Every file that took part, the included ones first.
     """
 
@@ -44,12 +51,26 @@ class Merged:
         known = path
         while known and known not in self.origins:
             known = known[:-1]
-        place = str(self.origins[known]) if known else str(self.path)
-        return f"{place}, key {dotted(path)}" if path else place
+        if not known:
+            return f"{self.path}, key {dotted(path)}" if path else self._all_files()
+        place = str(self.origins[known])
+        # A mapping may be written in several files; no one of them has all of it.
+        others: dict[Path, str] = {}
+        for key, origin in self.origins.items():
+            if key[: len(known)] == known and origin.path != self.origins[known].path:
+                others.setdefault(origin.path, str(origin))
+        also = f", and {', '.join(others.values())}" if others else ""
+        return f"{place}{also}, key {dotted(path)}"
+
+    def _all_files(self) -> str:
+        included = [str(file) for file in self.files if file != self.path]
+        return f"{self.path} (includes {', '.join(included)})" if included else str(self.path)
 
 
 def read_merged(path: Path, parsed: dict[Path, YamlFile] | None = None) -> Merged:
-    """Read a file and merge what it includes: the includer wins, lists are replaced whole.
+    """Read a file and merge what it includes.
+
+    The includer wins, lists are replaced whole, ``null`` deletes what was included.
 
     Args:
         path: The file.
@@ -78,19 +99,52 @@ def _merge(path: Path, chain: tuple[Path, ...], parsed: dict[Path, YamlFile]) ->
     origins: dict[KeyPath, Origin] = {}
     files: list[Path] = []
     for name in _includes(own):
-        target = path.parent / name
-        if not is_file(target):
-            raise ConfigError(
-                f"the included file {name!r} does not exist",
-                where=f"{path}:{own.lines.get(('include',), 1)}",
-                hint="paths are relative to the including file",
-            )
+        target = _target(path, name, f"{path}:{own.lines.get(('include',), 1)}")
         part = _merge(target, (*chain, place), parsed)
         _overlay(data, origins, part.data, part.origins)
         files.extend(file for file in part.files if file not in files)
     lines = {key: Origin(path, line) for key, line in own.lines.items()}
     _overlay(data, origins, own.data, lines)
     return Merged(path, data, origins, (*files, path))
+
+
+def _target(path: Path, name: str, where: str) -> Path:
+    """The file that an ``include`` of ``path`` names.
+
+    Raises:
+        ConfigError: There is none, or the name is both a file's and a packaged task's.
+    """
+    beside = path.parent / name
+    plain = re.fullmatch(r"\w+", name) is not None
+    packaged = packaged_tasks().get(name) if plain else None
+    if packaged is None and is_file(beside):
+        return beside
+    if packaged is None:
+        hint = nearest(name, packaged_tasks()) if plain else ""
+        raise ConfigError(
+            f"there is no {'file or packaged task' if plain else 'included file'} {name!r}",
+            where=where,
+            hint=hint or "paths are relative to the including file",
+        )
+    if is_file(beside):
+        raise ConfigError(
+            f"{name!r} is a packaged task, and a file beside this one",
+            where=where,
+            hint=f"write ./{name} for the file",
+        )
+    return packaged
+
+
+@cache
+def packaged_tasks() -> Mapping[str, Path]:
+    """Name of each packaged task, but not of a group -> its file."""
+    found: dict[str, Path] = {}
+    for path in sorted(tasks_root().rglob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        named = re.search(r"^task: *(\w+) *$", text, re.MULTILINE)
+        if named and not re.search(r"^group:", text, re.MULTILINE):
+            found[named[1]] = path
+    return found
 
 
 def _includes(file: YamlFile) -> list[str]:
@@ -111,7 +165,10 @@ def _overlay(
     upper: Mapping[str, object],
     upper_origins: Mapping[KeyPath, Origin],
 ) -> None:
-    """Lay ``upper`` over ``data`` in place; mappings merge, everything else is replaced."""
+    """Lay ``upper`` over ``data`` in place.
+
+    Mappings merge, ``null`` deletes, everything else is replaced.
+    """
     replaced: set[KeyPath] = set()
     _lay(data, upper, (), replaced)
     if replaced:
@@ -138,4 +195,7 @@ def _lay(
         else:
             if key in data:
                 replaced.add((*at, key))
-            data[key] = value
+            if key in data and value is None:
+                del data[key]
+            else:
+                data[key] = value

@@ -87,7 +87,12 @@ def _problem(
         known = _keys(model, path[:-1])
         return ConfigError(f"unknown key {key!r}", where=where, hint=nearest(key, known))
     if detail["type"] == "missing":
-        return ConfigError(f"the key {key!r} is missing", where=where, hint=f"add `{key}: ...`")
+        deleted = "; null deletes the included one" if (*at, *path) in merged.origins else ""
+        what = f"the key {key!r} is missing{deleted}"
+        return ConfigError(what, where=where, hint=f"add `{key}: ...`")
+    if value is None and len(merged.files) > 1:
+        what = f"{key!r} is null, which deletes an included key, and none is included here"
+        return ConfigError(what, where=where, hint="check the key's name, or give it a value")
     if isinstance(value, bool) and "string" in detail["msg"]:
         hint = "YAML reads yes, no, on and off as true and false: put the word in quotes"
         return ConfigError(f"{key!r} must be text, not {value}", where=where, hint=hint)

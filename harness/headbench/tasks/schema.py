@@ -11,11 +11,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
+from headbench.errors import ConfigError
 from headbench.nouns import CaptureSite, Kind, Role
+from headbench.site_names import PATTERN, SITES, site_and_layers
 
 
 def _listed(value: object) -> object:
@@ -83,12 +86,18 @@ class Generation(Strict):
         return settings
 
 
+_SITE_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"enum": list(SITES)}, {"type": "string", "pattern": f"^{PATTERN}$"}]
+}
+
+
 class CaptureConfig(Strict):
     """What a `represent` step captures."""
 
-    site: CaptureSite = Field(
+    site: Annotated[CaptureSite, WithJsonSchema(_SITE_SCHEMA)] = Field(
         "residual",
-        description="Named place in the forward pass; `residual_in` is what a layer reads (of "
+        description="Named place in the forward pass, or TransformerLens's name of it "
+        "(`blocks.5.attn.hook_z`, with its layer); `residual_in` is what a layer reads (of "
         "layer 0: the embeddings), `z_out` what each head adds to the residual stream, `z` times "
         "its rows of the output projection.",
     )
@@ -122,6 +131,20 @@ class CaptureConfig(Strict):
     @classmethod
     def _listed(cls, layers: object) -> object:
         return (ALL,) if layers == ALL else layers
+
+    @model_validator(mode="before")
+    @classmethod
+    def _their_site(cls, data: Any) -> Any:
+        """Take a site by TransformerLens's name, which may hold the layer."""
+        if not isinstance(data, dict) or "hook_" not in str(data.get("site")):
+            return data
+        layers = data.get("layers")
+        given: Any = (layers,) if isinstance(layers, int | str) else layers
+        try:
+            site, found = site_and_layers(str(data["site"]), given)
+        except ConfigError as error:
+            raise ValueError(f"{error.what}; {error.hint}") from None
+        return data | {"site": site} | ({} if found is None else {"layers": found})
 
     @model_validator(mode="after")
     def _possible(self) -> CaptureConfig:
@@ -212,10 +235,10 @@ class FewshotConfig(Strict):
     doc_to_text: str | None = Field(None, description="Template of an example's question.")
     doc_to_target: str | None = Field(None, description="Template of an example's answer.")
     delimiter: str = Field("\n\n", description="Put after each example.")
-    placement: Literal["before", "template"] = Field(
+    placement: Literal["before", "turns", "template"] = Field(
         "before",
-        description="`before` the prompt, or where the template says `{{ fewshot }}` "
-        "(a list of the examples' fields).",
+        description="`before` the prompt; as `turns` of the conversation, a question and its "
+        "answer each; or where the template says `{{ fewshot }}` (a list of the examples' fields).",
     )
 
 

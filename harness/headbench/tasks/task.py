@@ -404,6 +404,8 @@ class Task:
     ) -> list[Turn | str]:
         """Earlier turns with their answers, then the step's own."""
         turns: list[Turn | str] = []
+        for question, answer in self._fewshot.turns() if step.config.use_fewshot else ():
+            turns += [Turn(question, {}, ()), answer]
         before = self._fewshot.before() if step.config.use_fewshot else ""
         for name in step.config.history:
             if not earlier.get(name):

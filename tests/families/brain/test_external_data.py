@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import headbench
 from headbench.errors import ConfigError, DataError
 from headbench.families.brain.external_data import SETS, MissingDataError, find_set
 from headbench.families.brain.natural_stories import TIMES, reading_times
@@ -42,6 +43,26 @@ def test_sets_without_a_file_name_their_source(name: str) -> None:
         find_set(name)
     assert SETS[name].source in str(caught.value)
     assert "no hash is on record" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("rsa_table", "pereira2018"),
+        ("encoding_table", "tuckute2024"),
+        ("aut_brain_dmn", "aut_betas"),
+        ("norms_table", "glasgow_norms"),
+        ("wordsim", "word_similarity"),
+        ("typicality", "typicality"),
+        ("turing_rsa", "things_spose"),
+    ],
+)
+def test_a_set_that_is_named_in_place_of_a_file_says_where_it_comes_from(
+    task: str, name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(MissingDataError, match=f"{name} names a data set") as caught:
+        headbench.run(task, task_args={"table": name}, model="ref-lm-v2", out=tmp_path)
+    assert SETS[name].source in caught.value.hint and "hash" in caught.value.hint
 
 
 def test_unknown_sets_are_a_mistake_not_a_gap() -> None:

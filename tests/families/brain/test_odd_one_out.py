@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from headbench.errors import DataError
+import headbench
+from headbench.errors import ConfigError, DataError
+from headbench.families.brain.concept_rows import ORDERS
 from headbench.families.brain.odd_one_out import (
     agreement,
     embedding_choices,
@@ -16,6 +20,12 @@ from headbench.families.brain.odd_one_out import (
     odd_places,
     option_choices,
 )
+from headbench.nouns import ScoredText
+from headbench.results.files import read_entries
+from headbench.scoring import lookup
+from headbench.scoring.parser import VERBATIM
+from headbench.scoring.scorer import AskedStep
+from headbench.tasks.loader import load
 
 CONCEPTS = np.array([[1.0, 0.1], [1.0, 0.0], [0.0, 1.0], [2.0, 2.1]])
 
@@ -98,3 +108,67 @@ def test_wrong_triplets_are_refused() -> None:
         option_choices(np.zeros((1, 1, 3)), [[0, 0, 2]])
     with pytest.raises(DataError, match="three per triplet"):
         option_choices(np.full((1, 3), np.nan))
+
+
+def test_options_are_asked_in_orders_and_read_by_log_probability(tmp_path: Path) -> None:
+    """Through a run, over words that the shipped model reads."""
+    triplets = [["apple", "banana", "red"], ["red", "blue", "dog"], ["cat", "green", "dog"]]
+    rows = [
+        {
+            "id": f"t{at}",
+            "cluster": f"t{at}",
+            "orders": [[words[place] for place in order] for order in ORDERS[:3]],
+            "places": [list(order) for order in ORDERS[:3]],
+            "target": {"human": at},
+        }
+        for at, words in enumerate(triplets)
+    ]
+    data = tmp_path / "triplets.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "task: mine\ndataset_path: json\nfor_each: orders\noutput_type: multiple_choice\n"
+        f"dataset_kwargs: {{data_files: {data}}}\n"
+        "doc_to_text: 'Question: {{ item[0] }} {{ item[1] }} {{ item[2] }} are what? Answer:'\n"
+        "doc_to_choice: ['{{ item[0] }}', '{{ item[1] }}', '{{ item[2] }}']\n"
+        "scorer: odd_one_out_options\nmetadata: {version: 1}\n"
+        "metric_list: [{metric: brain.odd_one_out, main: true}, {metric: brain.order_decides},"
+        " {metric: brain.option_mass}]\n"
+    )
+    done = headbench.run(
+        str(mine), "mask_heads(map=retrieval, top=2)", model="ref-lm-v2", controls=0, draws=20,
+        out=tmp_path / "out",
+    )  # fmt: skip
+    entries = read_entries(done.files[0], done.results[0])
+    figures = done.results[0].metrics
+    assert figures["odd_one_out"].value == pytest.approx(
+        np.mean([one.record.parts["correct"] for one in entries])
+    )
+    assert 0 <= figures["order_decides"].value <= 1
+    assert 0 < figures["option_mass"].value <= 1
+
+
+def test_the_choice_is_the_likeliest_concept_over_orders() -> None:
+    scorer = lookup.scorer("odd_one_out_options")
+    document = load("ooo_things_options").documents(limit=1)[0]
+    assert document.fields["places"] == [[0, 1, 2], [1, 2, 0], [2, 0, 1]]
+    liking = np.log([0.2, 0.1, 0.3])  # of the concepts of the triplet
+    said = tuple(
+        ScoredText.of("x", tuple(liking[order].tolist())) for order in document.fields["places"]
+    )
+    parts = scorer.record(document, said, VERBATIM).parts
+    human = document.target["human"]
+    assert (parts["choice"], parts["fickle"]) == (2, 0)
+    assert parts["correct"] == float(human == 2) and parts["mass"] == pytest.approx(0.6)
+    letters = tuple(ScoredText.of("x", (-0.1, -3.0, -3.0)) for _ in range(3))  # always the first
+    biased = scorer.record(document, letters, VERBATIM).parts
+    assert (biased["choice"], biased["fickle"]) == (-1, 1)
+    assert biased["correct"] == pytest.approx(1 / 3)
+    alone = load("ooo_things_options", args={"orders": "1"}).documents(limit=1)[0]
+    assert "fickle" not in scorer.record(alone, said[:1], VERBATIM).parts
+    with pytest.raises(DataError, match="no log-probabilities of three options"):
+        scorer.record(document, ("A", "B", "C"), VERBATIM)
+    with pytest.raises(DataError, match="no place in the triplet"):
+        scorer.record(load("ooo_things").documents(limit=1)[0], said, VERBATIM)
+    with pytest.raises(ConfigError, match="reads the log-probabilities"):
+        scorer.check_options({}, [AskedStep("answer", "represent")])

@@ -17,12 +17,15 @@ from headbench.families.brain.external_data import ENVIRONMENT, MissingDataError
 from headbench.families.brain.natural_stories import ReadingTimes
 from headbench.families.brain.reading_time_scorer import (
     BACK,
+    BEYOND,
     CEILING,
+    FREQUENCY,
     IN_PLACE,
     LENGTH,
     NORMALISED,
     ON,
     PARTIAL,
+    PREVIOUS,
     SURPRISAL,
     WORDS,
 )
@@ -52,7 +55,9 @@ def stories(sentences: int = 30) -> ReadingTimes:
     mean = 300 + 5 * length + 30 * random.standard_normal(len(words))
     deviation, readers = np.full(len(words), 60.0), np.full(len(words), 80)
     trust = reliability(deviation, readers, mean)
-    return ReadingTimes(tuple(words), story, zone, mean, deviation, readers, initial, trust)
+    counts = random.integers(0, 1000, size=len(words)).astype(float)
+    counts[5] = np.nan
+    return ReadingTimes(tuple(words), story, zone, mean, deviation, readers, initial, trust, counts)
 
 
 @pytest.fixture
@@ -105,6 +110,14 @@ def test_figures_are_those_of_the_words(times: ReadingTimes) -> None:
     controls = np.stack([length, times.zone], axis=1)[scored]
     expected = partial_pearson(bits[scored], times.mean[scored], controls)
     assert PARTIAL.of(made) == pytest.approx(expected)
+    known = np.log1p(times.counts)
+    told = scored & np.isfinite(known)  # a word without a count takes part in the others
+    assert FREQUENCY.of(made) == pytest.approx(pearson(known[told], times.mean[told]))
+    before = np.roll(times.mean, 1)
+    assert PREVIOUS.of(made) == pytest.approx(pearson(before[scored], times.mean[scored]))
+    every_row = np.stack([length, times.zone, known, before], axis=1)[told]
+    expected = partial_pearson(bits[told], times.mean[told], every_row)
+    assert BEYOND.of(made) == pytest.approx(expected)
     mine = (times.deviation[scored], times.readers[scored], times.mean[scored])
     assert CEILING.of(made) == pytest.approx(math.sqrt(reliability(*mine)))
     assert NORMALISED.of(made) == pytest.approx(SURPRISAL.of(made) / CEILING.of(made))
@@ -116,6 +129,18 @@ def test_figures_are_those_of_the_words(times: ReadingTimes) -> None:
     assert found == pytest.approx(profile)
     assert max(found, key=lambda shift: found[shift]) == 0
     assert SURPRISAL.of(made[::-1]) == pytest.approx(SURPRISAL.of(made))
+
+
+def test_records_of_before_have_no_count_and_no_word_before(times: ReadingTimes) -> None:
+    made = records(times.mean / 20)
+    older = [
+        replace(
+            one, parts={k: v for k, v in one.parts.items() if k not in ("log_counts", "before")}
+        )
+        for one in made
+    ]
+    assert SURPRISAL.of(older) == SURPRISAL.of(made)
+    assert np.isnan([FREQUENCY.of(older), PREVIOUS.of(older), BEYOND.of(older)]).all()
 
 
 def test_lists_one_word_off_fit_better_when_shifted(times: ReadingTimes) -> None:

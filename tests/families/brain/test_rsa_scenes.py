@@ -13,8 +13,10 @@ from headbench.families.brain.concept_world import expected_ceiling, simulated_s
 from headbench.families.brain.human_sides import RELIABILITY, SUBJECTS, human_side
 from headbench.families.brain.noise_ceiling import noise_ceiling
 from headbench.families.brain.rdm import subset
+from headbench.families.brain.rdm_picture import rdm_picture
 from headbench.families.brain.rdm_similarity import similarity
 from headbench.families.brain.scene_geometry import MOST, SPLITS, pixel_rdm, scene_geometry
+from headbench.results.files import read_entries
 from headbench.results.schema import Result
 from headbench.running.execute import RunOutcome
 from headbench.tasks.loader import load, load_file
@@ -114,6 +116,10 @@ def test_layers_are_chosen_on_other_pictures(tmp_path: Path) -> None:
     assert profile.floor == pytest.approx(result.metrics["ceiling_lower"].value)
     values = [row[0] for row in profile.values]
     assert result.metrics["best_layer"].value == int(np.argmax(np.array(values, dtype=float)))
+    records = [entry.record for entry in read_entries(done.files[0], result)]
+    picture = rdm_picture(records)  # people and the head; of three layers there is no one RDM
+    assert picture is not None
+    assert [title for title, _ in picture.panels] == ["mean of 8 people", "head"]
     gap, score = result.metrics["optimism_gap"].value, result.metrics["rsa"].value
     assert gap is not None and score is not None
     assert max(one for one in values if one is not None) == pytest.approx(score + gap)

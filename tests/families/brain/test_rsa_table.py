@@ -12,8 +12,8 @@ from headbench.errors import ConfigError, DataError, RefusedError
 from headbench.families.brain import table_rows
 from headbench.families.brain.noise_ceiling import noise_ceiling, normalise_subjects
 from headbench.families.brain.packed_rows import pack, unpack
-from headbench.families.brain.rdm import crossnobis, rdm, square
-from headbench.families.brain.rdm_similarity import similarity
+from headbench.families.brain.rdm import condense, crossnobis, rdm, square
+from headbench.families.brain.rdm_similarity import METHODS, Method, similarity
 from headbench.families.brain.table_rsa_statistics import (
     BEYOND,
     CHARACTERS,
@@ -30,6 +30,7 @@ from headbench.families.brain.table_rsa_statistics import (
     WITHOUT,
 )
 from headbench.nouns import CapturedArrays, Document, Record
+from headbench.results.figures import ABOVE, estimate
 from headbench.results.files import read_entries
 from headbench.scoring import lookup
 from headbench.scoring.parser import VERBATIM
@@ -98,6 +99,29 @@ def test_one_layer_is_the_similarity_and_ceiling_of_the_group(truth: np.ndarray)
     assert np.isnan(HEAD.of(made))
     assert np.isnan(POSITION.of(made))  # no column that varies
     assert RSA.of(made[::-1]) == pytest.approx(RSA.of(made))
+
+
+def test_a_score_above_its_ceiling_is_marked_and_not_clipped(truth: np.ndarray) -> None:
+    people = noisy_people(truth, 5, 0)
+    made = estimate("brain.table_normalised", NORMALISED, records(truth[:, None], people), None)
+    assert made.value is not None and made.value > 1
+    assert made.note == f"{ABOVE} (1), which is an estimate: not clipped"
+    noise = np.random.default_rng(99).standard_normal((24, 1, 10))
+    low = estimate("brain.table_normalised", NORMALISED, records(noise, people), None)
+    assert low.value is not None and low.value < 1 and low.note == ""
+    marked = [
+        name
+        for name in lookup.metric_names()
+        if getattr(lookup.metric(name), "marked_above", None) is not None
+    ]
+    assert marked == [
+        "brain.encoding_normalised",
+        "brain.normalised",
+        "brain.normalised_head",
+        "brain.rt_normalised",
+        "brain.table_normalised",
+        "brain.table_subject_median",
+    ]
 
 
 def test_each_subject_is_compared_over_what_it_saw(truth: np.ndarray) -> None:
@@ -213,6 +237,20 @@ def test_heads_of_a_layer_are_candidates(table: Path, tmp_path: Path) -> None:
     figures = done.results[0].metrics
     assert figures["table_best_layer"].value == 1
     assert 0 <= figures["table_best_head"].value < 4
+
+
+@pytest.mark.parametrize("method", [one for one in METHODS if one != "cosine"])
+def test_every_comparator_runs_whitened_ones_over_crossnobis(
+    table: Path, tmp_path: Path, method: Method
+) -> None:
+    people = "crossnobis" if method == "cosine_cov" else "correlation"
+    args = {"table": table, "layers": [1], "method": method, "people_kind": people}
+    done = headbench.run("rsa_table", task_args=args, out=tmp_path, draws=4, controls=0)
+    kept = [entry.record for entry in read_entries(done.files[0], done.results[0])]
+    states = np.array([one.parts["features"][0] for one in kept], dtype=np.float64)
+    theirs = np.array([one.parts["people"] for one in kept], dtype=np.float64)
+    expected = similarity(rdm(states), condense(theirs.transpose(1, 0, 2)), method).mean()
+    assert done.results[0].metrics["table_rsa"].value == pytest.approx(expected, abs=1e-9)
 
 
 def test_people_are_the_rdms_of_the_table(table: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +17,15 @@ from headbench.families.brain.odd_one_out import agreement, embedding_choices, o
 from headbench.families.brain.rdm import rdm
 from headbench.families.brain.rdm_similarity import similarity
 from headbench.families.brain.vendored_data import (
+    FOLDER,
     alternate_uses,
     rdm92,
     things_concepts,
     things_triplets,
 )
 from headbench.families.brain.weighted_correlation import pearson, reliability
+from headbench.tasks.index import build_index
+from headbench.tasks.loader import load
 
 MODELS = {
     "animacy": (0.334, 0.33446236),
@@ -146,3 +151,26 @@ def test_packed_data_stay_small_and_unchanged(
     monkeypatch.setattr(vendored_data, "FOLDER", tmp_path)
     with pytest.raises(DataError, match=r"aut_responses\.csv is missing or was changed"):
         alternate_uses.__wrapped__()
+
+
+def test_every_task_names_its_paper_licence_source_and_traps() -> None:
+    index = build_index([])
+    found = [name for name, entry in index.entries.items() if entry.path.parent.name == "brain"]
+    single = [name for name in found if index.expand(name) == (name,)]
+    assert len(single) >= 30
+    for name in single:
+        told = load(name).config.metadata
+        for key in ("paper", "licence", "source", "notes", "description"):
+            assert getattr(told, key), f"{name} names no {key}"
+
+
+def test_what_ships_is_small_hashed_and_holds_no_pickle() -> None:
+    files = {path.name: path for path in FOLDER.iterdir() if path.is_file()}
+    assert sum(path.stat().st_size for path in files.values()) <= 3_000_000
+    provenance = json.loads(files["provenance.json"].read_text())
+    licences = {said["licence_file"] for said in provenance.values()}
+    assert set(files) == {"provenance.json", *provenance, *licences}
+    for name, said in provenance.items():
+        assert Path(name).suffix in (".csv", ".safetensors")
+        assert hashlib.sha256(files[name].read_bytes()).hexdigest() == said["sha256"]
+        assert said["licence"] in ("MIT", "CC0-1.0", "CC0") and said["source"] and said["from"]

@@ -117,6 +117,20 @@ def test_sweeps_and_lost_prompts_are_refused() -> None:
     assert not model._forward_pre_hooks
 
 
+def test_embeddings_without_tokens_are_refused_with_the_reason() -> None:
+    model = tiny_llama()
+    embeddings = model.get_input_embeddings()(torch.tensor([[3, 4, 5]]))
+    told = "called with inputs_embeds: embeddings do not say which tokens the prompt has"
+    with intervene(model, "mask_heads(heads=[[0,1]])"):
+        with pytest.raises(RefusedError, match=told):
+            model(inputs_embeds=embeddings)
+        with pytest.raises(RefusedError, match=told):
+            model.generate(inputs_embeds=embeddings, max_new_tokens=1)
+        with pytest.raises(RefusedError, match="without input_ids, inputs_embeds or pixel_values"):
+            model()
+    model(inputs_embeds=embeddings)  # outside of the block it is the model's own matter
+
+
 def test_captures_are_hashable_keys() -> None:
     assert len({Capture("z", (0,)), Capture("z", (0,)), Capture("z", (1,))}) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field
 
@@ -22,6 +23,8 @@ from headbench.tasks.images import Images
 from headbench.tasks.schema import Strict
 
 SPLITS = ("train", "test")
+ORDERS = ((0, 1, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1), (2, 1, 0), (1, 0, 2))
+"""Orders of three options; the first three put each in each place once."""
 
 
 class NoOptions(Strict):
@@ -45,15 +48,34 @@ def concept_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
         yield DataRow({"id": name, "cluster": name, "word": word, "target": word})
 
 
+class TripletOptions(Strict):
+    """``dataset_kwargs`` of the triplets."""
+
+    orders: Literal[0, 1, 3, 6] = Field(
+        0,
+        description="In how many orders options are asked about; 3: each concept once in each "
+        "place, 6: all; 0: no fields of orders.",
+    )
+
+
 def triplet_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
-    """The odd-one-out triplets of THINGS with the concept that people chose."""
-    spec.options(NoOptions)
+    """The odd-one-out triplets of THINGS with the concept that people chose.
+
+    With ``orders``: ``orders`` holds the three words in each order, and ``places`` the place in the
+    triplet of each.
+    """
+    options = spec.options(TripletOptions)
+    chosen = ORDERS[: options.orders]
     words, triplets = things_concepts().words, things_triplets()
     answers = {who: chosen.tolist() for who, chosen in triplets.odd.items()}
     for number, triplet in enumerate(triplets.concepts.tolist()):
         places = {who: triplet.index(chosen[number]) for who, chosen in answers.items()}
         name = f"triplet-{number:04d}"
-        fields = {"id": name, "cluster": name, "words": [words[one] for one in triplet]}
+        own = [words[one] for one in triplet]
+        fields: dict[str, object] = {"id": name, "cluster": name, "words": own}
+        if chosen:
+            fields["orders"] = [[own[place] for place in order] for order in chosen]
+            fields["places"] = [list(order) for order in chosen]
         yield DataRow({**fields, "target": places})
 
 

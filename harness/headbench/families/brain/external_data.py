@@ -64,7 +64,7 @@ class MissingDataError(AbsentDataError):
 _SETS = (
     ExternalSet(
         "natural_stories",
-        "self-paced reading times of 10,256 words and token log-probabilities",
+        "self-paced reading times of 10,256 words, token log-probabilities, unigram counts",
         "GitHub languageMIT/naturalstories @ 4700daad (the May 2025 correction)",
         "CC BY-NC-SA 4.0, not for commercial use",
         "brain/natural_stories",
@@ -74,6 +74,9 @@ _SETS = (
             ),
             "probs_all_stories_gpt3.csv": (
                 "6ccee02c20a688d5f7e69a023025d725e8fb06d87e2c7f997b399384c200a0ad"
+            ),
+            "freqs_freqs-1.tsv": (
+                "dfe87aa455e43226eb7f79faa6e5d9926446c3d8346014dd75837f39c3f19add"
             ),
         },
     ),
@@ -196,3 +199,20 @@ def find_set(name: str, root: Path | None = None) -> Path:
                 hint=f"fetch {data.source}: sha256 {digest}",
             )
     return folder
+
+
+def refuse_named_set(table: str) -> None:
+    """Say where a data set comes from, where a user names it in the place of a file of it.
+
+    Args:
+        table: What was given as the file of a table; a file of such a name is left alone.
+
+    Raises:
+        MissingDataError: It is the name of a set that does not ship.
+    """
+    if table in SETS and not is_file(user_path(table)):
+        raise MissingDataError(
+            SETS[table],
+            f"{table} names a data set that headbench may not ship, and no file",
+            "bring it as a table, and name the file",
+        )

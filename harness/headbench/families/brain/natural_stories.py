@@ -20,6 +20,7 @@ from headbench.families.brain.weighted_correlation import reliability
 
 TIMES = "naturalstories_RTS_processed_wordinfo.tsv"
 TOKENS = "probs_all_stories_gpt3.csv"
+COUNTS = "freqs_freqs-1.tsv"
 CONTEXT = 2
 """A word with fewer words of its story before it is not scored: a first word has no surprisal, and
 the next one's is given a single word. Chosen so that 9,739 words remain, the count of the figure
@@ -40,6 +41,8 @@ class ReadingTimes:
         initial: ``[word]``: starts a sentence, or has fewer than two words of its story before it.
         reliability: Of all means: 1 - mean(sd^2 / n) / var(means). A perfect predictor reaches its
             square root.
+        counts: ``[word]``, unigram counts that come with the data, of the word without punctuation;
+            NaN for ten words that have none.
     """
 
     words: tuple[str, ...]
@@ -50,6 +53,7 @@ class ReadingTimes:
     readers: Integers
     initial: Booleans
     reliability: float
+    counts: Floats
 
 
 def reading_times(root: Path | None = None) -> ReadingTimes:
@@ -78,11 +82,22 @@ def reading_times(root: Path | None = None) -> ReadingTimes:
                 f"story {one} lacks a zone", where=str(path), hint="fetch the file again"
             )
         initial[mine] = sentence_initial([words[at] for at in mine]) | (zone[mine] <= CONTEXT)
+    counts = _counts(path.parent / COUNTS, story, zone)
     mean = np.array([float(row["meanItemRT"]) for row in table])
     deviation = np.array([float(row["sdItemRT"]) for row in table])
     readers = np.array([int(row["nItem"]) for row in table])
     trust = reliability(deviation, readers, mean)
-    return ReadingTimes(words, story, zone, mean, deviation, readers, initial, trust)
+    return ReadingTimes(words, story, zone, mean, deviation, readers, initial, trust, counts)
+
+
+def _counts(path: Path, story: Integers, zone: Integers) -> Floats:
+    """Unigram count of each word, without its punctuation: ``[word]``; NaN where none is given."""
+    with path.open(encoding="utf-8", newline="") as file:
+        # Rows: `story.zone.word`, order of the n-gram, text, count, count of what precedes.
+        rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        known = {row[0]: float(row[3]) for row in rows if row[1] == "1" and row[3] != "NA"}
+    names = (f"{one}.{place}.word" for one, place in zip(story, zone, strict=True))
+    return np.array([known.get(name, np.nan) for name in names])
 
 
 def davinci_surprisal(times: ReadingTimes, root: Path | None = None) -> Floats:

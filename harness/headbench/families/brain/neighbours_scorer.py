@@ -278,6 +278,12 @@ def _chosen(found: _Halves) -> int:
     return int(np.where(np.isfinite(both), both, -1.0).argmax())
 
 
+def _gap(found: _Halves) -> float:
+    """What choosing the head on the stimuli that are scored would have added."""
+    one, two = (found.shares(half).mean(axis=1)[None] for half in (0, 1))
+    return float(_best(one, two)[0] - _held_out(one, two)[0])
+
+
 def profiles(records: Sequence[Record]) -> list[LayerProfile]:
     """Shared neighbours of every head, the mean of both halves."""
     from headbench.scoring.pictures import LayerProfile
@@ -312,6 +318,9 @@ def _count(name: str, figure: Callable[[_Halves], float]) -> SampleStatistic:
 HELD_OUT = _statistic("mknn", _over_heads(_held_out), True)
 MEAN = _statistic("mknn_mean_head", _over_heads(_mean), True)
 BEST = _statistic("mknn_same_stimuli", _over_heads(_best), None)
+GAP = SampleStatistic(
+    "mknn_optimism_gap", _once(_gap), None, low=-1.0, high=1.0, resampling="bootstrap"
+)
 CHANCE = _statistic("mknn_chance", _once(lambda found: found.k / (found.least - 1)), None)
 LAYER = _count("mknn_best_layer", lambda found: float(found.layers[_chosen(found)]))
 HEAD = _count("mknn_best_head", lambda found: float(found.numbers[_chosen(found)]))
@@ -324,6 +333,7 @@ MUTUAL_NEIGHBOURS = Scorer(
         "brain.mknn",
         "brain.mknn_mean_head",
         "brain.mknn_same_stimuli",
+        "brain.mknn_optimism_gap",
         "brain.mknn_chance",
         "brain.mknn_best_layer",
         "brain.mknn_best_head",

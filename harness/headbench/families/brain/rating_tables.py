@@ -17,6 +17,7 @@ import numpy as np
 from headbench._csv import csv_errors
 from headbench._reading import read_file
 from headbench.errors import DataError
+from headbench.families.brain.external_data import refuse_named_set
 from headbench.families.brain.rdm import Floats
 from headbench.statistics.permutation import LEAST_LABELS
 from headbench.tasks.data.source import AbsentDataError, DataSpec
@@ -90,6 +91,7 @@ def named_table(spec: DataSpec, table: str, sha256: str, needs: Sequence[str]) -
             where=spec.where("table"),
             hint=f"add --task-args table=FILE: a CSV with the columns {', '.join(needs)}",
         )
+    refuse_named_set(table)
     return read_ratings(spec.locate("table", table), needs, sha256)
 
 

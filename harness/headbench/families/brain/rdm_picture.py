@@ -45,7 +45,9 @@ def rdm_picture(records: Sequence[Record]) -> Matrices | None:
     order = _order(square(people))
     panels = [("people" if len(subjects) == 1 else f"mean of {len(subjects)} people", people)]
     for part, title in PARTS.items():
-        if all(part in record.parts for record in kept):
+        # Several candidates have no one RDM: their profile is drawn instead.
+        several = part == "features" and any("layers" in record.parts for record in kept)
+        if not several and all(part in record.parts for record in kept):
             features = np.array([record.parts[part] for record in kept], dtype=np.float64)
             # A head that an intervention silences has no geometry, and so no panel.
             if not (side.kind == "correlation" and constant_rows(features).any()):

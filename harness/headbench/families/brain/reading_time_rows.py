@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -55,11 +56,15 @@ def _sentence(times: ReadingTimes, mine: np.ndarray, start: int, end: int, conte
         "lengths": [len(word) for word in own],
         "positions": times.zone[places].tolist(),
         "left_out": times.initial[places].tolist(),
+        "log_counts": [
+            math.log1p(one) if math.isfinite(one) else None for one in times.counts[places].tolist()
+        ],
         "order": int(places[0]),
         "target": {
             "ms": times.mean[places].tolist(),
             "deviation": times.deviation[places].tolist(),
             "readers": times.readers[places].tolist(),
+            "before": times.mean[places - 1].tolist(),  # a story's first word is never asked about
         },
     }
     return DataRow(fields, place=name)

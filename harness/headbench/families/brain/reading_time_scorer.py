@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("ms", "deviation", "readers", "lengths", "positions", "left_out")
 """Lists of one value per word that a record holds beside ``bits``."""
+OPTIONAL = ("log_counts", "before")
+"""Lists that a record may lack: log(1 + unigram count), mean time of the word before."""
 
 
 def check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
@@ -51,10 +53,10 @@ def score(
     """
     answer, target = outputs[-1], document.target
     columns = {**document.fields, **target} if isinstance(target, Mapping) else document.fields
-    lists = {name: columns.get(name) for name in COLUMNS}
+    lists = {name: columns.get(name) for name in (*COLUMNS, *OPTIONAL)}
     counts = {len(value) for value in lists.values() if isinstance(value, list | tuple)}
     scores = answer.scores if isinstance(answer, ScoredText) else ()
-    if counts != {len(scores)} or any(value is None for value in lists.values()):
+    if counts != {len(scores)} or any(lists[name] is None for name in COLUMNS):
         raise DataError(
             f"{len(scores)} log-probabilities for a sentence of {max(counts, default=0)} words",
             where=f"document {document.id}",
@@ -134,11 +136,13 @@ def _words(
 
     takes_part = np.array(["bits" in record.parts for record in records], dtype=bool)
     taken = [record for record in records if "bits" in record.parts]
-    columns: dict[str, list[float]] = {name: [] for name in ("bits", *COLUMNS)}
+    columns: dict[str, list[float]] = {name: [] for name in ("bits", *COLUMNS, *OPTIONAL)}
     owner: list[int] = []
     for place in sorted(range(len(taken)), key=lambda at: number(taken[at], "order")):
         for name, column in columns.items():
-            values = taken[place].parts[name]
+            values = taken[place].parts.get(name)
+            if values is None:  # an optional column that is not there
+                column += [math.nan] * (len(columns["bits"]) - len(column))
             for one in values if isinstance(values, list | tuple) else ():
                 column.append(math.nan if one is None else float(one))
         owner += [place] * (len(columns["bits"]) - len(owner))
@@ -230,7 +234,7 @@ def _count(records: Sequence[Record]) -> Weighted:
 
 
 def _statistic(name: str, terms: Terms, value: Value, *, every: bool = False) -> SampleStatistic:
-    better = True if name in ("rt_surprisal_r", "rt_beyond_length") else None
+    better = True if name == "rt_surprisal_r" or name.startswith("rt_beyond") else None
     return SampleStatistic(name, _moments(terms, value, every=every), better)
 
 
@@ -238,12 +242,24 @@ SURPRISAL = _statistic("rt_surprisal_r", _named("bits", "ms"), _r)
 PARTIAL = _statistic("rt_beyond_length", _named("bits", "ms", "lengths", "positions"), _partial)
 LENGTH = _statistic("rt_length_r", _named("lengths", "ms"), _r)
 POSITION = _statistic("rt_position_r", _named("positions", "ms"), _r)
+FREQUENCY = _statistic("rt_log_frequency_r", _named("log_counts", "ms"), _r)
+PREVIOUS = _statistic("rt_previous_r", _named("before", "ms"), _r)
+BEYOND = _statistic(
+    "rt_beyond_nuisance",
+    _named("bits", "ms", "lengths", "positions", "log_counts", "before"),
+    _partial,
+)
 IN_PLACE = _statistic("rt_in_place", _named("bits", "ms"), _r, every=True)
 BACK = _statistic("rt_shifted_back", _shifted(-1), _r, every=True)
 ON = _statistic("rt_shifted_on", _shifted(1), _r, every=True)
 CEILING = SampleStatistic("rt_ceiling", _moments(_with_error, _ceiling), None, low=0.0)
 NORMALISED = SampleStatistic(
-    "rt_normalised", _moments(_with_error, _normalised), True, low=None, high=None
+    "rt_normalised",
+    _moments(_with_error, _normalised),
+    True,
+    low=None,
+    high=None,
+    marked_above=1.0,
 )
 WORDS = SampleStatistic("rt_words", _count, None, unit="count", low=0.0, high=None)
 
@@ -258,6 +274,9 @@ READING_TIMES = Scorer(
         "brain.rt_beyond_length",
         "brain.rt_length_r",
         "brain.rt_position_r",
+        "brain.rt_log_frequency_r",
+        "brain.rt_previous_r",
+        "brain.rt_beyond_nuisance",
         "brain.rt_in_place",
         "brain.rt_shifted_back",
         "brain.rt_shifted_on",

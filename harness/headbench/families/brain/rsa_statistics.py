@@ -304,6 +304,7 @@ def _over_stimuli(
         low=-1.0 if top else None,
         high=1.0 if top else None,
         resampling="bootstrap",
+        marked_above=None if top else 1.0,
     )
 
 

@@ -167,7 +167,10 @@ def _statistic(
     bound: float | None = 1.0,
 ) -> SampleStatistic:
     low = None if bound is None else -bound
-    return SampleStatistic(name, prepare, better, low=low, high=bound, resampling="bootstrap")
+    marked = 1.0 if bound is None else None  # a share of the ceiling
+    return SampleStatistic(
+        name, prepare, better, low=low, high=bound, resampling="bootstrap", marked_above=marked
+    )
 
 
 def _number(name: str, count: Callable[[EncodingRecords], int]) -> SampleStatistic:

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from headbench.errors import DataError, RefusedError
+from headbench.families.brain.external_data import refuse_named_set
 from headbench.families.brain.nuisance_features import positions
 from headbench.families.brain.packed_rows import pack
 from headbench.families.brain.rdm import Booleans, Floats, Kind, crossnobis, rdm, square
@@ -69,6 +70,7 @@ def table_rows(spec: DataSpec, images: Images) -> Iterator[DataRow]:
             where=spec.where("table"),
             hint="add --task-args table=FILE: an npz or CSV of subject, stimulus and vector",
         )
+    refuse_named_set(options.table)
     path = spec.locate("table", options.table)
     table = read_vector_table(path, options.sha256, options.vectors)
     stimuli = table.order if options.stimuli == "own" else table.shared()

@@ -246,7 +246,11 @@ def _statistic(
     low: float | None = -1.0,
     high: float | None = 1.0,
 ) -> SampleStatistic:
-    return SampleStatistic(name, prepare, better, low=low, high=high, resampling="bootstrap")
+    # What has no greatest value is a share of a ceiling.
+    marked = 1.0 if better and high is None else None
+    return SampleStatistic(
+        name, prepare, better, low=low, high=high, resampling="bootstrap", marked_above=marked
+    )
 
 
 def profiles(records: Sequence[Record]) -> list[LayerProfile]:

@@ -79,7 +79,9 @@ def tokens(text: str) -> tuple[Token, ...]:
         text: Any text.
     """
     plain = _GROUPED.sub("", _UNSEEN.sub("", text))
-    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", plain).casefold())
+    plain = unicodedata.normalize("NFKC", plain).casefold()
+    if not unicodedata.is_normalized("NFKC", plain):
+        plain = unicodedata.normalize("NFKC", plain)
     return tuple(_tokens(plain))
 
 

@@ -47,19 +47,24 @@ _TAG = re.compile(r"<[/|]?[a-z_][^<>\n]{0,80}>|\[/?(?:inst|answer|ans)\]|\\text(
 _MARKUP = re.compile(r"[*_`~#>|\\\"“”«»{}\[\]=]+")
 _FENCE = re.compile(r"```[a-z]*")
 _CONTRACTIONS = (
-    (re.compile(r"\b(?:can't|cannot|cant)\b"), "can not"),
-    (re.compile(r"\bwon't\b"), "will not"),
-    (re.compile(r"\b(is|are|was|were|do|does|did|has|have|could|would|should)nt\b"), r"\1 not"),
-    (re.compile(r"n't\b"), " not"),
-    (re.compile(r"'re\b"), " are"),
-    (re.compile(r"'ve\b"), " have"),
-    (re.compile(r"'ll\b"), " will"),
-    (re.compile(r"'d\b"), " would"),
-    (re.compile(r"\bi'm\b"), "i am"),
-    (re.compile(r"\b(there|it|that|here|what|he|she)'s\b"), r"\1 is"),
-    (re.compile(r"\btheres\b"), "there is"),
+    ("can", re.compile(r"\b(?:can't|cannot|cant)\b"), "can not"),
+    ("won't", re.compile(r"\bwon't\b"), "will not"),
+    (
+        "nt",
+        re.compile(r"\b(is|are|was|were|do|does|did|has|have|could|would|should)nt\b"),
+        r"\1 not",
+    ),
+    ("n't", re.compile(r"n't\b"), " not"),
+    ("'re", re.compile(r"'re\b"), " are"),
+    ("'ve", re.compile(r"'ve\b"), " have"),
+    ("'ll", re.compile(r"'ll\b"), " will"),
+    ("'d", re.compile(r"'d\b"), " would"),
+    ("i'm", re.compile(r"\bi'm\b"), "i am"),
+    ("'s", re.compile(r"\b(there|it|that|here|what|he|she)'s\b"), r"\1 is"),
+    ("theres", re.compile(r"\btheres\b"), "there is"),
 )
-_SENTENCE = re.compile(r"(?:[^.!?;\n]|(?<=\d)\.(?=\d))+[.!?;\n]*")
+"""What a text must hold to be searched, the form, and how it is written out."""
+_SENTENCE = re.compile(r"(?:[^.!?;\n]++|(?<=\d)\.(?=\d))+[.!?;\n]*")
 _LABEL = re.compile(
     r"[\W_]*(?:(?:final |short |my |the )?(?:answer|response|reply|output|result|prediction|label"
     r"|assistant|conclusion|verdict)\s*(?:[:\-–—]|->)"
@@ -76,6 +81,8 @@ _NAMED = re.compile(
     r"[\s:'(]*(?:an? |definitely |clearly |therefore |simply |most likely )*(yes|no)\b"
     r"(?! (?:idea|clue|information|way)\b|\s*(?:/|or\b|and\b)\s*(?:yes|no)\b)"
 )
+_NAMING = ("answer", "conclusion", "verdict", "response")
+"""Without one of these words nothing is named."""
 _EITHER = re.compile(r"\b(?:yes\s*(?:/|\||or|and)\s*no|no\s*(?:/|\||or|and)\s*yes)\b")
 _OPENING = re.compile(r"[^\w\n]*(yes|no)\b(?!\s*(?:/|\||or\b|and\b)\s*(?:yes|no)\b)")
 _ENGLISH = words_of("""
@@ -109,12 +116,15 @@ def read_robust(text: str) -> YesNo | None:
     found, said = _json_answer(plain)
     if found:
         return said
-    for pattern, group in ((_BOXED, 1), (_ANSWER_TAG, 2)):
+    for held, pattern, group in (("\\boxed", _BOXED, 1), ("<", _ANSWER_TAG, 2)):
+        if held not in plain:
+            continue
         *_, last = [None, *pattern.finditer(plain)]
         if last is not None and last[group].strip():
             plain = last[group]
     plain = _written_out(plain)
-    named = {match[1] for match in _NAMED.finditer(plain)}
+    may_name = any(word in plain for word in _NAMING)
+    named = {match[1] for match in _NAMED.finditer(plain)} if may_name else set()
     first = _read(plain)
     if named:
         direct = {first.answer} if first and first.strength == 2 and first.answer else set()
@@ -221,10 +231,16 @@ def _text(leaf: str) -> YesNo | None:
 
 def _written_out(plain: str) -> str:
     """Without tags, markup and idioms, and with contractions as two words."""
-    plain = _MARKUP.sub(" ", _TAG.sub(" ", _FENCE.sub(" ", plain)))
-    for pattern, written in _CONTRACTIONS:
-        plain = pattern.sub(written, plain)
-    return IDIOMS.sub(" ", plain)
+    if "`" in plain:
+        plain = _FENCE.sub(" ", plain)
+    if any(sign in plain for sign in "<[\\"):
+        plain = _TAG.sub(" ", plain)
+    plain = _MARKUP.sub(" ", plain)
+    for held, pattern, written in _CONTRACTIONS:
+        if held in plain:
+            plain = pattern.sub(written, plain)
+    denies = any(word in plain for word in ("no", "doubt", "question"))
+    return IDIOMS.sub(" ", plain) if denies else plain
 
 
 def _word(word: str) -> YesNo:

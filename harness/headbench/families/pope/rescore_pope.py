@@ -14,7 +14,7 @@ from headbench.families.pope.answer_join import (
 )
 from headbench.families.pope.pope_build import SETTINGS
 from headbench.nouns import Document
-from headbench.results.fields import Fields
+from headbench.results.fields import Fields, Reading
 from headbench.results.figures import Sampling
 from headbench.results.joins import Vouched, unproven
 from headbench.results.recorded import Recorded, log_name, read_rows
@@ -84,7 +84,8 @@ def rescore_pope(
             reason=joined.reason or unproven(joined.how, join),
             vouched=join or "",
             prompts=joined.prompts,
-            unmatched=f"0 of {len(items):,} questions were answered: {joined.reason}"
+            unmatched=f"0 of {len(items):,} questions were answered: {joined.reason}; "
+            f"{_looks(log, joined.fields, items[0].image)}"
             if joined.reason
             else "",
             settings=_settings((log, questions_file), fields, questions.name),
@@ -92,6 +93,14 @@ def rescore_pope(
         ),
         sampling,
     )
+
+
+def _looks(log: Recorded, reading: Reading, image: str) -> str:
+    """What the ids of both sides look like, by the first of each."""
+    named = reading.value(log.rows[0], "image")
+    told = named if named is not None else reading.value(log.rows[0], "id")
+    first = "nothing" if told is None else repr(str(told)[:60])
+    return f"ids of the log look like {first}, images of the questions like {image[:60]!r}"
 
 
 def _settings(files: Sequence[Recorded], fields: Fields, name: str) -> tuple[str, ...]:

@@ -208,9 +208,11 @@ def _by_id(
     repeated = 0
     for key, row in zip(keys, log.rows, strict=True):
         if key is None or key not in by_id:
+            known = sum(one in by_id for one in keys)
             raise DataError(
-                "the rows name walls that the walls file does not have",
-                where=f"{log.name}: {sum(k in by_id for k in keys)} of {len(keys)} are known",
+                f"{known} of {len(keys):,} rows name a wall of the walls file; ids of the log look "
+                f"like {str(key)[:60]!r}, those of the walls like {walls[0].id[:60]!r}",
+                where=log.name,
                 hint="give the walls' ids, or one row per wall, without ids, in the walls' order",
             )
         if found.get(key, row) != row:

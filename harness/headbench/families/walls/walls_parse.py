@@ -72,6 +72,7 @@ def read_first(text: str) -> Groups | None:
 
 
 _BULLET = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.)])\s+")
+_BULLETS = tuple("-*•–(")
 _NAME = re.compile(r"^[^,;|]*:\s*(?=\S)")
 _CONNECTION = re.compile(r"connections?\s*:", re.IGNORECASE)
 _QUOTES = "\"'“”‘’`*_[]() \t"
@@ -127,7 +128,9 @@ def _line_groups(line: str) -> list[list[str]]:
     """The items of each group in one line; none where nothing separates items."""
     if not any(sign in line for sign in _SEPARATORS):
         return []
-    return [_items(piece) for piece in _group_lines(line)]
+    pieces = _group_lines(line)
+    read = {piece: _items(piece) for piece in dict.fromkeys(pieces)}
+    return [read[piece] for piece in pieces]
 
 
 def _group_lines(line: str) -> list[str]:
@@ -142,8 +145,12 @@ def _group_lines(line: str) -> list[str]:
 
 
 def _items(line: str) -> list[str]:
-    bare = _without_tail(_BULLET.sub("", line.replace("**", ""), count=1))
-    bare = _NAME.sub("", bare, count=1)
+    bare = line.replace("**", "")
+    begins = bare.lstrip()[:1]
+    if begins.isdecimal() or begins in _BULLETS:
+        bare = _BULLET.sub("", bare, count=1)
+    if ":" in bare:
+        bare = _NAME.sub("", _without_tail(bare), count=1)
     separator = next((sign for sign in _SEPARATORS if sign in bare), None)
     if separator is None:
         return []
@@ -172,7 +179,9 @@ def fit(groups: Groups, gold: Sequence[Sequence[str]]) -> Groups:
         One group for each of ``gold``, of the size of the gold group at the same place.
     """
     known = {key(clue) for group in gold for clue in group}
-    rejoined = [_rejoin(group, known) for group in groups]
+    # A clue of so many commas is made of one item more: a longer run is not a clue.
+    longest = 1 + max((clue.count(",") for clue in known), default=0)
+    rejoined = [_rejoin(group, known, longest) for group in groups]
     if len(rejoined) > len(gold):
         # A copied list of all clues, or a sentence with commas, is no group.
         sizes = {len(group) for group in gold}
@@ -190,12 +199,12 @@ def key(clue: str) -> str:
     return clue.strip().lower()
 
 
-def _rejoin(items: Sequence[str], known: set[str]) -> list[str]:
+def _rejoin(items: Sequence[str], known: set[str], longest: int) -> list[str]:
     """Merge neighbours that together are a clue ("10", "000"), the longest run first."""
+    if longest == 1:
+        return list(items)
     merged: list[str] = []
     start = 0
-    # A clue of so many commas is made of one item more: a longer run is not a clue.
-    longest = 1 + max((clue.count(",") for clue in known), default=0)
     while start < len(items):
         for end in range(min(len(items), start + longest), start + 1, -1):
             joined = next(

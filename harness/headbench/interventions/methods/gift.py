@@ -38,6 +38,7 @@ from headbench.interventions.image_methods import ImageBoost
 from headbench.interventions.layer_ranges import carried, check_layers, with_attention
 from headbench.interventions.method import ProbeResults
 from headbench.interventions.method_catalogue import Method, MethodParams
+from headbench.interventions.strengths import PaperStrength, strength
 from headbench.nouns import Capture, ModelInfo
 
 if TYPE_CHECKING:
@@ -51,16 +52,17 @@ DEFAULTS: dict[tuple[str, int], tuple[int, tuple[int, int]]] = {
     ("qwen2_vl", 28): (14, (5, 18)),
 }
 """(family, layers) -> saliency layer, first and last edited layer, as released."""
-ALPHA = {"qwen2_vl": 4.0}
-"""Family -> strength as released."""
-DEFAULT_ALPHA = 5.0
+PAPER = PaperStrength(
+    "alpha", {"qwen2_vl": 4.0, "llava": 5.0}, 5.0, "the released code of arXiv 2510.22067"
+)
 
 
 class GiftParams(MethodParams):
     """GIFT's layers and strength."""
 
     alpha: float | None = Field(None, ge=0)
-    """Largest log-multiplier of an image key; 0 changes nothing. Default: Qwen2-VL 4, else 5."""
+    """Largest log-multiplier of an image key; 0 changes nothing. Default: Qwen2-VL 4, else 5;
+    for the shipped model the strength chosen on calibration scenes."""
     saliency_layer: int | None = Field(None, ge=0)
     """Layer whose gaze shifts make the map. Default by family, else at the same relative depth."""
     layers: tuple[int, ...] | None = None
@@ -214,11 +216,10 @@ def build(params: GiftParams, info: ModelInfo) -> Gift:
     (saliency_layer,) = check_layers(
         (default_saliency if params.saliency_layer is None else params.saliency_layer,), info
     )
-    default_alpha = ALPHA.get(info.family, DEFAULT_ALPHA)
-    alpha = default_alpha if params.alpha is None else params.alpha
+    alpha, assumed = strength(params.alpha, "gift", PAPER, info)
     default = with_attention(default_layers, info)
     layers = check_layers(default if params.layers is None else params.layers, info)
-    return Gift("gift", params, info, layers, alpha, saliency_layer)
+    return Gift("gift", params, info, layers, alpha, saliency_layer, assumed=assumed)
 
 
 METHOD = Method(
@@ -228,4 +229,5 @@ METHOD = Method(
     summary="boost image tokens that gained attention at the question, and the question with them",
     source="arXiv 2510.22067 and its released code",
     needs=frozenset({"image"}),
+    strength=PAPER,
 )

@@ -26,21 +26,23 @@ from headbench.interventions.image_methods import ImageBoost, image_keys
 from headbench.interventions.layer_ranges import carried, check_layers, with_attention
 from headbench.interventions.method import ProbeResults
 from headbench.interventions.method_catalogue import Method, MethodParams
+from headbench.interventions.strengths import PaperStrength, strength
 from headbench.nouns import ModelInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-ALPHA = {"llava": 0.5, "llava_next": 0.5}
-"""Family -> strength in the paper."""
-DEFAULT_ALPHA = 0.2
+PAPER = PaperStrength(
+    "alpha", {"llava": 0.5, "llava_next": 0.5}, 0.2, "arXiv 2407.21771 and its code"
+)
 
 
 class PaiParams(MethodParams):
     """How strongly, and where."""
 
     alpha: float | None = Field(None, ge=0)
-    """Strength; 0 changes nothing. Default: 0.5 for LLaVA, else 0.2."""
+    """Strength; 0 changes nothing. Default: 0.5 for LLaVA, else 0.2; for the shipped model the
+    strength chosen on calibration scenes."""
     layers: tuple[int, ...] | None = None
     """Edited layers. Default: all but the first sixteenth."""
 
@@ -78,10 +80,10 @@ def other_keys(view: View) -> Tensor:
 
 def build(params: PaiParams, info: ModelInfo) -> Pai:
     """Resolve strength and layers for a model."""
-    alpha = ALPHA.get(info.family, DEFAULT_ALPHA) if params.alpha is None else params.alpha
+    alpha, assumed = strength(params.alpha, "pai", PAPER, info)
     default = with_attention(carried(2, 31, 32, info.layers), info)
     layers = default if params.layers is None else params.layers
-    return Pai("pai", params, info, check_layers(layers, info), alpha)
+    return Pai("pai", params, info, check_layers(layers, info), alpha, assumed=assumed)
 
 
 METHOD = Method(
@@ -91,4 +93,5 @@ METHOD = Method(
     summary="raise the scores of image keys where the next token is predicted",
     source="arXiv 2407.21771, attention part",
     needs=frozenset({"image"}),
+    strength=PAPER,
 )

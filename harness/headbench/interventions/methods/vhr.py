@@ -45,6 +45,7 @@ from headbench.interventions.head_choice import ChosenHeads, HeadChoice, Pair, c
 from headbench.interventions.layer_ranges import check_layers, with_attention
 from headbench.interventions.method import BoundMethod, ProbeResults
 from headbench.interventions.method_catalogue import Method, MethodParams
+from headbench.interventions.strengths import PaperStrength, strength
 from headbench.nouns import Capture, ModelInfo, Request
 
 if TYPE_CHECKING:
@@ -54,16 +55,23 @@ PROBE = "text_only"
 DONOR = "donor"
 """Probe of the document whose heads a control borrows."""
 IMAGE_MARKER = "<image>"
+PAPER = PaperStrength(
+    "alpha",
+    {"llava": 2.0, "llava_next": 2.0, "instructblip": 2.0},
+    2.0,
+    "arXiv 2412.13949, Sec. 4.4",
+)
 SHALLOW = 8
 """Models of at most this many layers reinforce all of them: the paper's fractions would leave one
 or two layers."""
 
 
 class VhrParams(MethodParams):
-    """VHR's switches, with the paper's defaults (Sec. 4.4)."""
+    """VHR's switches; but for the strength, defaults are the paper's (Sec. 4.4)."""
 
-    alpha: float = 2.0
-    """Factor of the chosen heads; 1 changes nothing. Tables 6 and App. C: 3 and more break text."""
+    alpha: float | None = None
+    """Factor of the chosen heads; 1 changes nothing. Default: 2 as in the paper; for the shipped
+    model the strength chosen on calibration scenes. Tables 6 and App. C: 3 and more break text."""
     layers: tuple[int, ...] | None = None
     """Layers to reinforce. Default: the last 14 of 32 (LLaVA), the last 18 of 32 (InstructBLIP),
     the same fractions at other depths, all layers of models with at most 8."""
@@ -92,6 +100,10 @@ class VhrParams(MethodParams):
         if not self.per_sample and given != 1:
             raise ValueError("per_sample=false needs heads= or map=")
         return self
+
+    def needed(self, declared: frozenset[str]) -> frozenset[str]:
+        """An image, unless the heads are fixed."""
+        return declared if self.per_sample else declared - {"image"}
 
 
 def default_layers(info: ModelInfo, second_layer: bool | None) -> tuple[int, ...]:
@@ -161,6 +173,7 @@ class Vhr(BoundMethod):
 
     Attributes:
         layers: Layers that are reinforced.
+        alpha: The factor that was resolved.
         chosen: The fixed heads of ``per_sample=false``.
         draw: For a control: which heads it takes.
         donor: For a control of the kind ``document``: the request whose heads it borrows.
@@ -168,6 +181,7 @@ class Vhr(BoundMethod):
 
     params: VhrParams
     layers: tuple[int, ...]
+    alpha: float
     chosen: ChosenHeads | None = None
     draw: Draw | None = None
     donor: Request | None = None
@@ -180,11 +194,11 @@ class Vhr(BoundMethod):
     @property
     def idle(self) -> bool:
         """Factor 1."""
-        return self.params.alpha == 1.0
+        return self.alpha == 1.0
 
     def resolved(self) -> dict[str, Value]:
         """Parameters with the layers and, where fixed, the heads that were resolved."""
-        values = super().resolved() | {"layers": self.layers}
+        values = super().resolved() | {"alpha": self.alpha, "layers": self.layers}
         values.pop("second_layer", None)
         values.pop("map", None)
         if self.chosen is not None:
@@ -232,10 +246,10 @@ class Vhr(BoundMethod):
     def edits(self, case: Case | None, probed: ProbeResults) -> tuple[Edit, ...]:
         """Scale the heads that :meth:`select` picks, or the fixed ones."""
         if self.chosen is not None:
-            return (Edit("z", Scale(self.params.alpha), self.chosen.table),)
+            return (Edit("z", Scale(self.alpha), self.chosen.table),)
         # A control's heads depend on the prompt alone, never on the document's name or place.
         prompt = () if case is None else (case.tokens, case.request.images)
-        return (Edit("z", Scale(self.params.alpha), Selection(self, prompt)),)
+        return (Edit("z", Scale(self.alpha), Selection(self, prompt)),)
 
     def plan(self, case: Case | None, probed: ProbeResults) -> Plan:
         """The edits; without a case only fixed heads have an answer.
@@ -335,8 +349,7 @@ class Vhr(BoundMethod):
 
     def rescaled(self, factor: float) -> Vhr:
         """The change of the output, ``alpha - 1``, times ``factor``."""
-        alpha = 1 + factor * (self.params.alpha - 1)
-        return replace(self, params=self.params.model_copy(update={"alpha": alpha}))
+        return replace(self, alpha=1 + factor * (self.alpha - 1))
 
     def _per_sample(
         self, kind: Literal["random", "apart", "document"], unit: str, count: int, seed: int
@@ -407,7 +420,8 @@ def build(params: VhrParams, info: ModelInfo) -> Vhr:
         half = choose(HeadChoice(map=params.map, fraction=0.5), info)
         kept = {layer: heads for layer, heads in half.table.items() if layer in layers}
         chosen = ChosenHeads(kept, half.source)
-    return Vhr("vhr", params, info, layers, chosen)
+    alpha, assumed = strength(params.alpha, "vhr", PAPER, info, calibrated=params.per_sample)
+    return Vhr("vhr", params, info, layers, alpha, chosen, assumed=assumed)
 
 
 METHOD = Method(
@@ -417,4 +431,5 @@ METHOD = Method(
     summary="reinforce, per sample, the heads whose output depends on the image",
     source="arXiv 2412.13949, Eq. 4-7, Algorithm 1",
     needs=frozenset({"image"}),
+    strength=PAPER,
 )

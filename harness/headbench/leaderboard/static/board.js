@@ -129,11 +129,11 @@
   }
 
   function tell(column, down) {
-    const order = column >= 0 ? `${heads[column].dataset.name}, ${down ? "descending" : "ascending"}` : turned ? "intervention" : "task";
+    const order = column >= 0 ? `sorted by ${heads[column].dataset.name}, ${down ? "descending" : "ascending"}` : turned ? "methods with most comparisons first" : "sorted by task";
     const live50 = view.get("all") === "1" ? shown.length : Math.min(LIVE, shown.length);
     const of = shown.length === live50 ? "" : `, the first ${live50} shown`;
     const cols = shownColumns.length < columns.length ? `, ${shownColumns.length} of ${columns.length} columns` : "";
-    hb.say(`${shown.length} ${shown.length === 1 ? "row" : "rows"}${of}${cols}, sorted by ${order}`);
+    hb.say(`${shown.length} ${shown.length === 1 ? "row" : "rows"}${of}${cols}, ${order}`);
   }
 
   function change(values, push = false) {
@@ -160,6 +160,8 @@
       const option = [...one.options].find((o) => (one.name === "status" ? o.value : o.textContent) === view.get(one.name));
       one.value = option ? option.value : "";
     }
+    const folded = document.getElementById("filters");
+    if (folded && filters.some((one) => one.value)) folded.setAttribute("aria-expanded", "true");
   }
 
   function open() {
@@ -205,6 +207,13 @@
     view = new Map();
     setTimeout(() => change({}, true), 0);
   });
+  // On a phone the filters wait behind a button.
+  const folded = document.getElementById("filters");
+  if (folded) {
+    folded.addEventListener("click", () => {
+      folded.setAttribute("aria-expanded", String(folded.getAttribute("aria-expanded") !== "true"));
+    });
+  }
   if (all) all.addEventListener("click", () => change({ all: view.get("all") === "1" ? "" : "1" }, true));
   addEventListener("hashchange", open);
   addEventListener("popstate", open);
@@ -251,7 +260,7 @@
         }
       }
     }
-    return { columns: data.columns, at, rows: data.rows.filter((row) => keep.has(String(row[at.id]).slice(0, 12))) };
+    return { columns: data.columns, at, rows: data.rows.filter((row) => keep.has(row[at.id])) };
   }
 
   function failed(error) {

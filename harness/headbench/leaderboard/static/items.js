@@ -19,33 +19,53 @@
     return made;
   }
 
-  // A text with words marked: <mark> and the reason in words beside it, never colour alone.
-  function marked(text, marks) {
+  // A word of its own, or its plural: "car" is not marked in "carrot".
+  function wordPattern(word) {
+    const escaped = hb.visible(word).trim().replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/\s+/g, "\\s+");
+    return escaped ? new RegExp(`(?<![\\p{L}\\p{N}_])${escaped}(?:e?s)?(?![\\p{L}\\p{N}_])`, "giu") : null;
+  }
+
+  // A text with words marked: <mark> and the reason in words beside it, never colour alone. Marks
+  // may be of a lexicon's word where the text has a synonym: those are named below the text.
+  function marked(text, marks, lost) {
     const made = element("pre");
     const body = document.createElement("bdi");
     made.append(body);
-    let rest = hb.visible(text);
-    while (rest) {
-      let first = null;
-      for (const [word, said] of marks) {
-        const found = rest.toLowerCase().indexOf(word.toLowerCase());
-        if (word && found >= 0 && (!first || found < first.found)) first = { found, word, said };
-      }
-      if (!first) break;
-      body.append(rest.slice(0, first.found));
-      const mark = element("mark", rest.slice(first.found, first.found + first.word.length));
-      body.append(mark, element("span", ` [${first.said}]`, "soft small"));
-      rest = rest.slice(first.found + first.word.length);
+    const whole = hb.visible(text);
+    const places = [];
+    for (const [word, said] of marks) {
+      const pattern = wordPattern(word);
+      const found = pattern ? [...whole.matchAll(pattern)] : [];
+      if (!found.length && lost) lost.push([word, said]);
+      for (const one of found) places.push({ from: one.index, to: one.index + one[0].length, said });
     }
-    body.append(rest);
+    places.sort((a, b) => a.from - b.from || b.to - a.to);
+    let at = 0;
+    for (const one of places) {
+      if (one.from < at) continue;
+      body.append(whole.slice(at, one.from), element("mark", whole.slice(one.from, one.to)));
+      body.append(element("span", ` [${one.said}]`, "soft small"));
+      at = one.to;
+    }
+    body.append(whole.slice(at));
     return made;
   }
 
-  function side(title, outputs, marks) {
+  function side(title, outputs, marks, target) {
     const made = element("div");
     made.append(element("h4", title));
     if (!outputs.length) made.append(element("p", "text not shown", "soft"));
-    for (const text of outputs) made.append(marked(text || "(empty)", marks));
+    const missing = new Map(marks.map((one) => [one[0], one]));
+    for (const text of outputs) {
+      const lost = [];
+      made.append(marked(text || "(empty)", marks.length ? marks : target ? [[target, "expected"]] : [], lost));
+      const words = new Set(lost.map(([word]) => word));
+      for (const word of [...missing.keys()]) if (!words.has(word)) missing.delete(word);
+    }
+    if (outputs.length && missing.size) {
+      const words = [...missing.values()].map(([word, said]) => `${word} [${said}]`).join(", ");
+      made.append(element("p", `named in other words: ${words}`, "small"));
+    }
     return made;
   }
 
@@ -65,7 +85,7 @@
       made.append(image);
     }
     const two = element("div", "", "two");
-    two.append(side("unedited", before, marks), side(name, after, editedMarks));
+    two.append(side("unedited", before, marks, target), side(name, after, editedMarks, target));
     made.append(two);
     const details = element("details");
     details.append(element("summary", "Prompt"));
@@ -80,7 +100,7 @@
     try {
       const data = await hb.load(choose.selectedOptions[0].dataset.prompts);
       const found = data.rows.find((row) => row[0] === id);
-      details.append(found ? marked(found[1], target ? [[target, "expected"]] : []) : element("p", "not shown", "soft"));
+      details.append(found ? marked(found[1], target ? [[target, "expected answer"]] : []) : element("p", "not shown", "soft"));
     } catch (error) {
       details.append(element("p", error.message));
     }
@@ -98,7 +118,10 @@
   async function open() {
     const view = hb.state.read();
     const id = view.get("id") || "";
-    const option = [...choose.options].find((one) => one.value === id) || choose.options[0];
+    // Links of older boards hold the first twelve digits of an id.
+    const options = [...choose.options];
+    const begin = id.length >= 12 ? options.filter((one) => one.value.startsWith(id)) : [];
+    const option = options.find((one) => one.value === id) || (begin.length === 1 ? begin[0] : options[0]);
     choose.value = option.value;
     only.value = view.get("only") in wanted ? view.get("only") : "differs";
     document.getElementById("cell").href = option.dataset.cell;

@@ -172,7 +172,15 @@ class Running:
         self._session = None
         ids: Tensor | None = given.get("input_ids")
         if ids is None:
-            raise RefusedError("the model was called without input_ids", hint="pass input_ids")
+            embedded = given.get("inputs_embeds") is not None
+            raise RefusedError(
+                "the model was called with inputs_embeds: embeddings do not say which tokens the "
+                "prompt has and where its image is, which interventions and their probes read"
+                if embedded
+                else "the model was called without input_ids",
+                where="headbench.intervene",
+                hint="pass input_ids",
+            )
         layout = CallLayout.of(ids, given.get("attention_mask"))
         marked = self._marked(len(ids))
         cases = [self._case(tokens, own) for tokens, own in zip(layout.tokens, marked, strict=True)]

@@ -12,9 +12,10 @@ from typing import Any, Protocol, TypeVar
 from headbench._reading import exists, user_path
 from headbench.errors import ConfigError, DataError
 from headbench.tasks.images import Images
-from headbench.tasks.merge import Merged
+from headbench.tasks.merge import Merged, Origin
 from headbench.tasks.problems import checked
 from headbench.tasks.schema import Strict
+from headbench.tasks.yamlfile import KeyPath
 
 Options = TypeVar("Options", bound=Strict)
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
@@ -93,7 +94,7 @@ class DataSpec:
                     hint=f"set {variable} to where it lies",
                 )
         text = _VARIABLE.sub(lambda match: os.environ[match.group(1)], value)
-        origin = self.merged.origins.get(("dataset_kwargs", option))
+        origin = self._origin(option, value)
         folder = (origin.path if origin else self.merged.path).parent
         path = folder / user_path(text)
         if not exists(path):
@@ -105,6 +106,36 @@ class DataSpec:
                 else "paths are relative to where the command runs",
             )
         return path
+
+    def _origin(self, option: str, value: str) -> Origin | None:
+        """The line that wrote a value: several files may share a mapping.
+
+        Raises:
+            ConfigError: Files of several folders write this very value.
+        """
+        top: KeyPath = ("dataset_kwargs", option)
+        wrote = {
+            origin.path.parent: origin
+            for path, origin in self.merged.origins.items()
+            if path[: len(top)] == top and _at(self.merged.data, path) == value
+        }
+        if len(wrote) > 1 and not Path(value).is_absolute():
+            raise ConfigError(
+                f"{value!r} is written by files of two folders",
+                where=" and ".join(map(str, wrote.values())),
+                hint="write one of them as a whole path",
+            )
+        return next(iter(wrote.values()), self.merged.origins.get(top))
+
+
+def _at(data: Any, path: KeyPath) -> object:
+    """The value at a key path; nothing where the key was deleted."""
+    for key in path:
+        try:
+            data = data[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
 
 
 class Source(Protocol):

@@ -1,0 +1,1 @@
+"""Chooses the strengths that interventions take on the shipped models by default."""
