@@ -23,7 +23,8 @@ MARKER = "<image>"
 
 def look(
     prompt: Annotated[
-        str, typer.Option(help="What to ask; <image> marks the image's place, else it comes first.")
+        str,
+        typer.Option(help="What to ask; the image comes first, unless the prompt marks its place."),
     ],
     image: Annotated[Path | None, typer.Option(help="A picture to ask about.")] = None,
     model: Annotated[
@@ -40,7 +41,7 @@ def look(
     ] = "",
     layers: Annotated[str, typer.Option(help="All heads of these layers, e.g. 4,5.")] = "",
     tokens: Annotated[
-        int, typer.Option(min=1, max=64, help="Tokens of the answer whose rows are shown.")
+        int, typer.Option(min=1, help="Tokens of the answer whose rows are shown.")
     ] = 1,
     include: Annotated[
         list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
