@@ -61,6 +61,8 @@ ONE_TOKEN = "Jamba"
 REFUSED = ("MiniMax", "RecurrentGemma")
 """A cache of its own kind, and a state beside the cache: refused when the model is loaded."""
 TEXT = ("Llama", "Mistral", "Gemma3", "Qwen3-MoE", "GPT-2")
+OF_ANOTHER_KIND = ("DeepSeek-V3", "GPT-OSS", "Gemma2", "OPT", "Qwen2.5-VL")
+"""Latent attention, sinks, capped scores, learned positions that start at 2, parts of positions."""
 
 
 def ids(seed: int, length: int) -> list[int]:
@@ -168,6 +170,14 @@ def pictured(name: str) -> Case:
 @pytest.mark.parametrize("name", [*TEXT, "LLaVA", "Qwen2-VL"])
 def test_questions_on_one_prefix_are_as_whole_prompts(name: str, plan: str) -> None:
     case(name).check(plan)
+
+
+@pytest.mark.parametrize("name", OF_ANOTHER_KIND)
+def test_classes_of_other_kinds_are_forked(name: str) -> None:
+    """Texts, five whole prompts of 18 questions: an edit of columns, and one of late rows."""
+    found = case(name)
+    for plan in ("bias", "decode"):
+        found.check(plan, every=4)
 
 
 @pytest.mark.parametrize("plan", PLANS)

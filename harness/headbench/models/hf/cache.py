@@ -53,8 +53,8 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         """Append positions; all keys and values so far."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        held = self.get_seq_length()
-        if not held:  # a prefill that nothing follows needs no room
+        length = self.get_seq_length()
+        if not length:  # a prefill that nothing follows needs no room
             self.keys, self.values = whole(key_states), whole(value_states)
             return key_states, value_states
         self.keys, self._key_room = append(self.keys, self._key_room, key_states)
@@ -75,13 +75,13 @@ def append(states: Tensor, room: Tensor | None, new: Tensor) -> tuple[Tensor, Te
         A view of all positions, and the buffer that it looks into. A buffer that is full, or that
         no longer belongs to ``states`` because rows left, is replaced by a larger copy.
     """
-    held = states.shape[-2]
-    wanted = held + new.shape[-2]
+    length = states.shape[-2]  # states: [row, head, position, dim]
+    wanted = length + new.shape[-2]
     fits = room is not None and room.shape[-2] >= wanted and room.data_ptr() == states.data_ptr()
     if room is None or not fits:
         room = new.new_empty((*new.shape[:-2], wanted + ROOM, new.shape[-1]))
-        room[..., :held, :] = states
-    room[..., held:wanted, :] = new
+        room[..., :length, :] = states
+    room[..., length:wanted, :] = new
     return room[..., :wanted, :], room
 
 
@@ -162,9 +162,10 @@ def _join_keys(layer: Any, layers: Sequence[Any], longest: int) -> None:
     if not isinstance(layer, DynamicLayer) or layer.keys is None or not layer.is_initialized:
         return
     for name in ("keys", "values"):
-        held = [getattr(one, name) for one in layers]
-        width = max(part.shape[-2] for part in held)
-        wide = [pad(part, (0, 0, width - part.shape[-2], 0)) for part in held]
+        parts = [getattr(one, name) for one in layers]  # each [row, head, position, dim]
+        width = max(part.shape[-2] for part in parts)
+        # `pad` counts from the last dimension: none for dim, then positions on the left.
+        wide = [pad(part, (0, 0, width - part.shape[-2], 0)) for part in parts]
         setattr(layer, name, torch.cat(wide))
         for one in layers[1:]:
             setattr(one, name, None)

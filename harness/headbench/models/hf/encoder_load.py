@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from headbench.errors import ConfigError
+from headbench.models.hf.devices import pick_device
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
 from headbench.models.hf.length import sentence_config
 from headbench.models.hf.load import (
@@ -19,7 +20,6 @@ from headbench.models.hf.load import (
     UNTRAINED_SEED,
     display_name,
     maps_beside,
-    pick_device,
     quiet,
 )
 from headbench.models.hf.settings import DTYPES

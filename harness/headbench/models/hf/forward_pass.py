@@ -88,12 +88,14 @@ class HFBackend:
         """Feed padded positions ``[start, seen)``; logits ``[row, keep, vocabulary]``, float32."""
         pads = [seen - len(row.tokens) for row in rows]
         padded = any(pads)
+        # [row, fed position], filled on the CPU: one transfer instead of one per row.
         ids = torch.full((len(rows), seen - start), self.pad_id, dtype=torch.long)
         for number, (row, pad) in enumerate(zip(rows, pads, strict=True)):
-            fed = row.tokens[max(0, start - pad) :]
+            fed = row.tokens[max(0, start - pad) :]  # a part may begin inside a row's padding
             ids[number, seen - start - len(fed) :] = torch.tensor(fed)
         ids = ids.to(self.device)
         inputs: dict[str, Any] = {"input_ids": ids}
+        # Without padding no mask is given, so that fused kernels may use their causal path.
         mask = self._mask(pads, seen) if padded or self._rope_index is not None else None
         if mask is not None:
             inputs["attention_mask"] = mask
@@ -114,7 +116,8 @@ class HFBackend:
         out = self.model(
             **inputs, past_key_values=cache, use_cache=cache is not None, return_dict=True
         )
-        logits: Tensor = out.logits[:, -keep:].float()
+        # Sliced again: a class without logits_to_keep gives all positions.
+        logits: Tensor = out.logits[:, -keep:].float()  # [row, keep, vocabulary]
         return logits
 
     # ------------------------------------------------------------------ inside
@@ -122,7 +125,7 @@ class HFBackend:
     def _mask(self, pads: Sequence[int], seen: int) -> Tensor:
         """``[row, position]`` of real tokens, 1 or 0."""
         first = torch.tensor(pads, device=self.device)
-        return (torch.arange(seen, device=self.device) >= first[:, None]).long()
+        return (torch.arange(seen, device=self.device) >= first[:, None]).long()  # [row, position]
 
     def _positions(self, pads: Sequence[int], start: int, seen: int) -> Tensor:
         """Position of each fed token ``[row, position]``; 0 for padding."""

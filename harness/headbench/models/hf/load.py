@@ -1,4 +1,4 @@
-"""Loading a transformers model: auto classes, dtype, device, and what its numbers depend on."""
+"""Loading a transformers model: its classes, its shapes, and what its numbers depend on."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ from transformers.utils import logging
 from headbench._reading import is_folder
 from headbench.errors import ConfigError, RefusedError
 from headbench.models.hf.cache import known_cache
+from headbench.models.hf.devices import pick_device, pick_dtype
 from headbench.models.hf.fingerprint import fingerprint_tensors, weights_of
-from headbench.models.hf.settings import DTYPES, Settings
+from headbench.models.hf.settings import Settings
 from headbench.models.hf.weights import check_weights
 from headbench.models.hub_reach import check_reachable, is_hub_id
 from headbench.nouns import ModelInfo
@@ -349,48 +350,6 @@ def maps_beside(folder: Path) -> dict[str, str]:
     """Head maps that lie beside a checkpoint as ``heads-<name>.json``: name -> path."""
     files = sorted(folder.glob("heads-*.json")) if is_folder(folder) else []
     return {path.stem.removeprefix("heads-"): str(path) for path in files}
-
-
-DEVICES = ("cpu", "cuda", "mps", "xpu")
-"""Kinds of devices that answers can be computed on."""
-
-
-def pick_device(name: str) -> torch.device:
-    """A torch device.
-
-    Raises:
-        ConfigError: torch does not know it, or has none of it.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"no device is called {name!r}", where=f"device={name}", hint="cpu, cuda or cuda:0"
-        ) from error
-    if device.type not in DEVICES:
-        raise ConfigError(
-            f"a device {device.type!r} holds no values to compute with"
-            if device.type == "meta"
-            else f"headbench does not run on {device.type!r}",
-            where=f"device={name}",
-            hint=f"one of {', '.join(DEVICES)}",
-        )
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "this torch sees no GPU",
-            where=f"device={name}",
-            hint="use device=cpu, or install a CUDA build of torch",
-        )
-    return device
-
-
-def pick_dtype(name: str, device: torch.device) -> torch.dtype | str:
-    """``auto`` is float32 on a CPU (fp16 checkpoints are widened), else the checkpoint's own."""
-    if name == "auto":
-        return torch.float32 if device.type == "cpu" else "auto"
-    return DTYPES[name]
 
 
 def display_name(pretrained: str) -> str:

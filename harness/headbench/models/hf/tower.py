@@ -37,7 +37,7 @@ def capture_tower(
 
     Args:
         model: The whole model.
-        pixels: The processor's tensors, one mapping an image.
+        pixels: The processor's tensors, one mapping per image.
         captures: With ``tower="vision"`` and ``rows="all"``.
 
     Returns:
@@ -50,7 +50,7 @@ def capture_tower(
     from headbench.models.hf.engine import Engine
 
     tower = check_tower(model, captures, len(pixels))
-    image = pixels[0]["pixel_values"].to(model.device, model.dtype)
+    image = pixels[0]["pixel_values"].to(model.device, model.dtype)  # [1, channel, height, width]
     with torch.inference_mode(), Engine(tower) as engine:
         spans = positions_of(tower, image)
         asked = {one: absolute(replace(one, tower="text"), engine.shape.layers) for one in captures}
@@ -130,10 +130,11 @@ def positions_of(tower: Any, image: Tensor) -> dict[str, Positions]:
         )
     patch = tower.config.patch_size
     patches = (image.shape[2] // patch) * (image.shape[3] // patch)
+    # [1, position, width]: what is more than the patches is the class token, which comes first.
     extra = int(tower(pixel_values=image)[0].shape[1]) - patches
     if extra not in (0, 1):
         raise RefusedError(
-            f"{type(tower).__name__} has {extra} positions beside its {patches} patches",
+            f"{type(tower).__name__} has {extra} positions more than its {patches} patches",
             hint=_HINTS,
         )
     return {"class": tuple(range(extra)), "image": tuple(range(extra, extra + patches))}

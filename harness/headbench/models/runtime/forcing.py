@@ -77,9 +77,9 @@ def _pass(runtime: Runtime, asked: Sequence[Forced]) -> None:
     keep = max(one.length for one in asked)
     batch = runtime.encode(rows, keep=keep, cache=False)
     runtime.finish(batch)
-    at = 0
+    at = 0  # batch.logits: [row, kept position, vocabulary], ends aligned as the rows are
     for one in asked:
-        count = len(one.group.sequences)
+        count = len(one.group.sequences)  # a companion of the prompt's pass follows, unread
         _read(one, batch.logits[at : at + count, -one.length :], runtime)
         at += len(one.group.prompt_rows)
 
@@ -88,10 +88,11 @@ def _after_prompt(runtime: Runtime, one: Forced) -> None:
     """The prompt first, then the continuation on its cache."""
     prefix = encode_groups(runtime, [one.group])
     grown = one.group.continued(one.fed)
-    logits = prefix.logits[:, -1:]
+    logits = prefix.logits[:, -1:]  # [row, 1, vocabulary]: what predicts the first token
     picks = list(range(len(grown.rows)))
     for _, part in runtime.fork_parts(prefix, picks, grown.rows):
-        logits = torch.cat([logits, part.logits], dim=1)
+        # All rows have one tail, so there is one part, with its rows in order.
+        logits = torch.cat([logits, part.logits], dim=1)  # [row, 1 + fed, vocabulary]
         runtime.finish(part)
     for row, new in zip(one.group.rows, grown.rows, strict=True):
         row.visited, row.changed, row.chosen = new.visited, new.changed, new.chosen
@@ -101,10 +102,11 @@ def _after_prompt(runtime: Runtime, one: Forced) -> None:
 
 def _read(one: Forced, logits: Tensor, runtime: Runtime) -> None:
     """Read one continuation's log-probabilities off ``[sequence, position, vocabulary]``."""
-    joined = combined([one.group], logits, forced=True)[0]
-    fed = torch.tensor(one.fed, device=joined.device, dtype=torch.long)
+    joined = combined([one.group], logits, forced=True)[0]  # [position, vocabulary]
+    fed = torch.tensor(one.fed, device=joined.device, dtype=torch.long)  # [position - 1]
+    # Position i predicts token i + 1; only the last position serves several endings.
     body = log_probability(joined[:-1], fed).tolist()
-    last = joined[-1].log_softmax(dim=-1)[list(one.endings)].tolist()
+    last = joined[-1].log_softmax(dim=-1)[list(one.endings)].tolist()  # [ending]
     if any(math.isnan(value) for value in (*body, *last)):
         raise not_a_number(one.where, runtime)
     one.logprobs = [(*body, value) for value in last]

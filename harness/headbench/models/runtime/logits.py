@@ -23,7 +23,8 @@ def log_probability(logits: Tensor, tokens: Tensor) -> Tensor:
         logits: ``[..., vocabulary]``.
         tokens: ``[...]``.
     """
-    chosen = logits.gather(-1, tokens[..., None])[..., 0]
+    chosen = logits.gather(-1, tokens[..., None])[..., 0]  # [...]
+    # One token per row is wanted: the normaliser is enough, not every log-probability.
     return chosen - logits.logsumexp(dim=-1)
 
 

@@ -157,7 +157,7 @@ class Runtime:
         kept = [batch.rows[pick] for pick in picks] if rows is None else list(rows)
         check_distinct(kept)
         cache = None if batch.cache is None else self.backend.take_rows(batch.cache, picks)
-        index = torch.tensor(list(picks), device=batch.logits.device)
+        index = torch.tensor(list(picks), device=batch.logits.device)  # [new row]
         selected = Batch(kept, batch.seen, cache, batch.logits[index])
         if rows is None:
             batch.spend()
@@ -185,12 +185,12 @@ class Runtime:
             return batches[0]
         check_distinct(rows)
         cache = self.backend.join_caches([b.cache for b in batches], [b.seen for b in batches])
-        logits = torch.cat([batch.logits[:, -1:] for batch in batches])
+        logits = torch.cat([batch.logits[:, -1:] for batch in batches])  # [row, 1, vocabulary]
         seen = max(batch.seen for batch in batches)
         for batch in batches:
             batch.spend()
         if not straight:
-            source = sorted(range(len(rows)), key=place.__getitem__)
+            source = sorted(range(len(rows)), key=place.__getitem__)  # the inverse of `place`
             cache = self.backend.take_rows(cache, source)
             logits = logits[torch.tensor(source, device=logits.device)]
             rows = [rows[number] for number in source]

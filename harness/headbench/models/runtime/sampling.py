@@ -72,12 +72,13 @@ class Sampling:
         shaped = (logits.double().cpu() / self.temperature).softmax(-1)
         if not self.top_k and self.top_p == 1:
             return shaped
-        ordered, ids = shaped.sort(descending=True, stable=True)
+        ordered, ids = shaped.sort(descending=True, stable=True)  # [vocabulary] each, ties by id
         kept = torch.ones_like(ids, dtype=torch.bool)
         if self.top_k:
             kept[self.top_k :] = False
+        # A token stays while those before it do not reach top_p of what top_k left.
         kept &= ordered.cumsum(-1) - ordered < self.top_p * ordered[kept].sum()
-        kept[0] = True
+        kept[0] = True  # never none, whatever is rounded
         return torch.zeros_like(shaped).scatter(-1, ids[kept], ordered[kept])
 
 
