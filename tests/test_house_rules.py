@@ -20,6 +20,7 @@ TRAINING = ROOT / "training"
 
 HEAVY = frozenset({"torch", "transformers", "datasets", "scipy", "sklearn"})
 MAY_BE_HEAVY = (
+    "look/",
     "interventions/edits/",  # run inside a model
     "models/hf/",
     "models/runtime/",

@@ -16,6 +16,7 @@ import typer
 
 from headbench.cli import VERBS, app, load_verb, main
 from headbench.cli.command_style import VALUES, examples
+from headbench.cli.printing import fact_lines
 from headbench.errors import ConfigError
 from test_startup import HEAVY
 
@@ -190,3 +191,39 @@ def test_hints_of_usage_errors_are_errors_of_ours() -> None:
     from headbench.cli.command_style import usage_error
 
     assert isinstance(usage_error(typer.BadParameter("no")), ConfigError)
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_facts_fit_the_terminal_and_are_whole(width: int) -> None:
+    sentence = "Is this object in the picture? Drawn scenes; absent objects in three settings."
+    rows = [
+        ("task", "pope", "pope/pope.yaml:2"),
+        ("metadata.description", sentence, "pope/pope.yaml:16"),
+        ("doc_to_text", "<image>\n{{ question }}", "default"),
+        ("scorer_options." + "x" * 40, "1", ""),
+    ]
+    printed = list(fact_lines(rows, width))
+    assert max(map(len, printed)) <= width
+    text = " ".join(" ".join(printed).split())
+    for name, value, origin in rows:
+        assert name in text and " ".join(value.split()) in text.replace("# pope/pope.yaml:16 ", "")
+        assert not origin or f"# {origin}" in text
+    (line,) = (line for line in printed if line.strip().startswith("task "))
+    assert line.split() == ["task", "pope", "#", "pope/pope.yaml:2"]
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+@pytest.mark.parametrize(
+    "words",
+    ["ls tasks", "ls metrics", "show task walls", "show task pope_files", "heads detectors"],
+)
+def test_what_a_verb_prints_fits_the_terminal_and_elides_nothing(
+    words: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    status, out, _ = run(capsys, *words.split())
+    assert status == 0
+    facts = re.split("\nfirst document|\nno example", out)[0]  # a prompt is shown as it is asked
+    for line in facts.splitlines():  # a path stays whole, so that it can be copied
+        assert len(line) <= width or " " not in line.strip()
+    assert "\u2026" not in out

@@ -140,11 +140,12 @@ def test_show_says_where_each_value_came_from_and_shows_a_prompt(headbench: Verb
 
 def test_show_prints_every_step_as_it_is_in_force(headbench: Verb, tmp_path: Path) -> None:
     """A step takes the rest from the top level, an argument from the command line."""
-    lines = {
-        line.split()[0]: line
-        for line in headbench("show", "task", "aut_brain_late_dmn")[1].splitlines()
-        if line.startswith("  ") and line.strip()
-    }
+    lines: dict[str, str] = {}
+    for line in headbench("show", "task", "aut_brain_late_dmn")[1].splitlines():
+        if line.startswith("      "):  # what does not fit beside a name goes below it
+            lines[list(lines)[-1]] += line
+        elif line.startswith("  ") and line.strip():
+            lines[line.split()[0]] = line
     for step in (0, 1):
         assert "Think of creative uses" in lines[f"steps[{step}].doc_to_text"]
         assert "_aut_brain_late.yaml:13" in lines[f"steps[{step}].doc_to_text"]

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from headbench.cli import app
+from headbench.detectors import alignment
 from headbench.detectors.head_detection import detect, trials_for
 from headbench.detectors.rsa import DETECTOR, RsaParams
 from headbench.errors import ConfigError, DataError, HeadbenchError, RefusedError
@@ -58,8 +59,13 @@ def test_arguments_and_comparator_are_those_that_were_asked_for() -> None:
     assert trials.facts["target"] == "things_properties_euclidean"
 
 
-def test_pictures_are_shown_to_a_vision_language_model() -> None:
+def test_pictures_are_shown_to_a_vision_language_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, inner = [], alignment.represent
+    monkeypatch.setattr(
+        alignment, "represent", lambda *given: asked.extend(given[2]) or inner(*given)
+    )
     found = detect("rsa", create("ref-vlm", {}), limit=24, parameters={"task": "rsa_scenes"})
+    assert {(one.site, one.rows, one.pool) for one in asked} == {("z", "image", "mean")}
     assert found.data["rows"] == "image" and found.trials == 24
     assert len({score for layer in found.scores for score in layer or ()}) > 1
     with pytest.raises(RefusedError, match="takes no images"):
@@ -73,6 +79,7 @@ def test_pictures_are_shown_to_a_vision_language_model() -> None:
         ({"task": "rsa_rdm92_given"}, None, RefusedError, "compares no states"),
         ({"task": "rsa_thing"}, None, ConfigError, "rsa_thing"),
         ({"task": "rsa", "split": "left"}, None, ConfigError, "has no split 'left'"),
+        ({"task": "rsa_things", "method": "cosine"}, 30, RefusedError, "cosine of uncentred RDMs"),
         ({"task": "rsa", "pool": "mean"}, None, ConfigError, "brings its own pool"),
         ({"task": "rsa", "task_args": "layers"}, None, ConfigError, "is not name=value"),
         ({"split": "test"}, None, ConfigError, "split belongs to a task"),

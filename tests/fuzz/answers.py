@@ -33,11 +33,10 @@ OPTIONS: dict[str, dict[str, object]] = {
 
 
 STATES = frozenset(
-    {
-        "categories", "cosine", "geometry", "mutual_neighbours", "norms", "odd_one_out",
-        "originality", "pair_ratings", "reading_times", "rsa", "table_encoding", "table_rsa",
-    }
-)  # fmt: skip
+    name
+    for name in families.names("scorers")
+    if ".families.brain." in lookup.scorer(name).score.__module__
+)
 """Scorers that read captured states, and no answer in words."""
 
 

@@ -20,7 +20,7 @@ from headbench.errors import HeadbenchError
 
 SECONDS = 2.0
 """Processor time of one input; a few kilobytes take milliseconds."""
-HANGS = 20.0
+HANGS = 60.0
 """Seconds after which an input is stopped, however busy the machine is."""
 BYTES = 2**30
 """Memory that may be asked for beyond what the process has."""
@@ -125,8 +125,16 @@ def _one(target: Target, given: Input, path: Path, found: Outcome) -> None:
             found.read += 1
     spent = time.process_time() - start
     found.spent += spent
-    if spent > SECONDS:
-        _failed(found, given, f"took {spent:.0f} s", f"{spent:.2f} s")
+    if spent > SECONDS and (again := _once_more(target, given, path)) > SECONDS:
+        _failed(found, given, f"took {again:.0f} s", f"{spent:.2f} s, then {again:.2f} s")
+
+
+def _once_more(target: Target, given: Input, path: Path) -> float:
+    """Processor time of a second reading: the first may have imported, or shared its core."""
+    start = time.process_time()
+    with contextlib.suppress(Exception):
+        target.read(given, path)
+    return time.process_time() - start
 
 
 def _failed(found: Outcome, given: Input, name: str, told: str) -> None:

@@ -39,7 +39,7 @@ def _raises(_given: object, _path: Path) -> object:
 
 
 def _sleeps(_given: object, _path: Path) -> object:
-    return sum(range(10**8))
+    return sum(range(5 * 10**7))
 
 
 def _fills(_given: object, _path: Path) -> object:

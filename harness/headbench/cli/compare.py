@@ -159,7 +159,6 @@ def _print_two(found: ManyComparisons, console: Console, *, full: bool) -> None:
     from headbench.results.comparison_table import (
         differs_lines,
         print_conditions,
-        print_line,
         print_notes,
     )
 
@@ -170,8 +169,7 @@ def _print_two(found: ManyComparisons, console: Console, *, full: bool) -> None:
     if full and comparison.first_token_kl is None and comparison.other.diagnostics is not None:
         told.append("KL: not stored for this pair; a result holds it against its own baseline only")
     print_notes(told, console)
-    for line in (*differs_lines(comparison, (first, second)), *comparison.unchecked):
-        print_line(console, line)
+    print_notes([*differs_lines(comparison, (first, second)), *comparison.unchecked], console)
 
 
 def _remarks(found: ManyComparisons) -> list[str]:

@@ -7,7 +7,7 @@ end in an error of the table's printer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import typer
 
@@ -23,6 +23,48 @@ def say(text: str, *, err: bool = False, nl: bool = True) -> None:
         nl: End it with a line break.
     """
     typer.echo("\n".join(map(visible, str(text).split("\n"))), err=err, nl=nl)
+
+
+WIDEST_NAME = 36
+"""Columns of a name before it takes a line of its own."""
+
+
+def say_facts(rows: Sequence[tuple[str, str, str]]) -> None:
+    """Print names, values and where each comes from, within the width of the terminal.
+
+    What does not fit beside its name goes below it; nothing is cut.
+
+    Args:
+        rows: Name, value and origin, which may be empty.
+    """
+    from rich.console import Console
+
+    from headbench.results.comparison_table import columns
+
+    for line in fact_lines(rows, columns(Console())):
+        say(line)
+
+
+def fact_lines(rows: Sequence[tuple[str, str, str]], width: int) -> Iterator[str]:
+    """The lines that :func:`say_facts` prints.
+
+    Args:
+        rows: Name, value and origin.
+        width: Columns of the terminal.
+    """
+    from headbench.results.block_text import wrapped
+
+    longest = max((len(name) for name, _, _ in rows), default=0)
+    names = min(WIDEST_NAME, longest, width * 7 // 20)
+    origins = max((len(origin) + 4 for _, _, origin in rows if origin), default=0)
+    room = max(0, width - names - 4 - origins)
+    for name, value, origin in rows:
+        told = f"  # {origin}" if origin else ""
+        beside = "\n" not in value and len(value) <= room and len(name) <= names
+        left = f"  {name:<{names}}  {value if beside else ''}"
+        yield f"{left:<{names + 4 + room}}{told}".rstrip()
+        for line in () if beside else value.split("\n"):
+            yield from wrapped(line, width, indent=6) or [""]
 
 
 def show_table(

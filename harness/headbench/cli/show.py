@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headbench.cli.printing import say
+from headbench.cli.printing import say, say_facts
 
 if TYPE_CHECKING:
     from headbench.results.check import Checked
@@ -88,8 +88,7 @@ def _check_plot(kind: Kind, path: Path) -> None:
 def _show_task(task: Task) -> None:
     say(f"task {task.name}, version {task.version}")
     say(f"prompt {task.prompt_hash[:16]}, main metric {task.main_metric}\n")
-    for key, value, source in in_force(task):
-        say(_line(key, value, source))
+    say_facts([(key, _text(value), source) for key, value, source in in_force(task)])
     _show_example(task)
 
 
@@ -188,11 +187,11 @@ def _short_path(path: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
-def _line(key: str, value: Any, source: str) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    first, *rest = text.splitlines() or [""]
-    shown = f"  {key:<34} {first:<60} # {source}"
-    return "\n".join([shown, *(f"  {'':<34} {line}" for line in rest)])
+def _text(value: Any) -> str:
+    """A value as it is read; blanks alone, which nobody would see, in quotes."""
+    if isinstance(value, str) and value.strip():
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 # ------------------------------------------------------------------ interventions
@@ -266,10 +265,13 @@ def _show_result(result: dict[str, Any]) -> None:
         mark = " *" if name == result["headline"] else ""
         say(f"  {name + mark:<28} {_figure(figure)}")
     say("")
-    for key, value in _flat(result):
-        if key[0] not in ("metrics", "breakdowns") and not _is_default(value):
-            text = value if isinstance(value, str) else json.dumps(value)
-            say(f"  {_dotted(key):<44} {text}")
+    say_facts(
+        [
+            (_dotted(key), _text(value), "")
+            for key, value in _flat(result)
+            if key[0] not in ("metrics", "breakdowns") and not _is_default(value)
+        ]
+    )
 
 
 def _checked(found: Checked) -> str:

@@ -65,8 +65,14 @@ def wrapped_command(label: str, command: str, width: int) -> list[str]:
 
     What stands behind the label can be copied into a shell, however many lines it takes.
     """
-    found, line = [], f"{label}:"
+    words: list[str] = []
     for word in map(shlex.quote, shlex.split(visible(command))):
+        if words and words[-1].startswith("--") and " " not in words[-1] and word[:2] != "--":
+            words[-1] += f" {word}"  # an option and its value stay together
+        else:
+            words.append(word)
+    found, line = [], f"{label}:"
+    for word in words:
         if len(line) + len(word) + 3 > width and not line.endswith(":"):
             found.append(line + " \\")
             line = "   "

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -283,7 +283,12 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _root(path: Path) -> Path:
     """The model's folder: ``<root>/<task>/<cell>.json``."""
-    return resolved(path).parent.parent
+    return _resolved_folder(path.parent.absolute()).parent
+
+
+@lru_cache(1_000)  # a folder holds many cells, and resolving a path asks the disk for each part
+def _resolved_folder(folder: Path) -> Path:
+    return resolved(folder)
 
 
 def _runs(cells: Sequence[Cell], lists: Sequence[tuple[Path, RunList]]) -> Iterator[Run]:

@@ -30,6 +30,7 @@ from headbench.statistics.metric import Metric
 
 _DECIDED_ELSEWHERE = (
     "run.spec.interventions", "run.digest", "run.batch_plan", "run.batches", "arm.defaults",
+    "arm.baseline", "arm.role",
 )  # fmt: skip
 
 
@@ -233,6 +234,8 @@ def differences(one: Result, two: Result) -> tuple[tuple[str, str, str], ...]:
     names = sorted(flat[0].keys() | flat[1].keys())
     told = []
     for name in names:
+        if name.startswith("arm.controls") and None in (one.arm.controls, two.arm.controls):
+            continue  # a baseline has none
         left, right = (str(side.get(name, "absent")) for side in flat)
         if left != right and not name.startswith(_DECIDED_ELSEWHERE):
             told.append((name, left, right))

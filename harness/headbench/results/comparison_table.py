@@ -111,7 +111,8 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
     """Notes within the width of a terminal; a pipe without a width gets each on one line."""
     for note in notes:
         if _has_width(console):
-            for line in wrapped(note, columns(console)):
+            indent = len(note) - len(note.lstrip())
+            for line in wrapped(note.lstrip(), columns(console), indent=indent):
                 print_line(console, line)
         else:
             print_line(console, note)
@@ -214,7 +215,7 @@ def differs_lines(comparison: Comparison, paths: tuple[Path, Path]) -> list[str]
     if not comparison.differs:
         return [*named, "the runs differ in nothing but their answers"]
     return [*named, "the runs differ in:"] + [
-        f"  {name}: {_short(a)} -> {_short(b)}" for name, a, b in comparison.differs
+        f"  {name}: {a} -> {b}" for name, a, b in comparison.differs
     ]
 
 
@@ -332,7 +333,3 @@ def _percent(value: float | None) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return NONE if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 70 else f"{text[:60]}... ({len(text)} characters)"

@@ -135,7 +135,7 @@ def _told(path: Path, keys: tuple[str, ...]) -> str | None:
     """A text that a result file holds; ``None`` where there is no whole file."""
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None  # absent, or cut off by a crash: it is replaced
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None

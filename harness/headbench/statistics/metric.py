@@ -37,7 +37,18 @@ Unit = Literal["fraction", "count", "words", "points"]
 Resampling = Literal["leave-one-out", "bootstrap"]
 
 
-_Kept: TypeAlias = "dict[tuple[int, ...], tuple[object, tuple[Record, ...], Floats]]"
+@dataclass
+class _Kept:
+    """Rows and figures by the ids of a metric's functions and of records, which live with them."""
+
+    tables: dict[tuple[int, ...], tuple[Metric, tuple[Record, ...], Floats]] = field(
+        default_factory=dict
+    )
+    figures: dict[tuple[int, ...], tuple[Metric, tuple[Record, ...], float]] = field(
+        default_factory=dict
+    )
+
+
 _KEPT: ContextVar[_Kept | None] = ContextVar("_KEPT", default=None)
 
 
@@ -47,7 +58,7 @@ def rows_kept() -> Iterator[None]:
 
     Rows are held until it ends, so it should enclose the work on few records.
     """
-    token = _KEPT.set({})
+    token = _KEPT.set(_Kept())
     try:
         yield
     finally:
@@ -129,22 +140,32 @@ class SumMetric(Metric):
 
     def rows(self, records: Sequence[Record]) -> Floats:
         """Stack the records' parts: ``[record, part]``; ``[0, part]`` for no records."""
+        kept = _KEPT.get()
+        if kept is None:
+            return self._read(records)
+        key = (id(self.row), len(self.parts), *map(id, records))
+        if key not in kept.tables:
+            table = self._read(records)
+            table.flags.writeable = False
+            kept.tables[key] = (self, tuple(records), table)
+        return kept.tables[key][-1]
+
+    def _read(self, records: Sequence[Record]) -> Floats:
         import numpy as np
 
-        kept = _KEPT.get()
-        key = (id(self.row), len(self.parts), *map(id, records)) if kept is not None else ()
-        if kept is not None and key in kept:
-            return kept[key][-1]
         table = np.array([self.row(record) for record in records], dtype=np.float64)
-        table = table.reshape(len(records), len(self.parts))
-        if kept is not None:
-            table.flags.writeable = False
-            kept[key] = (self.row, tuple(records), table)  # ids are keys as long as these live
-        return table
+        return table.reshape(len(records), len(self.parts))
 
     def of(self, records: Sequence[Record]) -> float:
         """The metric over all records; NaN where it is undefined, and for none."""
-        return float(self.value(self.rows(records).sum(axis=0)))
+        kept = _KEPT.get()
+        if kept is None:
+            return float(self.value(self.rows(records).sum(axis=0)))
+        key = (id(self.value), id(self.row), *map(id, records))
+        if key not in kept.figures:
+            figure = float(self.value(self.rows(records).sum(axis=0)))
+            kept.figures[key] = (self, tuple(records), figure)
+        return kept.figures[key][-1]
 
     def called(self, name: str) -> SumMetric:
         """The same metric under another short name."""

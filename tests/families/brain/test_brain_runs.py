@@ -142,3 +142,33 @@ def test_more_arrays_than_a_result_may_hold_are_refused(
     with pytest.raises(HeadbenchError, match="MiB"):
         headbench.run("rsa", model="ref-lm-v2", limit=24, draws=4, out=tmp_path)
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_names_order_and_units_of_a_table_change_no_figure(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    words = list(concept_world().words[:24])
+    truth = random.standard_normal((24, 6))
+    betas = np.concatenate([truth + random.standard_normal((24, 6)) for _ in range(3)])
+    people = np.repeat(["p", "q", "r"], 24)
+    order = random.permutation(72)
+    renamed = np.array([f"s{(at * 7) % 24:02}" for at in range(24)] * 3)
+    tables = {
+        "given": {"subject": people, "stimulus": words * 3, "text": words * 3, "vector": betas},
+        "other": {
+            "subject": np.char.add("person-", people)[order],
+            "stimulus": renamed[order],
+            "text": np.array(words * 3)[order],
+            "vector": 1000 * betas[order],
+        },
+    }
+    figures = []
+    for name, columns in tables.items():
+        np.savez(tmp_path / f"{name}.npz", **columns)
+        args = {"table": tmp_path / f"{name}.npz", "layers": [1]}
+        out = tmp_path / name
+        ran = headbench.run("rsa_table", model="ref-lm-v2", task_args=args, draws=4, out=out)
+        found = ran.results[0].metrics
+        names = ("table_rsa", "table_ceiling_lower", "table_ceiling_upper", "table_subject_median")
+        figures.append([found[one].value for one in names])
+    assert abs(figures[0][0]) > 1e-3
+    np.testing.assert_allclose(figures[0], figures[1], rtol=1e-9)

@@ -64,7 +64,8 @@ class MissingDataError(AbsentDataError):
 _SETS = (
     ExternalSet(
         "natural_stories",
-        "self-paced reading times of 10,256 words, token log-probabilities, unigram counts",
+        "self-paced reading times of 10,256 words, token log-probabilities, unigram counts "
+        "(freqs_freqs-1.tsv is freqs/freqs-1.tsv there)",
         "GitHub languageMIT/naturalstories @ 4700daad (the May 2025 correction)",
         "CC BY-NC-SA 4.0, not for commercial use",
         "brain/natural_stories",
