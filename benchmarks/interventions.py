@@ -84,7 +84,10 @@ def times(
 
 
 def memory(length: int) -> dict[str, float]:
-    """MiB of one call above an unedited one, by condition; the process's messages are dropped."""
+    """MiB of one call above an unedited one, by condition, and the unedited call's as ``""``.
+
+    The process's messages are dropped.
+    """
     command = [sys.executable, str(Path(__file__).resolve()), "--memory", str(length)]
     done = subprocess.run(
         command, check=True, capture_output=True, text=True, env=one_thread(), cwd=HERE
@@ -137,7 +140,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             timed = times(bench, conditions, options)
             bench.engine.close()
         held = memory(length)
-        rows += [{**row, "mib": held.get(row["arm"])} for row in timed]
+        plain = held.get("")
+        rows += [{**row, "mib": held.get(row["arm"]), "plain_mib": plain} for row in timed]
         keep(options.json, found)
         if options.peer_python:
             others += peers(options.peer_python, length, options.peer_rounds or options.rounds)
@@ -159,7 +163,8 @@ def tell_memory(length: int) -> None:
         for condition in conditions:
             bench.row(condition)  # probes are no part of a call
         least = peak(bench.call(None))
-        print(json.dumps({a.name: (peak(bench.call(a)) - least) / 2**20 for a in conditions}))
+        held = {a.name: (peak(bench.call(a)) - least) / 2**20 for a in conditions}
+        print(json.dumps(held | {"": least / 2**20}))
 
 
 def parse() -> argparse.Namespace:

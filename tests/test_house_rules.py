@@ -25,6 +25,7 @@ MAY_BE_HEAVY = (
     "models/runtime/",
     "models/encoder.py",
     "detectors/",  # score heads by running a model
+    "look/",  # runs a model on one prompt
     "training/",  # trains and measures models; no verb imports it
 )
 """Places that only a verb which runs a model imports. Names begin below the package."""

@@ -260,7 +260,7 @@
         }
       }
     }
-    return { columns: data.columns, at, rows: data.rows.filter((row) => keep.has(String(row[at.id]).slice(0, 12))) };
+    return { columns: data.columns, at, rows: data.rows.filter((row) => keep.has(row[at.id])) };
   }
 
   function failed(error) {

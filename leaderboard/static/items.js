@@ -53,7 +53,7 @@
 
   function side(title, outputs, marks, target) {
     const made = element("div");
-    made.append(element("h4", title));
+    made.append(element("h3", title));
     if (!outputs.length) made.append(element("p", "text not shown", "soft"));
     const missing = new Map(marks.map((one) => [one[0], one]));
     for (const text of outputs) {
@@ -73,7 +73,7 @@
     const [document_, change, before, after, target, marks, editedMarks, picture] = row;
     const made = element("article", "", "card item");
     made.id = `d-${document_}`;
-    made.append(element("h3", document_));
+    made.append(element("h2", document_));
     const facts = element("p", `${change}. Expected: ${target || "not shown"}`, "small");
     made.append(facts);
     if (picture && /^images\/[0-9a-f]+\.png$/.test(picture)) {
@@ -118,7 +118,10 @@
   async function open() {
     const view = hb.state.read();
     const id = view.get("id") || "";
-    const option = [...choose.options].find((one) => one.value === id) || choose.options[0];
+    // Links of older boards hold the first twelve digits of an id.
+    const options = [...choose.options];
+    const begin = id.length >= 12 ? options.filter((one) => one.value.startsWith(id)) : [];
+    const option = options.find((one) => one.value === id) || (begin.length === 1 ? begin[0] : options[0]);
     choose.value = option.value;
     only.value = view.get("only") in wanted ? view.get("only") : "differs";
     document.getElementById("cell").href = option.dataset.cell;

@@ -79,6 +79,7 @@ def test_pictures_are_shown_to_a_vision_language_model(monkeypatch: pytest.Monke
         ({"task": "rsa_rdm92_given"}, None, RefusedError, "compares no states"),
         ({"task": "rsa_thing"}, None, ConfigError, "rsa_thing"),
         ({"task": "rsa", "split": "left"}, None, ConfigError, "has no split 'left'"),
+        ({"task": "rsa_things", "method": "cosine"}, 30, RefusedError, "cosine of uncentred RDMs"),
         ({"task": "rsa", "pool": "mean"}, None, ConfigError, "brings its own pool"),
         ({"task": "rsa", "task_args": "layers"}, None, ConfigError, "is not name=value"),
         ({"split": "test"}, None, ConfigError, "split belongs to a task"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headbench.leaderboard.cells import ShownCell, ShownRow, rows
+from headbench.leaderboard.cells import ShownCell, ShownRow, common_reach, rows
 from headbench.leaderboard.intervention_pages import sweeps
 from headbench.leaderboard.item_pages import (
     COLUMNS,
@@ -169,3 +169,20 @@ def test_a_task_with_arguments_is_known_and_reads_no_file_that_they_name(
     assert _shown(open_task, named).reason == OTHER_DATA
     broken = row.result.run.model_copy(update={"spec": {"task_args": ["layers"]}})
     assert sources.task(row.result.model_copy(update={"run": broken})) is not None
+
+
+def test_one_wide_interval_does_not_shrink_the_other_bars(sources: Sources) -> None:
+    _, cell = cell_of(sources, "chair", "vhr(alpha=2)")
+    assert cell.comparison is not None
+    comparison = cell.comparison
+
+    def moved(difference: float, low: float, high: float) -> ShownCell:
+        assert comparison.main.paired is not None
+        paired = replace(comparison.main.paired, difference=difference, low=low, high=high)
+        lines = tuple(replace(one, paired=paired) if one.main else one for one in comparison.lines)
+        return replace(cell, comparison=replace(comparison, lines=lines))
+
+    narrow, wide = moved(0.04, 0.03, 0.05), moved(0.02, -0.9, 0.9)
+    assert common_reach([narrow, narrow, wide]) == 0.05
+    assert common_reach([wide]) == 1.0  # its interval is the median one
+    assert common_reach([]) == 1.0

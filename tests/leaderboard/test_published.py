@@ -227,3 +227,17 @@ def test_broken_files_hide_nothing(tmp_path: Path) -> None:
 def test_no_cells_no_pages(tmp_path: Path) -> None:
     sources = Sources(Shown((), ()), None, (tmp_path,))
     assert list(published_parts(sources)) == []
+
+
+def test_every_card_says_where_it_was_read_and_its_grade(files: Mapping[str, bytes]) -> None:
+    told = re.compile(
+        r"<p class=\"soft small\">(?:arXiv [\d.]+|no arXiv number recorded) · ([^<·]+)"
+    )
+    sources: list[str] = []
+    for name in family_pages(files):
+        text = page(files, name)
+        found = told.findall(text)
+        assert len(found) == text.count('<article class="card published-card"'), name
+        sources += found
+    assert all(re.search(r", grade (P|C|C and P)\s*$", one) for one in sources)
+    assert {one.strip()[-1] for one in sources} == {"P", "C"}

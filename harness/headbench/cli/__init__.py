@@ -23,6 +23,7 @@ VERBS: Mapping[str, str] = {
     "show": "Show a task, an intervention or a result.",
     "validate": "Check task files by rendering their documents.",
     "heads": "Find, import and show head maps.",
+    "look": "Draw what heads attend to, before and after an edit.",
     "fold": "Write an intervention into a checkpoint's weights.",
     "leaderboard": "Build the static board of results, and check it.",
     "submit": "Check results for the board, as its CI does.",

@@ -28,6 +28,8 @@ VALUES: Mapping[str, str] = {
     "model_args": "KEY=VALUE,...",
     "template_arg": "KEY=VALUE",
     "parameter": "NAME=VALUE",
+    "heads": "CHOICE",
+    "layers": "N,N,...",
     "gen_kwargs": "KEY=VALUE,...",
     "control_heads": "KIND",
     "control_match": "KIND",

@@ -78,7 +78,7 @@ def load(params: RsaParams, limit: int | None, seed: int) -> Trials:
         trials = alignment.load(params, limit, seed)
     else:
         trials = task_trials(target, limit, seed)
-    _target_rdms(params, trials)
+    _target_rdms(params, target, trials)
     return trials
 
 
@@ -108,22 +108,21 @@ def _task(params: RsaParams) -> TaskTarget | None:
     return task_target(params.task, params.task_args, params.split)
 
 
-def _method(params: RsaParams) -> Method:
+def _method(params: RsaParams, target: TaskTarget | None) -> Method:
     """The comparator: the given one, or the task's."""
-    target = _task(params)
     if target is None or "method" in params.model_fields_set:
         return params.method
     return target.side.method
 
 
-def _target_rdms(params: RsaParams, trials: Trials) -> Floats:
+def _target_rdms(params: RsaParams, target: TaskTarget | None, trials: Trials) -> Floats:
     """RDMs of the target that the comparator suits, ``[subject, pair]``."""
-    target = _task(params)
     if target is not None:
-        return target.side.geometry.over([trial.request.document for trial in trials.trials])
-    patterns = alignment.patterns_of(alignment.target_of(params.target), trials)
-    rdms = np.array([rdm(one, params.distance) for one in patterns])
-    refuse_headline(params.method, rdms)
+        rdms = target.side.geometry.over([trial.request.document for trial in trials.trials])
+    else:
+        patterns = alignment.patterns_of(alignment.target_of(params.target), trials)
+        rdms = np.array([rdm(one, params.distance) for one in patterns])
+    refuse_headline(_method(params, target), rdms)
     return rdms
 
 
@@ -134,8 +133,9 @@ def run(model: HeadModel, trials: Trials, params: RsaParams) -> Measurement:
         RefusedError: ``cosine``, which says nothing of such RDMs.
         DataError: Trials and target do not fit, or no head tells the stimuli apart.
     """
-    rdms = _target_rdms(params, trials)
-    method, target = _method(params), _task(params)
+    target = _task(params)
+    method = _method(params, target)
+    rdms = _target_rdms(params, target, trials)
     people = prepare(rdms, method, "target RDM")
 
     random = np.random.default_rng(0)

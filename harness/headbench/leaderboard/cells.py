@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -264,10 +265,22 @@ def _better_known(one: ShownCell, two: ShownCell) -> bool:
 
 
 def _row(baseline: ShownCell, cells: Mapping[str, ShownCell]) -> ShownRow:
-    # By the differences alone: one wide interval would make every other bar a dot.
-    sizes = [
-        abs(line.paired.difference)
-        for cell in cells.values()
-        if (line := cell.line) and line.paired and not math.isnan(line.paired.difference)
+    return ShownRow(baseline, dict(sorted(cells.items())), common_reach(list(cells.values())))
+
+
+def common_reach(cells: Sequence[ShownCell]) -> float:
+    """The end of an axis that holds every difference, and most intervals.
+
+    One wide interval would make every other bar a dot, so it is the median interval that counts;
+    wider ones go beyond the axis.
+    """
+    found = [line.paired for cell in cells if (line := cell.line) and line.paired]
+    sizes = [abs(one.difference) for one in found if math.isfinite(one.difference)]
+    widths = [
+        (one.high - one.low) / 2
+        for one in found
+        if one.low is not None and one.high is not None and math.isfinite(one.high - one.low)
     ]
-    return ShownRow(baseline, dict(sorted(cells.items())), numbers.reach(max(sizes, default=1.0)))
+    if widths:
+        sizes.append(statistics.median(widths))
+    return numbers.reach(max(sizes, default=1.0))

@@ -14,7 +14,7 @@ from headbench.interventions import method_catalogue
 from headbench.interventions.grammar import parse
 from headbench.interventions.method_catalogue import Method
 from headbench.leaderboard import numbers
-from headbench.leaderboard.cells import ShownCell, ShownRow, direction, rows
+from headbench.leaderboard.cells import ShownCell, ShownRow, common_reach, direction, rows
 from headbench.leaderboard.links import (
     intervention_page,
     items_page,
@@ -25,7 +25,7 @@ from headbench.leaderboard.links import (
 from headbench.leaderboard.page import Page, Part
 from headbench.leaderboard.published_cards import card_anchor
 from headbench.leaderboard.sources import Sources
-from headbench.leaderboard.tasks_pages import ForestLine, common_reach
+from headbench.leaderboard.tasks_pages import ForestLine
 
 FEWEST_DOSES = 2
 
@@ -123,10 +123,14 @@ def intervention_parts(sources: Sources) -> Iterator[Part]:
                 "parameters": parameters(method) if method else [],
                 "sweeps": sweeps(found),
                 "plots": plots,
-                "reaches": {unit: common_reach(lines) for unit, lines in plots.items()},
+                "reaches": {
+                    unit: common_reach([one.cell for one in lines]) for unit, lines in plots.items()
+                },
                 "controlled": [one for one in found if one[1].result.arm.controls],
                 "without": [(row, cell) for row, cell in found if cell.reason],
                 "papers": papers.get(name, []),
+                "costs": sources.costs.of.get(name, ()),
+                "machine": sources.costs.machine,
                 "task_page": task_page,
                 "items_page": items_page,
                 "direction": direction,

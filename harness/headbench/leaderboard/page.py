@@ -30,7 +30,6 @@ class Page:
         nav: Its entry in the navigation of every page; empty: it has none.
         nav_order: Place of the entry.
         under: Name of the page whose navigation entry stands for this one.
-        charts: Whether it loads charting libraries, which cannot run under trusted types.
     """
 
     name: str
@@ -42,7 +41,6 @@ class Page:
     nav: str = ""
     nav_order: int = 100
     under: str = ""
-    charts: bool = False
 
     def __post_init__(self) -> None:
         """Check what becomes part of a path."""

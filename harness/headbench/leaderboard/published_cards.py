@@ -375,7 +375,8 @@ def _distinct(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _source(cells: Sequence[PaperCell]) -> str:
-    return " and ".join(dict.fromkeys(READ_WORDS[cell.read_from] for cell in cells))
+    read = " and ".join(dict.fromkeys(READ_WORDS[cell.read_from] for cell in cells))
+    return f"{read}, grade {' and '.join(_distinct(cell.grade for cell in cells))}"
 
 
 def _notes(cells: Sequence[PaperCell]) -> tuple[tuple[int, str], ...]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from headbench._paths import checkpoints_root
 from headbench.errors import HeadbenchError
 from headbench.interventions import method_catalogue
+from headbench.leaderboard.costs import FILE as COST_FILE
+from headbench.leaderboard.costs import Costs, read_costs
 from headbench.leaderboard.reading import Shown, ShownRun, read_runs
 from headbench.results.cell import Cell, NotShown
 from headbench.results.paper_cells import PaperCells, load_paper_cells
@@ -43,7 +45,19 @@ class Sources:
     @property
     def not_shown(self) -> tuple[NotShown, ...]:
         """Files that are broken, foreign, of another version, or there twice."""
-        return (*self.shown.not_shown, *(NotShown(*fault) for fault in self.papers.faults))
+        faults = (*self.papers.faults, *self._costs[1])
+        costs = {root / COST_FILE for root in self.roots}  # read, and no result
+        results = (one for one in self.shown.not_shown if one.path not in costs)
+        return (*results, *(NotShown(*fault) for fault in faults))
+
+    @cached_property
+    def _costs(self) -> tuple[Costs, tuple[tuple[Path, str], ...]]:
+        return read_costs(self.roots)
+
+    @property
+    def costs(self) -> Costs:
+        """What interventions cost, where that was measured."""
+        return self._costs[0]
 
     @cached_property
     def papers(self) -> PaperCells:

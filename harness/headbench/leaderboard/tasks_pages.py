@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from headbench.errors import HeadbenchError
-from headbench.leaderboard import numbers
-from headbench.leaderboard.cells import ShownCell, ShownRow, better, direction, rows
+from headbench.leaderboard.cells import ShownCell, ShownRow, better, common_reach, direction, rows
 from headbench.leaderboard.layer_profiles import profiles
 from headbench.leaderboard.licences import may_show_texts
 from headbench.leaderboard.links import intervention_page, items_page, method_names, task_page
@@ -80,7 +78,10 @@ def task_parts(sources: Sources) -> Iterator[Part]:
                     for row in found[name]
                 ],
                 "forest": (plots := forest(found[name])),
-                "reaches": {model: common_reach(lines) for model, lines in plots.items()},
+                "reaches": {
+                    model: common_reach([one.cell for one in lines])
+                    for model, lines in plots.items()
+                },
                 "items_page": items_page,
                 "intervention_page": intervention_page,
                 "method_names": method_names,
@@ -128,12 +129,6 @@ def forest(found: Sequence[ShownRow]) -> Mapping[str, list[ForestLine]]:
         if lines:
             plots[f"{row.result.model.name}, {row.result.kind}"] = lines
     return plots
-
-
-def common_reach(lines: Sequence[ForestLine]) -> float:
-    """The end of an axis that holds every difference of a plot; wide intervals may go beyond."""
-    sizes = [_size(one.cell) for one in lines]
-    return numbers.reach(max((size for size in sizes if math.isfinite(size)), default=1.0))
 
 
 def _size(cell: ShownCell) -> float:

@@ -295,6 +295,8 @@ def test_a_planted_head_is_found_and_scored_on_other_words() -> None:
     assert near.MEAN.of(noise) == pytest.approx(chance, abs=0.02)
     # The best of 40 unrelated heads looks better than it is, unless other words score it.
     assert near.BEST.of(noise) > chance + 0.04 > near.HELD_OUT.of(noise)
+    assert near.GAP.of(noise) == pytest.approx(near.BEST.of(noise) - near.HELD_OUT.of(noise))
+    assert near.GAP.of(noise) > 0.02 > near.GAP.of(made) == 0
     null = label_null(near.BEST, noise, seed=0, draws=100)
     assert null is not None
     assert null.p > 0.02

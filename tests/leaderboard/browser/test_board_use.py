@@ -94,6 +94,27 @@ def test_with_scripts_off_every_row_is_there(without_scripts: Browser) -> None:
     assert not without_scripts.driver.find_element("id", "tools").is_displayed()
 
 
+def test_the_protocol_opens_by_key_without_scripts(without_scripts: Browser) -> None:
+    without_scripts.open("index.html")
+    button = without_scripts.driver.find_element("css selector", "#board button.how")
+    button.send_keys("\n")
+    shown = without_scripts.js("return document.querySelector('.panel:popover-open')?.innerText")
+    for needed in ("prompt", "parser", "decoding"):
+        assert needed in shown, needed
+
+
+def test_tabs_keep_the_filter_and_never_share_a_table(browser: Browser) -> None:
+    browser.open("index.html")
+    type_in(browser, "llava")
+    tabs = browser.driver.find_elements("css selector", ".kinds a")
+    assert [tab.get_attribute("aria-current") for tab in tabs] == ["page", None, None]
+    tabs[1].send_keys("\n")
+    wait_for(browser, "return location.pathname.endsWith('rescored.html')")
+    assert browser.js("return document.getElementById('q').value") == "llava"
+    rows = browser.js(ROWS)
+    assert 0 < len(rows) < browser.js("return document.querySelectorAll('#board tbody tr').length")
+
+
 # ------------------------------------------------------------------ six tasks of a stranger
 
 
@@ -141,7 +162,7 @@ def test_find_what_papers_report_for_vhr_on_pope(browser: Browser) -> None:
     card = wait_for(browser, "return document.querySelector(':target')")
     shown = browser.js("return arguments[0].innerText", card)
     assert "85.52" in shown
-    assert "prompt" in shown.lower()
+    assert "prompt: not recorded" in shown.lower()
 
 
 def test_open_a_document_where_outputs_differ(browser: Browser) -> None:
@@ -185,7 +206,9 @@ def test_link_and_download_a_filtered_view(browser: Browser) -> None:
 
 # ------------------------------------------------------------------ what others wrote
 
-BAD = "</script><img src=x onerror=\"document.title='hacked'\">\u202e"
+BAD = "</script><img src=x onerror=\"document.title='hacked'\">"
+BIDI = "good\u202edab"
+ODD = "=HYPERLINK(1) & constructor"
 
 
 @pytest.fixture(scope="module")
@@ -194,16 +217,18 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
     kept = folder / "results" / "measured"
     shutil.copytree(GOLDEN / "ref-lm-v1", kept / "honest")
-    for path in (kept / "honest").rglob("*.json"):
-        bad = kept / "bad" / path.relative_to(kept / "honest")
-        bad.parent.mkdir(parents=True, exist_ok=True)
-        said = json.loads(path.read_text(encoding="utf-8"))
-        if "model" in said and isinstance(said["model"], dict):
-            said["model"]["name"] = BAD
-        bad.write_text(json.dumps(said), encoding="utf-8")
-        records = path.with_name(path.name.replace(".json", ".records.jsonl.gz"))
-        if records.exists():
-            shutil.copy(records, bad.with_name(records.name))
+    paths = sorted((kept / "honest").rglob("*.json"))
+    for place, name in (("bad", BAD), ("bidi", BIDI), ("odd", ODD)):
+        for path in paths:
+            bad = kept / place / path.relative_to(kept / "honest")
+            bad.parent.mkdir(parents=True, exist_ok=True)
+            said = json.loads(path.read_text(encoding="utf-8"))
+            if "model" in said and isinstance(said["model"], dict):
+                said["model"]["name"] = name
+            bad.write_text(json.dumps(said), encoding="utf-8")
+            records = path.with_name(path.name.replace(".json", ".records.jsonl.gz"))
+            if records.exists():
+                shutil.copy(records, bad.with_name(records.name))
     (kept / "honest" / "niah" / "broken-00000000.json").write_text(f'{{"{BAD[:9]}": NaN')
     write(build([folder / "results"]), folder / "board")
     return folder / "board"
@@ -218,7 +243,10 @@ def test_a_hostile_result_changes_nothing(browser: Browser, hostile: Path) -> No
         assert browser.driver.title.endswith(" - headbench"), page.name
         assert browser.js("return document.querySelectorAll('img[src=x]').length") == 0
     browser.open(hostile / "not-shown.html")
-    assert "broken-00000000.json" in browser.js("return document.body.innerText")
+    listed = browser.js("return document.body.innerText")
+    assert "broken-00000000.json" in listed
+    assert "its model's name holds markup" in listed
+    assert "its model's name holds control, direction or other invisible characters" in listed
     browser.open(hostile / "index.html")
     rows = browser.js(ROWS)
     assert len(rows) == 2  # the honest row is still there beside the other

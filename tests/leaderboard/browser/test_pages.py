@@ -14,7 +14,10 @@ ONE_OF_EACH = (
     "tasks.html", "task-niah.html", "task-pope.html", "task-chair.html", "task-rsa.html",
     "interventions.html", "intervention-vhr.html", "items.html", "items-chair.html",
     "items-niah.html", "head-maps.html",
-    "published.html", "published-brain.html",
+    "published.html", "published-brain.html", "published-recomputed.html",
+    "task-rsa_table.html", "task-mknn_heads.html", "task-walls.html", "task-stickiness.html",
+    "cells-measured-niah_multikey-ref-lm-v1-e59be5df.html",
+    "cells-rescored-walls-human-f18c7730.html",
 )  # fmt: skip
 """A page of each kind; the whole board holds a hundred."""
 AXE_OPTIONS = """

@@ -236,12 +236,23 @@ def guarded(folder: Path, session: Session) -> None:
 
 VISION = partial(checkpoint, name="vision", model="ref-vlm-v2")
 OTHER = partial(checkpoint, name="other", model="ref-lm-v1")
+
+
+def picture(folder: Path, _: Session) -> None:
+    """A picture of the reader's own: one of the calibration scenes."""
+    from headbench.detectors import calibration
+
+    found = calibration.load("scenes", 2, 0)
+    (sha256,) = found.trials[0].request.images
+    (folder / "cat.png").write_bytes(found.images[sha256])
+
+
 FILES: Mapping[str, tuple[Setup, ...]] = {
     "README.md": (logs, checkpoint),
     "docs/brain.md": (any_words, encoder, brain_tables),
     "docs/extending/adapter.md": (partial(shown, page="docs/models.md", name="judged.yaml"),),
     "docs/extending/task.md": (pope_files,),
-    "docs/heads.md": (OTHER, VISION, head_lists),
+    "docs/heads.md": (OTHER, VISION, head_lists, picture),
     "docs/interventions.md": (checkpoint,),
     "docs/models.md": (checkpoint, OTHER, pope_answers),
     "docs/published.md": (paper_cells,),

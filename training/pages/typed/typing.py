@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,10 +173,3 @@ def clean(text: str, folder: Path) -> str:
     """What is printed, without the folder of this run, and without trailing blanks."""
     text = text.replace(f"{folder.resolve()}/", "").replace(f"{folder}/", "")
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
-
-
-def option_names(command: str) -> tuple[str, list[str]]:
-    """Verb, and the options, of a command in a sentence; an ellipsis ends it."""
-    words = shlex.split(re.split(r"\.\.\.|\[", command)[0], comments=False)
-    named = [word.partition("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)]
-    return words[1] if len(words) > 1 else "", named

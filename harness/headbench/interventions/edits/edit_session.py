@@ -99,15 +99,22 @@ class EditSession:
         if program is None and not recorded:
             return unedited(inputs)
         self.locate(inputs.query.shape[2])
-        out = unedited(inputs) if program is None else self._edited(layer, program, inputs)
+        found: Sequence[Region] = ()
+        if program is None:
+            out = unedited(inputs)
+        else:
+            inputs = self._edit_inputs(program, inputs)
+            found = self._regions(layer, program, inputs)
+            out = self._edited(layer, program, inputs, found)
         if self.recorder is not None and recorded:
-            self.recorder.attention(layer, self.positions, inputs, out)
+            # What the model used: edited queries, keys and values, and the edits of the pattern.
+            self.recorder.attention(layer, self.positions, inputs, out, found)
         return out
 
-    def _edited(self, layer: int, program: LayerProgram, inputs: AttentionInputs) -> Tensor:
-        if program.q is not None or program.k is not None or program.v is not None:
-            inputs = self._edit_inputs(program, inputs)
-        out = self._attention(layer, program, inputs)  # [batch, query, head, dim]
+    def _edited(
+        self, layer: int, program: LayerProgram, inputs: AttentionInputs, found: Sequence[Region]
+    ) -> Tensor:
+        out = attend_pattern(inputs, found, self._tally)  # [batch, query, head, dim]
         values = None
         if needs_values(program):
             memories = [one.memory for one in self.sequences for _ in range(self.copies)]
@@ -122,6 +129,8 @@ class EditSession:
 
     def _edit_inputs(self, program: LayerProgram, inputs: AttentionInputs) -> AttentionInputs:
         """Edit queries by their position, and keys and values by theirs."""
+        if program.q is None and program.k is None and program.v is None:
+            return inputs
         # Attention has heads before positions, [batch, head, position, dim]; tables the other way.
         query, key, value = inputs.query, inputs.key, inputs.value
         if program.q is not None:
@@ -135,16 +144,18 @@ class EditSession:
                 value = program.v.apply(value.transpose(1, 2), keys).transpose(1, 2)
         return replace(inputs, query=query, key=key, value=value)
 
-    def _attention(self, layer: int, program: LayerProgram, inputs: AttentionInputs) -> Tensor:
+    def _regions(
+        self, layer: int, program: LayerProgram, inputs: AttentionInputs
+    ) -> Sequence[Region]:
+        """Where the layer's edits of scores and pattern apply in this call."""
         if not program.pattern:
-            return unedited(inputs)
+            return ()
         for item in program.pattern:
             self.report.mark_visited(item.sequence, "attention", layer)
             if self.positions.start and isinstance(item.edit.op, Columns) and item.edit.op.reads:
                 self._refuse_behind_prefix(self.bounds[item.batch_row])
         layer_input = self.layer_inputs.pop(layer, None)  # [batch, query, width]
-        found = regions(program.pattern, self.sequences, self.positions, inputs, layer_input, layer)
-        return attend_pattern(inputs, found, self._tally)
+        return regions(program.pattern, self.sequences, self.positions, inputs, layer_input, layer)
 
     def _refuse_behind_prefix(self, bound: RowBounds) -> None:
         """Refuse prompt rows whose beginning was read in an earlier pass.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headbench.interventions.edits.attention_inputs import AttentionInputs
     from headbench.interventions.edits.model_shape import ModelShape
     from headbench.interventions.edits.positions import PositionRange
+    from headbench.interventions.edits.regions import Region
     from headbench.interventions.edits.sequence_edits import SequenceEdits
     from headbench.nouns import Capture
 
@@ -81,9 +82,24 @@ class GradientRecorder(Recorder):
         self._kept: list[_Attended | _Output] = []
 
     def attention(
-        self, layer: int, positions: PositionRange, inputs: AttentionInputs, z: Tensor
+        self,
+        layer: int,
+        positions: PositionRange,
+        inputs: AttentionInputs,
+        z: Tensor,
+        found: Sequence[Region] = (),
     ) -> None:
-        """Keep one attention call."""
+        """Keep one attention call.
+
+        Raises:
+            RefusedError: Scores or pattern of the layer are edited, and a gradient by them is
+                asked for: it would have to go through the edit.
+        """
+        if found and any(one.site in BY_HEAD for one in self.captures_of(layer)):
+            raise RefusedError(
+                f"no gradient by the pattern of layer {layer} while an edit changes it",
+                hint="take the gradient at z, or without the edit",
+            )
         self._kept.append(_Attended(layer, positions, inputs, z))
 
     def outside(self, site: str, layer: int, positions: PositionRange, hidden: Tensor) -> None:

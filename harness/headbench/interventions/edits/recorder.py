@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from headbench.errors import RefusedError
-from headbench.interventions.edits.dense import CHUNK_ELEMENTS, grouped_scores, normalise
+from headbench.interventions.edits.dense import CHUNK_ELEMENTS, grouped_scores
+from headbench.interventions.edits.dense_edits import edited_pattern
 from headbench.interventions.edits.positions import PositionRange, captured_classes
 from headbench.interventions.layer_ranges import without_attention
 from headbench.nouns import Capture
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from headbench.interventions.edits.attention_inputs import AttentionInputs
     from headbench.interventions.edits.model_shape import ModelShape
+    from headbench.interventions.edits.regions import Region
     from headbench.interventions.edits.sequence_edits import SequenceEdits
 
 SITES = ("q", "k", "v", "scores", "pattern", "z", "residual", "router", "residual_in")
@@ -64,14 +67,28 @@ class Recorder:
         return any(capture.site in sites for capture in self.captures_of(layer))
 
     def attention(
-        self, layer: int, positions: PositionRange, inputs: AttentionInputs, z: Tensor
+        self,
+        layer: int,
+        positions: PositionRange,
+        inputs: AttentionInputs,
+        z: Tensor,
+        found: Sequence[Region] = (),
     ) -> None:
-        """Record from one attention call: its (edited) inputs and its head outputs."""
+        """Record from one attention call.
+
+        Args:
+            layer: The layer.
+            positions: Positions of the call's rows.
+            inputs: Its queries, keys and values, edited.
+            z: Its head outputs, edited, ``[batch, query, head, dim]``.
+            found: Where its scores and its pattern were edited.
+        """
         for capture in self.captures_of(layer):
             if capture.site in OUTSIDE:
                 continue
             for index, rows in self.wanted_rows(capture, positions):
-                part = read_part(capture, inputs, z, index, rows, self.columns(capture, index))
+                columns = self.columns(capture, index)
+                part = read_part(capture, inputs, z, index, rows, columns, found)
                 self.add(index, capture, layer, self.of_span(capture, index, positions, rows, part))
 
     def outside(self, site: str, layer: int, positions: PositionRange, hidden: Tensor) -> None:
@@ -245,6 +262,7 @@ def read_part(
     index: int,
     rows: tuple[int, int],
     columns: list[int] | None,
+    found: Sequence[Region] = (),
 ) -> Tensor:
     """One row's part of a capture: ``[row, head, dim]``, or ``[head, row, key]`` of a pattern.
 
@@ -255,6 +273,7 @@ def read_part(
         index: Row of the batch.
         rows: First and last-plus-one query row, relative to the call.
         columns: Padded positions of the keys; ``None``: all.
+        found: Where scores and pattern were edited.
     """
     low, high = rows
     match capture.site:
@@ -268,10 +287,12 @@ def read_part(
             return source[index, :, offset + low : offset + high].transpose(0, 1).clone()
         case _:
             row = inputs.only(index)
+            # ``row`` is a batch of one, in which the edits of this sequence have number 0.
+            own = [replace(region, batch_row=0) for region in found if region.batch_row == index]
             step = max(1, CHUNK_ELEMENTS // max(1, inputs.query.shape[1] * inputs.key.shape[2]))
             return torch.cat(
                 [
-                    _pattern(capture, row, (start, min(start + step, high)), columns)
+                    _pattern(capture, row, (start, min(start + step, high)), columns, own)
                     for start in range(low, high, step)
                 ],
                 1,
@@ -279,13 +300,23 @@ def read_part(
 
 
 def _pattern(
-    capture: Capture, inputs: AttentionInputs, rows: tuple[int, int], columns: list[int] | None
+    capture: Capture,
+    inputs: AttentionInputs,
+    rows: tuple[int, int],
+    columns: list[int] | None,
+    found: Sequence[Region],
 ) -> Tensor:
     """``[head, row, key]`` of a few rows of one batch row: scores, or the pattern they make."""
-    scores = grouped_scores(inputs, *rows)  # [1, head, row, key]
-    sink = inputs.extra.get("s_aux")
-    found = normalise(scores, sink) if capture.site == "pattern" else scores
-    return whole_rows(found[0], inputs.key_offset, columns, _lost(capture))
+    low, high = rows
+    parts = [part for region in found if (part := region.part(low, high)).rows > 0]
+    scores = grouped_scores(inputs, low, high)  # [1, head, row, key]
+    pattern = edited_pattern(scores, low, parts, inputs, _uncounted)  # edits the scores in place
+    kept = pattern if capture.site == "pattern" else scores
+    return whole_rows(kept[0], inputs.key_offset, columns, _lost(capture))
+
+
+def _uncounted(region: Region, count: int | Tensor) -> None:
+    """What a recorder computes again was counted when the model used it."""
 
 
 def whole_rows(found: Tensor, offset: int, columns: list[int] | None, lost: float) -> Tensor:

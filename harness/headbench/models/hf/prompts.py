@@ -141,6 +141,15 @@ class Prompter:
         )
         return str(text)
 
+    def pieces(self, tokens: Sequence[int]) -> list[str]:
+        """The text of each token by itself, special tokens included."""
+        decode = self._tokenizer.decode
+        return [str(decode([token], clean_up_tokenization_spaces=False)) for token in tokens]
+
+    def pixel_scaling(self) -> tuple[list[float], list[float]] | None:
+        """Mean and standard deviation by channel that pixels in [0, 1] were scaled with, if any."""
+        return self._vision.scaling() if self._vision is not None else None
+
     def unknown_share(self, prompt: Prompt) -> float:
         """Share of the prompt's text tokens that are the unknown token, in [0, 1]."""
         unknown = self._tokenizer.unk_token_id

@@ -73,6 +73,14 @@ class Vision:
                 self._texts.pop(next(iter(self._texts)))
         return self._texts[sha256]
 
+    def scaling(self) -> tuple[list[float], list[float]] | None:
+        """Mean and standard deviation by channel of ``pixel_values``; ``None`` if not scaled so."""
+        pixels = self._processor.image_processor
+        mean, spread = getattr(pixels, "image_mean", None), getattr(pixels, "image_std", None)
+        if not getattr(pixels, "do_normalize", False) or mean is None or spread is None:
+            return None
+        return list(mean), list(spread)
+
     def tensors(self, sha256: str) -> dict[str, Tensor]:
         """The model's inputs for one image, e.g. ``pixel_values`` ``[1, channel, y, x]``."""
         if sha256 in self._tensors:
