@@ -20,12 +20,12 @@ TRAINING = ROOT / "training"
 
 HEAVY = frozenset({"torch", "transformers", "datasets", "scipy", "sklearn"})
 MAY_BE_HEAVY = (
-    "look/",
     "interventions/edits/",  # run inside a model
     "models/hf/",
     "models/runtime/",
     "models/encoder.py",
     "detectors/",  # score heads by running a model
+    "look/",  # runs a model on one prompt
     "training/",  # trains and measures models; no verb imports it
 )
 """Places that only a verb which runs a model imports. Names begin below the package."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from headbench.leaderboard.costs import read_costs
+from headbench.leaderboard.sources import read_sources
 
 ROW = {
     "arm": "mask_heads(heads=[[2,5]])",
@@ -58,3 +59,13 @@ def test_a_broken_file_is_named_and_gives_nothing(tmp_path: Path, text: str) -> 
     assert costs.of == {}
     assert path == tmp_path / "cost.json"
     assert reason
+
+
+def test_the_file_is_no_broken_result(tmp_path: Path) -> None:
+    sources = read_sources([written(tmp_path / "a", ROW)])
+    assert sources.not_shown == ()
+    assert list(sources.costs.of) == ["mask_heads"]
+    (tmp_path / "a" / "cost.json").write_text("[]")
+    assert [one.reason for one in read_sources([tmp_path / "a"]).not_shown] == [
+        "it is no cost file"
+    ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from headbench._paths import checkpoints_root
 from headbench.errors import HeadbenchError
 from headbench.interventions import method_catalogue
+from headbench.leaderboard.costs import FILE as COST_FILE
 from headbench.leaderboard.costs import Costs, read_costs
 from headbench.leaderboard.reading import Shown, ShownRun, read_runs
 from headbench.results.cell import Cell, NotShown
@@ -45,7 +46,9 @@ class Sources:
     def not_shown(self) -> tuple[NotShown, ...]:
         """Files that are broken, foreign, of another version, or there twice."""
         faults = (*self.papers.faults, *self._costs[1])
-        return (*self.shown.not_shown, *(NotShown(*fault) for fault in faults))
+        costs = {root / COST_FILE for root in self.roots}  # read, and no result
+        results = (one for one in self.shown.not_shown if one.path not in costs)
+        return (*results, *(NotShown(*fault) for fault in faults))
 
     @cached_property
     def _costs(self) -> tuple[Costs, tuple[tuple[Path, str], ...]]:

@@ -34,9 +34,15 @@ def _versions() -> Mapping[str, str]:
     return found
 
 
+CODE = (":/harness", ":/tasks")
+"""What decides a result in a checkout, as git names paths from its top."""
+
+
 @functools.cache
 def commit() -> str | None:
-    """Commit of the checkout this package runs from, ``-dirty`` where tracked files differ.
+    """Commit of the checkout this package runs from, ``-dirty`` where its code or tasks differ.
+
+    Results that a run wrote into the checkout are no change of what ran.
 
     Returns:
         ``None`` for an installed wheel, or without git. A wheel in a virtual environment inside
@@ -49,7 +55,9 @@ def commit() -> str | None:
     top = _git(git, "rev-parse", "--show-toplevel")
     if not top or PACKAGE.parents[1].as_posix() != top or PACKAGE.parent.name != "harness":
         return None
-    return _git(git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    named = _git(git, "rev-parse", "HEAD")
+    changed = _git(git, "status", "--porcelain", "--untracked-files=no", "--", *CODE)
+    return f"{named}-dirty" if named and changed else named
 
 
 def _git(git: str, *arguments: str) -> str | None:

@@ -293,7 +293,8 @@ class RunFacts(Frozen):
     """Interventions, adapters, scorers, parsers and metrics of others that the run used, whichever
     cell they served; empty where there were none, or where an older headbench did not record it."""
     commit: str | None = None
-    """Git commit of a headbench checkout, ``-dirty`` where files differ; null for a wheel."""
+    """Git commit of a headbench checkout, ``-dirty`` where its code or tasks differ; null for a
+    wheel."""
 
 
 class RecordsFile(Frozen):
