@@ -22,9 +22,9 @@ from training.pages.typed.session import Session
 from training.pages.typed.shown import check, same, with_checks
 from training.pages.typed.typing import ELSEWHERE, PageError, commands, type_page
 
-NOT_RUN = 5
+NOT_RUN = 6
 """Blocks that do not run here and say so on their page; a new one is a decision."""
-IN_CI = 4
+IN_CI = 5
 """Blocks that ``.ci/run`` types: the first commands of the README, and what they print."""
 
 

@@ -49,7 +49,7 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page that is written for readers, the README first."""
-    found = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
+    found = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
     for folder in ("docs", "tasks", "results", "training"):
         found += sorted((ROOT / folder).rglob("*.md"))
     return found

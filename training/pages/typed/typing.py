@@ -17,6 +17,7 @@ BETWEEN = "\x1e\n"
 """What a script prints between the blocks before it and its own."""
 ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "README.md": ("make run", "make test"),
+    "CONTRIBUTING.md": ("make test", "make check"),
 }
 """Page -> commands that ``.ci/run`` types, since they install and test what is here."""
 
