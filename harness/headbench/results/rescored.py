@@ -216,7 +216,8 @@ def _id(log: Log, sampling: Sampling) -> str:
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
     readings += [list(log.searched_for)] if log.searched_for else []
-    readings += [dict(log.options)] if log.options else []
+    options = [f"{key}={json.dumps(value)}" for key, value in sorted(log.options.items())]
+    readings += [options] if options else []
     thought = any(reasoning_parts(record) for record in log.records)
     # Absent where no thought was looked for otherwise and none was found: ids of before stay.
     readings += [list(log.marks)] if thought or log.marks != DEFAULT else []
