@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from headbench.leaderboard.about import about_parts
+from headbench.leaderboard.build import frame_facts
 from headbench.leaderboard.published import published_parts
 from headbench.leaderboard.reading import Shown
 from headbench.leaderboard.site import render, write
@@ -30,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources = Sources(Shown((), ()), RESULTS / "published", (RESULTS,))
     parts = [*published_parts(sources), *about_parts(sources)]
     out = tmp_path_factory.mktemp("board")
-    write(render(parts, {"summary": "0 results.", "not_shown": 0}), out)
+    write(render(parts, frame_facts(sources)), out)
     return out
 
 
