@@ -113,6 +113,7 @@ def logs(folder: Path, _: Session) -> None:
             "walls.json": json.dumps([json.loads(wall) | {"groups": played}]),
             "groupings.json": grouping,
             "responses/1.json": response,
+            "asked.txt": "COCO_val2014_000000000042.jpg\n",
             "mine.json": caption.replace("image_id", "picture").replace("caption", "said"),
         },
     )
