@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
@@ -55,7 +56,7 @@ def with_family_options() -> Callable[..., None]:
     options = family_options(taken=own)
 
     def rescore(**values: Any) -> None:
-        given = {key: tuple(values.pop(key) or ()) for key in options}
+        given = {key: _texts(values.pop(key)) for key in options}
         rescore_outputs(given={key: texts for key, texts in given.items() if texts}, **values)
 
     rescore.__doc__ = rescore_outputs.__doc__
@@ -101,6 +102,7 @@ def family_options(taken: Iterable[str]) -> dict[str, inspect.Parameter]:
         ConfigError: A family's option has the name of one of the command's own.
     """
     metavars: dict[str, str] = {}
+    flags: dict[str, bool] = {}
     readers: dict[str, dict[str, list[str]]] = {}
     for name, rescorer in rescorers().items():
         for key, info in rescorer.options.model_fields.items():
@@ -110,23 +112,35 @@ def family_options(taken: Iterable[str]) -> dict[str, inspect.Parameter]:
                     where=family.place_of("rescorers", name),
                     hint="call the field of its options something else",
                 )
+            flag = info.annotation is bool
+            if flags.setdefault(key, flag) != flag:
+                raise ConfigError(
+                    f"{_option(key)} takes a value in one family and none in another",
+                    where=family.place_of("rescorers", name),
+                    hint="call the field of its options something else",
+                )
             metavars.setdefault(key, _metavar(info))
             readers.setdefault(key, {}).setdefault(info.description or "", []).append(name)
-    return {
-        key: inspect.Parameter(
+    found: dict[str, inspect.Parameter] = {}
+    for key, said in readers.items():
+        told = " ".join(f"{', '.join(names)}: {text}" for text, names in said.items())
+        kept: Any = (
+            Annotated[bool, typer.Option(_option(key), help=told)]
+            if flags[key]
+            else Annotated[list[str] | None, typer.Option(metavar=metavars[key], help=told)]
+        )
+        found[key] = inspect.Parameter(
             key,
             inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[
-                list[str] | None,
-                typer.Option(
-                    metavar=metavars[key],
-                    help=" ".join(f"{', '.join(names)}: {text}" for text, names in said.items()),
-                ),
-            ],
+            default=False if flags[key] else None,
+            annotation=kept,
         )
-        for key, said in readers.items()
-    }
+    return found
+
+
+def _texts(value: bool | list[str] | None) -> tuple[str, ...]:
+    """The texts that were given for an option; a flag that was given is ``true``."""
+    return ("true",) if value is True else tuple(value or ())
 
 
 def _option(key: str) -> str:
@@ -136,8 +150,8 @@ def _option(key: str) -> str:
 def _metavar(info: FieldInfo) -> str:
     """``FILE`` for paths, ``TEXT`` for all else; the family checks the value."""
     annotation = info.annotation
-    inner = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
-    return "FILE" if inner is Path else "TEXT"
+    several = get_args(annotation) if get_origin(annotation) in (tuple, UnionType) else ()
+    return "FILE" if Path in (annotation, *several) else "TEXT"
 
 
 def rescore_outputs(
@@ -274,6 +288,23 @@ def show(found: Rescored) -> None:
         title=title,
         whole=columns,
     )
+    for part, split in result.breakdowns.items() if found.shows_split else ():
+        show_table(
+            [(part, "left"), *((value, "right") for value in split)],
+            [
+                (
+                    name,
+                    *(
+                        "n/a" if (one := split[value][name]).value is None else f"{one.value:.4f}"
+                        for value in split
+                    ),
+                )
+                for name in result.metrics
+                if all(name in figures for figures in split.values())
+            ],
+            title=f"by {part}",
+            whole=(part, *split),
+        )
     clusters = max((one.clusters or 0 for one in result.metrics.values()), default=0)
     if clusters:
         say(f"documents (clusters): {count(result.coverage.answered, clusters)}")

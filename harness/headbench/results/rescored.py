@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,6 +52,8 @@ class Log:
         searched_for: Phrases that responses were searched for, where the data name none.
         notes: Lines that a reader must see beside the figures; they are not part of the result.
         unmatched: What was joined with what, and how both look; read where nothing was joined.
+        options: Options of the scorer that change figures, without those that other fields state.
+        shows_split: The figures are split by few values, which are printed beside them.
     """
 
     task: str
@@ -73,6 +76,8 @@ class Log:
     searched_for: Sequence[str] = ()
     notes: tuple[str, ...] = ()
     unmatched: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+    shows_split: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Rescored:
         settings: Settings of the task that the files name.
         notes: Lines that a reader must see beside the figures.
         unusable: Why the figures say nothing: nothing was joined, or no answer could be read.
+        shows_split: Breakdowns are printed beside the figures.
     """
 
     result: Result
@@ -94,6 +100,7 @@ class Rescored:
     settings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     unusable: str = ""
+    shows_split: bool = False
 
     def document(self) -> Plain:
         """The result as JSON values."""
@@ -163,7 +170,15 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         ),
         source=_source(log),
     )
-    return Rescored(result, log.records, log.prompts, log.settings, log.notes, _unusable(log))
+    return Rescored(
+        result,
+        log.records,
+        log.prompts,
+        log.settings,
+        log.notes,
+        _unusable(log),
+        log.shows_split,
+    )
 
 
 def _unusable(log: Log) -> str:
@@ -204,7 +219,8 @@ def _source(log: Log) -> dict[str, str]:
     hashes = {f"{role}.sha256": file.sha256 for role, file in log.inputs.items()}
     forms = {f"{role}.form": f"{one.container}, {one.encoding}" for role, one in log.inputs.items()}
     quoted = {"no_headline": log.reason} if log.reason else {}
-    return {**files, **hashes, **forms, **log.source, **quoted}
+    options = {f"scorer_options.{key}": json.dumps(value) for key, value in log.options.items()}
+    return {**files, **hashes, **forms, **log.source, **options, **quoted}
 
 
 def _id(log: Log, sampling: Sampling) -> str:
@@ -212,6 +228,8 @@ def _id(log: Log, sampling: Sampling) -> str:
     files = {role: file.sha256 for role, file in log.inputs.items()}
     readings = [log.scorer, log.parser, log.profile, log.data, list(log.metrics)]
     readings += [list(log.searched_for)] if log.searched_for else []
+    options = [f"{key}={json.dumps(value)}" for key, value in sorted(log.options.items())]
+    readings += [options] if options else []
     thought = any(reasoning_parts(record) for record in log.records)
     # Absent where no thought was looked for otherwise and none was found: ids of before stay.
     readings += [list(log.marks)] if thought or log.marks != DEFAULT else []

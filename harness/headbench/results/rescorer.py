@@ -24,7 +24,8 @@ class RescoreOptions(BaseModel):
     """Base of a family's options: each field is an option of ``headbench rescore``.
 
     ``ground_truth: tuple[Path, ...]`` is ``--ground-truth FILE``, given once or several times; the
-    description of the field is its help. A field without a default must be given.
+    description of the field is its help. A field without a default must be given. A field of type
+    ``bool`` with the default ``False`` is an option without a value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -109,10 +109,12 @@ def logs(folder: Path, _: Session) -> None:
             "captions.jsonl": caption,
             "objects.json": '{"42": ["dog", "couch"]}',
             "coco_pope_random.json": question,
+            "coco_pope_popular.json": question,
             "answers.jsonl": answer,
             "walls.json": json.dumps([json.loads(wall) | {"groups": played}]),
             "groupings.json": grouping,
             "responses/1.json": response,
+            "asked.txt": "COCO_val2014_000000000042.jpg\n",
             "mine.json": caption.replace("image_id", "picture").replace("caption", "said"),
         },
     )

@@ -21,6 +21,12 @@ class ChairOptions(RescoreOptions):
         description="An object list per image, or COCO's instances and captions files.",
     )
     profile: str = Field("chair-2018", description="chair-2018 (as in papers) or chair-clean.")
+    images: Path | None = Field(
+        None, description="The images that were asked; those without a caption lower coverage."
+    )
+    drop_unfinished: bool = Field(
+        False, description="Drop what follows the last sentence end of a caption."
+    )
 
 
 def _score(predictions: Path, options: ChairOptions, reading: LogReading) -> Rescored:
@@ -33,6 +39,8 @@ def _score(predictions: Path, options: ChairOptions, reading: LogReading) -> Res
         reading.fields,
         reading.sampling,
         reading.marks,
+        options.images,
+        drop_unfinished=options.drop_unfinished,
     )
 
 

@@ -21,12 +21,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 from headbench.errors import ConfigError, DataError
 from headbench.families.chair.chair_lexicon import Lexicon, lexicon_of
+from headbench.families.chair.unfinished import has_sentence_end, without_unfinished
 from headbench.nouns import Document, Record
 from headbench.scoring.parser import Parser
 from headbench.scoring.scorer import AskedStep, Scorer, refuse_unknown
 from headbench.statistics.metric import Floats, SumMetric, column, ratio
 
-OPTIONS = ("profile", "vocabulary", "frequent")
+OPTIONS = ("profile", "vocabulary", "frequent", "drop_unfinished")
 
 
 def caption_parts(
@@ -220,8 +221,14 @@ def _score(
             hint="let doc_to_target give a list of object names",
         )
     lexicon, frequent = _options(options)
-    parts = caption_parts(outputs[-1], [str(name) for name in target], lexicon, frequent)
-    return {**parts, "lexicon": lexicon.id}
+    drop = _drops_unfinished(options)
+    caption = without_unfinished(outputs[-1]) if drop else outputs[-1]
+    parts = caption_parts(caption, [str(name) for name in target], lexicon, frequent)
+    parts["lexicon"] = lexicon.id
+    if drop:
+        parts["dropped"] = int(caption != outputs[-1])
+        parts["no_sentence_end"] = int(not has_sentence_end(caption))
+    return parts
 
 
 def _options(options: Mapping[str, object]) -> tuple[Lexicon, list[str] | None]:
@@ -243,8 +250,24 @@ def _options(options: Mapping[str, object]) -> tuple[Lexicon, list[str] | None]:
     return lexicon_of(options), [str(name) for name in frequent]
 
 
+def _drops_unfinished(options: Mapping[str, object]) -> bool:
+    """Whether a cut last sentence is dropped before a caption is read.
+
+    Raises:
+        ConfigError: The option is not a truth value.
+    """
+    value = options.get("drop_unfinished", False)
+    if not isinstance(value, bool):
+        raise ConfigError(
+            f"drop_unfinished must be true or false, not {value!r}",
+            where="scorer_options.drop_unfinished",
+        )
+    return value
+
+
 def _check(options: Mapping[str, object], steps: Sequence[AskedStep]) -> None:
     _options(options)
+    _drops_unfinished(options)
 
 
 CHAIR = Scorer(
@@ -263,14 +286,16 @@ CHAIR = Scorer(
         "chair.hallucinated_mentions",
         "chair.mentions",
     ),
-    summary="hallucinated objects in captions; options: profile, vocabulary, frequent",
+    summary="hallucinated objects in captions; "
+    "options: profile, vocabulary, frequent, drop_unfinished",
     check=_check,
 )
 """Scorer of captions against ``document.target``, the objects of the image.
 
 Options: ``profile`` (``chair-2018``, the default, ``chair-clean``, or any name together with
-``vocabulary``: word -> object name, for worlds of other objects) and ``frequent`` (the k most
-frequent objects, for ``hit_ratio``).
+``vocabulary``: word -> object name, for worlds of other objects), ``frequent`` (the k most
+frequent objects, for ``hit_ratio``) and ``drop_unfinished`` (a last sentence that was cut off is
+dropped before the caption is read; see :mod:`headbench.families.chair.unfinished`).
 """
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from headbench._json import strict_json
 from headbench._reading import expanded, read_file
 from headbench.errors import DataError
+from headbench.families.chair.asked_images import asked_images, refuse_others
 from headbench.families.chair.chair_lexicon import Lexicon, coco_lexicon
 from headbench.families.chair.chair_truth import Truth, coco_truth, given_truth
-from headbench.nouns import Document
+from headbench.nouns import Document, Record
 from headbench.results.canonical import digest
 from headbench.results.fields import Fields, Reading
 from headbench.results.figures import Sampling
@@ -31,6 +32,9 @@ def rescore_chair(
     fields: Fields | None = None,
     sampling: Sampling = SAMPLING,
     marks: Sequence[str] = DEFAULT,
+    images: Path | None = None,
+    *,
+    drop_unfinished: bool = False,
 ) -> Rescored:
     """CHAIR of recorded captions.
 
@@ -42,26 +46,35 @@ def rescore_chair(
         sampling: How intervals are made.
         marks: Marks of thoughts, which are cut before anything is read
             (:func:`headbench.scoring.thoughts.marks_of`).
+        images: The images that were asked
+            (:func:`headbench.families.chair.asked_images.asked_images`); without a list, those
+            that the log names are all.
+        drop_unfinished: Drop what follows the last sentence end of a caption.
 
     Returns:
         ``chair_s``, ``chair_i``, ``recall``, ``len``, both F1, and the counts behind them.
 
     Raises:
         DataError: A row has no caption, several fields could hold it, or one image has two
-            captions or two names.
+            captions or two names; or the list of images and the log or the ground truth do not
+            fit.
     """
     fields = fields or Fields()
     lexicon = coco_lexicon(profile)
     log, truth = read_rows(predictions), read_truth(ground_truth, lexicon)
     reading = fields.of("predictions").reading(log.rows, ("caption", "image", "question"), log.name)
     captions, left_out = _captions(log, reading)
+    asked, listed = asked_images(images, truth) if images else ((), None)
+    if listed is not None:
+        refuse_others(captions, set(asked), log.name)
     scorer = lookup.scorer("chair")
+    options = {"drop_unfinished": True} if drop_unfinished else {}
     records = tuple(
         scorer.record(
             Document(image, image, {}, target=truth[image]),
             (text,),
             VERBATIM,
-            {"profile": profile},
+            {"profile": profile, **options},
             marks=marks,
         )
         for image, text in captions.items()
@@ -71,6 +84,10 @@ def rescore_chair(
     left_out = {**left_out, "captions of images without ground truth": unknown}
     counts = {name: str(count) for name, count in left_out.items() if count}
     missing = unknown + left_out["rows without an image"]
+    expected = len(records) + missing if listed is None else len(asked)
+    unanswered = [image for image in asked if image not in captions]
+    if listed is not None:
+        counts["images asked"] = str(len(asked))
     return rescored(
         Log(
             task="chair",
@@ -78,18 +95,40 @@ def rescore_chair(
             parser=VERBATIM.id,
             metrics=lookup.named_metrics("chair", without=("chair.hit_ratio",)),
             records=records,
-            expected=len(records) + missing,
-            inputs={"predictions": log, **_truth_files(ground_truth)},
+            expected=expected,
+            inputs={
+                "predictions": log,
+                **_truth_files(ground_truth),
+                **({} if listed is None else {"images": listed}),
+            },
             name=log_name(predictions),
             profile=lexicon.id,
             data=digest({record.document: truth[record.document] for record in records}),
             source={"joined by": "image", "predictions.fields": str(reading), **counts},
+            options=options,
+            notes=(*_without_caption(unanswered, asked), *_dropped(records, drop_unfinished)),
             prompts=_prompts(log, reading),
             unmatched=_unmatched(captions, truth),
             marks=marks,
         ),
         sampling,
     )
+
+
+def _without_caption(unanswered: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:
+    if not asked:
+        return ()
+    named = f", e.g. {unanswered[0][:60]}" if unanswered else ""
+    return (f"{len(unanswered):,} of {len(asked):,} images that were asked have no caption{named}",)
+
+
+def _dropped(records: Sequence[Record], drop_unfinished: bool) -> tuple[str, ...]:
+    if not drop_unfinished:
+        return ()
+    dropped = sum(record.parts.get("dropped") == 1 for record in records)
+    endless = sum(record.parts.get("no_sentence_end") == 1 for record in records)
+    kept = f"; kept whole, without any sentence end: {endless:,}" if endless else ""
+    return (f"captions whose unfinished last sentence was dropped: {dropped:,}{kept}",)
 
 
 def _unmatched(captions: Mapping[str, str], truth: Truth) -> str:
