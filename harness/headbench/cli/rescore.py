@@ -288,6 +288,23 @@ def show(found: Rescored) -> None:
         title=title,
         whole=columns,
     )
+    for part, split in result.breakdowns.items() if found.shows_split else ():
+        show_table(
+            [(part, "left"), *((value, "right") for value in split)],
+            [
+                (
+                    name,
+                    *(
+                        "n/a" if (one := split[value][name]).value is None else f"{one.value:.4f}"
+                        for value in split
+                    ),
+                )
+                for name in result.metrics
+                if all(name in figures for figures in split.values())
+            ],
+            title=f"by {part}",
+            whole=(part, *split),
+        )
     clusters = max((one.clusters or 0 for one in result.metrics.values()), default=0)
     if clusters:
         say(f"documents (clusters): {count(result.coverage.answered, clusters)}")

@@ -53,6 +53,7 @@ class Log:
         notes: Lines that a reader must see beside the figures; they are not part of the result.
         unmatched: What was joined with what, and how both look; read where nothing was joined.
         options: Options of the scorer that change figures, without those that other fields state.
+        shows_split: The figures are split by few values, which are printed beside them.
     """
 
     task: str
@@ -76,6 +77,7 @@ class Log:
     notes: tuple[str, ...] = ()
     unmatched: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
+    shows_split: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Rescored:
         settings: Settings of the task that the files name.
         notes: Lines that a reader must see beside the figures.
         unusable: Why the figures say nothing: nothing was joined, or no answer could be read.
+        shows_split: Breakdowns are printed beside the figures.
     """
 
     result: Result
@@ -97,6 +100,7 @@ class Rescored:
     settings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     unusable: str = ""
+    shows_split: bool = False
 
     def document(self) -> Plain:
         """The result as JSON values."""
@@ -166,7 +170,15 @@ def rescored(log: Log, sampling: Sampling = SAMPLING) -> Rescored:
         ),
         source=_source(log),
     )
-    return Rescored(result, log.records, log.prompts, log.settings, log.notes, _unusable(log))
+    return Rescored(
+        result,
+        log.records,
+        log.prompts,
+        log.settings,
+        log.notes,
+        _unusable(log),
+        log.shows_split,
+    )
 
 
 def _unusable(log: Log) -> str:

@@ -109,6 +109,7 @@ def logs(folder: Path, _: Session) -> None:
             "captions.jsonl": caption,
             "objects.json": '{"42": ["dog", "couch"]}',
             "coco_pope_random.json": question,
+            "coco_pope_popular.json": question,
             "answers.jsonl": answer,
             "walls.json": json.dumps([json.loads(wall) | {"groups": played}]),
             "groupings.json": grouping,

@@ -17,6 +17,12 @@ FAMILY = Family(
         "pope.fp": ".pope_scorer:FP",
         "pope.tn": ".pope_scorer:TN",
         "pope.fn": ".pope_scorer:FN",
+        "pope.mean_f1": ".setting_means:MEAN_F1",
+        "pope.mean_accuracy": ".setting_means:MEAN_ACCURACY",
+        "pope.mean_precision": ".setting_means:MEAN_PRECISION",
+        "pope.mean_recall": ".setting_means:MEAN_RECALL",
+        "pope.mean_yes_ratio": ".setting_means:MEAN_YES_RATIO",
+        "pope.mean_unparsed_rate": ".setting_means:MEAN_UNPARSED_RATE",
     },
     parsers={
         "pope_ref": ".pope_parsers:POPE_REF",

@@ -46,7 +46,7 @@ class Pope(Recipe):
         """
         log = paths["predictions"]
         options = PopeOptions(
-            questions=paths["questions"], parser=stated.parser or PARSER, join=self.join
+            questions=(paths["questions"],), parser=stated.parser or PARSER, join=self.join
         )
         found = RESCORER.score(log, options, VALUES_ONLY)
         reason = unproven(found.result.source["joined by"], self.join)

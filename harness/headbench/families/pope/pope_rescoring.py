@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class PopeOptions(RescoreOptions):
     """Options of POPE."""
 
-    questions: Path = Field(description="The labelled questions.")
+    questions: tuple[Path, ...] = Field(
+        min_length=1, description="The labelled questions; several files are several settings."
+    )
     parser: str = Field(
         "pope_ref", description="pope_ref (as in papers), pope_strict, pope_robust."
     )
@@ -27,11 +29,23 @@ class PopeOptions(RescoreOptions):
 
 
 def _score(predictions: Path, options: PopeOptions, reading: LogReading) -> Rescored:
+    if len(options.questions) > 1:
+        from headbench.families.pope.rescore_settings import rescore_settings
+
+        return rescore_settings(
+            predictions,
+            options.questions,
+            options.parser,
+            reading.fields,
+            reading.sampling,
+            reading.marks,
+            options.join,
+        )
     from headbench.families.pope.rescore_pope import rescore_pope
 
     return rescore_pope(
         predictions,
-        options.questions,
+        options.questions[0],
         options.parser,
         reading.fields,
         reading.sampling,

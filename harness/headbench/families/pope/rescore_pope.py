@@ -60,7 +60,7 @@ def rescore_pope(
     scorer, reader = lookup.scorer("pope"), lookup.parser(parser)
     records = tuple(
         scorer.record(document, (answer,), reader, marks=marks)
-        for document, answer in zip(_pope_documents(items), joined.answers, strict=True)
+        for document, answer in zip(pope_documents(items), joined.answers, strict=True)
         if answer is not None
     )
     counts = {"repeated rows": joined.repeated, "rows of other questions": joined.unused}
@@ -88,7 +88,9 @@ def rescore_pope(
             f"{_looks(log, joined.fields, items[0].image)}"
             if joined.reason
             else "",
-            settings=_settings((log, questions_file), fields, questions.name),
+            settings=named_settings(
+                (log, questions_file), ("predictions", "questions"), fields, questions.name
+            ),
             marks=marks,
         ),
         sampling,
@@ -103,10 +105,19 @@ def _looks(log: Recorded, reading: Reading, image: str) -> str:
     return f"ids of the log look like {first}, images of the questions like {image[:60]!r}"
 
 
-def _settings(files: Sequence[Recorded], fields: Fields, name: str) -> tuple[str, ...]:
-    """POPE's settings that the rows name, else the one that the questions' file name holds."""
+def named_settings(
+    files: Sequence[Recorded], roles: Sequence[str], fields: Fields, name: str
+) -> tuple[str, ...]:
+    """POPE's settings that the rows name, else those that the questions' file name holds.
+
+    Args:
+        files: Files whose rows are read.
+        roles: What each is: ``predictions`` or ``questions``.
+        fields: Field names.
+        name: Name of the questions' file.
+    """
     named: dict[str, None] = {}
-    for file, role in zip(files, ("predictions", "questions"), strict=True):
+    for file, role in zip(files, roles, strict=True):
         reading = fields.of(role).reading(file.rows, ("setting",), file.name)
         values = (reading.text(row, "setting") for row in file.rows)
         named |= {value.strip().lower(): None for value in values if value is not None}
@@ -114,18 +125,23 @@ def _settings(files: Sequence[Recorded], fields: Fields, name: str) -> tuple[str
     return known or tuple(setting for setting in SETTINGS if setting in name.lower())
 
 
-def _pope_documents(items: Sequence[LabelledQuestion]) -> list[Document]:
-    """One document per question; a question that stands twice under one id gets a number."""
+def pope_documents(items: Sequence[LabelledQuestion], setting: str = "") -> list[Document]:
+    """One document per question; a question that stands twice under one id gets a number.
+
+    Args:
+        items: The questions.
+        setting: Their setting, which the ids then begin with, because settings share questions.
+    """
     seen: dict[str, int] = {}
     documents = []
     for item in items:
-        name = f"{item.image}/{item.id}"
+        name = "/".join(filter(None, (setting, item.image, item.id)))
         seen[name] = seen.get(name, 0) + 1
         documents.append(
             Document(
                 id=name if seen[name] == 1 else f"{name}-{seen[name]}",
                 cluster=item.image,
-                fields={"image": item.image},
+                fields={"image": item.image, **({"setting": setting} if setting else {})},
                 target="yes" if item.label else "no",
             )
         )
