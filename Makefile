@@ -51,6 +51,10 @@ fuzz: $(VENV)/.tests
 mutants: $(VENV)/.dev
 	$(BIN)/python .ci/mutants.py $(MUTANTS)
 
+# Every page and the API reference as a site: build/site/html/index.html. A warning is an error.
+docs: $(VENV)/.dev
+	$(BIN)/python -m training.pages.site
+
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .
 

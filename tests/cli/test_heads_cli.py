@@ -8,7 +8,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from headbench.cli.heads import heads
-from headbench.errors import ConfigError
+from headbench.errors import ConfigError, StoreError
 from headbench.heads.headmap import HeadMap
 
 
@@ -59,3 +59,15 @@ def test_the_map_is_written_in_the_canonical_form(tmp_path: Path) -> None:
     assert HeadMap.load(tmp_path / "map.json").sha256 == facts["sha256"]
     shown = CliRunner().invoke(heads, ["import", str(file), "--threshold", "0.5"]).stdout
     assert "3 of 4 heads (75.00%)" in shown
+
+
+def test_a_drawing_that_cannot_be_written_is_named_and_any_png_name_will_do(tmp_path: Path) -> None:
+    file, stored = tmp_path / "layers.json", tmp_path / "map.json"
+    file.write_text("[[0.5, 0.25], [0.75, 1.0]]")
+    call(str(file), "--format", "per_layer", "--out", str(stored))
+    for option in ("--svg", "--png"):
+        done = CliRunner().invoke(heads, ["show", str(stored), option, str(tmp_path / "no/x.png")])
+        assert isinstance(done.exception, StoreError) and "no/x.png" in str(done.exception)
+    drawn = tmp_path / "drawing"
+    assert CliRunner().invoke(heads, ["show", str(stored), "--png", str(drawn)]).exit_code == 0
+    assert drawn.read_bytes().startswith(b"\x89PNG")

@@ -166,6 +166,7 @@ def test_a_judge_is_asked_as_the_task_says(folder: Path) -> None:
     ("words", "told"),
     [
         (("--gen_kwargs", "temp=1"), "no generation setting 'temp'"),
+        (("--system_instruction", ""), "an empty system turn says nothing"),
         (("--gen_kwargs", "temperature"), "'temperature' is not name=value"),
         (("--gen_kwargs", "temperature=hot"), "temperature: Input should be a valid number"),
         (("--fewshot_as_multiturn",), "no task of the run shows solved examples: colors"),
@@ -221,6 +222,17 @@ def test_the_command_that_a_run_prints_gives_it_again(folder: Path) -> None:
 def test_specs_without_these_options_keep_their_digest() -> None:
     assert set(make_spec(tasks=["niah"]).document()) & set(Overrides.__annotations__) == set()
     assert parse_gen_kwargs("until=a,b,temperature=1") == {"until": "a,b", "temperature": "1"}
+
+
+def test_no_examples_are_a_number_of_them_that_a_result_keeps(folder: Path) -> None:
+    text = COLORS.replace("scorer:", "num_fewshot: 1\nscorer:")
+    (folder / "colors.yaml").write_text(text)
+    ran("--num_fewshot", "0", "--limit", "1")
+    (first,) = (folder / "results").glob("measured/*/colors/baseline-*.json")
+    assert result(folder)["run"]["spec"]["num_fewshot"] == 0
+    again = CliRunner().invoke(app, ["run", "--from", str(first), "--out", "again"])
+    assert again.exit_code == 0, f"{again.output} {again.exception}"
+    assert result(folder, "again")["id"] == result(folder)["id"]
 
 
 @pytest.mark.parametrize(

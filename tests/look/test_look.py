@@ -180,6 +180,9 @@ def test_the_command_on_the_shipped_models(tmp_path: Path) -> None:
         (("--prompt", "x <image>"), "marks 1 images, and 0 is given"),
         (("--prompt", "x", "--image", "/nowhere.png"), "cannot read the image"),
         (("--prompt", "x", "--heads", "top=2"), "these are no heads"),
+        (("--prompt", "x", "--heads", "heads=[[0,1]])+vhr(alpha=2"), "not joined with '+'"),
+        (("--prompt", "x", "--image", __file__), f"not an image\n  at: {__file__}"),
+        (("--prompt", "x", "--out", "/nowhere/x.html"), "cannot write: No such file"),
         (("--prompt", "x", "--layers", "a"), "is no list of layers"),
         (("--prompt", "x", "--layers", "99"), "has no head 0 in layer 99"),
         (("--prompt", "x", "--intervention", "mask_heads(heads=[[0,0]],alpha=2)"), "alpha"),
@@ -190,3 +193,8 @@ def test_the_command_on_the_shipped_models(tmp_path: Path) -> None:
 def test_refusals(words: tuple[str, ...], said: str) -> None:
     status, text = typed(*words)
     assert status != 0 and said in text
+
+
+def test_a_layer_that_is_named_twice_is_shown_once(tmp_path: Path) -> None:
+    status, said = typed("--prompt", "x", "--layers", "1,1,0", "--out", str(tmp_path / "x.html"))
+    assert status == 0 and "all heads of layer 1, 0" in said

@@ -29,6 +29,15 @@ def test_all_names_every_layer_and_of_heads_every_layer_that_has_some() -> None:
     assert heads.config.scorer_options["layers"] == [1, 3]
 
 
+def test_a_site_by_transformer_lens_name_has_the_layers_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "include: rsa\ntask: mine\ncaptures: [{site: hook_resid_post, layers: all, rows: last}]\n"
+    )
+    counted = with_layers(load(path), {"subject": HYBRID})
+    assert counted.steps[0].captures[0].layers == (0, 1, 2, 3)
+
+
 def test_a_step_of_several_gets_its_own_roles_layers() -> None:
     late = load("aut_brain_late_dmn", args={"layers": "all"})
     counted = with_layers(late, {"subject": HYBRID})

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from headbench.cli import app
 from headbench.errors import ConfigError
+from headbench.tasks.index import build_index
 from headbench.tasks.loader import load
 
 QUESTION = {"image": "a.png", "text": "Is there a dog in the image?", "label": "yes"}
@@ -109,3 +110,10 @@ def test_inherited_paths_are_those_of_the_file_that_wrote_them(tmp_path: Path) -
     path.write_text(path.read_text().replace("popular: two.json", "popular: one.json"))
     with pytest.raises(ConfigError, match=r"'one\.json' is written by files of two folders"):
         load(path).documents()
+
+
+def test_a_broken_file_that_is_included_by_name_stops_the_run(tmp_path: Path) -> None:
+    path = written(tmp_path, "task: [1")
+    assert "niah" in build_index([tmp_path]).entries  # among others it hides nothing
+    with pytest.raises(ConfigError, match=r"mine\.yaml"):
+        build_index([path])

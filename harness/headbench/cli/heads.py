@@ -163,14 +163,17 @@ def show_(
     """Draw a head map: layers down, heads across, darker for higher scores."""
     from headbench.heads import heatmap
     from headbench.heads.headmap import HeadMap
+    from headbench.results.disk import told
 
     found = HeadMap.load(file)
     show(found, summary(found, top))
     say(heatmap.terminal(found))
     if svg is not None:
-        svg.write_text(heatmap.svg(found), encoding="utf-8")
+        with told("cannot write", svg):
+            svg.write_text(heatmap.svg(found), encoding="utf-8")
     if png is not None:
-        heatmap.save_png(found, png)
+        with told("cannot write", png):
+            heatmap.save_png(found, png)
 
 
 @heads.command("agree")

@@ -74,6 +74,7 @@ def look(
     from headbench.look.page import html
     from headbench.look.shown_picture import picture_seen
     from headbench.look.view import View
+    from headbench.results.disk import told
 
     adapter = _model(model or ("ref-vlm" if image else "ref-lm"), model_args, encoded)
     info = adapter.preparation.info
@@ -97,10 +98,11 @@ def look(
         (sha256,) = asked.images
         picture = picture_seen(adapter, sha256, lambda: encoded[sha256])
     view = View(adapter.name, prompt, how, tuple(side.of(wanted) for side in sides), picture)
-    if out.suffix.lower() == ".png":
-        draw(view, out)
-    else:
-        out.write_text(html(view), encoding="utf-8")
+    with told("cannot write", out):
+        if out.suffix.lower() == ".png":
+            draw(view, out)
+        else:
+            out.write_text(html(view), encoding="utf-8")
     say(f"{adapter.name}: {how}")
     for side in view.sides:
         ended = "" if side.answer else " (the answer ends at once)"
@@ -117,6 +119,7 @@ def _request(prompt: str, image: Path | None, tokens: int) -> tuple[Request, dic
     """
     from hashlib import sha256
 
+    from headbench._images import open_image
     from headbench._reading import read_file
     from headbench.nouns import Request
 
@@ -130,6 +133,8 @@ def _request(prompt: str, image: Path | None, tokens: int) -> tuple[Request, dic
     encoded: dict[str, bytes] = {}
     if image is not None:
         content = read_file(image, "the image")
+        with open_image(content, str(image)):
+            pass  # an error that names the file, which a content hash does not
         encoded = {sha256(content).hexdigest(): content}
         prompt = prompt if marked else f"{MARKER}\n{prompt}"
     return (
@@ -190,16 +195,22 @@ def _heads(heads: str, layers: str, info: ModelInfo) -> tuple[tuple[Pair, ...], 
             raise ConfigError(
                 f"{layers!r} is no list of layers", where="--layers", hint="for example 4,5"
             )
-        numbers = [int(part) for part in layers.split(",")]
+        numbers = list(dict.fromkeys(int(part) for part in layers.split(",")))
         pairs = [(layer, head) for layer in numbers for head in range(info.heads)]
         chosen = table_of(pairs, info)
-        said = f"all heads of layer {layers}"
+        said = f"all heads of layer {', '.join(map(str, numbers))}"
         return tuple((layer, head) for layer in chosen for head in chosen[layer]), said
     if not heads:
         return (), ""
-    (spec,) = parse(f"heads({heads})").parts
+    parts = parse(f"heads({heads})").parts
+    if len(parts) > 1:
+        raise ConfigError(
+            "heads are chosen once, not joined with '+'",
+            where=f"--heads {heads!r}",
+            hint="for example 'map=retrieval, top=8' or 'heads=[[2,5],[3,1]]'",
+        )
     try:
-        choice = HeadChoice.model_validate(dict(spec.params))
+        choice = HeadChoice.model_validate(dict(parts[0].params))
     except ValidationError as error:
         fault = error.errors()[0]
         raise ConfigError(

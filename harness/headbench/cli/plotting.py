@@ -77,6 +77,8 @@ def _draw(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    from headbench.results.disk import told
+
     # The same bytes for the same result: no date, and ids of SVG elements from a fixed salt.
     with mpl.rc_context({"svg.hashsalt": "headbench", "svg.fonttype": "none", "font.size": 9}):
         panels = () if matrices is None else matrices.panels
@@ -94,7 +96,8 @@ def _draw(
         figure.suptitle(f"{title}{about}")
         figure.supxlabel("\n".join(filter(None, dict.fromkeys(notes))), fontsize=8)
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
-        figure.savefig(path, dpi=150, metadata=metadata)
+        with told("cannot write", path):
+            figure.savefig(path, dpi=150, metadata=metadata)
 
 
 def _draw_matrices(figure: Figure, axes: Sequence[Axes], picture: Matrices) -> None:

@@ -213,6 +213,12 @@ def _written(tasks: str, given: Mapping[str, object]) -> RunPlan:
             where="--tasks",
             hint="for example: headbench run --tasks niah,pope --intervention vhr",
         )
+    if given["system_instruction"] == "":
+        raise ConfigError(
+            "an empty system turn says nothing",
+            where="--system_instruction ''",
+            hint="leave the option out to keep what the tasks say",
+        )
     values = {key: value for key, value in given.items() if value not in (None, (), "")}
     if "gen_kwargs" in values:
         values["gen_kwargs"] = parse_gen_kwargs(str(values["gen_kwargs"]))

@@ -145,7 +145,7 @@ def save_png(found: HeadMap, path: Path) -> None:
     for cell in drawing.cells:
         corners = (cell.x, cell.y, cell.x + CELL - 2, cell.y + CELL - 2)
         draw.rectangle(corners, fill=cell.colour)
-    image.save(path)
+    image.save(path, "PNG")  # whatever the name ends in
 
 
 def _colour(share: float) -> tuple[int, int, int]:

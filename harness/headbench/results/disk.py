@@ -23,6 +23,7 @@ _HINTS = {
     errno.EACCES: "choose a folder that you may write with --out",
     errno.EPERM: "choose a folder that you may write with --out",
     errno.EROFS: "the file system is read-only; choose another folder with --out",
+    errno.ENOENT: "make the folder first",
     errno.ENOTDIR: "a part of the path is a file; choose another folder with --out",
 }
 

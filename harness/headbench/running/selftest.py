@@ -13,7 +13,10 @@ from headbench.errors import HeadbenchError
 from headbench.results.provenance import commit, versions
 from headbench.running.spec import RunSpec
 
-EXTRAS: Mapping[str, tuple[str, ...]] = {"test": ("pytest", "hypothesis"), "docs": ("matplotlib",)}
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "test": ("pytest", "hypothesis"),
+    "docs": ("matplotlib", "mkdocs"),
+}
 """Optional extras and a package or two that each installs."""
 
 

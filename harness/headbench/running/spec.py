@@ -142,7 +142,8 @@ class RunSpec(BaseModel):
         """
         said = dict(self.model_dump(mode="json"))
         for name in ("roles", "task_args", *Overrides.__annotations__):
-            if said[name] in ({}, None, False):
+            # Not by ``in``: 0 equals False, and no solved examples are a number of them.
+            if said[name] is None or said[name] is False or said[name] == {}:
                 del said[name]
         return said
 

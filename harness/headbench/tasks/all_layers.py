@@ -10,6 +10,7 @@ from typing import Any
 
 from headbench.errors import ConfigError
 from headbench.nouns import ModelInfo, Role
+from headbench.site_names import site_of
 from headbench.tasks.problems import checked
 from headbench.tasks.schema import ALL, OUTSIDE_ATTENTION, TaskConfig
 from headbench.tasks.task import Task
@@ -56,7 +57,7 @@ def with_layers(task: Task, models: Models, *, final: bool = False) -> Task:
                         hint="name them: --task-args layers=0,1,2",
                     )
                 return task
-            site = capture.get("site", "residual")
+            site, _ = site_of(str(capture.get("site", "residual")))
             numbers = range(info.layers) if site in OUTSIDE_ATTENTION else info.attending
             counted = list(numbers)
             capture["layers"] = list(counted)

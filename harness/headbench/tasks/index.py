@@ -142,7 +142,8 @@ def build_index(include: Sequence[Path] = ()) -> Index:
     Files called ``_name.yaml`` are fragments for ``include``.
 
     Raises:
-        ConfigError: Two files claim one name, or a folder or file of ``include`` does not exist.
+        ConfigError: Two files claim one name, a folder or file of ``include`` does not exist, or
+            one of these files cannot be read.
     """
     entries: dict[str, Entry] = {}
     parsed: dict[Path, YamlFile] = {}
@@ -152,6 +153,8 @@ def build_index(include: Sequence[Path] = ()) -> Index:
             try:
                 entry = _entry(read_merged(path, parsed))
             except HeadbenchError as problem:
+                if is_file(folder):  # named by itself, not found among others
+                    raise
                 problems.append(problem)
                 continue
             known = entries.setdefault(entry.name, entry)
