@@ -183,6 +183,8 @@ def test_the_command_on_the_shipped_models(tmp_path: Path) -> None:
         (("--prompt", "x", "--heads", "heads=[[0,1]])+vhr(alpha=2"), "not joined with '+'"),
         (("--prompt", "x", "--image", __file__), f"not an image\n  at: {__file__}"),
         (("--prompt", "x", "--out", "/nowhere/x.html"), "cannot write: No such file"),
+        (("--prompt", "x", "--heads", "[[0,1]]"), "key=value\n  at: --heads '[[0,1]]'"),
+        (("--prompt", "x", "--tokens", "257"), "--tokens"),
         (("--prompt", "x", "--layers", "a"), "is no list of layers"),
         (("--prompt", "x", "--layers", "99"), "has no head 0 in layer 99"),
         (("--prompt", "x", "--intervention", "mask_heads(heads=[[0,0]],alpha=2)"), "alpha"),

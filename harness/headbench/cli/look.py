@@ -41,7 +41,7 @@ def look(
     ] = "",
     layers: Annotated[str, typer.Option(help="All heads of these layers, e.g. 4,5.")] = "",
     tokens: Annotated[
-        int, typer.Option(min=1, help="Tokens of the answer whose rows are shown.")
+        int, typer.Option(min=1, max=256, help="Tokens of the answer whose rows are shown.")
     ] = 1,
     include: Annotated[
         list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
@@ -202,21 +202,24 @@ def _heads(heads: str, layers: str, info: ModelInfo) -> tuple[tuple[Pair, ...], 
         return tuple((layer, head) for layer in chosen for head in chosen[layer]), said
     if not heads:
         return (), ""
-    parts = parse(f"heads({heads})").parts
+    try:
+        parts = parse(f"heads({heads})").parts
+    except ConfigError as error:  # its column would be that of a text which nobody wrote
+        raise _no_heads(error.what, heads) from None
     if len(parts) > 1:
-        raise ConfigError(
-            "heads are chosen once, not joined with '+'",
-            where=f"--heads {heads!r}",
-            hint="for example 'map=retrieval, top=8' or 'heads=[[2,5],[3,1]]'",
-        )
+        raise _no_heads("they are chosen once, not joined with '+'", heads)
     try:
         choice = HeadChoice.model_validate(dict(parts[0].params))
     except ValidationError as error:
         fault = error.errors()[0]
-        raise ConfigError(
-            f"these are no heads: {fault['msg'].removeprefix('Value error, ')}",
-            where=f"--heads {heads!r}",
-            hint="for example 'map=retrieval, top=8' or 'heads=[[2,5],[3,1]]'",
-        ) from None
+        raise _no_heads(fault["msg"].removeprefix("Value error, "), heads) from None
     found = choose(choice, info)
     return found.pairs, f"heads of {found.source}" if found.source else "the heads that were named"
+
+
+def _no_heads(what: str, heads: str) -> ConfigError:
+    return ConfigError(
+        f"these are no heads: {what}",
+        where=f"--heads {heads!r}",
+        hint="for example 'map=retrieval, top=8' or 'heads=[[2,5],[3,1]]'",
+    )
