@@ -70,6 +70,18 @@ FAMILIES = {
         "of the walls like 'w1'",
         ("--parser", "walls_robust"),
     ),
+    "stickiness": Family(
+        "",
+        None,
+        None,
+        [
+            {"id": item, "condition": one, "label": "toxic", "answer": ""}
+            for item in (1, 2)
+            for one in ("zero_shot", "aligned")
+        ],
+        "",
+        ("--label", "toxic"),
+    ),
     "niah": Family(
         "",
         None,

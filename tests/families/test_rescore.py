@@ -141,7 +141,7 @@ def test_walls_may_be_missing_but_not_unknown_or_twice(tmp_path: Path) -> None:
     part = rescore_walls(save(tmp_path / "p.json", WALLS[:1]), asked)
     assert values(part, "n", "coverage", "solved_walls") == (1, 0.5, 1)
     assert part.result.headline is None
-    with pytest.raises(DataError, match="does not have"):
+    with pytest.raises(DataError, match="0 of 1 rows name a wall of the walls file"):
         rescore_walls(save(tmp_path / "u.json", [{"wall_id": "z", "answer": "a, b"}]), asked)
     once = rescore_walls(save(tmp_path / "r.json", [WALLS[0], WALLS[0]]), asked)
     assert values(once, "n", "solved_walls") == (1, 1)
@@ -155,7 +155,7 @@ def test_walls_may_be_missing_but_not_unknown_or_twice(tmp_path: Path) -> None:
 def test_walls_of_another_version_are_never_joined_by_their_order(tmp_path: Path) -> None:
     asked = save(tmp_path / "w.json", WALLS)
     other = [{**row, "wall_id": f"{row['wall_id']}-2"} for row in WALLS]
-    with pytest.raises(DataError, match="0 of 2 are known"):
+    with pytest.raises(DataError, match="0 of 2 rows name a wall of the walls file"):
         rescore_walls(save(tmp_path / "o.json", other), asked)
     for first in (0, 1):
         counted = [{"index": at + first, "groups": row["groups"]} for at, row in enumerate(WALLS)]

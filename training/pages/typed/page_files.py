@@ -99,6 +99,7 @@ def logs(folder: Path, _: Session) -> None:
     (text,) = (one.text for one in blocks_of(page) if one.text.startswith('{"image_id": 42'))
     caption, question, answer, wall, grouping, response = text.splitlines()
     group = {"grouping": 1, "connection": 0}
+    (labels,) = (one.text for one in blocks_of(page) if one.text.startswith('{"id": "m1"'))
     played = {
         f"group_{n}": {"gt_words": words, "gt_connection": words[0], "human_performance": group}
         for n, words in enumerate(json.loads(wall)["groups"], start=1)
@@ -114,6 +115,7 @@ def logs(folder: Path, _: Session) -> None:
             "walls.json": json.dumps([json.loads(wall) | {"groups": played}]),
             "groupings.json": grouping,
             "responses/1.json": response,
+            "labels.jsonl": labels,
             "asked.txt": "COCO_val2014_000000000042.jpg\n",
             "mine.json": caption.replace("image_id", "picture").replace("caption", "said"),
         },

@@ -154,4 +154,5 @@ JSON: Mapping[str, Read] = {
     "paper": _cells,
     "format": _gaze,
     "image_id": _any,
+    "condition": _any,
 }

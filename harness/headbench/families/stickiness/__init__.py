@@ -17,6 +17,20 @@ FAMILY = Family(
         "stickiness.unparsed_rate": ".stickiness_scorer:UNPARSED_RATE",
         "stickiness.confidence_shift": ".stickiness_scorer:CONFIDENCE_SHIFT",
         "stickiness.change_rate": ".stickiness_scorer:CHANGE_RATE",
+        "stickiness.macro_f1_zero_shot": ".macro_f1:ZERO_SHOT",
+        "stickiness.macro_f1_aligned": ".macro_f1:ALIGNED",
+        "stickiness.macro_f1_misaligned": ".macro_f1:MISALIGNED",
+        "stickiness.macro_f1_few_shot": ".macro_f1:FEW_SHOT",
+        "stickiness.macro_f1_few_shot_definition": ".macro_f1:FEW_SHOT_DEFINITION",
+        "stickiness.macro_f1_turn_1": ".macro_f1:TURN_1",
+        "stickiness.macro_f1_turn_2": ".macro_f1:TURN_2",
+        "stickiness.macro_f1_turn_3": ".macro_f1:TURN_3",
+    },
+    rescorers={
+        "stickiness": ".stickiness_rescoring:RESCORER",
+    },
+    roles={
+        "condition": ("condition", "step"),
     },
     parsers={
         "label_form": ".label_parsers:LABEL_FORM",
