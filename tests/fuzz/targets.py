@@ -237,13 +237,10 @@ def _read_result(given: Input, path: Path) -> object:
     result = read_result(place)
     if result.records is None:
         return result
-    name = Path(result.records.name).name
-    if (
-        name == result.records.name
-        and len(name) < 99
-        and name not in ("", "\0", ".", "..", place.name)
-    ):
-        (path.parent / name.replace("\0", "")).write_bytes(_result()[1])
+    name = Path(result.records.name).name.replace("\0", "")
+    beside = path.parent / name
+    if name == result.records.name and len(name) < 99 and not beside.exists():
+        beside.write_bytes(_result()[1])
     return read_entries(place, result)
 
 

@@ -257,7 +257,7 @@ def test_a_newcomers_runs_do_not_show_in_the_working_tree() -> None:
 
     assert ignored("results/measured/ref-lm-v1/niah/baseline-00000000.json")
     assert ignored("results/.store/responses.jsonl")
-    kept = next((RESULTS / "measured/golden").rglob("*.json"))
+    kept = next((RESULTS / "measured/golden").rglob("baseline-*.json"))
     assert read_result(kept).kind == "measured"
     assert not ignored(str(kept.relative_to(ROOT)))
     assert not ignored("results/measured/runs.yaml")

@@ -59,7 +59,7 @@ def test_a_parameter_that_takes_scalars_and_lists_is_refused() -> None:
         ("mask_heads(map=retrieval,top=2)", "no head map"),
         ("mask_heads(map=retrieval,top=2,threshold=0.1)", "one of top"),
         ("mask_heads(heads=[[3,0]])", "no head 0 in layer 3"),
-        ("mask_heads(heads=[])", "no head is chosen"),
+        ("mask_heads(heads=[])", "names no head"),
         ("mask_heads(heads=[[0,1]],mode=mute)", "zero"),
         ("scale_heads(heads=[[0,1]])", "required"),
         ("scale_heads(heads=[[0,1]],alpha=[])", "sweeps over nothing"),

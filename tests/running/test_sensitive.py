@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,11 @@ class Echo(BaseModel):
         if number == 0:
             return f"I read: {prompt}\nPREDICTION: [toxic]\nCONFIDENCE: [80]"
         return f"I read: {prompt}" if number == 1 else f"{SECRET} of yours"
+
+
+def create(args: Mapping[str, str]) -> Echo:
+    """What the catalogue finds under the name ``echo``."""
+    return Echo()
 
 
 @pytest.fixture(autouse=True)

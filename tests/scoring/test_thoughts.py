@@ -148,6 +148,7 @@ STATES = {
     "mutual_neighbours",
     "norms",
     "odd_one_out",
+    "odd_one_out_options",
     "originality",
     "pair_ratings",
     "reading_times",

@@ -19,6 +19,8 @@ SUFFIXES = (".html", ".png")
 SHOWN = 8
 """Heads that are shown where none are named."""
 MARKER = "<image>"
+MOST_TOKENS = 256
+"""Tokens of an answer that one page shows."""
 
 
 def look(
@@ -41,7 +43,7 @@ def look(
     ] = "",
     layers: Annotated[str, typer.Option(help="All heads of these layers, e.g. 4,5.")] = "",
     tokens: Annotated[
-        int, typer.Option(min=1, max=256, help="Tokens of the answer whose rows are shown.")
+        int, typer.Option(min=1, help="Tokens of the answer whose rows are shown.")
     ] = 1,
     include: Annotated[
         list[Path] | None, typer.Option(help="File or folder of your own extensions; repeat it.")
@@ -56,6 +58,12 @@ def look(
             f"a page is not written as {out.suffix or 'a file without an ending'}",
             where=f"--out {out}",
             hint=f"end the name in {' or '.join(SUFFIXES)}",
+        )
+    if tokens > MOST_TOKENS:
+        raise ConfigError(
+            f"{tokens} tokens are more than one page shows",
+            where=f"--tokens {tokens}",
+            hint=f"at most {MOST_TOKENS}",
         )
     if heads and layers:
         raise ConfigError("give --heads or --layers, not both", where=f"--layers {layers}")

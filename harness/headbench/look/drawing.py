@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
 from headbench.errors import RefusedError
 from headbench.look.page import shown_token, side_name
+from headbench.models.images import decode
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,9 +66,8 @@ def draw(view: View, path: Path) -> None:
 
 def _over_image(axis: Axes, view: View, side: AttentionRows, head: int, title: str) -> None:
     import numpy as np
-    from PIL import Image
 
-    picture = np.asarray(Image.open(io.BytesIO(view.picture)).convert("RGB"))
+    picture = np.asarray(decode(view.picture, "the picture as the model sees it"))
     axis.imshow(picture)
     scale = float(view.image_scale[head]) or 1.0
     cells = view.cells(side, 0, head)

@@ -117,5 +117,5 @@ def test_the_command_writes_a_checkpoint_that_loads(tmp_path: Path) -> None:
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
     with torch.no_grad():
         assert (again(IDS).logits - edited(model, SCALED)).abs().max() < 1e-4
-    with pytest.raises(ConfigError, match="not empty"):
+    with pytest.raises(ConfigError, match="this is no empty folder"):
         command(SCALED, str(tmp_path / "in"), tmp_path / "out")

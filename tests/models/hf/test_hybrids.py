@@ -127,9 +127,10 @@ def test_layers_are_counted_among_all_decoder_layers(name, checkpoint):
         assert caught.value.hint == f"layers with attention: {', '.join(map(str, attending))}"
         with pytest.raises(RefusedError, match=rf"layer {layer} of .* has no attention"):
             model.plan(jobs([seen]))
-    stream = Capture("residual", (0, 1, 2, 3, -1))
-    found = answers(model, jobs([request("who", "represent", ask={"captures": [stream]})]))[0]
-    assert torch.equal(found.arrays[stream][3], found.arrays[stream][4])
+    stream, last = Capture("residual", (0, 1, 2, 3)), Capture("residual", (-1,))
+    ask = {"captures": [stream, last]}
+    found = answers(model, jobs([request("who", "represent", ask=ask)]))[0]
+    assert torch.equal(found.arrays[stream][3], found.arrays[last][0])
 
 
 @pytest.mark.parametrize("name", LOST)
