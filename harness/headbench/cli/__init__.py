@@ -74,7 +74,7 @@ class Verbs(TyperGroup):
         """Run a command line; a word that cannot be read ends in a message and status 2."""
         try:
             status = super().main(
-                args, prog_name, complete_var, False, windows_expand_args, **extra
+                args, prog_name or "headbench", complete_var, False, windows_expand_args, **extra
             )
         except _UNREADABLE as error:
             if not standalone_mode:
